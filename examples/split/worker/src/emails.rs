@@ -1,0 +1,63 @@
+//! E-mails. The mailer only prints: this is an example.
+
+use std::sync::Arc;
+
+use split_contracts::{Receipt, SendEmail};
+use taskora::{Context, State, task};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MailError {
+    #[error("bad address `{0}`")]
+    BadAddress(String),
+    #[error("the mail server is busy")]
+    Busy,
+}
+
+/// Sends e-mails from one address.
+#[derive(Clone)]
+pub(crate) struct Mailer {
+    from: Arc<str>,
+}
+
+impl Mailer {
+    pub(crate) fn new(from: &str) -> Self {
+        Self { from: from.into() }
+    }
+
+    async fn send(&self, message_id: &str, to: &str, subject: &str) -> Result<Receipt, MailError> {
+        if to.starts_with("busy@") {
+            return Err(MailError::Busy);
+        }
+        if !to.contains('@') {
+            return Err(MailError::BadAddress(to.to_owned()));
+        }
+        println!("from {} to {to}: {subject}", self.from);
+        Ok(Receipt { message_id: message_id.to_owned() })
+    }
+}
+
+/// How often is the contract's business; which of its own errors are worth another attempt is the handler's. The job's id
+/// makes a second attempt recognisable to the mail server, as one may follow a first that succeeded unnoticed.
+#[task(implements = SendEmail, retry(never_on = MailError::BadAddress(_)))]
+pub(crate) async fn send_email(
+    to: String,
+    subject: String,
+    ctx: &Context,
+    mailer: State<Mailer>,
+) -> Result<Receipt, MailError> {
+    ctx.info(format!("sending, attempt {} of {}", ctx.attempt(), ctx.max_attempts()));
+    mailer.send(ctx.id().as_str(), &to, &subject).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handler is an ordinary function: it can be tested without a queue.
+    #[tokio::test]
+    async fn a_bad_address_is_refused() {
+        let sent =
+            send_email("nobody".into(), "Hi".into(), &Context::for_test(), State(Mailer::new("me"))).await;
+        assert_eq!(sent.unwrap_err().to_string(), "bad address `nobody`");
+    }
+}

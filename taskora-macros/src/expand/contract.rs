@@ -1,0 +1,158 @@
+//! The contract: its struct and `impl Task`.
+
+use std::time::Duration;
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Attribute, LitStr, Path};
+
+use super::signature;
+use crate::model::{Contract, ContractOptions, Field};
+use crate::names;
+use crate::options::Backoff;
+
+/// The struct that holds a function's payload arguments.
+pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Path]) -> TokenStream {
+    let site = Span::mixed_site();
+    let Contract { cfgs, vis, ident, name, .. } = contract;
+    let fields = contract.fields.as_deref().unwrap_or_default();
+    let private = contract.krate.private();
+    let fallback = format!("The arguments of the task `{name}`.");
+    let docs = if docs.is_empty() {
+        quote_spanned!(site=> #[doc = #fallback])
+    } else {
+        quote_spanned!(site=> #(#docs)*)
+    };
+    let derives = (!derives.is_empty()).then(|| quote_spanned!(site=> #[derive(#(#derives),*)]));
+    if fields.is_empty() {
+        // a unit struct would be `null`, to which no argument can be added later
+        return quote_spanned! {site=>
+            #docs #(#cfgs)* #derives
+            #vis struct #ident;
+
+            #(#cfgs)*
+            #[automatically_derived]
+            impl #private::serde::Serialize for #ident {
+                fn serialize<S: #private::serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    #private::no_arguments::serialize(serializer)
+                }
+            }
+
+            #(#cfgs)*
+            #[automatically_derived]
+            impl<'de> #private::serde::Deserialize<'de> for #ident {
+                fn deserialize<D: #private::serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> ::core::result::Result<Self, D::Error> {
+                    let () = #private::no_arguments::deserialize(deserializer)?;
+                    ::core::result::Result::Ok(Self)
+                }
+            }
+        };
+    }
+    let serde = LitStr::new(&private_path(&private, "serde"), site);
+    let fields = fields.iter().map(|Field { name, ty, attrs, .. }| {
+        let text = format!("The argument `{}`.", names::unraw(name));
+        let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
+        let doc = (!documented).then(|| quote_spanned!(site=> #[doc = #text]));
+        quote_spanned!(site=> #doc #(#attrs)* pub #name: #ty,)
+    });
+    quote_spanned! {site=>
+        #docs #(#cfgs)* #derives
+        #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
+        #[serde(crate = #serde)]
+        #vis struct #ident { #(#fields)* }
+    }
+}
+
+/// `impl Task` and the signature.
+pub(super) fn implementation(contract: &Contract) -> TokenStream {
+    let site = Span::mixed_site();
+    let Contract { cfgs, ident, name, output, options, .. } = contract;
+    let private = contract.krate.private();
+    let output = output.stored(&contract.krate);
+    let options = task_options(options, &private);
+    let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
+    quote_spanned! {site=>
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #private::Task for #ident {
+            type Output = #output;
+            const NAME: &'static ::core::primitive::str = #name;
+            #options
+        }
+        #signature
+    }
+}
+
+fn task_options(options: &ContractOptions, private: &TokenStream) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let mut calls = Vec::new();
+    if !options.aliases.is_empty() {
+        let aliases = &options.aliases;
+        calls.push(quote_spanned!(site=> .with_aliases(&[#(#aliases),*])));
+    }
+    if let Some(retry) = retry(options, private) {
+        calls.push(quote_spanned!(site=> .with_retry(#retry)));
+    }
+    if let Some(timeout) = options.timeout.map(duration) {
+        calls.push(quote_spanned!(site=> .with_timeout(#timeout)));
+    }
+    if let Some(priority) = options.priority {
+        calls.push(quote_spanned!(site=> .with_priority(#priority)));
+    }
+    if let Some(lease) = options.lease.map(duration) {
+        calls.push(quote_spanned!(site=> .with_lease(#lease)));
+    }
+    if let Some(max) = options.max_stalls {
+        calls.push(quote_spanned!(site=> .with_max_stalls(#max)));
+    }
+    (!calls.is_empty()).then(|| {
+        quote_spanned! {site=>
+            const OPTIONS: #private::TaskOptions = #private::TaskOptions::new()#(#calls)*;
+        }
+    })
+}
+
+fn retry(options: &ContractOptions, private: &TokenStream) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let retry = &options.retry;
+    let attempts = retry.attempts?;
+    let mut calls = Vec::new();
+    if let Some(backoff) = &retry.backoff {
+        let backoff = match backoff {
+            Backoff::Exponential => quote_spanned!(site=> Exponential),
+            Backoff::Linear => quote_spanned!(site=> Linear),
+            Backoff::Fixed => quote_spanned!(site=> Fixed),
+            Backoff::Custom(path) => quote_spanned!(site=> Custom(#path)),
+        };
+        calls.push(quote_spanned!(site=> .backoff(#private::Backoff::#backoff)));
+    }
+    if let Some(delay) = retry.delay.map(duration) {
+        calls.push(quote_spanned!(site=> .delay(#delay)));
+    }
+    if let Some(max_delay) = retry.max_delay.map(duration) {
+        calls.push(quote_spanned!(site=> .max_delay(#max_delay)));
+    }
+    if retry.jitter == Some(false) {
+        calls.push(quote_spanned!(site=> .without_jitter()));
+    }
+    if let Some(timeouts) = retry.timeouts {
+        calls.push(quote_spanned!(site=> .timeouts(#timeouts)));
+    }
+    Some(quote_spanned!(site=> #private::RetryPolicy::attempts(#attempts)#(#calls)*))
+}
+
+fn duration(duration: Duration) -> TokenStream {
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanos))
+}
+
+/// A path below the private module, as text for an attribute.
+fn private_path(private: &TokenStream, name: &str) -> String {
+    let path = private.to_string().replace(' ', "");
+    format!("{path}::{name}")
+}

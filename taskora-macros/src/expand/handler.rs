@@ -1,0 +1,195 @@
+//! `impl Handler`: what a worker calls.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens as _, quote_spanned};
+use syn::Visibility;
+
+use crate::model::{self, Argument, Handler, Injected, Output};
+use crate::names;
+
+/// What is registered for a contract that was written elsewhere.
+pub(super) fn definition(handler: &Handler, vis: &Visibility) -> TokenStream {
+    let Handler { cfgs, ident, contract, function, .. } = handler;
+    let contract = contract.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+    let doc =
+        format!("Runs the jobs of `{contract}` with `{function}`; registered as `.register::<{ident}>()`.");
+    quote_spanned! {Span::mixed_site()=>
+        #[doc = #doc]
+        #(#cfgs)*
+        #[derive(::core::fmt::Debug)]
+        #[allow(dead_code, reason = "only its type is used")]
+        #vis struct #ident;
+    }
+}
+
+/// The handler itself.
+pub(super) fn implementation(handler: &Handler) -> TokenStream {
+    let site = Span::mixed_site();
+    let Handler { cfgs, ident, contract, .. } = handler;
+    let private = handler.krate.private();
+    let mut options = Vec::new();
+    if let Some(concurrency) = handler.concurrency {
+        options.push(quote_spanned!(site=> .with_concurrency(#concurrency)));
+    }
+    let on_cancel = handler.on_cancel.as_ref().map(|path| {
+        options.push(quote_spanned!(site=> .with_on_cancel()));
+        let at = site.located_at(crate::options::span_of(path));
+        quote_spanned! {at=>
+            async fn on_cancel(task: #contract, context: #private::Context) {
+                let () = #path(task, context).await;
+            }
+        }
+    });
+    let bounds = handler.arguments.iter().filter_map(|argument| bound(argument, &private));
+    // what is wrong with the future as a whole is shown at the function's name
+    let at = site.located_at(handler.function.span());
+    let run =
+        if handler.broken { quote_spanned!(site=> ::core::unreachable!()) } else { body(handler, &private) };
+    let private_at = handler.krate.private_at(at);
+    let run = quote_spanned! {at=>
+        async fn run(task: #contract, scope: #private_at::Scope<__S>) -> #private_at::Ran<#contract> { #run }
+    };
+    quote_spanned! {site=>
+        #(#cfgs)*
+        #[automatically_derived]
+        impl<__S> #private::Handler<__S> for #ident
+        where
+            __S: #private::WorkerState,
+            #(#bounds,)*
+        {
+            type Task = #contract;
+            const OPTIONS: #private::HandlerOptions =
+                #private::HandlerOptions::new(::core::concat!(::core::file!(), ":", ::core::line!()))#(#options)*;
+            #run
+            #on_cancel
+        }
+    }
+}
+
+/// What the worker's state must provide for an argument.
+fn bound(argument: &Argument, private: &TokenStream) -> Option<TokenStream> {
+    match argument {
+        Argument::Injected { from: Injected::State(ty), span, .. } => {
+            let at = Span::mixed_site().located_at(*span);
+            Some(quote_spanned!(at=> #ty: #private::FromRef<__S>))
+        }
+        Argument::Injected { from: Injected::Other(ty), span, .. } => {
+            let at = Span::mixed_site().located_at(*span);
+            Some(quote_spanned!(at=> #ty: #private::Inject<__S>))
+        }
+        _ => None,
+    }
+}
+
+/// Takes the contract apart, calls the function, and turns what it returns into what the worker wants to know.
+fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
+    let site = Span::mixed_site();
+    let names: Vec<_> =
+        (0..handler.arguments.len()).map(|index| names::local(&format!("a{index}"), site)).collect();
+    let take_apart = handler.implements.then(|| take_apart(handler, &names));
+    let arguments = handler.arguments.iter().zip(&names).map(|(argument, local)| match argument {
+        Argument::Payload(_) if handler.implements => local.to_token_stream(),
+        Argument::Payload(field) => {
+            let name = &field.name;
+            quote_spanned!(site=> task.#name)
+        }
+        Argument::Injected { from, by_ref, span } => inject(from, *by_ref, *span, handler.blocking, private),
+    });
+    // an output or an error that does not fit is shown at its type
+    let (output_at, error_at) = (handler.returns.output_span(), handler.returns.error_span());
+    let wait = (!handler.blocking).then(|| quote_spanned!(error_at=> .await));
+    let function = model::at(error_at, handler.function.to_token_stream());
+    let call = quote_spanned!(error_at=> #function(#(#arguments),*)#wait);
+    let result = match &handler.returns {
+        Output::Value(_) => quote_spanned!(site=> #private::succeed(#call)),
+        Output::Of(ty) => {
+            let private = handler.krate.private_at(output_at);
+            let into_result = quote_spanned!(output_at=> <#ty as #private::TaskReturn>::into_result);
+            quote_spanned!(error_at=> #into_result(#call))
+        }
+    };
+    let advice = advice(handler, private);
+    let finish = handler.krate.private_at(output_at);
+    let mut finished = quote_spanned!(output_at=> #finish::finish(#result, #advice));
+    if handler.implements {
+        // the output alone is compared with the contract's, not the whole `Result`
+        finished = quote_spanned!(output_at=> let output = #finished?; ::core::result::Result::Ok(output));
+    }
+    if handler.blocking {
+        quote_spanned!(site=> #private::blocking(scope, move |scope| { #take_apart #finished }).await)
+    } else {
+        quote_spanned!(site=> #take_apart #finished)
+    }
+}
+
+/// Lets the compiler compare the arguments with the contract's fields, by name and by type.
+fn take_apart(handler: &Handler, names: &[Ident]) -> TokenStream {
+    let site = Span::mixed_site();
+    let contract = &handler.contract;
+    let payload: Vec<_> = handler
+        .arguments
+        .iter()
+        .zip(names)
+        .filter_map(|(argument, local)| argument.field().map(|field| (field, local)))
+        .collect();
+    let fields = payload.iter().map(|(field, local)| {
+        let name = &field.name;
+        quote_spanned!(site=> #name: #local)
+    });
+    // with the user's own span the compiler names the fields that are missing
+    let at = handler.function.span();
+    let contract = contract.to_token_stream().into_iter().map(|mut token| {
+        token.set_span(at);
+        token
+    });
+    let contract: TokenStream = contract.collect();
+    let typed = payload.iter().map(|(field, local)| {
+        let ty = &field.ty;
+        let at = site.located_at(crate::options::span_of(ty));
+        let value = names::local(&local.to_string(), at);
+        quote_spanned!(at=> let #local: #ty = #value;)
+    });
+    let pattern = quote_spanned!(at=> #contract { #(#fields),* });
+    quote_spanned!(site=> let #pattern = task; #(#typed)*)
+}
+
+fn inject(from: &Injected, by_ref: bool, span: Span, blocking: bool, private: &TokenStream) -> TokenStream {
+    let at = Span::mixed_site().located_at(span);
+    let scope = names::local("scope", at);
+    // off the async threads the scope is there by reference already
+    let scope_ref = if blocking { scope.to_token_stream() } else { quote_spanned!(at=> &#scope) };
+    let value = match from {
+        Injected::Context if by_ref => return quote_spanned!(at=> #scope.context()),
+        Injected::Context => return quote_spanned!(at=> ::core::clone::Clone::clone(#scope.context())),
+        Injected::State(ty) => quote_spanned!(at=> #scope.state::<#ty>()),
+        Injected::Other(ty) => quote_spanned!(at=> <#ty as #private::Inject<__S>>::inject(#scope_ref)),
+    };
+    if by_ref { quote_spanned!(at=> &#value) } else { value }
+}
+
+/// `on`, `never_on` and `after` over the function's own error.
+fn advice(handler: &Handler, private: &TokenStream) -> TokenStream {
+    let site = Span::mixed_site();
+    let (Some(retries), Output::Of(returns)) = (handler.advice.advice(), &handler.returns) else {
+        return quote_spanned!(site=> #private::no_advice);
+    };
+    let matches = |pattern: &syn::Pat| {
+        quote_spanned! {site=>
+            match error {
+                #pattern => true,
+                #[allow(unreachable_patterns, reason = "the pattern may match every error")]
+                _ => false,
+            }
+        }
+    };
+    let on = retries.on.map_or_else(|| quote_spanned!(site=> true), matches);
+    let never_on = retries.never_on.map_or_else(|| quote_spanned!(site=> false), matches);
+    let after = match retries.after {
+        None => quote_spanned!(site=> ::core::option::Option::None),
+        Some(path) => quote_spanned! {site=> {
+            let after: fn(&<#returns as #private::TaskReturn>::Error) -> ::core::option::Option<::core::time::Duration> = #path;
+            after(error)
+        }},
+    };
+    quote_spanned!(site=> |error| #private::Advice::new(#on && !#never_on, #after))
+}

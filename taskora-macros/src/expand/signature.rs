@@ -1,0 +1,115 @@
+//! The signature builder: `SendEmail::s().to(..).subject(..)`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens as _, format_ident, quote_spanned};
+
+use crate::model::{Contract, Field, Krate};
+use crate::names;
+use crate::options::span_of;
+
+/// The builder's type, its setters, and what dispatches it once all arguments are set. Each type parameter is `Set` or
+/// `Unset`, marked with a type that is named like the argument, so that errors name it.
+pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
+    let site = Span::mixed_site();
+    let Contract { cfgs, vis, ident, .. } = contract;
+    let private = contract.krate.private();
+    let signature = format_ident!("{}Signature", names::unraw(ident), span = ident.span());
+    let parameters = names::parameters(fields.len());
+    let arguments: Vec<_> = fields.iter().map(|field| &field.name).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let contract_name = names::unraw(ident);
+    let signature_doc =
+        format!("[`{contract_name}`] with some of its arguments, see [`{contract_name}::s`].");
+    let start_doc =
+        format!("Starts a signature of [`{contract_name}`]: its arguments are set one by one, in any order.");
+    let markers = (!fields.is_empty()).then(|| {
+        quote_spanned! {site=>
+            #[allow(non_camel_case_types, reason = "named like the arguments")]
+            mod arguments { #(pub enum #arguments {})* }
+        }
+    });
+    let setters = (!fields.is_empty()).then(|| {
+        let setters = fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| setter(&contract.krate, &signature, fields, &parameters, at, field));
+        quote_spanned! {site=>
+            #[allow(dead_code, clippy::all, clippy::pedantic, reason = "generated for every argument")]
+            impl<#(#parameters),*> #signature<#(#parameters),*> { #(#setters)* }
+        }
+    });
+    quote_spanned! {site=>
+        #(#cfgs)*
+        #[doc = #signature_doc]
+        #[derive(::core::fmt::Debug)]
+        #[must_use = "a signature does nothing until it is dispatched"]
+        #[allow(dead_code, reason = "generated for every task")]
+        #vis struct #signature<#(#parameters),*> { #(#arguments: #parameters),* }
+
+        #(#cfgs)*
+        const _: () = {
+            #markers
+
+            #[allow(dead_code, reason = "generated for every task")]
+            impl #ident {
+                #[doc = #start_doc]
+                #[inline]
+                pub const fn s() -> #signature<#(#private::Unset<arguments::#arguments>),*> {
+                    #signature { #(#arguments: #private::Unset::new()),* }
+                }
+            }
+
+            #setters
+
+            #[automatically_derived]
+            impl #private::Dispatchable for #signature<#(#private::Set<arguments::#arguments, #types>),*> {
+                type Dispatch = <#ident as #private::Dispatchable>::Dispatch;
+
+                // compiled where it is used, if it is
+                #[inline]
+                fn dispatch_on(self, app: &#private::App) -> Self::Dispatch {
+                    #private::Dispatchable::dispatch_on(#ident { #(#arguments: self.#arguments.into_value()),* }, app)
+                }
+            }
+        };
+    }
+}
+
+fn setter(
+    krate: &Krate,
+    signature: &Ident,
+    fields: &[Field],
+    parameters: &[Ident],
+    at: usize,
+    Field { name, ty, plain, .. }: &Field,
+) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = krate.private();
+    let doc = format!("Sets `{}`.", names::unraw(name));
+    let set = quote_spanned!(site=> #private::Set<arguments::#name, #ty>);
+    let after = parameters
+        .iter()
+        .enumerate()
+        .map(|(index, parameter)| if index == at { set.clone() } else { parameter.to_token_stream() });
+    let parameter = parameters.get(at);
+    let type_at = site.located_at(span_of(ty));
+    let new = names::local(if *plain { "data" } else { "new" }, type_at);
+    let value = krate.private_at(type_at);
+    let value = quote_spanned!(type_at=> #value::Set::#new(::core::convert::Into::into(value)));
+    let values = fields.iter().enumerate().map(|(index, Field { name, .. })| {
+        if index == at {
+            quote_spanned!(site=> #name: #value)
+        } else {
+            quote_spanned!(site=> #name: self.#name)
+        }
+    });
+    quote_spanned! {site=>
+        #[doc = #doc]
+        pub fn #name(self, value: impl ::core::convert::Into<#ty>) -> #signature<#(#after),*>
+        where
+            #parameter: #private::Open<arguments::#name>,
+        {
+            #signature { #(#values),* }
+        }
+    }
+}

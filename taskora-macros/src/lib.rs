@@ -1,0 +1,49 @@
+//! The `#[task]` attribute and the `Task` and `FromRef` derives of taskora, which re-exports and documents them.
+//!
+//! Each macro is one line: parse into a model that keeps its spans, validate it, expand it. Every mistake of an item is
+//! collected on the way; the expansion is made all the same, so that one mistake is one error and not a cascade of
+//! missing types.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test may panic"
+    )
+)]
+
+mod duration;
+mod errors;
+mod expand;
+mod from_ref;
+mod model;
+mod names;
+mod options;
+mod place;
+mod types;
+mod validate;
+mod values;
+
+use proc_macro::TokenStream;
+
+/// Makes a task of a function. Documented where it is re-exported, as `taskora::task`.
+#[proc_macro_attribute]
+pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::function(options.into(), item.into()).into()
+}
+
+/// Makes a contract of a struct. Documented where it is re-exported, as `taskora::Task`.
+#[proc_macro_derive(Task, attributes(task))]
+pub fn derive_task(item: TokenStream) -> TokenStream {
+    expand::derived(item.into()).into()
+}
+
+/// Makes every field of a struct available as `State<Field>`. Documented where it is re-exported, as
+/// `taskora::FromRef`.
+#[proc_macro_derive(FromRef, attributes(from_ref))]
+pub fn derive_from_ref(item: TokenStream) -> TokenStream {
+    from_ref::derive(item.into()).into()
+}

@@ -1,0 +1,177 @@
+//! What the macros know of an item: as it was written, and as it is expanded.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Pat, Path, Signature, Type, Visibility};
+
+use crate::options::Retry;
+
+/// A function as it was written. Its body is not looked at, so that it may be half typed.
+pub(crate) struct TaskFn {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: TokenStream,
+}
+
+impl Parse for TaskFn {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            attrs: input.call(Attribute::parse_outer)?,
+            vis: input.parse()?,
+            sig: input.parse()?,
+            body: input.parse()?,
+        })
+    }
+}
+
+/// The same tokens at another place in the source; names mean what they meant.
+pub(crate) fn at(span: Span, tokens: TokenStream) -> TokenStream {
+    let moved = |token: TokenTree| match token {
+        TokenTree::Group(group) => {
+            let mut moved = Group::new(group.delimiter(), at(span, group.stream()));
+            moved.set_span(group.span().located_at(span));
+            TokenTree::Group(moved)
+        }
+        mut token => {
+            token.set_span(token.span().located_at(span));
+            token
+        }
+    };
+    tokens.into_iter().map(moved).collect()
+}
+
+/// How the runtime crate is called where the macro is used.
+pub(crate) struct Krate(Path);
+
+impl Krate {
+    pub(crate) fn new(path: Option<Path>) -> Self {
+        let default = || {
+            let leading = quote_spanned!(Span::mixed_site()=> ::taskora);
+            syn::parse2(leading).unwrap_or_else(|_| Path::from(Ident::new("taskora", Span::mixed_site())))
+        };
+        Self(path.unwrap_or_else(default))
+    }
+
+    /// The path of what only expansions use.
+    pub(crate) fn private(&self) -> TokenStream {
+        let path = &self.0;
+        quote_spanned!(Span::mixed_site()=> #path::__private)
+    }
+
+    /// The same, so that what is wrong with the expression around it is shown at `span`.
+    pub(crate) fn private_at(&self, span: Span) -> TokenStream {
+        at(span, self.private())
+    }
+}
+
+/// A contract, ready to be expanded.
+pub(crate) struct Contract {
+    pub(crate) krate: Krate,
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    pub(crate) name: String,
+    /// `None`: it is not a struct with named fields, which has been complained about.
+    pub(crate) fields: Option<Vec<Field>>,
+    pub(crate) output: Output,
+    pub(crate) options: ContractOptions,
+}
+
+/// What a contract says beyond its types.
+#[derive(Default)]
+pub(crate) struct ContractOptions {
+    pub(crate) aliases: Vec<String>,
+    pub(crate) retry: Retry,
+    pub(crate) timeout: Option<std::time::Duration>,
+    pub(crate) priority: Option<i16>,
+    pub(crate) lease: Option<std::time::Duration>,
+    pub(crate) max_stalls: Option<u32>,
+}
+
+/// A payload argument.
+#[derive(Clone)]
+pub(crate) struct Field {
+    pub(crate) name: Ident,
+    pub(crate) ty: TokenStream,
+    /// `#[serde(..)]` and docs, which move from the parameter to the field.
+    pub(crate) attrs: Vec<Attribute>,
+    /// Whether its type is serialized as it is, so that it must be data itself.
+    pub(crate) plain: bool,
+}
+
+/// What a task is awaited for.
+#[derive(Clone)]
+pub(crate) enum Output {
+    /// This type.
+    Value(TokenStream),
+    /// The output of this type, which is named like a `Result`.
+    Of(Box<Type>),
+}
+
+/// A function that runs a contract, ready to be expanded.
+pub(crate) struct Handler {
+    pub(crate) krate: Krate,
+    pub(crate) cfgs: Vec<Attribute>,
+    /// What is registered.
+    pub(crate) ident: Ident,
+    pub(crate) contract: Path,
+    /// Whether the contract was written elsewhere.
+    pub(crate) implements: bool,
+    pub(crate) function: Ident,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) returns: Output,
+    pub(crate) blocking: bool,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) on_cancel: Option<Path>,
+    pub(crate) advice: Retry,
+    /// The signature cannot be called; only the types are made, so that nothing else breaks.
+    pub(crate) broken: bool,
+}
+
+/// What a parameter receives.
+pub(crate) enum Argument {
+    Payload(Field),
+    /// `Context` or `State<T>`, maybe behind a reference.
+    Injected {
+        from: Injected,
+        by_ref: bool,
+        span: Span,
+    },
+}
+
+impl Argument {
+    /// The field of the contract, if the argument is one.
+    pub(crate) const fn field(&self) -> Option<&Field> {
+        match self {
+            Self::Payload(field) => Some(field),
+            Self::Injected { .. } => None,
+        }
+    }
+}
+
+/// Where an injected parameter comes from.
+pub(crate) enum Injected {
+    Context,
+    /// `State<T>`, with this `T`.
+    State(Type),
+    /// A type that only the compiler can look behind, by `#[inject]`.
+    Other(Type),
+}
+
+/// A function's parts that are not the contract's.
+pub(crate) struct Retries<'a> {
+    pub(crate) on: Option<&'a Pat>,
+    pub(crate) never_on: Option<&'a Pat>,
+    pub(crate) after: Option<&'a Path>,
+}
+
+impl Retry {
+    /// The part of `retry(..)` that speaks of the function's error.
+    pub(crate) fn advice(&self) -> Option<Retries<'_>> {
+        let advice =
+            Retries { on: self.on.as_ref(), never_on: self.never_on.as_ref(), after: self.after.as_ref() };
+        (advice.on.is_some() || advice.never_on.is_some() || advice.after.is_some()).then_some(advice)
+    }
+}

@@ -1,0 +1,97 @@
+//! What can be seen of a type by its tokens.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote};
+use syn::{GenericArgument, PathArguments, Type};
+
+use crate::model::Injected;
+
+/// What a type injects by its name.
+pub(crate) fn injected(ty: &Type) -> Option<Injected> {
+    match last_segment(ty)? {
+        (ident, PathArguments::None) if ident == "Context" => Some(Injected::Context),
+        (ident, PathArguments::AngleBracketed(arguments)) if ident == "State" => {
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(Injected::State(ty.clone())),
+                _ => None,
+            })
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn last_segment(ty: &Type) -> Option<(&Ident, &PathArguments)> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|segment| (&segment.ident, &segment.arguments)),
+        _ => None,
+    }
+}
+
+/// A type without the reference before it.
+pub(crate) fn peel(ty: &Type) -> (bool, &Type) {
+    match group_free(ty) {
+        Type::Reference(reference) => (true, group_free(&reference.elem)),
+        ty => (false, ty),
+    }
+}
+
+/// A type without what `macro_rules!` and parentheses put around it.
+pub(crate) fn group_free(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => group_free(&group.elem),
+        Type::Paren(paren) => group_free(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// What owns the data that `&ty` borrows.
+pub(crate) fn owned(ty: &Type) -> TokenStream {
+    match group_free(ty) {
+        Type::Path(path) if path.path.is_ident("str") => quote!(::std::string::String),
+        Type::Slice(slice) => {
+            let element = &slice.elem;
+            quote!(::std::vec::Vec<#element>)
+        }
+        ty => ty.to_token_stream(),
+    }
+}
+
+/// Whether a type has a reference or a lifetime, other than `'static`. An argument is made anew from what was stored, so
+/// that it cannot be a `&'static` either; an error can.
+pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let found = match &token {
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                !static_references
+                    || !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                !matches!(tokens.peek(), Some(TokenTree::Ident(ident)) if ident == "static")
+            }
+            TokenTree::Group(group) => borrows(group.stream(), static_references),
+            _ => false,
+        };
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
+pub(crate) fn mentions(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => wanted(&ident),
+        TokenTree::Group(group) => mentions(group.stream(), wanted),
+        _ => false,
+    })
+}
+
+/// A type as a person writes it.
+pub(crate) fn tidy(ty: &impl quote::ToTokens) -> String {
+    let spaced = ty.to_token_stream().to_string();
+    let tight =
+        [(" :: ", "::"), (":: ", "::"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), ("& ", "&")];
+    let text = tight.into_iter().fold(spaced, |text, (from, to)| text.replace(from, to));
+    text.replace("::std::string::String", "String").replace("::std::vec::Vec", "Vec")
+}

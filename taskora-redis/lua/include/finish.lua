@@ -1,0 +1,113 @@
+-- The one way in which a job ends, however it ends: `finish` for each, then `write_ends` once.
+-- An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it), finished (6), then the result, message or
+-- reason. States: C completed, F failed, S stalled, X cancelled, E expired.
+local ENDS = {}
+local INLINE = 32768 -- longer ends are not pushed: whoever waits fetches them
+
+local function finish(task, id, state, attempts, stalls, started, body)
+  ENDS[#ENDS + 1] = { task, id, state, state .. attempts .. stalls .. started .. now6 .. body }
+end
+
+-- the index of a state: completed jobs in a list, for they are many; the others in a sorted set by time
+local function index_of(state, task)
+  if state == 'C' then return K.completed .. task end
+  if state == 'X' then return K.cancelled .. task end
+  if state == 'E' then return K.expired .. task end
+  return K.failed .. task
+end
+
+-- everything of these jobs goes
+local function forget(ids)
+  pages(ids, function(...)
+    call('HDEL', K.jobs, ...)
+    call('HDEL', K.done, ...)
+    if call('EXISTS', K.blobs, K.progress) == 0 then return end
+    call('HDEL', K.blobs, ...)
+    for i, noted in ipairs(call('HMGET', K.progress, ...)) do
+      if noted then call('DEL', K.log .. select(i, ...)) end
+    end
+    call('HDEL', K.progress, ...)
+  end)
+end
+
+-- removes the oldest `count` completed jobs; answers how many went
+local function drop_completed(task, count)
+  local entries = call('LPOP', K.completed .. task, math.min(count, 256))
+  if not entries then return 0 end
+  for i, entry in ipairs(entries) do entries[i] = sub(entry, 7) end
+  forget(entries)
+  return #entries
+end
+
+-- removes these jobs from an index of failed, cancelled or expired ones; answers how many went. One whose place in the
+-- line is still a tombstone stays: its id must not become free before the tombstone is gone.
+local function drop_ended(task, index, ids)
+  local gone = ids
+  if index == K.cancelled .. task and #ids > 0 and call('EXISTS', K.stale .. task) == 1 then
+    gone = {}
+    for i, is_stale in ipairs(call('SMISMEMBER', K.stale .. task, unpack(ids))) do
+      if is_stale == 0 then gone[#gone + 1] = ids[i] end
+    end
+  end
+  pages(gone, function(...) call('ZREM', index, ...) end)
+  forget(gone)
+  return #gone
+end
+
+local function push_ends(ids)
+  local at = 0
+  pages(ids, function(...)
+    for _, tags in ipairs(call('HMGET', K.waiters, ...)) do
+      at = at + 1
+      if tags then
+        local task, id, record = ENDS[at][1], ENDS[at][2], ENDS[at][4]
+        if #record > INLINE then record = '' end
+        local message = struct.pack('B', #id) .. id .. struct.pack('B', #task) .. task .. record
+        for tag in string.gmatch(tags, '%S+') do call('PUBLISH', K.push .. tag, message) end
+      end
+    end
+    call('HDEL', K.waiters, ...)
+  end)
+end
+
+-- writes what `finish` has gathered. `any_side` is false if nobody has a life, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs: only when 64 are.
+local function write_ends(any_side, keep_completed, keep_failed)
+  if #ENDS == 0 then return end
+  local ids, done, completed, others = {}, {}, {}, {}
+  for i, job in ipairs(ENDS) do
+    local task, id, state = job[1], job[2], job[3]
+    ids[i], done[2 * i - 1], done[2 * i] = id, id, job[4]
+    if state == 'C' then
+      local list = completed[task]
+      if not list then
+        list = {}
+        completed[task] = list
+      end
+      list[#list + 1] = now6 .. id
+    else
+      local index = index_of(state, task)
+      call('ZADD', index, now, id)
+      others[index] = task
+    end
+  end
+  pages(done, function(...) call('HSET', K.done, ...) end)
+  if any_side then
+    pages(ids, function(...)
+      call('HDEL', K.life, ...)
+      call('HDEL', K.cancel, ...)
+    end)
+    push_ends(ids)
+  end
+  for task, list in pairs(completed) do
+    local length
+    pages(list, function(...) length = call('RPUSH', K.completed .. task, ...) end)
+    if keep_completed and length > keep_completed + 64 then drop_completed(task, length - keep_completed) end
+  end
+  for index, task in pairs(others) do
+    if not keep_failed then break end
+    local length = call('ZCARD', index)
+    if length > keep_failed + 64 then
+      drop_ended(task, index, call('ZRANGE', index, 0, math.min(length - keep_failed, 256) - 1))
+    end
+  end
+end

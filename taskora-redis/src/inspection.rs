@@ -1,0 +1,117 @@
+//! Reading.
+
+use async_trait::async_trait;
+use taskora::adapter::{Ending, Inspection};
+use taskora::{AdapterError, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
+
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, exactly, nonsense, number};
+use crate::id;
+use crate::record::{End, Life, Record};
+use crate::scripts::SCRIPTS;
+
+#[async_trait]
+impl Inspection for RedisAdapter {
+    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        let stored = id::store(id);
+        let answer = self
+            .inner
+            .commands
+            .script(&SCRIPTS.inspect, |cmd, _| {
+                cmd.arg(&stored);
+            })
+            .await?;
+        let values = array(answer, "the answer to `inspect`")?;
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let [record, life, end, progress, place, due] =
+            exactly(redis::Value::Array(values), "the answer to `inspect`")?;
+        let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
+        let record = Record::read(&bytes(record, "a record")?).ok_or_else(unreadable)?;
+        let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
+        let end = bytes(end, "a job's end")?;
+        let progress = bytes(progress, "a job's progress")?;
+        let due = bytes(due, "a due time")?;
+
+        let mut info;
+        if end.is_empty() {
+            let state = match bytes(place, "a job's place")?.as_slice() {
+                b"active" => JobState::Active,
+                b"delayed" if life.attempts == 0 => JobState::Delayed,
+                b"delayed" => JobState::Retrying,
+                _ => JobState::Waiting,
+            };
+            info = record.info(id.clone(), state);
+            info.attempts = life.attempts + u32::from(state == JobState::Active);
+            info.stalls = life.stalls;
+            info.error = life.error;
+            if !due.is_empty() {
+                let due = std::str::from_utf8(&due).ok().and_then(|due| due.parse::<u64>().ok());
+                info.due_at = Some(Timestamp::from_millis(due.ok_or_else(unreadable)?));
+            }
+        } else {
+            let end = End::read(&end).ok_or_else(unreadable)?;
+            info = record.info(id.clone(), end.ending.state());
+            info.attempts = end.attempts;
+            info.stalls = end.stalls;
+            info.started_at = end.started_at;
+            info.finished_at = Some(end.finished_at);
+            info.error = match end.ending {
+                Ending::Failed(message) | Ending::Stalled(message) | Ending::Cancelled(message) => {
+                    Some(message)
+                }
+                Ending::Completed(_) | Ending::Expired => None,
+            };
+        }
+        if !progress.is_empty() {
+            let read = serde_json::from_slice(&progress);
+            info.progress = Some(read.map_err(|error| nonsense(format!("the progress of `{id}`: {error}")))?);
+        }
+        Ok(Some(info))
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
+        let settings = self.inner.settings();
+        let key = settings.keys.log(&id::store(id));
+        let (_, answer) = self
+            .inner
+            .commands
+            .send(settings.command_timeout, |_| {
+                let mut cmd = redis::cmd("LRANGE");
+                cmd.arg(&key).arg(0).arg(-1);
+                cmd
+            })
+            .await?;
+        let read = |line| {
+            serde_json::from_slice(&bytes(line, "a log line")?)
+                .map_err(|error| nonsense(format!("a log line of `{id}`: {error}")))
+        };
+        array(answer, "the log")?.into_iter().map(read).collect()
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        let answer = self
+            .inner
+            .commands
+            .script(&SCRIPTS.counts, |cmd, _| {
+                cmd.arg(task);
+            })
+            .await?;
+        let values: [redis::Value; 7] = exactly(answer, "the answer to `counts`")?;
+        let [waiting, delayed, active, completed, failed, cancelled, expired] = &values;
+        let mut counts = JobCounts::default();
+        counts.waiting = number(waiting, "waiting jobs")?;
+        counts.delayed = number(delayed, "delayed jobs")?;
+        counts.active = number(active, "active jobs")?;
+        counts.completed = number(completed, "completed jobs")?;
+        counts.failed = number(failed, "failed jobs")?;
+        counts.cancelled = number(cancelled, "cancelled jobs")?;
+        counts.expired = number(expired, "expired jobs")?;
+        Ok(counts)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+}

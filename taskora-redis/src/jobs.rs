@@ -1,0 +1,137 @@
+//! The transitions of a job: each is one script.
+
+use async_trait::async_trait;
+use redis::Value;
+use taskora::adapter::{
+    CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, Jobs, NewJob, Notes, Renew, Renewal, Swept,
+    TaskName,
+};
+use taskora::{AdapterError, JobId, LogEntry, Retention};
+
+use crate::adapter::{Inner, RedisAdapter};
+use crate::answer::{array, bytes, exactly, letters, nonsense, number};
+use crate::exchange::{Blob, Call};
+use crate::record::{Packed, millis, pack, state};
+use crate::scripts::SCRIPTS;
+use crate::{id, tasks};
+
+/// Large payloads fetched in one call.
+const MAX_BLOBS: usize = 16;
+/// Notes in one call.
+const MAX_NOTES: usize = 64;
+
+#[async_trait]
+impl Jobs for RedisAdapter {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        let jobs: Result<Vec<Packed>, String> = jobs.into_iter().map(pack).collect();
+        self.inner.gather.enqueue(jobs.map_err(AdapterError::Config)?).await
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
+        if exchange.claim.is_some() {
+            self.inner.hear_cancellations().await;
+        }
+        let call = Call::new(exchange);
+        let answer = self.inner.commands.script(&SCRIPTS.exchange, |cmd, _| call.fill(cmd)).await?;
+        let (mut exchanged, blobs) = call.read(answer)?;
+        if !blobs.is_empty() {
+            fetch_payloads(&self.inner, &mut exchanged.jobs, &blobs).await?;
+        }
+        Ok(exchanged)
+    }
+
+    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+        self.inner.side().renew(leases).await
+    }
+
+    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+        let mut kept = Vec::with_capacity(notes.len());
+        for page in notes.chunks(MAX_NOTES) {
+            let mut lines = Vec::with_capacity(page.len());
+            for note in page {
+                let encoded: Result<Vec<_>, _> = note.logs.iter().map(serde_json::to_vec).collect();
+                lines.push(encoded.map_err(|error| AdapterError::Config(error.to_string()))?);
+            }
+            let answer = self.inner.commands.script(&SCRIPTS.note, |cmd, _| {
+                cmd.arg(LogEntry::MAX_PER_JOB);
+                for (note, lines) in page.iter().zip(&lines) {
+                    let id = id::store(&note.lease.id);
+                    cmd.arg(&*note.lease.task).arg(id::member(&id, &note.lease)).arg(id);
+                    cmd.arg(note.progress.as_deref().unwrap_or_default()).arg(lines.len());
+                    for line in lines {
+                        cmd.arg(line);
+                    }
+                }
+            });
+            let letters = letters(answer.await?, page.len(), "the answer to `note`")?;
+            kept.extend(letters.into_iter().map(|letter| letter == b'1'));
+        }
+        Ok(kept)
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        let id = id::store(id);
+        let answer = self.inner.commands.script(&SCRIPTS.cancel, |cmd, _| {
+            cmd.arg(&id).arg(reason);
+        });
+        match bytes(answer.await?, "the answer to `cancel`")?.as_slice() {
+            b"N" => Ok(CancelOutcome::NotFound),
+            b"A" => Ok(CancelOutcome::Requested),
+            b"D" => Ok(CancelOutcome::Cancelled),
+            [letter] => {
+                let state = state(*letter).ok_or_else(|| nonsense("a job ended in an unknown state"))?;
+                Ok(CancelOutcome::AlreadyEnded(state))
+            }
+            _ => Err(nonsense("the answer to `cancel` is too long")),
+        }
+    }
+
+    async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        let own = tasks::names(tasks);
+        let Retention { completed, failed } = retention;
+        let answer = self.inner.commands.script(&SCRIPTS.sweep, |cmd, _| {
+            cmd.arg(&own);
+            cmd.arg(millis(completed.age)).arg(completed.count).arg(millis(failed.age)).arg(failed.count);
+        });
+        let [rescued, stalled, more] = exactly(answer.await?, "the answer to `sweep`")?;
+        Ok(Swept {
+            rescued: number(&rescued, "the rescued jobs")?,
+            stalled: number(&stalled, "the stalled jobs")?,
+            more: number::<u8>(&more, "`more`")? == 1,
+        })
+    }
+}
+
+/// Adds the payloads that are kept beside the records. A job whose payload is gone is left out, like one that cannot be
+/// read.
+async fn fetch_payloads(
+    inner: &Inner,
+    jobs: &mut Vec<ClaimedJob>,
+    blobs: &[Blob],
+) -> Result<(), AdapterError> {
+    let mut lost = Vec::new();
+    for page in blobs.chunks(MAX_BLOBS) {
+        let (_, answer) = inner
+            .commands
+            .send(inner.settings().command_timeout, |_| {
+                let mut cmd = redis::cmd("HMGET");
+                cmd.arg(inner.settings().keys.blobs());
+                for (_, id) in page {
+                    cmd.arg(id);
+                }
+                cmd
+            })
+            .await?;
+        for ((place, _), payload) in page.iter().zip(array(answer, "the payloads")?) {
+            match (jobs.get_mut(*place), payload) {
+                (Some(job), Value::BulkString(payload)) => job.payload = payload,
+                _ => lost.push(*place),
+            }
+        }
+    }
+    for place in lost.into_iter().rev() {
+        let job = jobs.remove(place);
+        tracing::error!(id = %job.lease.id, "a claimed job has lost its payload and is not run; it will end as stalled");
+    }
+    Ok(())
+}

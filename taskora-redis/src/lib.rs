@@ -1,0 +1,59 @@
+//! The Redis adapter of [taskora](taskora).
+//!
+//! ```no_run
+//! use taskora::App;
+//! use taskora_redis::RedisAdapter;
+//!
+//! # async fn example() -> taskora::Result<()> {
+//! let app = App::new(RedisAdapter::connect("redis://localhost:6379").await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Needs Redis 7.0 or newer. Every transition of a job is one atomic script; all keys of a
+//! [namespace](RedisConfig::namespace) share a hash tag. Time is the server's.
+//!
+//! # What is kept through a crash of Redis
+//! What Redis itself keeps: with `appendonly yes` and `appendfsync always` everything, with `appendfsync everysec` all but
+//! about the last second, with snapshots alone all since the last one. A failover to a replica loses what had not been
+//! replicated. The adapter warns when it connects to a server without an append-only file, or with a
+//! `maxmemory-policy` other than `noeviction`.
+//!
+//! # Connections
+//! One for commands; for a worker, one more to wait for work, and one more for renewals and pushes, which also
+//! carries the results that a process awaits. Their number does not depend on the number of tasks. Each is made when it is
+//! first needed, and made again by itself when it is lost: until then calls are repeated for
+//! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError).
+//!
+//! # Limits
+//! At most 255 stalls and 65,535 attempts are stored with a job: larger numbers count as these. No time is longer than
+//! about 4,400 years.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod adapter;
+mod answer;
+mod config;
+mod exchange;
+mod fault;
+mod gather;
+mod id;
+mod inspection;
+mod jobs;
+mod keys;
+mod link;
+mod record;
+mod scripts;
+mod server;
+mod side;
+mod tasks;
+mod work;
+
+pub use adapter::RedisAdapter;
+pub use config::RedisConfig;
+#[doc(hidden)]
+pub use scripts::script_hashes;
+pub use server::{MIN_WIRE_VERSION, WIRE_VERSION};

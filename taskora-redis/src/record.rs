@@ -1,0 +1,312 @@
+//! The packed values of a job: its record, what it has behind it, and its end. `docs/wire-format.md` draws them.
+
+use std::time::{Duration, SystemTime};
+
+use taskora::adapter::{Due, Ended, Ending, NewJob};
+use taskora::{JobInfo, JobState, Timestamp};
+
+use crate::id;
+
+const LAYOUT: u8 = 1;
+/// The payload is in `blobs`.
+const BLOB: u8 = 1;
+/// Annotations follow the task's name.
+const META: u8 = 2;
+/// Dispatched for later: the enqueue script finds the time among its further arguments.
+const DELAYED: u8 = 4;
+/// Longer payloads go to `blobs`, so that whatever reads records reads little.
+const INLINE: usize = 4096;
+/// More than a caller may use.
+const MAX_ID: usize = 250;
+/// The longest time that is stored, in milliseconds: exact in a double with room to be added to.
+const FOREVER: u64 = 1 << 47;
+
+/// A duration in whole milliseconds, rounded up, so that nothing is due early.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(FOREVER)
+}
+
+/// A job as the enqueue script takes it.
+pub(crate) struct Packed {
+    pub(crate) id: Vec<u8>,
+    /// The record without its head.
+    pub(crate) rest: Vec<u8>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) due: Option<String>,
+}
+
+impl Packed {
+    /// About how many bytes travel.
+    pub(crate) fn size(&self) -> usize {
+        self.rest.len() + self.payload.as_ref().map_or(0, Vec::len) + 64
+    }
+}
+
+/// Packs a new job; `Err` says what cannot be stored.
+pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
+    let task = job.task.as_bytes();
+    let task_len = u8::try_from(task.len()).ok().filter(|len| (1..=200).contains(len));
+    let Some(task_len) = task_len.filter(|_| !job.task.chars().any(char::is_control)) else {
+        return Err("a task's name must have 1 to 200 bytes and no control characters".to_owned());
+    };
+    // one byte holds the length of a stored id
+    if job.id.as_str().is_empty() || job.id.as_str().len() > MAX_ID {
+        return Err(format!("a job's id must have 1 to {MAX_ID} bytes"));
+    }
+    let due = match job.due {
+        Due::Now => None,
+        Due::After(delay) => Some(format!("+{}", millis(delay))),
+        Due::At(at) => at.duration_since(SystemTime::UNIX_EPOCH).ok().map(|at| format!("@{}", millis(at))),
+    };
+    let is_blob = job.payload.len() > INLINE;
+    let mut flags = 0;
+    for (flag, is_set) in [(BLOB, is_blob), (META, !job.meta.is_empty()), (DELAYED, due.is_some())] {
+        if is_set {
+            flags |= flag;
+        }
+    }
+    let mut rest = Vec::with_capacity(8 + task.len() + if is_blob { 0 } else { job.payload.len() });
+    rest.push(flags);
+    rest.extend(job.priority.to_be_bytes());
+    rest.push(u8::try_from(job.max_stalls).unwrap_or(u8::MAX));
+    rest.extend(u16::try_from(job.max_attempts).unwrap_or(u16::MAX).to_be_bytes());
+    rest.push(task_len);
+    rest.extend(task);
+    if !job.meta.is_empty() {
+        let meta = serde_json::to_vec(&job.meta).map_err(|error| error.to_string())?;
+        let len = u32::try_from(meta.len()).map_err(|_| "the annotations are too long".to_owned())?;
+        rest.extend(len.to_be_bytes());
+        rest.extend(meta);
+    }
+    let payload = if is_blob {
+        Some(job.payload)
+    } else {
+        rest.extend(job.payload);
+        None
+    };
+    Ok(Packed { id: id::store(&job.id), rest, payload, due })
+}
+
+/// A job's record, read.
+pub(crate) struct Record {
+    pub(crate) created_at: Timestamp,
+    pub(crate) priority: i16,
+    pub(crate) max_attempts: u32,
+    pub(crate) task: String,
+    pub(crate) meta: Vec<(String, String)>,
+    /// `None`: it is in `blobs`.
+    pub(crate) payload: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// `None` if these bytes are not a record.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        if reader.u8()? != LAYOUT {
+            return None;
+        }
+        let created_at = Timestamp::from_millis(reader.u48()?);
+        let flags = reader.u8()?;
+        let priority = i16::from_be_bytes(reader.array()?);
+        let _max_stalls = reader.u8()?;
+        let max_attempts = u32::from(u16::from_be_bytes(reader.array()?));
+        let task_len = reader.u8()?;
+        let task = String::from_utf8(reader.take(task_len.into())?.to_vec()).ok()?;
+        let meta = if flags & META == 0 {
+            Vec::new()
+        } else {
+            let len = reader.u32()?;
+            serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
+        };
+        let payload = (flags & BLOB == 0).then(|| reader.0.to_vec());
+        Some(Self { created_at, priority, max_attempts, task, meta, payload })
+    }
+
+    /// What is known of the job from its record alone.
+    pub(crate) fn info(self, id: taskora::JobId, state: JobState) -> JobInfo {
+        let mut info = JobInfo::new(id, self.task, state, self.created_at);
+        info.max_attempts = self.max_attempts;
+        info.priority = self.priority;
+        info.meta = self.meta;
+        info
+    }
+}
+
+/// What a job has behind it that left its worker without ending.
+#[derive(Default)]
+pub(crate) struct Life {
+    pub(crate) attempts: u32,
+    pub(crate) stalls: u32,
+    pub(crate) error: Option<String>,
+}
+
+impl Life {
+    /// Nothing is behind a job without an entry; `None` if these bytes are not one.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let mut reader = Reader(bytes);
+        let _claims = reader.u32()?;
+        let (attempts, stalls) = (reader.u32()?, reader.u32()?);
+        let error = (reader.u8()? == 1).then(|| text(reader.0));
+        Some(Self { attempts, stalls, error })
+    }
+}
+
+/// How a job has ended.
+#[derive(Clone)]
+pub(crate) struct End {
+    pub(crate) attempts: u32,
+    pub(crate) stalls: u32,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Timestamp,
+    pub(crate) ending: Ending,
+}
+
+impl End {
+    /// `None` if these bytes are not an end.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let state = reader.u8()?;
+        let (attempts, stalls) = (reader.u32()?, reader.u32()?);
+        let started = reader.u48()?;
+        let finished_at = Timestamp::from_millis(reader.u48()?);
+        let ending = match state {
+            b'C' => Ending::Completed(reader.0.to_vec()),
+            b'F' => Ending::Failed(text(reader.0)),
+            b'S' => Ending::Stalled(Ending::stalled_message(stalls)),
+            b'X' => Ending::Cancelled(text(reader.0)),
+            b'E' => Ending::Expired,
+            _ => return None,
+        };
+        let started_at = (started > 0).then(|| Timestamp::from_millis(started));
+        Some(Self { attempts, stalls, started_at, finished_at, ending })
+    }
+
+    pub(crate) fn ended(self, task: String) -> Ended {
+        Ended { task, attempts: self.attempts, ending: self.ending }
+    }
+}
+
+/// The state that a letter of the scripts stands for.
+pub(crate) const fn state(letter: u8) -> Option<JobState> {
+    Some(match letter {
+        b'C' => JobState::Completed,
+        b'F' | b'S' => JobState::Failed,
+        b'X' => JobState::Cancelled,
+        b'E' => JobState::Expired,
+        b'R' => JobState::Retrying,
+        b'W' => JobState::Waiting,
+        _ => return None,
+    })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Reads big-endian numbers; `None` where the bytes are too short.
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(count)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u48(&mut self) -> Option<u64> {
+        let mut bytes = [0; 8];
+        bytes.get_mut(2..)?.copy_from_slice(self.take(6)?);
+        Some(u64::from_be_bytes(bytes))
+    }
+}
+
+/// The last six bytes of a number: how times are stored.
+pub(crate) fn u48(number: u64) -> [u8; 6] {
+    let [_, _, rest @ ..] = number.to_be_bytes();
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskora::JobId;
+
+    fn job(payload: Vec<u8>) -> NewJob {
+        NewJob {
+            id: JobId::from("a"),
+            task: "send-email".into(),
+            payload,
+            priority: -7,
+            due: Due::Now,
+            max_attempts: 3,
+            max_stalls: 1,
+            meta: vec![("k".into(), "v".into())],
+        }
+    }
+
+    fn stored(packed: &Packed) -> Vec<u8> {
+        let mut bytes = vec![LAYOUT];
+        bytes.extend(u48(1_700_000_000_000));
+        bytes.extend(&packed.rest);
+        bytes
+    }
+
+    #[test]
+    fn a_record_comes_back() {
+        let packed = pack(job(b"{}".to_vec())).expect("a valid job");
+        let record = Record::read(&stored(&packed)).expect("a record");
+        assert_eq!(record.created_at.as_millis(), 1_700_000_000_000);
+        assert_eq!((record.priority, record.max_attempts, record.task.as_str()), (-7, 3, "send-email"));
+        assert_eq!(record.meta, [("k".to_owned(), "v".to_owned())]);
+        assert_eq!(record.payload.as_deref(), Some(&b"{}"[..]));
+    }
+
+    #[test]
+    fn a_record_costs_14_bytes_beside_task_and_payload() {
+        let mut job = job(vec![b'x'; 92]);
+        job.meta.clear();
+        let packed = pack(job).expect("a valid job");
+        assert_eq!(stored(&packed).len(), 14 + 10 + 92);
+    }
+
+    #[test]
+    fn a_large_payload_is_kept_beside_the_record() {
+        let packed = pack(job(vec![b'x'; INLINE + 1])).expect("a valid job");
+        assert_eq!(packed.payload.as_ref().map(Vec::len), Some(INLINE + 1));
+        assert!(Record::read(&stored(&packed)).expect("a record").payload.is_none());
+    }
+
+    #[test]
+    fn cut_off_bytes_are_no_record_and_no_panic() {
+        let bytes = stored(&pack(job(b"{}".to_vec())).expect("a valid job"));
+        for len in 0..bytes.len() - 2 {
+            assert!(Record::read(&bytes[..len]).is_none(), "{len}");
+        }
+        for len in 0..21 {
+            assert!(End::read(&b"C01234567890123456789"[..len]).is_none());
+        }
+        assert!(Life::read(b"short").is_none());
+    }
+
+    #[test]
+    fn names_that_cannot_be_stored_are_refused() {
+        for name in ["", "a\nb", &"x".repeat(201)] {
+            assert!(pack(NewJob { task: name.into(), ..job(Vec::new()) }).is_err(), "{name}");
+        }
+    }
+}

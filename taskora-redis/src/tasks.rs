@@ -1,0 +1,46 @@
+//! How a caller's tasks are written for the scripts: one string that is searched, see `lua/include/own.lua`.
+
+use taskora::adapter::{TaskClaim, TaskName};
+
+use crate::record::millis;
+
+/// Tasks with the limits and leases of a claim.
+pub(crate) fn with_terms(tasks: &[TaskClaim]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for claim in tasks {
+        push(&mut text, &claim.task, &format!("{} {}", claim.limit, millis(claim.lease).max(1)));
+    }
+    text.push(b'\n');
+    text
+}
+
+/// Tasks by their names alone.
+pub(crate) fn names(tasks: &[TaskName]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for task in tasks {
+        push(&mut text, task, "0 0");
+    }
+    text.push(b'\n');
+    text
+}
+
+fn push(text: &mut Vec<u8>, task: &str, terms: &str) {
+    // a name with control characters names no job
+    if task.chars().any(char::is_control) {
+        return;
+    }
+    text.push(b'\n');
+    text.extend(task.as_bytes());
+    text.push(0);
+    text.extend(terms.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_separated_and_odd_names_left_out() {
+        assert_eq!(names(&["a".into(), "b\nc".into(), "d".into()]), b"\na\x000 0\nd\x000 0\n");
+    }
+}

@@ -1,0 +1,214 @@
+//! What happens when Redis, or the way to it, fails.
+
+use std::time::{Duration, Instant};
+
+use crate::kit::{PATIENCE, complete, drain, exchange, job};
+use crate::proxy::{Fate, Proxy};
+use crate::server::Server;
+use taskora::adapter::{Ending, Enqueued, Inspection, Jobs, Renew, Renewal, Settled, Signals};
+use taskora::{AdapterError, CancelOutcome, JobId, JobState};
+use taskora_redis::{RedisAdapter, RedisConfig};
+use tokio::time::timeout;
+
+async fn connect(server: &Server) -> RedisAdapter {
+    RedisAdapter::connect(server.url()).await.expect("connect")
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_an_error_within_a_second_that_names_it() {
+    let mut server = Server::start();
+    let adapter = connect(&server).await;
+    server.kill();
+    let started = Instant::now();
+    let error = adapter.enqueue(vec![job("a")]).await.expect_err("nobody is there");
+    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert!(matches!(error, AdapterError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains(&server.port().to_string()), "{error}");
+    assert!(RedisAdapter::connect(server.url()).await.is_err(), "and connecting fails too");
+
+    server.restart();
+    assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("it is back"), [Enqueued::New]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_changes_nothing() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    let cut = || proxy.set(Fate::CutNext);
+
+    cut();
+    let answer = adapter.enqueue(vec![job("a"), job("b")]).await.expect("repeated by itself");
+    assert_eq!(answer, [Enqueued::New, Enqueued::New], "our own jobs are no duplicates");
+    assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::Duplicate]);
+
+    cut();
+    let claimed = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(adapter.counts(crate::kit::TASK).await.expect("counts").active, 1, "one claim, not two");
+
+    cut();
+    let settled =
+        adapter.exchange(exchange("w", 2, vec![complete(&claimed[0])], 0)).await.expect("settle").settled;
+    assert_eq!(settled, [Settled::Now(JobState::Completed)]);
+    assert_eq!(adapter.counts(crate::kit::TASK).await.expect("counts").completed, 1);
+
+    cut();
+    adapter.cancel(&"b".into(), "why").await.expect("cancel");
+    let outcome = adapter.cancel(&"b".into(), "why").await.expect("cancel");
+    assert_eq!(outcome, CancelOutcome::AlreadyEnded(JobState::Cancelled));
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_noticed_and_replaced() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    proxy.set(Fate::Swallow);
+    assert!(matches!(adapter.enqueue(vec![job("a")]).await, Err(AdapterError::Unavailable { .. })));
+    proxy.set(Fate::Pass);
+    let answer = adapter.enqueue(vec![job("b")]).await.expect("a new connection");
+    assert_eq!(answer, [Enqueued::New]);
+    assert_eq!(proxy.connections(), 2, "the silent one was dropped");
+}
+
+#[tokio::test]
+async fn s281_a_flushed_script_cache_is_not_noticed() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    for number in 0..10 {
+        server.cli(&["SCRIPT", "FLUSH"]);
+        let id = number.to_string();
+        assert_eq!(adapter.enqueue(vec![job(&id)]).await.expect("enqueue"), [Enqueued::New]);
+        server.cli(&["SCRIPT", "FLUSH"]);
+        assert_eq!(drain(&adapter, &id).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_survives_a_restart_and_lost_connections() {
+    let mut server = Server::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+    let (adapter, other) = (connect(&server).await, connect(&server).await);
+    adapter.enqueue(vec![job("a"), job("b")]).await.expect("enqueue");
+    let waits = ["a", "b"].map(|id| {
+        let adapter = adapter.clone();
+        tokio::spawn(async move { adapter.ended(&JobId::from(id)).await })
+    });
+    while server.cli(&["HLEN", "{taskora}:waiters"]) != "2" {
+        tokio::task::yield_now().await;
+    }
+    let claimed = other.exchange(exchange("w", 1, Vec::new(), 2)).await.expect("claim").jobs;
+    server.kill();
+    server.restart();
+    // this one ends while nobody may be subscribed, the other one after its connections were cut
+    other.exchange(exchange("w", 2, vec![complete(&claimed[0])], 0)).await.expect("settle");
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    other.exchange(exchange("w", 3, vec![complete(&claimed[1])], 0)).await.expect("settle");
+    for wait in waits {
+        let ended = timeout(PATIENCE, wait).await.expect("in time").expect("no panic").expect("no error");
+        assert_eq!(ended.expect("known").ending, Ending::Completed(b"null".to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_work_survives_a_restart() {
+    let mut server = Server::start();
+    let adapter = connect(&server).await;
+    let mut ear = adapter.work();
+    let tasks = [crate::kit::TASK.into()];
+    assert!(!ear.wait(&tasks, Duration::from_millis(50)).await.expect("nothing to do"));
+    server.kill();
+    assert!(matches!(ear.wait(&tasks, PATIENCE).await, Err(AdapterError::Unavailable { .. })));
+    server.restart();
+    let waiting = tokio::spawn(async move { ear.wait(&tasks, PATIENCE).await });
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    assert!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"));
+}
+
+#[tokio::test]
+async fn an_emptied_server_is_used_as_a_new_one() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    server.cli(&["FLUSHALL"]);
+    assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
+    // the next connection signs the namespace again
+    server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    assert_eq!(drain(&adapter, "w").await, 1);
+    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "version"]), "1");
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_new_jobs_and_finishes_the_old_ones() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    adapter.enqueue((0..50).map(|number| job(&number.to_string())).collect()).await.expect("enqueue");
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let error = adapter.enqueue(vec![job("x")]).await.expect_err("it is full");
+    assert!(matches!(error, AdapterError::Full { .. }), "{error:?}");
+    assert_eq!(drain(&adapter, "w").await, 50, "settling and claiming go on");
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(adapter.enqueue(vec![job("x")]).await.expect("room again"), [Enqueued::New]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn leases_are_renewed_while_the_runtime_is_blocked() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    let claimed = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    let lease = claimed[0].lease.clone();
+    // this thread is the runtime's only one, and it waits for the other without letting the runtime run
+    let renewal = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let renew = Renew { lease, length: Duration::from_secs(30) };
+        runtime.block_on(adapter.renew(vec![renew])).expect("renew")
+    });
+    assert_eq!(renewal.join().expect("no panic"), [Renewal::Extended]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x35_a_hundred_first_calls_make_one_connection() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let adapter = RedisAdapter::lazy(RedisConfig::new(proxy.url())).expect("a valid configuration");
+    assert_eq!(proxy.connections(), 0);
+    let calls: Vec<_> = (0..100)
+        .map(|number| {
+            let adapter = adapter.clone();
+            tokio::spawn(async move { adapter.enqueue(vec![job(&number.to_string())]).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").expect("enqueue"), [Enqueued::New]);
+    }
+    assert_eq!(proxy.connections(), 1);
+
+    // a worker has two more, however much it does
+    let (_cancels, mut ear) = (adapter.cancellations(), adapter.work());
+    assert!(ear.wait(&[crate::kit::TASK.into()], PATIENCE).await.expect("wait"));
+    assert_eq!(drain(&adapter, "w").await, 100);
+    assert!(adapter.ended(&"0".into()).await.expect("ended").is_some());
+    assert_eq!(proxy.connections(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_dispatches_take_nobody_elses_jobs_with_them() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let calls: Vec<_> = (0..400)
+        .map(|number: u32| {
+            let adapter = adapter.clone();
+            tokio::spawn(async move { adapter.enqueue(vec![job(&number.to_string())]).await })
+        })
+        .collect();
+    for (number, call) in calls.into_iter().enumerate() {
+        if number % 3 == 0 {
+            call.abort();
+        } else {
+            let answer = timeout(PATIENCE, call).await.expect("nobody is forgotten");
+            assert_eq!(answer.expect("no panic").expect("enqueue"), [Enqueued::New]);
+        }
+    }
+    assert_eq!(adapter.enqueue(vec![job("last")]).await.expect("the way is free"), [Enqueued::New]);
+}

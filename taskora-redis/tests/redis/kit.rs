@@ -1,0 +1,61 @@
+//! Jobs and calls that the tests of this adapter share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskora::adapter::{
+    AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Jobs, NewJob, Settlement, TaskClaim,
+};
+use taskora::{JobId, Retention};
+use taskora_redis::RedisAdapter;
+
+pub(crate) const TASK: &str = "send-email";
+/// What should happen happens within this time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn job(id: &str) -> NewJob {
+    NewJob {
+        id: JobId::from(id),
+        task: TASK.into(),
+        payload: br#"{"to":"a@b.com"}"#.to_vec(),
+        priority: 0,
+        due: Due::Now,
+        max_attempts: 3,
+        max_stalls: 1,
+        meta: Vec::new(),
+    }
+}
+
+/// An exchange of the worker's slot 0.
+pub(crate) fn exchange(worker: &str, number: u64, settle: Vec<Settlement>, limit: usize) -> Exchange {
+    let claim = TaskClaim { task: TASK.into(), limit, lease: Duration::from_secs(30) };
+    Exchange {
+        call: CallId { worker: worker.into(), slot: 0, number },
+        settle,
+        claim: Some(Claim { limit, tasks: Arc::new([claim]) }),
+        retention: Retention::default(),
+    }
+}
+
+pub(crate) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
+    Settlement { lease: job.lease.clone(), attempt: job.attempt, started_at: job.claimed_at, end }
+}
+
+pub(crate) fn complete(job: &ClaimedJob) -> Settlement {
+    settlement(job, AttemptEnd::Complete(b"null".to_vec()))
+}
+
+/// Claims and completes until nothing is left; how many jobs there were.
+pub(crate) async fn drain(adapter: &RedisAdapter, worker: &str) -> usize {
+    let (mut number, mut count, mut settle) = (0, 0, Vec::new());
+    loop {
+        number += 1;
+        let Exchanged { jobs, .. } =
+            adapter.exchange(exchange(worker, number, settle, 32)).await.expect("exchange");
+        if jobs.is_empty() {
+            return count;
+        }
+        count += jobs.len();
+        settle = jobs.iter().map(complete).collect();
+    }
+}

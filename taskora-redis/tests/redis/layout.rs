@@ -1,0 +1,203 @@
+//! The layout of a namespace, against a file: what another version of this crate would find.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use redis::{Commands, Connection};
+use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, Notes, Signals};
+use taskora::{Keep, LogEntry, LogLevel, Retention, Timestamp};
+use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
+
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job, settlement};
+use crate::server::Server;
+
+#[tokio::test]
+async fn the_layout_is_what_the_wire_version_says() {
+    let server = Server::start();
+    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    one_job_in_each_state(&adapter, &server).await;
+    let mut found = format!("wire version {WIRE_VERSION}\n\n");
+    for (name, hash) in taskora_redis::script_hashes() {
+        writeln!(found, "script {name} {hash}").expect("write");
+    }
+    found.push_str(&dump(&server));
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/redis/layout.txt");
+    if std::env::var_os("TASKORA_BLESS").is_some() {
+        std::fs::write(&path, &found).expect("write the expected layout");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the expected layout");
+    let line = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert!(
+        found == expected,
+        "the layout of the namespace has changed: {line:?}\nif processes of the old and the new version cannot share \
+         a namespace any more, raise WIRE_VERSION (and MIN_WIRE_VERSION) and say so in docs/wire-format.md and the \
+         changelog; then run this test with TASKORA_BLESS=1"
+    );
+}
+
+#[tokio::test]
+async fn a_drained_namespace_is_empty() {
+    let server = Server::start();
+    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    one_job_in_each_state(&adapter, &server).await;
+    adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
+    let none = Keep { age: Duration::from_secs(1), count: 0 };
+    // what is active is taken back, what is delayed is due; the second round takes what stalled or was flagged
+    for worker in ["x", "y", "z"] {
+        while adapter
+            .sweep(&[TASK.into()], Retention { completed: none, failed: none })
+            .await
+            .expect("sweep")
+            .more
+        {}
+        drain(&adapter, worker).await;
+        adapter.shift_clock(Duration::from_secs(60)).await.expect("shift the clock");
+    }
+    while adapter
+        .sweep(&[TASK.into()], Retention { completed: none, failed: none })
+        .await
+        .expect("sweep")
+        .more
+    {}
+    let mut keys: Vec<String> = server.cli(&["KEYS", "*"]).lines().map(str::to_owned).collect();
+    // answers for repeats go by themselves after a minute
+    keys.retain(|key| !key.starts_with("{taskora}:call:"));
+    keys.sort();
+    assert_eq!(keys, ["clock", "front", "meta", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}")));
+}
+
+/// Jobs called after where they are.
+async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
+    let ended =
+        ["completed", "failed", "retrying", "stalled", "cancelled-active", "active", "flagged", "released"];
+    let jobs = ended.map(|id| NewJob { max_stalls: 0, ..job(id) });
+    adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    let claimed = adapter.exchange(exchange("w", 1, Vec::new(), 8)).await.expect("claim").jobs;
+    adapter.cancel(&"cancelled-active".into(), "user asked").await.expect("cancel");
+    let retry = AttemptEnd::Retry { error: "again".into(), delay: Duration::from_secs(600) };
+    let settle = vec![
+        complete(&claimed[0]),
+        settlement(&claimed[1], AttemptEnd::Fail("no".into())),
+        settlement(&claimed[2], retry),
+        settlement(&claimed[4], AttemptEnd::Cancel),
+        settlement(&claimed[7], AttemptEnd::Release),
+    ];
+    adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
+    let renewed = [5, 6].map(|place: usize| taskora::adapter::Renew {
+        lease: claimed[place].lease.clone(),
+        length: Duration::from_secs(300),
+    });
+    adapter.renew(renewed.to_vec()).await.expect("renew");
+    adapter.shift_clock(Duration::from_secs(60)).await.expect("shift the clock");
+    adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
+    adapter.cancel(&"flagged".into(), "user asked").await.expect("cancel");
+    let line = LogEntry {
+        level: LogLevel::Info,
+        message: "sending".into(),
+        fields: serde_json::Value::Null,
+        at: Timestamp::from_millis(1),
+        attempt: 1,
+    };
+    let notes = Notes { lease: claimed[5].lease.clone(), progress: Some(b"50".to_vec()), logs: vec![line] };
+    assert_eq!(adapter.note(vec![notes]).await.expect("note"), [true]);
+
+    let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ..job("delayed") };
+    let urgent = NewJob { priority: 5, ..job("urgent") };
+    let large =
+        NewJob { payload: vec![b'x'; 5000], meta: vec![("tenant".into(), "7".into())], ..job("large") };
+    let uuid = job("01890a5d-ac96-774b-bcce-b302099a8057");
+    let jobs = vec![job("waiting"), job("cancelled"), urgent, large, delayed, uuid];
+    adapter.enqueue(jobs).await.expect("enqueue");
+    adapter.cancel(&"cancelled".into(), "user asked").await.expect("cancel");
+    let adapter = adapter.clone();
+    tokio::spawn(async move { adapter.ended(&"waiting".into()).await });
+    tokio::time::timeout(PATIENCE, async {
+        while server.cli(&["HLEN", "{taskora}:waiters"]) != "1" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a waiter is registered");
+}
+
+/// All keys and what they hold, with times and tags replaced.
+fn dump(server: &Server) -> String {
+    let client = redis::Client::open(server.url()).expect("a URL");
+    let mut redis = client.get_connection().expect("connect");
+    let mut keys: Vec<String> = redis.keys("*").expect("keys");
+    keys.sort();
+    let mut text = String::new();
+    for key in keys {
+        let kind: String = redis::cmd("TYPE").arg(&key).query(&mut redis).expect("type");
+        // the sequence of answers is not worth showing: they live for a minute
+        let lines =
+            if key.contains(":call:") { vec!["…".to_owned()] } else { values(&mut redis, &key, &kind) };
+        writeln!(text, "\n{kind} {key}").expect("write");
+        for line in lines {
+            writeln!(text, "  {line}").expect("write");
+        }
+    }
+    text.replace(env!("CARGO_PKG_VERSION"), "<version>")
+}
+
+fn values(redis: &mut Connection, key: &str, kind: &str) -> Vec<String> {
+    match kind {
+        "string" => vec![shown(&redis.get::<_, Vec<u8>>(key).expect("get"))],
+        "list" => {
+            let values: Vec<Vec<u8>> = redis.lrange(key, 0, -1).expect("lrange");
+            values.iter().map(|value| shown(value)).collect()
+        }
+        "set" => {
+            let mut values: Vec<Vec<u8>> = redis.smembers(key).expect("smembers");
+            values.sort();
+            values.iter().map(|value| shown(value)).collect()
+        }
+        "zset" => {
+            let values: Vec<(Vec<u8>, f64)> = redis.zrange_withscores(key, 0, -1).expect("zrange");
+            let score = |score: f64| if is_time(score) { "<time>".to_owned() } else { score.to_string() };
+            values.iter().map(|(value, number)| format!("{} {}", score(*number), shown(value))).collect()
+        }
+        _ => {
+            let values: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(key).expect("hgetall");
+            values.iter().map(|(field, value)| format!("{} = {}", shown(field), shown(value))).collect()
+        }
+    }
+}
+
+fn is_time(number: f64) -> bool {
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64() * 1000.0;
+    (number - now).abs() < 3_600_000.0
+}
+
+/// Text as it is, other bytes in hexadecimal, times and tags by name.
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut rest = bytes;
+    while let Some(byte) = rest.first() {
+        let number = |bytes: &[u8]| bytes.iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte));
+        let digits = |count: usize| rest.get(..count).and_then(|digits| std::str::from_utf8(digits).ok());
+        let is_tag = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if rest.get(..6).is_some_and(|time| is_time(number(time))) {
+            text.push_str("<time>");
+            rest = &rest[6..];
+        } else if digits(13).and_then(|digits| digits.parse().ok()).is_some_and(is_time) {
+            text.push_str("<time>");
+            rest = &rest[13..];
+        } else if digits(32).is_some_and(is_tag) {
+            text.push_str("<tag>");
+            rest = &rest[32..];
+        } else {
+            if byte.is_ascii_graphic() || *byte == b' ' {
+                text.push(char::from(*byte));
+            } else {
+                write!(text, "\\{byte:02x}").expect("write");
+            }
+            rest = &rest[1..];
+        }
+    }
+    if text.len() > 200 { format!("{}… ({} bytes)", text.split_at(60).0, bytes.len()) } else { text }
+}

@@ -1,0 +1,84 @@
+//! A TCP proxy that loses things on demand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What happens to what the server answers.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Fate {
+    /// It arrives.
+    Pass,
+    /// The next answer is lost, and its connection with it.
+    CutNext,
+    /// Connections stay open, and nothing arrives any more.
+    Swallow,
+}
+
+/// The proxy; it lives as long as its runtime.
+pub(crate) struct Proxy {
+    port: u16,
+    fate: Arc<AtomicU8>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let fate = Arc::new(AtomicU8::new(Fate::Pass as u8));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (shared, count) = (Arc::clone(&fate), Arc::clone(&connections));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(relay(client, server, Arc::clone(&shared)));
+            }
+        });
+        Self { port, fate, connections }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn set(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::SeqCst);
+    }
+
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let there = async {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+    };
+    let back = async {
+        let mut buffer = vec![0; 65536];
+        while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+            let (cut, pass) = (Fate::CutNext as u8, Fate::Pass as u8);
+            if fate.compare_exchange(cut, pass, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                return;
+            }
+            if fate.load(Ordering::SeqCst) == Fate::Swallow as u8 {
+                std::future::pending::<()>().await;
+            }
+            if to_client.write_all(&buffer[..count]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = there => {}
+        () = back => {}
+    }
+}

@@ -1,0 +1,168 @@
+//! The composition root: an adapter and the settings that everything shares.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::adapter::{Adapter, AdapterError, JobCounts};
+use crate::contract::Task;
+use crate::dispatch::{Dispatch, DispatchMany, Dispatchable};
+use crate::handle::{JobHandle, Raw};
+use crate::job::JobId;
+use crate::policy::Retention;
+
+/// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process.
+///
+/// ```
+/// use taskora::prelude::*;
+///
+/// let app = App::new(MemoryAdapter::new());
+/// let tuned = App::builder(MemoryAdapter::new()).max_payload(64 * 1024).build();
+/// # let _ = (app, tuned);
+/// ```
+#[derive(Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    adapter: Arc<dyn Adapter>,
+    max_payload: usize,
+    retention: Retention,
+}
+
+impl App {
+    /// The largest payload or result that is accepted unless the builder says otherwise: 8 MiB of JSON.
+    pub const DEFAULT_MAX_PAYLOAD: usize = 8 * 1024 * 1024;
+
+    /// An app with the default settings.
+    pub fn new(adapter: impl Adapter) -> Self {
+        Self::builder(adapter).build()
+    }
+
+    /// An app whose settings differ from the defaults.
+    pub fn builder(adapter: impl Adapter) -> AppBuilder {
+        AppBuilder {
+            shared: Shared {
+                adapter: Arc::new(adapter),
+                max_payload: Self::DEFAULT_MAX_PAYLOAD,
+                retention: Retention::default(),
+            },
+        }
+    }
+
+    /// Dispatches a contract, or a signature with all its arguments bound. The returned builder takes options and is
+    /// awaited:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use std::time::Duration;
+    /// #[task]
+    /// async fn greet(name: String) -> String {
+    ///     format!("hello {name}")
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// let app = App::new(MemoryAdapter::new());
+    /// let now = app.dispatch(Greet { name: "Ada".into() }).await?;
+    /// let later = app.dispatch(Greet::s().name("Bob")).delay(Duration::from_secs(60)).priority(5).await?;
+    /// assert_ne!(now.id(), later.id());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When awaited: [`DispatchError`](crate::DispatchError); nothing was stored then.
+    pub fn dispatch<D: Dispatchable>(&self, what: D) -> D::Dispatch {
+        what.dispatch_on(self)
+    }
+
+    /// Dispatches many jobs of one task, in few round trips. The handles come in the order of the jobs, and the
+    /// options hold for all of them.
+    ///
+    /// # Errors
+    /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored.
+    /// If the store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says what was.
+    pub fn dispatch_many<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> DispatchMany<T> {
+        DispatchMany::new(self, tasks)
+    }
+
+    /// Dispatches by name and JSON: the untyped door, for tools and dynamic callers. The name and the payload are checked
+    /// by the worker that claims the job; a name that no worker knows waits until one does.
+    ///
+    /// The contract's options are not known here: the job has priority 0, unless `.priority(..)` says otherwise.
+    ///
+    /// # Errors
+    /// When awaited: [`DispatchError`](crate::DispatchError); nothing was stored then.
+    pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: serde_json::Value) -> Dispatch<Raw> {
+        Dispatch::raw(self, task.as_ref(), &payload)
+    }
+
+    /// A handle to a job that was dispatched elsewhere. Nothing is asked of the store yet.
+    pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T> {
+        JobHandle::attached(self.clone(), id.into())
+    }
+
+    /// The same for a job whose contract is not at hand; its result is JSON.
+    pub fn raw_job(&self, id: impl Into<JobId>) -> JobHandle<Raw> {
+        JobHandle::attached(self.clone(), id.into())
+    }
+
+    /// How many jobs of a task are in each state; all zero if the task is unknown.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn counts(&self, task: impl AsRef<str>) -> Result<JobCounts, AdapterError> {
+        self.shared.adapter.counts(task.as_ref()).await
+    }
+
+    pub(crate) fn adapter(&self) -> &Arc<dyn Adapter> {
+        &self.shared.adapter
+    }
+
+    pub(crate) fn max_payload(&self) -> usize {
+        self.shared.max_payload
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.shared.retention
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+    }
+}
+
+/// Settings of an [`App`], see [`App::builder`].
+pub struct AppBuilder {
+    shared: Shared,
+}
+
+impl AppBuilder {
+    /// The largest payload or result in bytes of JSON; [`App::DEFAULT_MAX_PAYLOAD`] unless said otherwise. A larger
+    /// payload is refused at the dispatch; a job with a larger result fails with a message that says so.
+    #[must_use]
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.shared.max_payload = bytes;
+        self
+    }
+
+    /// How long finished jobs stay, per task; see [`Retention`] for the defaults. It is the workers' apps that trim.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.shared.retention = retention;
+        self
+    }
+
+    /// The app.
+    #[must_use]
+    pub fn build(self) -> App {
+        App { shared: Arc::new(self.shared) }
+    }
+}
+
+impl fmt::Debug for AppBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppBuilder").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,229 @@
+//! What the checks share: jobs to store, a worker's calls, and how long to wait.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::{
+    Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Due, Ended, Ending, Enqueued, Exchange, Exchanged, Lease,
+    NewJob, Notes, Renew, Renewal, Settled, Settlement, Swept, TaskClaim, TaskName, WorkSignal,
+};
+use crate::job::{JobId, JobInfo, JobState};
+use crate::policy::Retention;
+
+/// The task of most jobs in the checks.
+pub(super) const TASK: &str = "send-email";
+/// Another one.
+pub(super) const OTHER: &str = "resize";
+/// The leases of [`Caller`], unless said otherwise.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// A bit more than nothing, for steps over a border.
+pub(super) const MOMENT: Duration = Duration::from_secs(1);
+/// What should happen happens within this time, also on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// What is pushed arrives within this time; whoever polls every few seconds is later.
+pub(super) const PROMPT: Duration = Duration::from_secs(2);
+/// What should not happen does not happen within this time.
+pub(super) const QUIET: Duration = Duration::from_millis(150);
+
+/// A job that is ready at once, with its id as payload.
+pub(super) fn job(id: &str, task: &str) -> NewJob {
+    NewJob {
+        id: JobId::from(id),
+        task: TaskName::from(task),
+        payload: serde_json::to_vec(id).expect("text is JSON"),
+        priority: 0,
+        due: Due::Now,
+        max_attempts: 3,
+        max_stalls: 1,
+        meta: Vec::new(),
+    }
+}
+
+/// The same, due after some milliseconds.
+pub(super) fn delayed(id: &str, task: &str, millis: u64) -> NewJob {
+    NewJob { due: Due::After(Duration::from_millis(millis)), ..job(id, task) }
+}
+
+/// The same, with a priority.
+pub(super) fn prioritised(id: &str, task: &str, priority: i16) -> NewJob {
+    NewJob { priority, ..job(id, task) }
+}
+
+/// Stores new jobs.
+pub(super) async fn put(adapter: &Arc<dyn Adapter>, jobs: impl IntoIterator<Item = NewJob>) {
+    let jobs: Vec<NewJob> = jobs.into_iter().collect();
+    let expected = vec![Enqueued::New; jobs.len()];
+    let enqueued = adapter.enqueue(jobs).await.expect("enqueue");
+    assert_eq!(enqueued, expected, "each of these jobs is new");
+}
+
+pub(super) async fn state(adapter: &Arc<dyn Adapter>, id: &str) -> Option<JobState> {
+    adapter.job(&id.into()).await.expect("job").map(|info| info.state)
+}
+
+pub(super) async fn info(adapter: &Arc<dyn Adapter>, id: &str) -> JobInfo {
+    adapter.job(&id.into()).await.expect("job").unwrap_or_else(|| panic!("job `{id}` is not known"))
+}
+
+/// How a job has ended that has ended already.
+pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> Option<Ended> {
+    within(PATIENCE, "an end that is known already", adapter.ended(&id.into())).await.expect("ended")
+}
+
+pub(super) async fn ending(adapter: &Arc<dyn Adapter>, id: &str) -> Ending {
+    ended(adapter, id).await.unwrap_or_else(|| panic!("job `{id}` is not known")).ending
+}
+
+/// Sweeps until there is no more to do; what all the sweeps did.
+pub(super) async fn sweep(adapter: &Arc<dyn Adapter>, tasks: &[&str], retention: Retention) -> Swept {
+    let tasks = names(tasks);
+    let mut sum = Swept::default();
+    loop {
+        let swept = adapter.sweep(&tasks, retention).await.expect("sweep");
+        sum.rescued += swept.rescued;
+        sum.stalled += swept.stalled;
+        if !swept.more {
+            return sum;
+        }
+    }
+}
+
+pub(super) async fn renew(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, length: Duration) -> Renewal {
+    let renew = Renew { lease: job.lease.clone(), length };
+    adapter.renew(vec![renew]).await.expect("renew").pop().expect("one answer")
+}
+
+/// Reports progress with the right of this job's lease; whether it was kept.
+pub(super) async fn progress(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, json: &str) -> bool {
+    let notes = Notes { lease: job.lease.clone(), progress: Some(json.into()), logs: Vec::new() };
+    adapter.note(vec![notes]).await.expect("note").pop().expect("one answer")
+}
+
+pub(super) fn names(tasks: &[&str]) -> Vec<TaskName> {
+    tasks.iter().map(|task| TaskName::from(*task)).collect()
+}
+
+pub(super) fn ids(jobs: &[ClaimedJob]) -> Vec<&str> {
+    jobs.iter().map(|job| job.lease.id.as_str()).collect()
+}
+
+/// The result of a future that ends within this time.
+pub(super) async fn within<T>(time: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(time, future).await {
+        Ok(result) => result,
+        Err(_) => panic!("{what} did not happen within {time:?}"),
+    }
+}
+
+pub(super) fn complete(result: &str) -> AttemptEnd {
+    AttemptEnd::Complete(result.into())
+}
+
+pub(super) fn retry(error: &str, delay: Duration) -> AttemptEnd {
+    AttemptEnd::Retry { error: error.to_owned(), delay }
+}
+
+pub(super) fn fail(error: &str) -> AttemptEnd {
+    AttemptEnd::Fail(error.to_owned())
+}
+
+pub(super) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
+    Settlement { lease: job.lease.clone(), attempt: job.attempt, started_at: job.claimed_at, end }
+}
+
+/// What to claim, with the usual leases.
+pub(super) fn claim(limit: usize, tasks: &[(&str, usize)]) -> Claim {
+    let of = |(task, limit): &(&str, usize)| TaskClaim {
+        task: TaskName::from(*task),
+        limit: *limit,
+        lease: LEASE,
+    };
+    Claim { limit, tasks: tasks.iter().map(of).collect() }
+}
+
+/// One slot of a worker.
+pub(super) struct Caller {
+    adapter: Arc<dyn Adapter>,
+    worker: Arc<str>,
+    number: u64,
+    pub(super) retention: Retention,
+}
+
+impl Caller {
+    pub(super) fn new(adapter: &Arc<dyn Adapter>) -> Self {
+        Self {
+            adapter: Arc::clone(adapter),
+            worker: JobId::new().as_str().into(),
+            number: 0,
+            retention: Retention::default(),
+        }
+    }
+
+    /// The next call of this slot, not made yet.
+    pub(super) fn call(&mut self, settle: Vec<Settlement>, claim: Option<Claim>) -> Exchange {
+        self.number += 1;
+        let call = CallId { worker: Arc::clone(&self.worker), slot: 0, number: self.number };
+        Exchange { call, settle, claim, retention: self.retention }
+    }
+
+    pub(super) async fn exchange(&mut self, settle: Vec<Settlement>, claim: Option<Claim>) -> Exchanged {
+        let call = self.call(settle, claim);
+        self.adapter.exchange(call).await.expect("exchange")
+    }
+
+    /// Claims up to `limit` jobs of these tasks, with as many calls as the store asks for.
+    pub(super) async fn claim(&mut self, limit: usize, tasks: &[&str]) -> Vec<ClaimedJob> {
+        let tasks: Vec<(&str, usize)> = tasks.iter().map(|task| (*task, limit)).collect();
+        let mut jobs = Vec::new();
+        loop {
+            let answer = self.exchange(Vec::new(), Some(claim(limit - jobs.len(), &tasks))).await;
+            jobs.extend(answer.jobs);
+            assert!(
+                jobs.len() <= limit,
+                "{} jobs were handed out, at most {limit} were asked for",
+                jobs.len()
+            );
+            if !answer.more || jobs.len() == limit {
+                return jobs;
+            }
+        }
+    }
+
+    /// Claims the next job of [`TASK`].
+    pub(super) async fn claim_one(&mut self) -> ClaimedJob {
+        self.claim(1, &[TASK]).await.pop().expect("a job waits")
+    }
+
+    pub(super) async fn settle(&mut self, job: &ClaimedJob, end: AttemptEnd) -> Settled {
+        self.exchange(vec![settlement(job, end)], None).await.settled.pop().expect("one answer")
+    }
+
+    /// Claims the next job of [`TASK`] and settles it.
+    pub(super) async fn run_one(&mut self, end: AttemptEnd) -> ClaimedJob {
+        let job = self.claim_one().await;
+        let settled = self.settle(&job, end).await;
+        assert_ne!(settled, Settled::Stale, "the lease of `{}` is valid", job.lease.id);
+        job
+    }
+
+    /// Claims one job as an idle worker does: sleeps until a signal or the next due time says that there may be one.
+    pub(super) async fn next_job(&mut self, ear: &mut dyn WorkSignal, tasks: &[&str]) -> ClaimedJob {
+        let room: Vec<(&str, usize)> = tasks.iter().map(|task| (*task, 1)).collect();
+        loop {
+            let mut answer = self.exchange(Vec::new(), Some(claim(1, &room))).await;
+            if let Some(job) = answer.jobs.pop() {
+                return job;
+            }
+            if !answer.more {
+                let wait = answer.next_due.unwrap_or(PATIENCE).min(PATIENCE);
+                ear.wait(&names(tasks), wait).await.expect("wait");
+            }
+        }
+    }
+}
+
+/// A lease that nobody was given.
+pub(super) fn forged(job: &ClaimedJob, token: u32) -> ClaimedJob {
+    ClaimedJob { lease: Lease { token, ..job.lease.clone() }, ..job.clone() }
+}

@@ -1,0 +1,275 @@
+//! What an adapter must do, as checks that each adapter runs from its own tests.
+//!
+//! An adapter's author writes a [`Fixture`], which gives each check an empty store, and one line:
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use taskora::{MemoryAdapter, adapter::Adapter, conformance::Fixture};
+//!
+//! struct Memory(MemoryAdapter);
+//!
+//! impl Fixture for Memory {
+//!     async fn adapter(&self) -> Arc<dyn Adapter> {
+//!         Arc::new(self.0.clone())
+//!     }
+//!     async fn second(&self) -> Arc<dyn Adapter> {
+//!         Arc::new(self.0.clone())
+//!     }
+//!     async fn advance(&self, by: Duration) {
+//!         tokio::time::advance(by).await;
+//!     }
+//! }
+//!
+//! taskora::conformance_suite! { #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
+//! # fn main() {}
+//! ```
+//!
+//! It expands to one test for each check, in modules by behaviour; the expression is evaluated anew in each of them, and
+//! may await. The checks say what is meant by [`adapter`](crate::adapter): its words and these checks are changed together.
+//!
+//! The checks wait for real where something is pushed (a few hundred milliseconds, at most ten seconds before they
+//! fail), and let the store's time pass with [`Fixture::advance`] where something is due later.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::Adapter;
+
+#[doc(hidden)]
+pub mod cancelling;
+#[doc(hidden)]
+pub mod claims;
+#[doc(hidden)]
+pub mod endings;
+#[doc(hidden)]
+pub mod enqueue;
+mod kit;
+#[doc(hidden)]
+pub mod leases;
+#[doc(hidden)]
+pub mod notes;
+#[doc(hidden)]
+pub mod retention;
+#[doc(hidden)]
+pub mod settling;
+#[doc(hidden)]
+pub mod wakes;
+
+/// An empty store for one check, and what the check needs of it.
+pub trait Fixture {
+    /// An adapter to the store. Each call may give the same one.
+    fn adapter(&self) -> impl Future<Output = Arc<dyn Adapter>>;
+
+    /// An adapter to the same store over a connection of its own, as another process has one. For a store within
+    /// this process it may be the same.
+    fn second(&self) -> impl Future<Output = Arc<dyn Adapter>>;
+
+    /// Lets the store's time pass: by a clock that tests may move, or by waiting. It need not wake anybody who
+    /// waits.
+    fn advance(&self, by: Duration) -> impl Future<Output = ()>;
+}
+
+/// One test for each check of an adapter, see [`conformance`](mod@crate::conformance).
+#[macro_export]
+macro_rules! conformance_suite {
+    (#[$test:meta] $fixture:expr) => {
+        $crate::conformance_suite! {
+            @tests [$test] [$fixture]
+            enqueue {
+                s285_a_new_job_waits
+                created_at_is_the_stores_time
+                the_second_connection_sees_the_same_jobs
+                a_job_that_is_known_already_is_left_as_it_is
+                answers_come_in_the_order_of_the_jobs
+                a_job_stays_known_after_it_has_ended
+                a_job_that_is_active_is_known
+                s288_a_delayed_job_is_delayed
+                a_job_may_be_due_at_a_time
+                a_delay_of_nothing_is_no_delay
+                ids_may_be_any_text_of_up_to_200_bytes
+                tasks_may_have_any_name
+                a_payload_and_a_result_may_have_a_megabyte
+                a_thousand_jobs_in_one_call_keep_their_order
+                the_range_of_priorities_is_kept
+                nothing_to_store_is_nothing
+                an_unknown_job_is_unknown_everywhere
+            }
+            claims {
+                s286_a_claim_hands_over_the_job
+                s101_first_come_first_served_within_a_task
+                first_come_first_served_across_tasks
+                s100_higher_priority_goes_first
+                s100_priority_goes_before_arrival_across_tasks
+                order_holds_over_many_small_claims
+                a_claim_takes_only_the_tasks_it_asks_for
+                the_total_limit_is_kept
+                the_limit_of_each_task_is_kept
+                a_claim_of_none_takes_none
+                s004_a_delayed_job_is_not_claimed_before_it_is_due
+                x19_jobs_that_are_due_together_go_in_due_order
+                x19_due_order_holds_across_tasks
+                jobs_due_at_the_same_time_go_by_id
+                a_delayed_job_keeps_its_priority
+                thousands_of_jobs_due_at_once_are_all_claimed_in_order
+                two_workers_never_get_the_same_job
+                a_repeated_call_answers_what_the_first_one_did
+                calls_of_other_slots_and_workers_are_other_calls
+            }
+            settling {
+                s287_a_completed_job_keeps_its_result
+                s287_a_failed_job_keeps_its_error
+                s287_a_retried_job_waits_for_its_backoff
+                s287_a_released_job_waits_again_and_no_attempt_is_used_up
+                attempts_count_and_the_end_forgets_older_errors
+                a_retry_without_a_delay_goes_to_the_end
+                released_jobs_go_before_others_the_last_one_first
+                released_jobs_stay_within_their_priority
+                a_released_job_goes_before_those_of_other_tasks
+                winding_up_a_job_that_is_not_cancelled_is_a_release
+                a_lease_settles_once
+                twice_in_one_call_is_once
+                a_token_that_is_not_the_newest_is_refused
+                a_job_that_nobody_claimed_cannot_be_settled
+                a_batch_settles_each_for_itself
+                a_call_settles_first_and_claims_then
+                any_connection_may_settle
+                counts_know_each_state
+            }
+            leases {
+                a_lease_holds_until_it_has_passed
+                a_job_whose_lease_has_passed_is_taken_back
+                a_lost_lease_is_a_lost_right
+                a_lease_that_has_passed_is_valid_until_it_is_taken_back
+                renewing_extends_from_now
+                a_renewal_may_shorten_or_lengthen_a_lease
+                s289_renewals_say_what_became_of_each_lease
+                s063_a_job_that_is_taken_back_too_often_fails
+                s063_none_allowed_is_none
+                rescues_and_attempts_are_counted_apart
+                x01_a_job_that_has_ended_is_never_taken_back
+                x02_a_retrying_job_is_never_taken_back
+                a_flagged_job_whose_lease_has_passed_ends_as_cancelled
+                a_sweep_is_for_the_given_tasks
+                rescued_jobs_stay_within_their_priority
+                jobs_that_one_sweep_takes_back_keep_their_order
+                many_lost_leases_are_taken_back_in_bounded_steps
+                a_sweep_makes_everything_ready_that_is_due
+            }
+            cancelling {
+                s289_a_waiting_job_is_cancelled_at_once
+                s053_a_delayed_job_is_cancelled_at_once
+                a_retrying_job_is_cancelled_at_once
+                s289_an_active_job_is_flagged_and_its_worker_told
+                the_first_reason_stays
+                x39_a_job_flagged_just_before_it_settles_ends_as_cancelled
+                a_flag_goes_with_its_job
+                s055_a_job_that_has_ended_cannot_be_cancelled
+                s059_the_others_keep_their_order
+                cancelling_all_that_waits_leaves_nothing
+                a_cancelled_id_stays_taken
+                a_job_that_came_back_can_be_cancelled
+                cancellations_reach_every_connection
+            }
+            endings {
+                a_wait_that_begins_before_the_end
+                a_wait_that_begins_after_the_end
+                a_wait_for_an_unknown_job_ends_at_once
+                x06_all_who_wait_are_told
+                a_wait_hears_of_a_failure
+                s060_a_wait_hears_of_a_cancellation
+                a_wait_hears_of_a_stall
+                a_wait_goes_on_over_retries_and_rescues
+                a_wait_that_was_given_up_harms_no_other
+                a_hundred_waits_each_hear_of_their_own_job
+                a_large_result_is_pushed_whole
+                who_waits_is_told_even_if_nothing_is_kept
+            }
+            wakes {
+                s295_a_wait_without_work_ends_at_its_timeout
+                s296_a_parked_claim_wakes_on_enqueue
+                s298_a_parked_claim_wakes_when_a_job_is_due
+                a_job_that_is_delayed_while_all_sleep_is_claimed_when_due
+                a_job_that_is_due_earlier_is_not_overslept
+                a_parked_claim_wakes_when_a_backoff_has_passed
+                a_parked_claim_wakes_for_what_comes_back
+                a_sweep_wakes_for_what_it_has_taken_back
+                a_sweep_wakes_for_a_due_job_that_nobody_looks_after
+                s300_work_that_waits_already_is_found_at_once
+                one_job_wakes_one_worker
+                a_claim_that_leaves_jobs_wakes_the_next_worker
+                a_claim_of_none_passes_the_signal_on
+                a_signal_outlives_a_wait_that_was_given_up
+                a_signal_outlives_the_worker_that_waited
+                a_wait_hears_only_of_its_own_tasks
+                a_wait_hears_of_each_of_its_tasks
+                a_settled_job_does_not_wake_anybody
+                twenty_jobs_find_twenty_workers
+            }
+            notes {
+                s293_progress_and_logs_are_kept
+                s045_nothing_reported_is_nothing
+                progress_replaces_and_lines_are_appended
+                several_notes_of_one_job_in_one_call_keep_their_order
+                the_newest_thousand_lines_are_kept
+                x40_notes_without_a_valid_lease_are_refused
+                notes_stay_over_attempts_and_after_the_end
+            }
+            retention {
+                the_newest_completed_jobs_are_kept_by_count
+                the_newest_failed_jobs_are_kept_by_count
+                each_task_has_its_own_count
+                completed_jobs_go_by_age
+                failed_and_cancelled_jobs_go_by_age
+                cancelled_jobs_go_by_count
+                many_old_jobs_go_in_bounded_steps
+                trimming_leaves_nothing_of_a_job
+                a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again
+            }
+        }
+    };
+    (@tests $test:tt $fixture:tt $($module:ident { $($check:ident)* })*) => {
+        $($crate::conformance_suite! { @module $test $fixture $module $($check)* })*
+    };
+    (@module [$test:meta] [$fixture:expr] $module:ident $($check:ident)*) => {
+        mod $module {
+            use super::*;
+
+            $(
+                #[$test]
+                async fn $check() {
+                    $crate::conformance::$module::$check(&$fixture).await;
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A check that is not in the list above would never run.
+    #[test]
+    fn every_check_is_in_the_suite() {
+        let suite = include_str!("mod.rs");
+        let checks = [
+            ("enqueue", include_str!("enqueue.rs")),
+            ("claims", include_str!("claims.rs")),
+            ("settling", include_str!("settling.rs")),
+            ("leases", include_str!("leases.rs")),
+            ("cancelling", include_str!("cancelling.rs")),
+            ("endings", include_str!("endings.rs")),
+            ("wakes", include_str!("wakes.rs")),
+            ("notes", include_str!("notes.rs")),
+            ("retention", include_str!("retention.rs")),
+        ];
+        for (module, source) in checks {
+            let list = suite.split_once(&format!("            {module} {{\n")).expect(module).1;
+            let list: Vec<&str> = list.lines().map(str::trim).take_while(|line| *line != "}").collect();
+            let written: Vec<&str> = source
+                .lines()
+                .filter_map(|line| Some(line.strip_prefix("pub async fn ")?.split_once('(')?.0))
+                .collect();
+            assert_eq!(list, written, "the checks of {module}.rs");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! How long finished jobs stay, and that nothing of them is left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Fixture;
+use super::kit::{
+    Caller, MOMENT, OTHER, TASK, claim, complete, delayed, ended, fail, ids, info, job, progress, put,
+    settlement, state, sweep,
+};
+use crate::adapter::{Adapter, AttemptEnd, CancelOutcome, Enqueued, JobCounts, NewJob, Notes};
+use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
+use crate::policy::{Keep, Retention};
+
+/// So many more than the number to keep may be there for a moment.
+const SLACK: usize = 500;
+
+const LONG: Keep = Keep { age: Duration::from_secs(10_000), count: 100_000 };
+
+/// Stores and settles jobs with the ids `0` to `total`, in that order.
+async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, total: usize, end: &AttemptEnd) {
+    let ids: Vec<String> = (0..total).map(|n| n.to_string()).collect();
+    for chunk in ids.chunks(500) {
+        put(adapter, chunk.iter().map(|id| job(id, TASK))).await;
+    }
+    let mut worker = Caller::new(adapter);
+    worker.retention = retention;
+    let mut settle = Vec::new();
+    loop {
+        let answer = worker.exchange(settle, Some(claim(100, &[(TASK, 100)]))).await;
+        if answer.jobs.is_empty() && !answer.more {
+            return;
+        }
+        settle = answer.jobs.iter().map(|job| settlement(job, end.clone())).collect();
+    }
+}
+
+/// Nothing of this job is left: its id is as good as new.
+async fn assert_gone(adapter: &Arc<dyn Adapter>, id: &str) {
+    assert_eq!(state(adapter, id).await, None, "`{id}` is trimmed");
+    assert_eq!(ended(adapter, id).await, None, "the end of `{id}` is trimmed");
+    assert_eq!(adapter.logs(&id.into()).await.unwrap(), [], "the log of `{id}` is trimmed");
+    assert_eq!(
+        adapter.cancel(&id.into(), "late").await.unwrap(),
+        CancelOutcome::NotFound,
+        "`{id}` is trimmed"
+    );
+}
+
+pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let completed = Keep { count: 100, ..LONG };
+    run(&adapter, Retention { completed, failed: LONG }, 1_500, &complete("1")).await;
+    let kept = adapter.counts(TASK).await.unwrap();
+    assert!((100..=100 + SLACK).contains(&kept.completed), "100 and a bit, not {}", kept.completed);
+    assert_eq!(kept, JobCounts { completed: kept.completed, ..JobCounts::default() });
+    for id in 1_400..1_500 {
+        assert!(state(&adapter, &id.to_string()).await.is_some(), "`{id}` is among the newest hundred");
+    }
+    for id in ["0", "1", "500", "899"] {
+        assert_gone(&adapter, id).await;
+    }
+}
+
+pub async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let failed = Keep { count: 100, ..LONG };
+    run(&adapter, Retention { completed: LONG, failed }, 1_500, &fail("no")).await;
+    let kept = adapter.counts(TASK).await.unwrap().failed;
+    assert!((100..=100 + SLACK).contains(&kept), "100 and a bit, not {kept}");
+    assert_gone(&adapter, "0").await;
+    let counts = adapter.counts(TASK).await.unwrap();
+    assert_eq!(counts, JobCounts { failed: kept, ..JobCounts::default() });
+}
+
+pub async fn each_task_has_its_own_count(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("other", OTHER)]).await;
+    let mut worker = Caller::new(&adapter);
+    let other = worker.claim(1, &[OTHER]).await.pop().unwrap();
+    worker.settle(&other, complete("1")).await;
+    let completed = Keep { count: 10, ..LONG };
+    run(&adapter, Retention { completed, failed: LONG }, 1_000, &complete("1")).await;
+    assert!(state(&adapter, "other").await.is_some(), "jobs of another task do not push it out");
+}
+
+pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    put(&adapter, [job("old", TASK), job("failed", TASK), job("young", TASK), job("waiting", TASK)]).await;
+    put(&adapter, [delayed("delayed", TASK, 3_600_000)]).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(complete("1")).await;
+    worker.run_one(fail("no")).await;
+    f.advance(Duration::from_secs(50)).await;
+    worker.run_one(complete("1")).await;
+    sweep(&adapter, &[TASK], retention).await;
+    assert!(state(&adapter, "old").await.is_some(), "it is not a minute old");
+    f.advance(Duration::from_secs(20)).await;
+    sweep(&adapter, &["unheard-of", OTHER], retention).await;
+    assert!(state(&adapter, "old").await.is_some(), "a sweep is for the given tasks");
+    sweep(&adapter, &[TASK], retention).await;
+    assert_gone(&adapter, "old").await;
+    let expected = JobCounts { waiting: 1, delayed: 1, completed: 1, failed: 1, ..JobCounts::default() };
+    assert_eq!(adapter.counts(TASK).await.unwrap(), expected, "the others are younger, or kept longer");
+}
+
+pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: LONG, failed: Keep { age: Duration::from_secs(60), ..LONG } };
+    put(&adapter, ["failed", "cancelled", "completed", "active"].map(|id| job(id, TASK))).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(fail("no")).await;
+    adapter.cancel(&"cancelled".into(), "why").await.unwrap();
+    worker.run_one(complete("1")).await;
+    f.advance(Duration::from_secs(61)).await;
+    worker.claim_one().await;
+    sweep(&adapter, &[TASK], retention).await;
+    assert_gone(&adapter, "failed").await;
+    assert_gone(&adapter, "cancelled").await;
+    let expected = JobCounts { completed: 1, active: 1, ..JobCounts::default() };
+    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
+}
+
+pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: LONG, failed: Keep { count: 10, ..LONG } };
+    let ids: Vec<String> = (0..50).map(|n| format!("{n:02}")).collect();
+    put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
+    for id in &ids {
+        adapter.cancel(&id.as_str().into(), "why").await.unwrap();
+    }
+    sweep(&adapter, &[TASK], retention).await;
+    let kept = adapter.counts(TASK).await.unwrap();
+    assert_eq!(kept, JobCounts { cancelled: kept.cancelled, ..JobCounts::default() });
+    assert!((10..50).contains(&kept.cancelled), "ten and a bit, not {}", kept.cancelled);
+    assert!(state(&adapter, "49").await.is_some(), "it is among the newest ten");
+}
+
+pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    run(&adapter, retention, 2_500, &complete("1")).await;
+    f.advance(Duration::from_secs(61)).await;
+    let first = adapter.sweep(&[TASK.into()], retention).await.unwrap();
+    let left = adapter.counts(TASK).await.unwrap().completed;
+    assert!(
+        first.more && (1_500..2_500).contains(&left),
+        "a page at most, and it says that there is more: {left} left"
+    );
+    sweep(&adapter, &[TASK], retention).await;
+    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts::default());
+    assert_gone(&adapter, "2499").await;
+}
+
+pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    let meta = vec![("k".to_owned(), "v".to_owned())];
+    put(&adapter, [NewJob { meta, payload: vec![b'1'; 10_000], ..job("a", TASK) }]).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::Retry { error: "no".into(), delay: Duration::ZERO }).await;
+    let claimed = worker.claim_one().await;
+    let at = Timestamp::from_millis(1);
+    let line = LogEntry { level: LogLevel::Info, message: "hello".into(), fields: ().into(), at, attempt: 2 };
+    let notes = Notes { lease: claimed.lease.clone(), progress: Some(b"1".to_vec()), logs: vec![line] };
+    assert_eq!(adapter.note(vec![notes]).await.unwrap(), [true]);
+    worker.settle(&claimed, complete("1")).await;
+    f.advance(Duration::from_secs(61)).await;
+    sweep(&adapter, &[TASK], retention).await;
+    assert_gone(&adapter, "a").await;
+
+    assert_eq!(adapter.enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::New], "its id is free again");
+    let new = info(&adapter, "a").await;
+    assert_eq!((new.attempts, new.error, new.progress, new.meta), (0, None, None, Vec::new()));
+    let claimed = worker.claim_one().await;
+    assert_eq!((claimed.attempt, claimed.lease.token, &*claimed.payload), (1, 1, &b"\"a\""[..]));
+    assert!(progress(&adapter, &claimed, "2").await);
+    assert_eq!(adapter.logs(&JobId::from("a")).await.unwrap(), []);
+}
+
+pub async fn a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let retention = Retention { completed: LONG, failed: Keep { age: MOMENT, ..LONG } };
+    put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
+    adapter.cancel(&"b".into(), "why").await.unwrap();
+    let mut worker = Caller::new(&adapter);
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a", "c"]);
+    f.advance(MOMENT * 2).await;
+    sweep(&adapter, &[TASK], retention).await;
+    assert_gone(&adapter, "b").await;
+    put(&adapter, [job("b", TASK), job("d", TASK)]).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b", "d"], "each once");
+}

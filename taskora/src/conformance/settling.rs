@@ -1,0 +1,284 @@
+//! The ends of attempts.
+
+use std::time::Duration;
+
+use super::Fixture;
+use super::kit::{
+    Caller, LEASE, MOMENT, OTHER, TASK, claim, complete, delayed, ended, fail, forged, ids, info, job,
+    prioritised, put, retry, settlement, state, sweep,
+};
+use crate::adapter::{AttemptEnd, Ended, Ending, JobCounts, NewJob, Settled};
+use crate::job::JobState;
+use crate::policy::Retention;
+
+pub async fn s287_a_completed_job_keeps_its_result(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let claimed = worker.claim_one().await;
+    f.advance(MOMENT).await;
+    assert_eq!(worker.settle(&claimed, complete("{\"n\":1}")).await, Settled::Now(JobState::Completed));
+
+    let info = info(&adapter, "a").await;
+    assert_eq!((info.state, info.attempts, info.error), (JobState::Completed, 1, None));
+    assert_eq!((info.started_at, info.due_at), (Some(claimed.claimed_at), None));
+    let took = info.finished_at.expect("it has ended").since(claimed.claimed_at);
+    assert!(took >= MOMENT, "it took a moment by the store's clock, not {took:?}");
+    let expected =
+        Ended { task: TASK.to_owned(), attempts: 1, ending: Ending::Completed(b"{\"n\":1}".to_vec()) };
+    assert_eq!(ended(&adapter, "a").await, Some(expected));
+    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { completed: 1, ..JobCounts::default() });
+}
+
+pub async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK)]).await;
+    let claimed = Caller::new(&adapter).run_one(fail("bad address: größe")).await;
+
+    let info = info(&adapter, "a").await;
+    assert_eq!((info.state, info.attempts), (JobState::Failed, 1));
+    assert_eq!(
+        (info.error.as_deref(), info.started_at),
+        (Some("bad address: größe"), Some(claimed.claimed_at))
+    );
+    let expected =
+        Ended { task: TASK.to_owned(), attempts: 1, ending: Ending::Failed("bad address: größe".into()) };
+    assert_eq!(ended(&adapter, "a").await, Some(expected));
+    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { failed: 1, ..JobCounts::default() });
+}
+
+pub async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let claimed = worker.claim_one().await;
+    let end = retry("rate limited", Duration::from_secs(10));
+    assert_eq!(worker.settle(&claimed, end).await, Settled::Now(JobState::Retrying));
+
+    let retrying = info(&adapter, "a").await;
+    assert_eq!((retrying.state, retrying.attempts), (JobState::Retrying, 1));
+    assert_eq!((retrying.error.as_deref(), retrying.finished_at), (Some("rate limited"), None));
+    let rests = retrying.due_at.expect("a retrying job is due").since(claimed.claimed_at);
+    assert!(rests >= Duration::from_secs(10), "the backoff counts from the settlement: {rests:?}");
+    let counts = JobCounts { waiting: 1, delayed: 1, ..JobCounts::default() };
+    assert_eq!(adapter.counts(TASK).await.unwrap(), counts, "retrying counts as delayed");
+
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"], "not before the backoff has passed");
+    f.advance(Duration::from_secs(11)).await;
+    let again = worker.claim_one().await;
+    assert_eq!((again.lease.id.as_str(), again.attempt, again.lease.token), ("a", 2, 2));
+    assert_eq!((again.payload, again.created_at), (claimed.payload, claimed.created_at));
+    let active = info(&adapter, "a").await;
+    assert_eq!((active.state, active.attempts, active.due_at), (JobState::Active, 2, None));
+    assert_eq!(
+        active.error.as_deref(),
+        Some("rate limited"),
+        "the last error is shown until the job has ended"
+    );
+}
+
+pub async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let claimed = worker.claim_one().await;
+    assert_eq!(worker.settle(&claimed, AttemptEnd::Release).await, Settled::Now(JobState::Waiting));
+
+    let released = info(&adapter, "a").await;
+    assert_eq!((released.state, released.attempts, released.stalls), (JobState::Waiting, 0, 0));
+    assert_eq!((released.started_at, released.error), (None, None));
+    let again = worker.claim_one().await;
+    assert_eq!((again.lease.id.as_str(), again.attempt, again.lease.token), ("a", 1, 2));
+}
+
+pub async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    for attempt in 1..=3 {
+        assert_eq!(worker.run_one(retry(&format!("error {attempt}"), Duration::ZERO)).await.attempt, attempt);
+        assert_eq!(info(&adapter, "a").await.error, Some(format!("error {attempt}")));
+    }
+    assert_eq!(worker.run_one(AttemptEnd::Release).await.attempt, 4);
+    let last = worker.run_one(complete("1")).await;
+    assert_eq!((last.attempt, last.lease.token), (4, 5));
+    let info = info(&adapter, "a").await;
+    assert_eq!((info.state, info.attempts, info.error), (JobState::Completed, 4, None));
+    assert_eq!(info.started_at, Some(last.claimed_at), "the last attempt's");
+    assert_eq!(ended(&adapter, "a").await.unwrap().attempts, 4);
+}
+
+pub async fn a_retry_without_a_delay_goes_to_the_end(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
+    let mut worker = Caller::new(&adapter);
+    let a = worker.claim_one().await;
+    assert_eq!(worker.settle(&a, retry("no", Duration::ZERO)).await, Settled::Now(JobState::Waiting));
+    let waiting = info(&adapter, "a").await;
+    assert_eq!((waiting.state, waiting.attempts, waiting.due_at), (JobState::Waiting, 1, None));
+    let claimed = worker.claim(9, &[TASK]).await;
+    assert_eq!(ids(&claimed), ["b", "c", "a"]);
+    assert_eq!(claimed[2].attempt, 2);
+}
+
+pub async fn released_jobs_go_before_others_the_last_one_first(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
+    let mut worker = Caller::new(&adapter);
+    let (a, b) = (worker.claim_one().await, worker.claim_one().await);
+    worker.settle(&a, AttemptEnd::Release).await;
+    worker.settle(&b, AttemptEnd::Release).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b", "a", "c"]);
+}
+
+pub async fn released_jobs_stay_within_their_priority(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let jobs = [("z", 2), ("a", 2), ("b", 2), ("zero", 0), ("low", -1), ("low too", -1)];
+    put(&adapter, jobs.map(|(id, priority)| prioritised(id, TASK, priority))).await;
+    let mut worker = Caller::new(&adapter);
+    let claimed = worker.claim(6, &[TASK]).await;
+    for id in ["low", "a", "z"] {
+        let job = claimed.iter().find(|job| job.lease.id.as_str() == id).unwrap();
+        worker.settle(job, AttemptEnd::Release).await;
+    }
+    put(&adapter, [prioritised("high too", TASK, 2), job("zero too", TASK), prioritised("lower", TASK, -1)])
+        .await;
+    let claimed = worker.claim(9, &[TASK]).await;
+    assert_eq!(ids(&claimed), ["z", "a", "high too", "zero too", "low", "lower"]);
+}
+
+pub async fn a_released_job_goes_before_those_of_other_tasks(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("b", OTHER), job("a", TASK), job("c", OTHER)]).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(AttemptEnd::Release).await;
+    assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["a", "b", "c"]);
+}
+
+pub async fn winding_up_a_job_that_is_not_cancelled_is_a_release(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let a = worker.claim_one().await;
+    assert_eq!(worker.settle(&a, AttemptEnd::Cancel).await, Settled::Now(JobState::Waiting));
+    assert_eq!(info(&adapter, "a").await.attempts, 0);
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a", "b"]);
+}
+
+pub async fn a_lease_settles_once(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::Release];
+    for (n, first) in ends.iter().enumerate() {
+        let id = n.to_string();
+        put(&adapter, [job(&id, &id)]).await;
+        let claimed = worker.claim(1, &[&id]).await.pop().unwrap();
+        worker.settle(&claimed, first.clone()).await;
+        let before = info(&adapter, &id).await;
+        for again in ends.iter().chain([&AttemptEnd::Cancel]) {
+            assert_eq!(
+                worker.settle(&claimed, again.clone()).await,
+                Settled::Stale,
+                "{again:?} after {first:?}"
+            );
+            assert_eq!(info(&adapter, &id).await, before, "{again:?} after {first:?}");
+        }
+    }
+}
+
+pub async fn twice_in_one_call_is_once(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let jobs = worker.claim(2, &[TASK]).await;
+    let settle = [complete("1"), fail("no")].map(|end| settlement(&jobs[0], end));
+    let answer = worker.exchange(settle.to_vec(), None).await;
+    assert_eq!(answer.settled, [Settled::Now(JobState::Completed), Settled::Stale]);
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Completed));
+}
+
+pub async fn a_token_that_is_not_the_newest_is_refused(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let first = worker.run_one(AttemptEnd::Release).await;
+    let second = worker.claim_one().await;
+    assert_eq!(worker.settle(&first, complete("\"old\"")).await, Settled::Stale);
+    assert_eq!(worker.settle(&forged(&second, 7), complete("\"forged\"")).await, Settled::Stale);
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Active), "nothing has changed");
+    assert_eq!(worker.settle(&second, complete("\"new\"")).await, Settled::Now(JobState::Completed));
+    assert_eq!(ended(&adapter, "a").await.unwrap().ending, Ending::Completed(b"\"new\"".to_vec()));
+}
+
+pub async fn a_job_that_nobody_claimed_cannot_be_settled(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let mut claimed = worker.claim_one().await;
+    for id in ["b", "nobody"] {
+        claimed.lease.id = id.into();
+        assert_eq!(worker.settle(&claimed, complete("1")).await, Settled::Stale, "{id}");
+    }
+    assert_eq!(state(&adapter, "b").await, Some(JobState::Waiting));
+    assert_eq!(state(&adapter, "nobody").await, None);
+}
+
+pub async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let jobs = ["a", "b", "c", "d", "e"].map(|id| job(id, if id == "c" { OTHER } else { TASK }));
+    put(&adapter, jobs).await;
+    let mut worker = Caller::new(&adapter);
+    let jobs = worker.claim(5, &[TASK, OTHER]).await;
+    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::Release, complete("5")];
+    let mut settle: Vec<_> = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+    settle.insert(1, settlement(&forged(&jobs[1], 9), complete("2")));
+    let answer = worker.exchange(settle, None).await;
+    use JobState::{Completed, Failed, Retrying, Waiting};
+    let now = [Completed, Failed, Retrying, Waiting, Completed].map(Settled::Now);
+    assert_eq!(answer.settled, [now[0], Settled::Stale, now[1], now[2], now[3], now[4]]);
+    assert_eq!(ended(&adapter, "a").await.unwrap().ending, Ending::Completed(b"1".to_vec()));
+    assert_eq!(ended(&adapter, "e").await.unwrap().ending, Ending::Completed(b"5".to_vec()));
+}
+
+pub async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
+    let mut worker = Caller::new(&adapter);
+    let jobs = worker.claim(3, &[TASK]).await;
+    let ends = [complete("1"), retry("no", Duration::ZERO), AttemptEnd::Release];
+    let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+    let answer = worker.exchange(settle, Some(claim(9, &[(TASK, 9)]))).await;
+    assert_eq!(ids(&answer.jobs), ["c", "b"], "what the same call has given back is claimed by it");
+    assert_eq!((answer.jobs[0].attempt, answer.jobs[1].attempt), (1, 2));
+}
+
+pub async fn any_connection_may_settle(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    put(&adapter, [job("a", TASK)]).await;
+    let claimed = Caller::new(&adapter).claim_one().await;
+    let settled = Caller::new(&second).settle(&claimed, complete("1")).await;
+    assert_eq!(settled, Settled::Now(JobState::Completed));
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Completed));
+}
+
+pub async fn counts_know_each_state(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    put(&adapter, ["completed", "failed", "stalled", "cancelled"].map(|id| job(id, TASK))).await;
+    worker.run_one(complete("1")).await;
+    worker.run_one(fail("no")).await;
+    put(&adapter, [NewJob { max_stalls: 0, priority: 9, ..job("poison", TASK) }]).await;
+    worker.claim_one().await;
+    f.advance(LEASE + MOMENT).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    adapter.cancel(&"cancelled".into(), "no").await.unwrap();
+    worker.run_one(retry("no", MOMENT * 60)).await;
+    put(&adapter, ["1", "2", "3", "4"].map(|id| job(id, TASK))).await;
+    put(&adapter, [delayed("5", TASK, 60_000), prioritised("6", TASK, 1), job("7", OTHER)]).await;
+    worker.claim_one().await;
+
+    let mut expected = JobCounts { waiting: 4, delayed: 2, active: 1, ..JobCounts::default() };
+    (expected.completed, expected.failed, expected.cancelled) = (1, 2, 1);
+    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
+    assert_eq!(adapter.counts(OTHER).await.unwrap(), JobCounts { waiting: 1, ..JobCounts::default() });
+}

@@ -1,0 +1,413 @@
+//! What a handler knows of its attempt, and what it may say.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use crate::adapter::{ClaimedJob, Lease, Notes};
+use crate::app::App;
+use crate::error::{Failure, TaskError};
+use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
+use crate::memory::MemoryAdapter;
+
+/// One attempt, as its handler sees it: a parameter of type `Context` or `&Context` receives it.
+///
+/// Cheap to clone; a clone may be moved into tasks that the handler spawns. Once the attempt is over, what a clone
+/// still reports is refused by the store.
+///
+/// ```
+/// use taskora::Context;
+///
+/// # async fn example() {
+/// let ctx = Context::for_test();
+/// ctx.info("half way");
+/// ctx.progress(50);
+/// assert_eq!(ctx.attempt(), 1);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    attempt: Arc<Attempt>,
+}
+
+struct Attempt {
+    app: App,
+    lease: Lease,
+    number: u32,
+    max_attempts: u32,
+    created_at: Timestamp,
+    claimed_at: Timestamp,
+    claimed: Instant,
+    meta: Vec<(String, String)>,
+    stop: StopSignal,
+    threads: Threads,
+    report: Report,
+    keeper: Arc<Notify>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        app: App,
+        job: &mut ClaimedJob,
+        max_attempts: u32,
+        reporter: mpsc::UnboundedSender<Self>,
+        keeper: Arc<Notify>,
+    ) -> Self {
+        Self {
+            attempt: Arc::new(Attempt {
+                app,
+                lease: job.lease.clone(),
+                number: job.attempt,
+                max_attempts,
+                created_at: job.created_at,
+                claimed_at: job.claimed_at,
+                claimed: Instant::now(),
+                meta: std::mem::take(&mut job.meta),
+                stop: StopSignal::default(),
+                threads: Threads::default(),
+                report: Report { reporter, notes: Mutex::default(), written: Notify::new() },
+                keeper,
+            }),
+        }
+    }
+
+    /// A context for a unit test that calls a task's function directly: attempt 1 of 1 of a job of the task `test`,
+    /// in an app of its own in memory. What is reported to it goes nowhere.
+    #[must_use]
+    pub fn for_test() -> Self {
+        let now = Timestamp::default();
+        let lease = Lease { id: JobId::new(), task: "test".into(), token: 1 };
+        let mut job = ClaimedJob {
+            lease,
+            payload: Vec::new(),
+            attempt: 1,
+            created_at: now,
+            claimed_at: now,
+            meta: Vec::new(),
+            cancelled: false,
+        };
+        // the receiver is gone: reports are dropped where they are made
+        let (reporter, _) = mpsc::unbounded_channel();
+        Self::new(App::new(MemoryAdapter::new()), &mut job, 1, reporter, Arc::default())
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self) -> &JobId {
+        &self.attempt.lease.id
+    }
+
+    /// The name of the job's task, as the job carries it.
+    #[must_use]
+    pub fn task(&self) -> &str {
+        &self.attempt.lease.task
+    }
+
+    /// Which attempt this is, counted from 1. A job that was taken back from a dead worker, or handed back at a
+    /// shutdown, does not use up an attempt.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt.number
+    }
+
+    /// Attempts in total that the task's contract allows.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.attempt.max_attempts
+    }
+
+    /// When the job was dispatched, by the store's clock.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.attempt.created_at
+    }
+
+    /// What the dispatcher noted under `key` with `.meta(key, value)`.
+    #[must_use]
+    pub fn meta(&self, key: &str) -> Option<&str> {
+        self.attempt.meta.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The app, to dispatch further jobs.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.attempt.app
+    }
+
+    /// Reports progress, which [`JobHandle::progress`](crate::JobHandle::progress) reads: any value that serde can
+    /// write as JSON. The newest one counts; writing happens in the background, before the attempt's end.
+    ///
+    /// A value that cannot be written as JSON is replaced by a logged warning.
+    pub fn progress(&self, value: impl Serialize) {
+        match serde_json::to_vec(&value) {
+            Ok(json) => self.note(|notes| notes.progress = Some(json)),
+            Err(error) => self.warn(format!("progress cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// Logs a line with the job, at level `info`. The newest [`LogEntry::MAX_PER_JOB`] lines are kept.
+    pub fn info(&self, message: impl Into<String>) {
+        self.log(LogLevel::Info, message, ());
+    }
+
+    /// Logs a line with the job, at level `warn`.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.log(LogLevel::Warn, message, ());
+    }
+
+    /// Logs a line with the job, at level `error`.
+    pub fn error(&self, message: impl Into<String>) {
+        self.log(LogLevel::Error, message, ());
+    }
+
+    /// Logs a line with further fields: any value that serde can write as JSON, `()` for none. Fields that cannot be
+    /// written are replaced by the error's message.
+    pub fn log(&self, level: LogLevel, message: impl Into<String>, fields: impl Serialize) {
+        let fields = serde_json::to_value(fields)
+            .unwrap_or_else(|error| serde_json::Value::String(format!("fields cannot be written: {error}")));
+        let at = self.attempt.claimed_at.plus(self.attempt.claimed.elapsed());
+        let entry = LogEntry { level, message: message.into(), fields, at, attempt: self.attempt.number };
+        self.note(|notes| {
+            notes.logs.push(entry);
+            // what the store would drop at once need not be sent
+            if notes.logs.len() > 2 * LogEntry::MAX_PER_JOB {
+                notes.logs.drain(..LogEntry::MAX_PER_JOB);
+            }
+        });
+    }
+
+    /// Whether the attempt should stop: its job was cancelled, its lease was lost, its timeout has passed, or its
+    /// worker's shutdown grace has. Blocking handlers ask this now and then.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.attempt.stop.reason().is_some()
+    }
+
+    /// Resolves when the attempt should stop, see [`Context::is_cancelled`]. A handler that awaits it has a moment
+    /// to clean up ([`WorkerBuilder::cancel_grace`](crate::WorkerBuilder::cancel_grace)) before it is dropped; what it
+    /// then returns is not used.
+    pub async fn cancelled(&self) {
+        self.attempt.stop.stopped().await;
+    }
+
+    /// Renews the attempt's lease now. This is not needed to keep it: every worker renews its leases from a thread of
+    /// its own, also while handlers block. It is a way to learn sooner whether the lease still holds.
+    pub fn heartbeat(&self) {
+        self.attempt.keeper.notify_one();
+    }
+
+    /// An error to return: this attempt has failed, and the next one, if the policy allows one, comes after `delay`
+    /// instead of the policy's own backoff.
+    #[must_use]
+    pub fn retry_after(&self, delay: Duration) -> TaskError {
+        TaskError::retry_after(delay)
+    }
+
+    /// An error to return: the job has failed, and no other attempt could change that.
+    #[must_use]
+    pub fn give_up(&self, message: impl Into<String>) -> TaskError {
+        TaskError::give_up(message)
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.attempt.lease
+    }
+
+    pub(crate) fn claimed_at(&self) -> Timestamp {
+        self.attempt.claimed_at
+    }
+
+    /// Tells the attempt to stop; the first reason counts.
+    pub(crate) fn stop(&self, reason: StopReason) {
+        self.attempt.stop.set(reason);
+    }
+
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        self.attempt.stop.reason()
+    }
+
+    pub(crate) async fn stopped(&self) -> StopReason {
+        self.attempt.stop.stopped().await
+    }
+
+    /// Runs a blocking handler on a thread of the runtime's pool.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self,
+        function: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let running = self.attempt.threads.enter(self.clone());
+        let thread = tokio::task::spawn_blocking(move || {
+            // a full pool may start it when its attempt is long over
+            if running.0.is_cancelled() {
+                return Err(Failure::retryable("stopped before it was started"));
+            }
+            function()
+        });
+        match thread.await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(Failure::retryable(error.to_string())),
+            },
+        }
+    }
+
+    /// Whether a thread of a blocking handler still runs, which nothing can stop.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.attempt.threads.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Resolves when no thread of a blocking handler runs any more.
+    pub(crate) async fn threads_ended(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.attempt.threads.ended.notified());
+            ended.as_mut().enable();
+            if !self.has_thread() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut PendingNotes)) {
+        let mut notes = self.notes();
+        change(&mut notes);
+        if !notes.queued {
+            // without a reporter (in a unit test) nobody reads what is noted
+            notes.queued = self.attempt.report.reporter.send(self.clone()).is_ok();
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, PendingNotes> {
+        self.attempt.report.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been reported and not been taken yet.
+    pub(crate) fn take_notes(&self) -> Option<Notes> {
+        let mut notes = self.notes();
+        if notes.progress.is_none() && notes.logs.is_empty() {
+            notes.queued = false;
+            self.attempt.report.written.notify_waiters();
+            return None;
+        }
+        Some(Notes {
+            lease: self.attempt.lease.clone(),
+            progress: notes.progress.take(),
+            logs: std::mem::take(&mut notes.logs),
+        })
+    }
+
+    /// Resolves when everything that was reported is in the store, or was refused by it.
+    pub(crate) async fn notes_written(&self) {
+        loop {
+            let mut written = std::pin::pin!(self.attempt.report.written.notified());
+            written.as_mut().enable();
+            if !self.notes().queued {
+                return;
+            }
+            written.await;
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("id", self.id())
+            .field("task", &self.task())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an attempt should stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// Its job was cancelled.
+    Cancelled,
+    /// Its lease is somebody else's now.
+    LeaseLost,
+    /// Its worker's shutdown grace has passed.
+    Shutdown,
+    /// Its timeout has passed.
+    TimedOut,
+}
+
+/// A reason that is set once and may be awaited.
+#[derive(Default)]
+struct StopSignal {
+    reason: AtomicU8,
+    set: Notify,
+}
+
+impl StopSignal {
+    const REASONS: [StopReason; 4] =
+        [StopReason::Cancelled, StopReason::LeaseLost, StopReason::Shutdown, StopReason::TimedOut];
+
+    fn set(&self, reason: StopReason) {
+        let code = Self::REASONS.iter().position(|known| *known == reason).map_or(0, |at| at as u8 + 1);
+        if self.reason.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.set.notify_waiters();
+        }
+    }
+
+    fn reason(&self) -> Option<StopReason> {
+        let code = self.reason.load(Ordering::Acquire);
+        Self::REASONS.get(usize::from(code).checked_sub(1)?).copied()
+    }
+
+    async fn stopped(&self) -> StopReason {
+        loop {
+            let mut set = std::pin::pin!(self.set.notified());
+            set.as_mut().enable();
+            if let Some(reason) = self.reason() {
+                return reason;
+            }
+            set.await;
+        }
+    }
+}
+
+/// Counts the threads of a blocking handler.
+#[derive(Default)]
+struct Threads {
+    running: AtomicU8,
+    ended: Notify,
+}
+
+impl Threads {
+    fn enter(&self, context: Context) -> RunningThread {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        RunningThread(context)
+    }
+}
+
+struct RunningThread(Context);
+
+impl Drop for RunningThread {
+    fn drop(&mut self) {
+        let threads = &self.0.attempt.threads;
+        threads.running.fetch_sub(1, Ordering::AcqRel);
+        threads.ended.notify_waiters();
+    }
+}
+
+/// The way of progress and logs to the store.
+struct Report {
+    reporter: mpsc::UnboundedSender<Context>,
+    notes: Mutex<PendingNotes>,
+    written: Notify,
+}
+
+#[derive(Default)]
+struct PendingNotes {
+    progress: Option<Vec<u8>>,
+    logs: Vec<LogEntry>,
+    /// The reporter has been told, and has not yet found nothing left.
+    queued: bool,
+}

@@ -1,0 +1,150 @@
+//! The contract of a task: what producers and workers agree on.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::policy::RetryPolicy;
+
+/// A contract: the arguments of a task (the type itself), its name, its output and its options.
+///
+/// Implemented by [`#[task]`](macro@crate::task) for the struct it makes of a function's arguments, and by
+/// [`#[derive(Task)]`](macro@crate::Task) for a struct that producers share with the workers that implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a task's contract",
+    label = "not a contract",
+    note = "a contract is the struct that `#[task]` makes of a function, or a struct with `#[derive(Task)]`"
+)]
+pub trait Task: Data {
+    /// What an attempt returns when it succeeds.
+    type Output: Data;
+
+    /// The name that jobs carry, in kebab-case by default.
+    const NAME: &'static str;
+
+    /// What holds for every job of this task, wherever it is dispatched or run.
+    const OPTIONS: TaskOptions = TaskOptions::new();
+}
+
+/// What travels through the queue: arguments, and what comes back. Every owned type with serde's two traits is such data.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel through the queue",
+    label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`, or is not `Send`, or borrows",
+    note = "arguments and outputs are stored as JSON: add `#[derive(Serialize, Deserialize)]` to `{Self}`",
+    note = "an argument that belongs to the worker, such as a connection, is a `State<{Self}>` instead"
+)]
+pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}
+
+/// What a contract says beyond its types. Made by the macros, field by field.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskOptions {
+    aliases: &'static [&'static str],
+    retry: RetryPolicy,
+    timeout: Option<Duration>,
+    priority: i16,
+    lease: Option<Duration>,
+    max_stalls: u32,
+}
+
+impl TaskOptions {
+    /// The defaults: one attempt, no timeout, priority 0, the worker's lease, one recovery.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            aliases: &[],
+            retry: RetryPolicy::NONE,
+            timeout: None,
+            priority: 0,
+            lease: None,
+            max_stalls: 1,
+        }
+    }
+
+    /// Older names under which jobs may still be stored; workers claim those too.
+    #[must_use]
+    pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// How often the task is attempted.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The limit of one attempt; its future is dropped when it passes.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The priority of jobs that are dispatched without one, −1,000 to 1,000; higher goes first.
+    #[must_use]
+    pub const fn with_priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The length of this task's leases, instead of the worker's.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// How often a job may be taken back from dead workers before it fails; 1 unless said otherwise.
+    #[must_use]
+    pub const fn with_max_stalls(mut self, max: u32) -> Self {
+        self.max_stalls = max;
+        self
+    }
+
+    /// See [`TaskOptions::with_aliases`].
+    #[must_use]
+    pub const fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    /// See [`TaskOptions::with_retry`].
+    #[must_use]
+    pub const fn retry(&self) -> &RetryPolicy {
+        &self.retry
+    }
+
+    /// See [`TaskOptions::with_timeout`]; no limit by default.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// See [`TaskOptions::with_priority`].
+    #[must_use]
+    pub const fn priority(&self) -> i16 {
+        self.priority
+    }
+
+    /// See [`TaskOptions::with_lease`].
+    #[must_use]
+    pub const fn lease(&self) -> Option<Duration> {
+        self.lease
+    }
+
+    /// See [`TaskOptions::with_max_stalls`].
+    #[must_use]
+    pub const fn max_stalls(&self) -> u32 {
+        self.max_stalls
+    }
+}
+
+impl Default for TaskOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

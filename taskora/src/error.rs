@@ -1,0 +1,417 @@
+//! Errors: one type per boundary, and [`Error`] over all of them.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::adapter::AdapterError;
+use crate::handler::Advice;
+use crate::job::{InvalidJobId, JobId};
+
+/// A result with any of taskora's errors.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any of taskora's errors.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A dispatch failed.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
+    /// The store could not do what was asked.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// A worker could not start or stop.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// A job ended without a result.
+    #[error(transparent)]
+    Job(#[from] JobError),
+}
+
+/// Why a job could not be dispatched. Nothing was stored, except where [`DispatchError::Partial`] says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DispatchError {
+    /// The arguments cannot be written as JSON.
+    #[error("invalid payload for task `{task}`: {message}")]
+    InvalidPayload {
+        /// The task.
+        task: String,
+        /// What serde said.
+        message: String,
+    },
+    /// The arguments, written as JSON, are above the app's limit.
+    #[error(
+        "payload of {size} bytes for task `{task}` is above the limit of {limit} bytes; store it elsewhere and dispatch a reference to it, or raise `App::builder(..).max_payload(..)`"
+    )]
+    TooLarge {
+        /// The task.
+        task: String,
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The id cannot name a job.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidJobId),
+    /// The task's name cannot be used.
+    #[error("invalid task name `{task}`: {message}")]
+    InvalidTask {
+        /// The name.
+        task: String,
+        /// What is wrong with it.
+        message: &'static str,
+    },
+    /// An option's value cannot be used.
+    #[error("invalid option: {0}")]
+    InvalidOption(String),
+    /// Some jobs of a bulk dispatch were stored, then the store failed.
+    #[error("dispatched {} of {total} jobs, then: {source}", stored.len())]
+    Partial {
+        /// The jobs that were stored.
+        stored: Vec<JobId>,
+        /// How many were asked for.
+        total: usize,
+        /// What happened then.
+        source: AdapterError,
+    },
+    /// The store could not be reached, or refused.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+}
+
+impl DispatchError {
+    /// Whether the same dispatch may succeed later without anything being changed.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Adapter(error) | Self::Partial { source: error, .. } => error.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// How a job ended without a result, or why its result is not at hand. `Display` gives the task's own message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// Its last attempt failed.
+    #[error("{message}")]
+    Failed {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+        /// The error's own message.
+        message: String,
+        /// Attempts in total.
+        attempts: u32,
+    },
+    /// It was cancelled.
+    #[error("job `{id}` was cancelled: {reason}")]
+    Cancelled {
+        /// The job.
+        id: JobId,
+        /// The reason that was given.
+        reason: String,
+    },
+    /// It was not started in time.
+    #[error("job `{id}` expired before it was started")]
+    Expired {
+        /// The job.
+        id: JobId,
+    },
+    /// Its workers died too often.
+    #[error("job `{id}` {message}")]
+    Stalled {
+        /// The job.
+        id: JobId,
+        /// How often.
+        message: String,
+    },
+    /// It is not known: never dispatched, or trimmed since.
+    #[error("job `{id}` is not known: it was never dispatched here, or its record has been trimmed")]
+    NotFound {
+        /// The job.
+        id: JobId,
+    },
+    /// It had not ended when the caller's patience did. It goes on.
+    #[error("job `{id}` did not end within {waited:?}; it goes on")]
+    TimedOut {
+        /// The job.
+        id: JobId,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// What it stored is not of the type that was asked for.
+    #[error("job `{id}` stored something that is not a `{expected}`: {message}")]
+    Undecodable {
+        /// The job.
+        id: JobId,
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// What serde said.
+        message: String,
+    },
+    /// The store could not be asked.
+    #[error("cannot learn how job `{id}` ended: {source}")]
+    Adapter {
+        /// The job.
+        id: JobId,
+        /// What happened.
+        source: AdapterError,
+    },
+}
+
+impl JobError {
+    /// The job.
+    #[must_use]
+    pub const fn id(&self) -> &JobId {
+        match self {
+            Self::Failed { id, .. }
+            | Self::Cancelled { id, .. }
+            | Self::Expired { id }
+            | Self::Stalled { id, .. }
+            | Self::NotFound { id }
+            | Self::TimedOut { id, .. }
+            | Self::Undecodable { id, .. }
+            | Self::Adapter { id, .. } => id,
+        }
+    }
+
+    /// Whether asking again later may give another answer.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Adapter { source, .. } => source.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// Why a worker could not start or stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// Two handlers, or a handler and an alias, have one name.
+    #[error("task `{task}` has two handlers, at {first} and at {second}; give one of them another `name`")]
+    DuplicateHandler {
+        /// The name.
+        task: String,
+        /// Where the first one stands.
+        first: &'static str,
+        /// Where the second one stands.
+        second: &'static str,
+    },
+    /// No handler was registered.
+    #[error("this worker has no handlers; call `.register::<..>()` before it starts")]
+    NoHandlers,
+    /// A setting cannot work.
+    #[error("invalid worker setting: {0}")]
+    InvalidSetting(String),
+    /// The machine refused a thread or a signal handler.
+    #[error("cannot start the worker: {0}")]
+    Start(#[source] std::io::Error),
+    /// Handlers went on when the shutdown's grace had passed, and could not be stopped.
+    #[error("the worker stopped, but {attempts} attempts would not end; their jobs are recovered when their leases run out")]
+    StillRunning {
+        /// How many.
+        attempts: usize,
+    },
+    /// The store could not be reached at the end: leases that are still held run out by themselves.
+    #[error("the worker stopped, but could not hand back its jobs: {0}; they are recovered when their leases run out")]
+    HandBack(#[source] AdapterError),
+}
+
+/// An error that a handler returns, with a say in what happens next. Any error converts into one with `?` and is then
+/// retried as the task's policy says; [`Context::retry_after`](crate::Context::retry_after) and
+/// [`Context::give_up`](crate::Context::give_up) make those that ask for more.
+///
+/// ```
+/// use taskora::TaskError;
+///
+/// fn parse(text: &str) -> Result<u32, TaskError> {
+///     Ok(text.parse()?)
+/// }
+/// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+// Not an `Error` itself, as that would forbid the conversion from all of them.
+pub struct TaskError {
+    source: Box<dyn StdError + Send + Sync>,
+    advice: Advice,
+}
+
+impl TaskError {
+    /// An error with a message of its own.
+    #[must_use]
+    pub fn msg(message: impl Into<String>) -> Self {
+        Self { source: message.into().into(), advice: Advice::default() }
+    }
+
+    /// The attempt has failed; the next one, if the policy allows one, comes after this delay.
+    #[must_use]
+    pub fn retry_after(delay: Duration) -> Self {
+        Self { advice: Advice::new(true, Some(delay)), ..Self::msg(format!("asked to be retried after {delay:?}")) }
+    }
+
+    /// The job has failed; there is no other attempt.
+    #[must_use]
+    pub fn give_up(message: impl Into<String>) -> Self {
+        Self { advice: Advice::new(false, None), ..Self::msg(message) }
+    }
+
+    /// The same wish with another error as its reason.
+    #[must_use]
+    pub fn because(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into(), ..self }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.source, f)
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskError").field("source", &self.source).field("advice", &self.advice).finish()
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for TaskError {
+    fn from(error: E) -> Self {
+        Self { source: Box::new(error), advice: Advice::default() }
+    }
+}
+
+/// Carries a `TaskError` through `Box<dyn Error>`, where its advice is found again.
+struct Boxed(TaskError);
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.source()
+    }
+}
+
+impl From<TaskError> for Box<dyn StdError + Send + Sync> {
+    fn from(error: TaskError) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+impl From<TaskError> for Box<dyn StdError> {
+    fn from(error: TaskError) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+/// How an attempt failed, as the worker wants to know it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) message: String,
+    pub(crate) advice: Advice,
+}
+
+impl Failure {
+    pub(crate) fn new(error: Box<dyn StdError + Send + Sync>, advice: Advice) -> Self {
+        // what the error itself asks for goes before what `on`, `never_on` and `after` say of it
+        let advice = match error.downcast_ref::<Boxed>() {
+            Some(Boxed(own)) if own.advice != Advice::default() => own.advice,
+            _ => advice,
+        };
+        Self { message: message_of(&*error), advice }
+    }
+
+    /// A failure that is retried as the policy says.
+    pub(crate) fn retryable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), advice: Advice::default() }
+    }
+
+    /// A failure that no other attempt can mend.
+    pub(crate) fn fatal(message: impl Into<String>) -> Self {
+        Self { message: message.into(), advice: Advice::new(false, None) }
+    }
+}
+
+/// The longest message that is kept of an error, in bytes.
+const MAX_MESSAGE: usize = 16 * 1024;
+
+/// An error with its sources, outermost first; a source that the error already repeats is left out.
+fn message_of(error: &(dyn StdError + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        next = source.source();
+    }
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot send")]
+    struct Outer(#[source] std::num::ParseIntError);
+
+    fn outer() -> Outer {
+        Outer("x".parse::<u8>().unwrap_err())
+    }
+
+    #[test]
+    fn a_message_names_its_sources_once() {
+        let failure = Failure::new(Box::new(outer()), Advice::default());
+        assert_eq!(failure.message, "cannot send: invalid digit found in string");
+    }
+
+    #[test]
+    fn what_the_error_asks_for_survives_the_box() {
+        let boxed: Box<dyn StdError + Send + Sync> = TaskError::give_up("no such user").into();
+        let failure = Failure::new(boxed, Advice::new(true, None));
+        assert_eq!((failure.message.as_str(), failure.advice), ("no such user", Advice::new(false, None)));
+
+        let boxed: Box<dyn StdError + Send + Sync> =
+            TaskError::retry_after(Duration::from_secs(7)).because(outer()).into();
+        let failure = Failure::new(boxed, Advice::new(false, None));
+        assert_eq!(failure.advice.after, Some(Duration::from_secs(7)));
+        assert_eq!(failure.message, "cannot send: invalid digit found in string");
+    }
+
+    #[test]
+    fn an_error_without_a_wish_leaves_the_decision_to_the_patterns() {
+        let boxed: Box<dyn StdError + Send + Sync> = TaskError::from(outer()).into();
+        assert!(Failure::new(boxed, Advice::new(false, None)).advice.never);
+    }
+
+    #[test]
+    fn endless_messages_are_cut_at_a_character() {
+        let failure = Failure::new("ü".repeat(MAX_MESSAGE).into(), Advice::default());
+        assert!(failure.message.len() <= MAX_MESSAGE + '…'.len_utf8() && failure.message.ends_with('…'));
+    }
+}

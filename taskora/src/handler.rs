@@ -1,0 +1,104 @@
+//! The other side of a contract: what runs when a worker claims a job.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::contract::Task;
+use crate::error::Failure;
+use crate::state::Scope;
+
+/// Runs the jobs of a task, given a worker's state of type `S`.
+///
+/// Implemented by [`#[task]`](macro@crate::task): for the contract itself, or, with `implements = Contract`, for a
+/// struct named after the function (`send_email` → `SendEmailHandler`). It is registered with
+/// [`WorkerBuilder::register`](crate::WorkerBuilder::register).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler that a worker with this state can run",
+    label = "no handler for `{Self}`",
+    note = "a contract made by `#[derive(Task)]` has no handler: write `#[task(implements = {Self})]` on a function, and register the handler it makes",
+    note = "the worker's state type is `{S}`"
+)]
+pub trait Handler<S>: 'static {
+    /// The contract that this implements.
+    type Task: Task;
+
+    /// What holds for this implementation.
+    const OPTIONS: HandlerOptions;
+
+    /// Runs one attempt.
+    #[doc(hidden)]
+    fn run(
+        task: Self::Task,
+        scope: Scope<S>,
+    ) -> impl Future<Output = Result<<Self::Task as Task>::Output, Failure>> + Send;
+
+    /// Cleans up after an attempt that was cancelled while it ran.
+    #[doc(hidden)]
+    fn on_cancel(_task: Self::Task, _context: Context) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+/// What an implementation says beyond its contract. Made by the macro.
+#[derive(Debug, Clone, Copy)]
+pub struct HandlerOptions {
+    concurrency: Option<usize>,
+    on_cancel: bool,
+    place: &'static str,
+}
+
+impl HandlerOptions {
+    /// The defaults: no limit but the worker's. `place` is where the function stands, as `file:line`.
+    #[must_use]
+    pub const fn new(place: &'static str) -> Self {
+        Self { concurrency: None, on_cancel: false, place }
+    }
+
+    /// Attempts at once in one worker.
+    #[must_use]
+    pub const fn with_concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
+    /// There is a clean-up hook.
+    #[must_use]
+    pub const fn with_on_cancel(mut self) -> Self {
+        self.on_cancel = true;
+        self
+    }
+
+    /// See [`HandlerOptions::with_concurrency`]; `None`: only the worker's own limit holds.
+    #[must_use]
+    pub const fn concurrency(&self) -> Option<usize> {
+        self.concurrency
+    }
+
+    /// See [`HandlerOptions::with_on_cancel`].
+    #[must_use]
+    pub const fn has_on_cancel(&self) -> bool {
+        self.on_cancel
+    }
+
+    /// Where the function stands, as `file:line`.
+    #[must_use]
+    pub const fn place(&self) -> &'static str {
+        self.place
+    }
+}
+
+/// What a function's own error says about another attempt; the macro makes it of `on`, `never_on` and `after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Advice {
+    pub(crate) never: bool,
+    pub(crate) after: Option<Duration>,
+}
+
+impl Advice {
+    /// `retried`: whether the error is one that is retried at all. `after`: the delay that the error asks for.
+    #[must_use]
+    pub const fn new(retried: bool, after: Option<Duration>) -> Self {
+        Self { never: !retried, after }
+    }
+}

@@ -1,0 +1,60 @@
+#![doc = include_str!("docs/crate.md")]
+
+
+// the README's examples are compiled and run
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+pub mod adapter;
+mod app;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod context;
+mod contract;
+mod dispatch;
+mod error;
+mod handle;
+mod handler;
+mod job;
+mod memory;
+mod policy;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+pub mod signature;
+mod state;
+mod worker;
+
+pub use adapter::{Adapter, AdapterError, CancelOutcome, JobCounts};
+pub use app::{App, AppBuilder};
+pub use context::Context;
+pub use contract::{Data, Task, TaskOptions};
+pub use dispatch::{Dispatch, DispatchMany, Dispatchable};
+pub use error::{DispatchError, Error, JobError, Result, TaskError, WorkerError};
+#[doc(hidden)]
+pub use error::Failure;
+pub use handle::{HasOutput, JobHandle, Outcome, Raw};
+pub use handler::{Advice, Handler, HandlerOptions};
+pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp};
+pub use memory::MemoryAdapter;
+pub use policy::{Backoff, Keep, Retention, RetryPolicy};
+#[doc(hidden)]
+pub use state::Scope;
+pub use state::{FromRef, State};
+#[doc = include_str!("docs/from_ref.md")]
+pub use taskora_macros::FromRef;
+#[doc = include_str!("docs/derive_task.md")]
+pub use taskora_macros::Task;
+#[doc = include_str!("docs/task.md")]
+pub use taskora_macros::task;
+pub use worker::{HandlerSet, Worker, WorkerBuilder};
+
+/// What almost every program needs: `use taskora::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State, Task,
+        TaskError, Worker, task, tasks,
+    };
+    pub use serde::{Deserialize, Serialize};
+}

@@ -1,0 +1,116 @@
+//! Settle and claim as one step, and the answers that are kept for calls that are repeated.
+
+use std::collections::HashMap;
+
+use super::record::Phase;
+use super::store::Store;
+use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, TaskName};
+use crate::job::{JobId, Timestamp, millis};
+
+/// How long the answer of a slot's last call is kept, in milliseconds.
+const KEPT: u64 = 60_000;
+
+/// The answer of the last call of a slot. What the jobs carry is looked up again, rather than kept twice.
+pub(super) struct Answer {
+    number: u64,
+    at: u64,
+    settled: Vec<Settled>,
+    claimed: Vec<Claimed>,
+    more: bool,
+}
+
+/// One job that was handed out.
+struct Claimed {
+    lease: Lease,
+    attempt: u32,
+    at: u64,
+}
+
+impl Store {
+    pub(super) fn exchange(&mut self, exchange: Exchange, now: u64) -> Exchanged {
+        let Exchange { call, settle, claim, retention } = exchange;
+        let slot = (call.worker, call.slot);
+        if let Some(answer) = self.calls.get(&slot).filter(|answer| answer.number == call.number) {
+            return self.exchanged(answer);
+        }
+
+        let mut settled_of: HashMap<TaskName, usize> = HashMap::new();
+        let settled = settle
+            .into_iter()
+            .map(|settlement| {
+                *settled_of.entry(settlement.lease.task.clone()).or_default() += 1;
+                self.settle(settlement, now)
+            })
+            .collect();
+        for (task, settled) in &settled_of {
+            self.trim_by_count(task, *settled, retention);
+        }
+        let (claimed, more) = claim.as_ref().map(|claim| self.claim(claim, now)).unwrap_or_default();
+        // only now, so that nobody is woken for what this call has taken itself
+        self.wake(settled_of.into_keys());
+        self.wake(claim.iter().flat_map(|claim| claim.tasks.iter().map(|asked| asked.task.clone())));
+
+        let answer = Answer { number: call.number, at: now, settled, claimed, more };
+        let exchanged = self.exchanged(&answer);
+        self.calls.insert(slot, answer);
+        exchanged
+    }
+
+    /// Hands out the first jobs of all lines, and says whether there may be more.
+    fn claim(&mut self, claim: &Claim, now: u64) -> (Vec<Claimed>, bool) {
+        let due_left = self.make_ready(claim.tasks.iter().map(|asked| &asked.task), now);
+        let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
+        let mut claimed = Vec::new();
+        while claimed.len() < claim.limit {
+            let first = claim
+                .tasks
+                .iter()
+                .zip(&mut room)
+                .filter(|(_, room)| **room > 0)
+                .filter_map(|(asked, room)| Some((self.queues.get(&asked.task)?.first()?, asked, room)))
+                .min_by_key(|((place, _), ..)| *place);
+            let Some(((_, id), asked, room)) = first else { break };
+            *room -= 1;
+            let id = id.clone();
+            claimed.extend(self.hand_out(&id, now.saturating_add(millis(asked.lease)), now));
+        }
+        let more = due_left && claimed.len() < claim.limit;
+        (claimed, more)
+    }
+
+    fn hand_out(&mut self, id: &JobId, deadline: u64, now: u64) -> Option<Claimed> {
+        self.move_to(id, Phase::Active { deadline, claimed_at: now });
+        let record = self.jobs.get_mut(id)?;
+        record.claims += 1;
+        let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.claims };
+        Some(Claimed { lease, attempt: record.attempts + 1, at: now })
+    }
+
+    /// The answer as the caller gets it. A job that is gone since the first answer is left out.
+    fn exchanged(&self, answer: &Answer) -> Exchanged {
+        let claimed_job = |claimed: &Claimed| {
+            let record = self.jobs.get(&claimed.lease.id)?;
+            Some(ClaimedJob {
+                lease: claimed.lease.clone(),
+                payload: record.new.payload.clone(),
+                attempt: claimed.attempt,
+                created_at: Timestamp::from_millis(record.created_at),
+                claimed_at: Timestamp::from_millis(claimed.at),
+                meta: record.new.meta.clone(),
+                cancelled: record.flag.is_some(),
+            })
+        };
+        Exchanged {
+            settled: answer.settled.clone(),
+            jobs: answer.claimed.iter().filter_map(claimed_job).collect(),
+            more: answer.more,
+            // waiters set their own alarm, so that nobody has to come back
+            next_due: None,
+        }
+    }
+
+    /// Drops answers that nobody will ask for again.
+    pub(super) fn forget_calls(&mut self, now: u64) {
+        self.calls.retain(|_, answer| now.saturating_sub(answer.at) <= KEPT);
+    }
+}

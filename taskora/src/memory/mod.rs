@@ -1,0 +1,160 @@
+//! The store in this process's own memory: for tests, for development, and as the model of what an adapter does.
+
+mod exchange;
+mod queue;
+mod record;
+mod signal;
+mod store;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use self::signal::Ear;
+use self::store::Store;
+use crate::adapter::{
+    AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs, NewJob,
+    Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal,
+};
+use crate::job::{JobId, JobInfo, LogEntry, millis};
+use crate::policy::Retention;
+
+/// A store in this process's memory. It forgets everything when its last clone goes; clones share one store.
+///
+/// It does all that a remote store does, and nothing else, so that what works here works there. Its clock
+/// is tokio's: a test that starts with a paused clock gets virtual time, in which a job that is delayed for a week
+/// runs at once.
+///
+/// ```
+/// use taskora::MemoryAdapter;
+///
+/// let store = MemoryAdapter::new();
+/// let the_same = store.clone();
+/// # drop(the_same);
+/// ```
+#[derive(Clone)]
+pub struct MemoryAdapter(Arc<Shared>);
+
+struct Shared {
+    store: Mutex<Store>,
+    /// What the wall clock said at `started`, in milliseconds since the Unix epoch: from then on tokio's clock counts.
+    epoch: u64,
+    started: Instant,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // every step leaves the store in order, or panics in a debug assertion that a test then shows
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.epoch + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - self.epoch)
+    }
+
+    /// Makes ready what is due, wakes for it, and says how long it is to the next.
+    fn wake_due(&self, tasks: &[TaskName]) -> Option<Duration> {
+        let now = self.now();
+        let mut store = self.lock();
+        if store.first_due(tasks).is_some_and(|due| due <= now) {
+            store.make_ready(tasks, now);
+            store.wake(tasks.iter().cloned());
+        }
+        store.first_due(tasks).map(|due| Duration::from_millis(due.saturating_sub(now)))
+    }
+}
+
+impl MemoryAdapter {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis);
+        Self(Arc::new(Shared { store: Mutex::new(Store::new()), epoch, started: Instant::now() }))
+    }
+}
+
+impl Default for MemoryAdapter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryAdapter").field("jobs", &self.0.lock().jobs.len()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Jobs for MemoryAdapter {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        Ok(self.0.lock().enqueue(jobs, self.0.now()))
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
+        Ok(self.0.lock().exchange(exchange, self.0.now()))
+    }
+
+    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(leases.iter().map(|renew| store.renew(renew, now)).collect())
+    }
+
+    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+        let mut store = self.0.lock();
+        Ok(notes.into_iter().map(|notes| store.note(notes)).collect())
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        Ok(self.0.lock().cancel(id, reason, self.0.now()))
+    }
+
+    async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        Ok(self.0.lock().sweep(tasks, retention, self.0.now()))
+    }
+}
+
+#[async_trait]
+impl Signals for MemoryAdapter {
+    fn work(&self) -> Box<dyn WorkSignal> {
+        Box::new(Ear(Arc::clone(&self.0)))
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+        self.0.lock().cancellations.subscribe()
+    }
+
+    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
+        let answer = self.0.lock().await_end(id);
+        match answer {
+            Some(Ok(ended)) => Ok(Some(ended)),
+            // the store never drops the other side before the job has ended
+            Some(Err(told)) => Ok(told.await.ok()),
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Inspection for MemoryAdapter {
+    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        self.0.lock().jobs.get(id).map(|record| record.info(id)).transpose()
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
+        let store = self.0.lock();
+        Ok(store.jobs.get(id).map(|record| record.logs.iter().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        Ok(self.0.lock().queues.get(task).map(queue::Queue::counts).unwrap_or_default())
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,144 @@
+//! What the store knows of one job.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use super::queue::Place;
+use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob};
+use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
+
+/// Everything about one job. What is sparse in a remote store is simply empty here.
+pub(super) struct Record {
+    pub(super) new: NewJob,
+    pub(super) created_at: u64,
+    pub(super) phase: Phase,
+    /// How often it was claimed: the token of the newest lease.
+    pub(super) claims: u32,
+    /// Attempts that were settled; releases and rescues do not count.
+    pub(super) attempts: u32,
+    pub(super) stalls: u32,
+    /// The reason, once it is flagged as cancelled while active.
+    pub(super) flag: Option<String>,
+    /// The last failed attempt's message.
+    pub(super) error: Option<String>,
+    pub(super) progress: Option<Vec<u8>>,
+    pub(super) logs: VecDeque<LogEntry>,
+    pub(super) waiters: Vec<oneshot::Sender<Ended>>,
+}
+
+/// Where a job is, with what belongs to that; all times are milliseconds since the Unix epoch.
+pub(super) enum Phase {
+    Waiting(Place),
+    Delayed {
+        due: u64,
+        retrying: bool,
+    },
+    Active {
+        deadline: u64,
+        claimed_at: u64,
+    },
+    Ended {
+        at: u64,
+        /// When the attempt that ended it was claimed, if it was one.
+        started_at: Option<u64>,
+        ending: Ending,
+    },
+}
+
+impl Phase {
+    pub(super) fn state(&self) -> JobState {
+        match self {
+            Self::Waiting(_) => JobState::Waiting,
+            Self::Delayed { retrying: false, .. } => JobState::Delayed,
+            Self::Delayed { retrying: true, .. } => JobState::Retrying,
+            Self::Active { .. } => JobState::Active,
+            Self::Ended { ending, .. } => ending.state(),
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn new(new: NewJob, created_at: u64, phase: Phase) -> Self {
+        Self {
+            new,
+            created_at,
+            phase,
+            claims: 0,
+            attempts: 0,
+            stalls: 0,
+            flag: None,
+            error: None,
+            progress: None,
+            logs: VecDeque::new(),
+            waiters: Vec::new(),
+        }
+    }
+
+    /// Whether this lease is the valid one. It stays so after its deadline, until a sweep takes the job back.
+    pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
+        matches!(self.phase, Phase::Active { .. }) && self.claims == lease.token
+    }
+
+    /// The only place where a job's state changes.
+    pub(super) fn enter(&mut self, phase: Phase) -> Phase {
+        let (from, to) = (self.phase.state(), phase.state());
+        // a renewed lease moves its deadline and nothing else
+        debug_assert!(
+            from.may_become(to) || (from, to) == (JobState::Active, JobState::Active),
+            "{from} to {to}"
+        );
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    pub(super) fn add_log(&mut self, line: LogEntry) {
+        if self.logs.len() == LogEntry::MAX_PER_JOB {
+            self.logs.pop_front();
+        }
+        self.logs.push_back(line);
+    }
+
+    pub(super) fn ended(&self) -> Option<Ended> {
+        match &self.phase {
+            Phase::Ended { ending, .. } => Some(Ended {
+                task: self.new.task.to_string(),
+                attempts: self.attempts,
+                ending: ending.clone(),
+            }),
+            Phase::Waiting(_) | Phase::Delayed { .. } | Phase::Active { .. } => None,
+        }
+    }
+
+    pub(super) fn info(&self, id: &JobId) -> Result<JobInfo, AdapterError> {
+        let created_at = Timestamp::from_millis(self.created_at);
+        let mut info = JobInfo::new(id.clone(), &*self.new.task, self.phase.state(), created_at);
+        info.attempts = self.attempts;
+        info.max_attempts = self.new.max_attempts;
+        info.stalls = self.stalls;
+        info.priority = self.new.priority;
+        info.meta.clone_from(&self.new.meta);
+        info.error.clone_from(&self.error);
+        info.progress = match &self.progress {
+            Some(json) => Some(serde_json::from_slice(json).map_err(|error| {
+                AdapterError::Protocol(format!("the progress of job `{id}` is not JSON: {error}"))
+            })?),
+            None => None,
+        };
+        match &self.phase {
+            Phase::Waiting(_) => {}
+            Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),
+            Phase::Active { .. } => info.attempts += 1,
+            Phase::Ended { at, started_at, ending } => {
+                info.started_at = started_at.map(Timestamp::from_millis);
+                info.finished_at = Some(Timestamp::from_millis(*at));
+                info.error = match ending {
+                    Ending::Completed(_) | Ending::Expired => None,
+                    Ending::Failed(message) | Ending::Cancelled(message) | Ending::Stalled(message) => {
+                        Some(message.clone())
+                    }
+                };
+            }
+        }
+        Ok(info)
+    }
+}

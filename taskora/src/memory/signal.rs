@@ -1,0 +1,125 @@
+//! Wake-ups: who waits for work, and which tasks have some that nobody was told of.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, oneshot};
+use tokio::time;
+
+use super::Shared;
+use super::queue::Queue;
+use crate::adapter::{AdapterError, TaskName, WorkSignal};
+use crate::job::JobId;
+
+/// One signal wakes one waiter, first come, first served; one that nobody waits for is kept, one for each task.
+#[derive(Default)]
+pub(super) struct Wakes {
+    kept: HashSet<TaskName>,
+    waiting: VecDeque<Waiter>,
+    last_waiter: u64,
+    /// Some task's first delayed job is due earlier than before: whoever waits sets its alarm anew.
+    earlier: Arc<Notify>,
+}
+
+struct Waiter {
+    number: u64,
+    tasks: Vec<TaskName>,
+    wake: oneshot::Sender<TaskName>,
+}
+
+impl Wakes {
+    /// Tells one waiter that this task may have work, now or as soon as there is one.
+    pub(super) fn wake(&mut self, task: &TaskName) {
+        while let Some(next) = self.waiting.iter().position(|waiter| waiter.tasks.contains(task)) {
+            if self.waiting.remove(next).is_some_and(|waiter| waiter.wake.send(task.clone()).is_ok()) {
+                return;
+            }
+        }
+        self.kept.insert(task.clone());
+    }
+
+    /// Must be told of each job that was put into an index of this queue.
+    pub(super) fn placed(&self, id: &JobId, queue: &Queue) {
+        if queue.first_due().is_some_and(|(_, first)| first == id) {
+            self.earlier.notify_waiters();
+        }
+    }
+
+    fn enter(&mut self, tasks: &[TaskName]) -> (u64, oneshot::Receiver<TaskName>) {
+        let (wake, woken) = oneshot::channel();
+        self.last_waiter += 1;
+        let number = self.last_waiter;
+        match tasks.iter().find(|task| self.kept.remove(*task)) {
+            Some(task) => drop(wake.send(task.clone())),
+            None => self.waiting.push_back(Waiter { number, tasks: tasks.to_vec(), wake }),
+        }
+        (number, woken)
+    }
+
+    fn leave(&mut self, number: u64, woken: &mut oneshot::Receiver<TaskName>) {
+        self.waiting.retain(|waiter| waiter.number != number);
+        // woken, but gone before it could say so: the next one has to know
+        if let Ok(task) = woken.try_recv() {
+            self.wake(&task);
+        }
+    }
+}
+
+/// A worker's ear, see [`WorkSignal`].
+pub(super) struct Ear(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl WorkSignal for Ear {
+    async fn wait(&mut self, tasks: &[TaskName], timeout: Duration) -> Result<bool, AdapterError> {
+        let earlier = Arc::clone(&self.0.lock().wakes.earlier);
+        let mut turn = Turn::enter(&self.0, tasks);
+        let mut timeout = std::pin::pin!(time::sleep(timeout));
+        loop {
+            let earlier = earlier.notified();
+            let due = self.0.wake_due(tasks);
+            let alarm = async {
+                match due {
+                    Some(due) => time::sleep(due).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                woken = &mut turn.woken => return Ok(woken.is_ok()),
+                () = alarm => {}
+                () = earlier => {}
+                () = &mut timeout => return Ok(turn.woken.try_recv().is_ok()),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ear")
+    }
+}
+
+/// A place among those who wait; leaving it passes on a wake-up that was not taken.
+struct Turn {
+    shared: Arc<Shared>,
+    number: u64,
+    woken: oneshot::Receiver<TaskName>,
+}
+
+impl Turn {
+    fn enter(shared: &Arc<Shared>, tasks: &[TaskName]) -> Self {
+        let (number, woken) = shared.lock().wakes.enter(tasks);
+        Self { shared: Arc::clone(shared), number, woken }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.lock().wakes.leave(self.number, &mut self.woken);
+    }
+}

@@ -1,0 +1,251 @@
+//! Pure decisions: is a failed attempt retried, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How the delay between attempts grows. The names and formulas are those of the field's queues.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub enum Backoff {
+    /// `delay × 2^(attempt − 1)`: the default.
+    #[default]
+    Exponential,
+    /// `delay × attempt`.
+    Linear,
+    /// Always `delay`.
+    Fixed,
+    /// What the function says for the attempt that just failed, counted from 1.
+    Custom(fn(u32) -> Duration),
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exponential => "Exponential",
+            Self::Linear => "Linear",
+            Self::Fixed => "Fixed",
+            Self::Custom(_) => "Custom",
+        })
+    }
+}
+
+/// How often a task is attempted, and how long it rests in between.
+///
+/// ```
+/// use std::time::Duration;
+/// use taskora::RetryPolicy;
+///
+/// let retry = RetryPolicy::attempts(4).without_jitter();
+/// assert_eq!(retry.delay_after(1, 0.5), Duration::from_secs(1));
+/// assert_eq!(retry.delay_after(3, 0.5), Duration::from_secs(4));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    attempts: u32,
+    backoff: Backoff,
+    delay: Duration,
+    max_delay: Option<Duration>,
+    jitter: bool,
+    timeouts: bool,
+}
+
+impl RetryPolicy {
+    /// One attempt only: what a task without `retry` gets.
+    pub const NONE: Self = Self::attempts(1);
+
+    /// `attempts` in total, with exponential backoff from one second, jittered, and timeouts retried.
+    ///
+    /// Zero counts as one: a task that never runs is refused by the macro.
+    #[must_use]
+    pub const fn attempts(attempts: u32) -> Self {
+        Self {
+            attempts: if attempts == 0 { 1 } else { attempts },
+            backoff: Backoff::Exponential,
+            delay: Duration::from_secs(1),
+            max_delay: None,
+            jitter: true,
+            timeouts: true,
+        }
+    }
+
+    /// How the delay grows; exponential unless said otherwise.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// The base delay; one second unless said otherwise.
+    #[must_use]
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// No delay is longer than this, also after jitter; no limit unless said otherwise.
+    #[must_use]
+    pub const fn max_delay(mut self, max_delay: Duration) -> Self {
+        self.max_delay = Some(max_delay);
+        self
+    }
+
+    /// Delays are exact: not spread by ±25 %.
+    #[must_use]
+    pub const fn without_jitter(mut self) -> Self {
+        self.jitter = false;
+        self
+    }
+
+    /// Whether an attempt that ran into its timeout is retried; it is, unless said otherwise.
+    #[must_use]
+    pub const fn timeouts(mut self, retried: bool) -> Self {
+        self.timeouts = retried;
+        self
+    }
+
+    /// Attempts in total, at least 1.
+    #[must_use]
+    pub const fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether timeouts are retried.
+    #[must_use]
+    pub const fn retries_timeouts(&self) -> bool {
+        self.timeouts
+    }
+
+    /// Whether another attempt is allowed after `attempt`, counted from 1, has failed.
+    #[must_use]
+    pub const fn allows_after(&self, attempt: u32) -> bool {
+        attempt < self.attempts
+    }
+
+    /// The delay after `attempt`, counted from 1, has failed. `random` is in `0.0..1.0` and spreads the delay
+    /// from 75 % to 125 %, unless jitter is off. The limit is applied last, and nothing overflows.
+    #[must_use]
+    pub fn delay_after(&self, attempt: u32, random: f64) -> Duration {
+        let attempt = attempt.max(1);
+        let delay = match self.backoff {
+            Backoff::Exponential => {
+                self.delay.saturating_mul(1u32.checked_shl(attempt - 1).unwrap_or(u32::MAX))
+            }
+            Backoff::Linear => self.delay.saturating_mul(attempt),
+            Backoff::Fixed => self.delay,
+            Backoff::Custom(delay_after) => delay_after(attempt),
+        };
+        let delay = if self.jitter {
+            let spread = 0.75 + random.clamp(0.0, 1.0) * 0.5;
+            Duration::try_from_secs_f64(delay.as_secs_f64() * spread).unwrap_or(Duration::MAX)
+        } else {
+            delay
+        };
+        self.max_delay.map_or(delay, |max| delay.min(max))
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// How many finished jobs of a task are kept, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Older ones are removed.
+    pub age: Duration,
+    /// The oldest ones above this number are removed.
+    pub count: usize,
+}
+
+/// How long finished jobs stay, per task. Trimmed while jobs settle and by the periodic sweep, always in
+/// bounded steps, so that a few hundred more than `count` may be there for a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs that completed: one hour or 1,000 by default.
+    pub completed: Keep,
+    /// Jobs that failed, were cancelled or expired: seven days or 10,000 of each by default.
+    pub failed: Keep,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const HOUR: u64 = 60 * 60;
+        Self {
+            completed: Keep { age: Duration::from_secs(HOUR), count: 1_000 },
+            failed: Keep { age: Duration::from_secs(7 * 24 * HOUR), count: 10_000 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn delays(retry: RetryPolicy, attempts: impl IntoIterator<Item = u32>) -> Vec<u64> {
+        attempts.into_iter().map(|n| retry.delay_after(n, 0.5).as_millis() as u64).collect()
+    }
+
+    #[test]
+    fn s032_exponential_doubles_from_the_base() {
+        assert_eq!(delays(RetryPolicy::attempts(9).without_jitter(), 1..=4), [1000, 2000, 4000, 8000]);
+    }
+
+    #[test]
+    fn s033_exponential_is_the_default() {
+        let named = RetryPolicy::attempts(9).backoff(Backoff::Exponential).without_jitter();
+        let default = RetryPolicy::attempts(9).without_jitter();
+        assert_eq!(delays(named, 1..=6), delays(default, 1..=6));
+    }
+
+    #[test]
+    fn s034_fixed_stays_and_linear_grows_by_the_base() {
+        let fixed = RetryPolicy::attempts(9).backoff(Backoff::Fixed).without_jitter();
+        assert_eq!(delays(fixed, [1, 2, 5]), [1000, 1000, 1000]);
+        let linear = RetryPolicy::attempts(9).backoff(Backoff::Linear).without_jitter();
+        assert_eq!(delays(linear, [1, 2, 5]), [1000, 2000, 5000]);
+    }
+
+    #[test]
+    fn s035_a_custom_function_is_used_as_it_is_and_a_custom_base_doubles() {
+        let custom = RetryPolicy::attempts(9)
+            .backoff(Backoff::Custom(|n| Duration::from_millis(u64::from(n) * 7)))
+            .without_jitter();
+        assert_eq!(delays(custom, 1..=3), [7, 14, 21]);
+        let base = RetryPolicy::attempts(9).delay(2 * SECOND).without_jitter();
+        assert_eq!(delays(base, 1..=3), [2000, 4000, 8000]);
+    }
+
+    #[test]
+    fn s038_without_jitter_the_random_number_changes_nothing() {
+        let exact = RetryPolicy::attempts(9).without_jitter();
+        assert_eq!(exact.delay_after(2, 0.0), exact.delay_after(2, 0.999));
+        let none = RetryPolicy::attempts(9).backoff(Backoff::Custom(|_| Duration::ZERO));
+        assert_eq!(none.delay_after(1, 0.9), Duration::ZERO);
+    }
+
+    #[test]
+    fn s039_three_attempts_are_three_in_total() {
+        let retry = RetryPolicy::attempts(3);
+        assert_eq!([1, 2, 3, 4].map(|n| retry.allows_after(n)), [true, true, false, false]);
+        assert!(!RetryPolicy::NONE.allows_after(1));
+    }
+
+    #[test]
+    fn jitter_spreads_by_a_quarter_and_never_beyond_the_limit() {
+        let retry = RetryPolicy::attempts(9);
+        assert_eq!(retry.delay_after(1, 0.0), Duration::from_millis(750));
+        assert_eq!(retry.delay_after(1, 1.0), Duration::from_millis(1250));
+        assert_eq!(retry.max_delay(SECOND).delay_after(1, 1.0), SECOND);
+    }
+
+    #[test]
+    fn absurd_attempts_saturate() {
+        let retry = RetryPolicy::attempts(u32::MAX).delay(Duration::MAX);
+        assert_eq!(retry.delay_after(u32::MAX, 1.0), Duration::MAX);
+        assert_eq!(retry.max_delay(SECOND).delay_after(77, 0.3), SECOND);
+    }
+}

@@ -1,0 +1,154 @@
+//! What the macros' output is written against. Not part of the public interface: it may change at any time.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+
+pub use serde;
+
+pub use crate::app::App;
+pub use crate::context::Context;
+pub use crate::contract::{Data, Task, TaskOptions};
+pub use crate::dispatch::Dispatchable;
+pub use crate::error::Failure;
+pub use crate::handler::{Advice, Handler, HandlerOptions};
+pub use crate::policy::{Backoff, RetryPolicy};
+pub use crate::signature::{Open, Set, Unset};
+pub use crate::state::{FromRef, Scope, State};
+pub use crate::worker::TaskList;
+
+/// What an attempt at a contract comes to.
+pub type Ran<T> = Result<<T as Task>::Output, Failure>;
+
+/// What a worker's state can do.
+pub trait WorkerState: Clone + Send + Sync + 'static {}
+
+impl<S: Clone + Send + Sync + 'static> WorkerState for S {}
+
+/// What `#[inject]` takes: [`Context`] or [`State`], under any name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected: it is neither `Context` nor `State<T>`",
+    label = "not injectable",
+    note = "take it as `State<{Self}>`, or leave `#[inject]` out if it is payload"
+)]
+pub trait Inject<S>: Sized {
+    /// Takes it from what the attempt has at hand.
+    fn inject(scope: &Scope<S>) -> Self;
+}
+
+impl<S> Inject<S> for Context {
+    fn inject(scope: &Scope<S>) -> Self {
+        scope.context().clone()
+    }
+}
+
+impl<S, T: FromRef<S>> Inject<S> for State<T> {
+    fn inject(scope: &Scope<S>) -> Self {
+        scope.state()
+    }
+}
+
+/// What a task function may return: its output and its error, also behind an alias of `Result`.
+#[diagnostic::on_unimplemented(
+    message = "a task returns `Result<T, E>` or a plain `T`, and `{Self}` is named like a `Result` without being one",
+    label = "not a `Result`"
+)]
+pub trait TaskReturn {
+    /// The output.
+    type Output;
+    /// The error.
+    type Error;
+
+    /// As a plain `Result`.
+    fn into_result(self) -> Result<Self::Output, Self::Error>;
+}
+
+impl<T, E> TaskReturn for Result<T, E> {
+    type Output = T;
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// An error that a task function may return.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot fail with `{Self}`",
+    label = "`{Self}` is not an error",
+    note = "a task's error converts into `Box<dyn Error + Send + Sync>`: implement `std::error::Error` for it (for example with `thiserror`), or use `String`, `anyhow::Error` or `taskora::TaskError`"
+)]
+pub trait TaskFailure: Into<Box<dyn Error + Send + Sync>> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> TaskFailure for E {}
+
+/// Turns what a function returned into what the worker wants to know.
+pub fn finish<T, E: TaskFailure>(
+    result: Result<T, E>,
+    advice: impl FnOnce(&E) -> Advice,
+) -> Result<T, Failure> {
+    result.map_err(|error| {
+        let advice = advice(&error);
+        Failure::new(error.into(), advice)
+    })
+}
+
+/// The same for a function that returns a plain value.
+pub const fn succeed<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
+}
+
+/// No `on`, `never_on` or `after`: every error is retried as the policy says.
+pub const fn no_advice<E>(_: &E) -> Advice {
+    Advice::new(true, None)
+}
+
+/// Runs a plain function off the async threads.
+pub fn blocking<S, T: Send + 'static>(
+    scope: Scope<S>,
+    function: impl FnOnce(&Scope<S>) -> Result<T, Failure> + Send + 'static,
+) -> impl Future<Output = Result<T, Failure>> + Send
+where
+    S: Send + Sync + 'static,
+{
+    scope.context().clone().blocking(move || function(&scope))
+}
+
+/// How a contract without arguments is stored: as an empty object, to which an argument can be added later.
+pub mod no_arguments {
+    use std::fmt;
+
+    use serde::de::{IgnoredAny, MapAccess, Visitor};
+    use serde::ser::SerializeMap as _;
+    use serde::{Deserializer, Serializer};
+
+    /// Writes `{}`.
+    pub fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_map(Some(0))?.end()
+    }
+
+    /// Reads an object, whose fields are those of other versions of the task, or nothing.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(NoArguments)
+    }
+
+    struct NoArguments;
+
+    impl<'de> Visitor<'de> for NoArguments {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an empty object, as the task takes no arguments")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(())
+        }
+
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One attempt, from its claim to what is settled. Reads from top to bottom.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::pause::random;
+use super::registry::ErasedHandler;
+use crate::adapter::{AttemptEnd, Settlement};
+use crate::context::{Context, StopReason};
+use crate::error::Failure;
+
+/// How long attempts may go on when the shutdown's grace has passed.
+const SHUTDOWN_MOMENT: Duration = Duration::from_millis(500);
+
+/// What an attempt runs with.
+pub(crate) struct Attempt {
+    pub(crate) handler: Arc<ErasedHandler>,
+    pub(crate) context: Context,
+    pub(crate) payload: Vec<u8>,
+    /// How long an attempt that is told to stop may go on before it is dropped.
+    pub(crate) grace: Duration,
+    /// The largest result in bytes.
+    pub(crate) max_result: usize,
+}
+
+/// How the handler's future ended.
+enum Ran {
+    Returned(Result<Vec<u8>, Failure>),
+    TimedOut(Duration),
+    Stopped(StopReason),
+}
+
+impl Attempt {
+    /// Runs the attempt. `None`: its lease is lost, and there is nothing to settle.
+    pub(crate) async fn run(self) -> Option<Settlement> {
+        // told to stop before it has started: nothing has been done that a hook could clean up
+        let early = self.context.stop_reason();
+        let ran = match early {
+            Some(reason) => Ran::Stopped(reason),
+            None => self.supervise().await,
+        };
+        let end = self.judge(ran)?;
+        if early.is_none() && matches!(end, AttemptEnd::Cancel) {
+            self.clean_up().await;
+        }
+        // what the handler reported is written before the job may end
+        self.context.notes_written().await;
+        Some(Settlement {
+            lease: self.context.lease().clone(),
+            attempt: self.context.attempt(),
+            started_at: self.context.claimed_at(),
+            end,
+        })
+    }
+
+    /// Polls the handler until it returns, its time is up, or it must stop.
+    async fn supervise(&self) -> Ran {
+        let mut handler = std::pin::pin!(catch(|| self.handler.run(&self.payload, self.context.clone())));
+        let timeout = self.handler.contract.timeout();
+        let reason = tokio::select! {
+            // the stop goes first: a handler that listens for it returns in the same moment
+            biased;
+            reason = self.context.stopped() => reason,
+            result = &mut handler => return Ran::Returned(result),
+            () = sleep(timeout) => {
+                self.context.stop(StopReason::TimedOut);
+                return Ran::TimedOut(timeout.unwrap_or_default());
+            }
+        };
+        // a moment to clean up; what it returns is not used
+        let moment = match reason {
+            StopReason::LeaseLost => Duration::ZERO,
+            StopReason::Shutdown => self.grace.min(SHUTDOWN_MOMENT),
+            StopReason::Cancelled | StopReason::TimedOut => self.grace,
+        };
+        if !moment.is_zero() {
+            let _ = tokio::time::timeout(moment, handler).await;
+        }
+        Ran::Stopped(reason)
+    }
+
+    /// Decides what follows.
+    fn judge(&self, ran: Ran) -> Option<AttemptEnd> {
+        let result = match ran {
+            Ran::Stopped(StopReason::Cancelled) => return Some(AttemptEnd::Cancel),
+            Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::Release),
+            Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) => return None,
+            Ran::TimedOut(limit) => {
+                let message = format!("timed out after {limit:?}");
+                Err(if self.handler.contract.retry().retries_timeouts() {
+                    Failure::retryable(message)
+                } else {
+                    Failure::fatal(message)
+                })
+            }
+            Ran::Returned(Ok(result)) if result.len() > self.max_result => Err(Failure::fatal(format!(
+                "result of {} bytes is above the limit of {} bytes",
+                result.len(),
+                self.max_result
+            ))),
+            Ran::Returned(result) => result,
+        };
+        Some(match result {
+            Ok(result) => AttemptEnd::Complete(result),
+            Err(failure) => self.after(failure),
+        })
+    }
+
+    /// Another attempt, or the end.
+    fn after(&self, Failure { message, advice }: Failure) -> AttemptEnd {
+        let retry = self.handler.contract.retry();
+        let attempt = self.context.attempt();
+        if advice.never || !retry.allows_after(attempt) {
+            return AttemptEnd::Fail(message);
+        }
+        let delay = advice.after.unwrap_or_else(|| retry.delay_after(attempt, random()));
+        AttemptEnd::Retry { error: message, delay }
+    }
+
+    async fn clean_up(&self) {
+        let hook = catch(|| {
+            let hook = self.handler.on_cancel(&self.payload, self.context.clone());
+            Box::pin(async {
+                if let Some(hook) = hook {
+                    hook.await;
+                }
+                Ok(())
+            })
+        });
+        if let Err(failure) = hook.await {
+            tracing::error!(
+                job = %self.context.id(), task = self.context.task(), error = failure.message, "`on_cancel` failed"
+            );
+        }
+    }
+}
+
+async fn sleep(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// Runs a handler's code so that its panic is a failure like any other.
+async fn catch<'a, T>(start: impl FnOnce() -> Boxed<'a, T>) -> Result<T, Failure> {
+    let panicked = |panic: Box<dyn Any + Send>| Failure::retryable(format!("panicked: {}", text_of(&*panic)));
+    let mut future = std::panic::catch_unwind(AssertUnwindSafe(start)).map_err(panicked)?;
+    std::future::poll_fn(move |cx| {
+        std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic))))
+    })
+    .await
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with a value that is not text")
+}

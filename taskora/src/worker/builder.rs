@@ -1,0 +1,242 @@
+//! Settings of a worker, and its start.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::capacity::{Capacity, Claimable};
+use super::engine::{Channels, Engine, Runnable, Settings};
+use super::keeper::Keeper;
+use super::leases::Leases;
+use super::listener::{self, Listen};
+use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
+use super::{Worker, reporter, sweeper};
+use crate::adapter::TaskName;
+use crate::app::App;
+use crate::error::{Result, WorkerError};
+use crate::handler::Handler;
+
+/// The shortest lease: a worker must have the time to renew it.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+
+/// Settings of a [`Worker`], see [`Worker::builder`]. `S` is the type of its state.
+#[must_use = "a worker does nothing until it is started"]
+pub struct WorkerBuilder<S> {
+    app: App,
+    state: S,
+    registry: Registry,
+    concurrency: usize,
+    prefetch: usize,
+    lease: Duration,
+    sweep: Duration,
+    shutdown_grace: Duration,
+    cancel_grace: Duration,
+}
+
+impl WorkerBuilder<()> {
+    pub(crate) fn new(app: &App) -> Self {
+        Self {
+            app: app.clone(),
+            state: (),
+            registry: Registry::default(),
+            concurrency: 100,
+            prefetch: 0,
+            lease: Duration::from_secs(30),
+            sweep: Duration::from_secs(5),
+            shutdown_grace: Duration::from_secs(25),
+            cancel_grace: Duration::from_secs(1),
+        }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
+    /// What handlers take their [`State`](crate::State) from; it is given to the handlers that are registered after it.
+    pub fn state<T: Clone + Send + Sync + 'static>(self, state: T) -> WorkerBuilder<T> {
+        WorkerBuilder {
+            app: self.app,
+            state,
+            registry: self.registry,
+            concurrency: self.concurrency,
+            prefetch: self.prefetch,
+            lease: self.lease,
+            sweep: self.sweep,
+            shutdown_grace: self.shutdown_grace,
+            cancel_grace: self.cancel_grace,
+        }
+    }
+
+    /// Runs the jobs of this task: a contract made by `#[task]`, or the `..Handler` made by `#[task(implements = ..)]`.
+    pub fn register<H: Handler<S>>(mut self) -> Self {
+        self.registry.add(ErasedHandler::new::<S, H>(self.state.clone()));
+        self
+    }
+
+    /// Runs the jobs of several tasks: `.register_all(tasks![SendEmail, Resize])`.
+    pub fn register_all<L: HandlerSet<S>>(mut self, _: TaskList<L>) -> Self {
+        L::add_to(&mut Register { registry: &mut self.registry, state: &self.state });
+        self
+    }
+
+    /// Attempts at once in this worker, over all its tasks; 100 by default. A task's own `concurrency` holds besides.
+    pub fn concurrency(mut self, attempts: usize) -> Self {
+        self.concurrency = attempts;
+        self
+    }
+
+    /// Jobs that are claimed beyond the running ones; 0 by default. More makes short jobs faster at a low concurrency, and
+    /// keeps other workers from them while they wait here.
+    pub fn prefetch(mut self, jobs: usize) -> Self {
+        self.prefetch = jobs;
+        self
+    }
+
+    /// How long a job stays with this worker after it has last been heard of; 30 seconds by default, at least 100
+    /// milliseconds. Leases are renewed in the background: this does not limit how long a job may run, but how long it takes
+    /// until another worker takes over from one that died. A task's own `stall(lease = ..)` goes before.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How often this worker looks for jobs whose worker died; 5 seconds by default. From crash to rescue it takes one
+    /// lease and one sweep at most.
+    pub fn sweep(mut self, interval: Duration) -> Self {
+        self.sweep = interval;
+        self
+    }
+
+    /// How long running attempts may go on after a shutdown has begun; 25 seconds by default. After that their jobs
+    /// are handed back, without having used up an attempt.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
+        self
+    }
+
+    /// How long an attempt that is told to stop may go on before it is dropped; 1 second by default.
+    pub fn cancel_grace(mut self, grace: Duration) -> Self {
+        self.cancel_grace = grace;
+        self
+    }
+
+    /// Starts the worker, and runs it until SIGTERM or ctrl-c; then drains it, as [`Worker::shutdown`] does.
+    ///
+    /// # Errors
+    /// As [`WorkerBuilder::start`] and [`Worker::shutdown`].
+    pub async fn run(self) -> Result<()> {
+        let mut signals = super::signals::Signals::listen()?;
+        let worker = self.start().await?;
+        let name = signals.next().await;
+        tracing::info!(signal = name, "shutting down");
+        worker.shutdown().await
+    }
+
+    /// Starts the worker, and returns its handle.
+    ///
+    /// # Errors
+    /// [`WorkerError`], if there is no handler, if two have one name, if a setting cannot work, or if the machine refuses a
+    /// thread. A store that cannot be reached is no error: the worker waits for it.
+    pub async fn start(self) -> Result<Worker> {
+        self.check()?;
+        let handlers = self.registry.by_name()?;
+        let (runnables, capacity) = self.runnables(handlers);
+        let names: Vec<TaskName> = runnables.keys().cloned().collect();
+        let adapter = self.app.adapter().clone();
+
+        let leases = Arc::new(Leases::default());
+        let heartbeat = Arc::new(Notify::new());
+        let (keeping, closed) = watch::channel(());
+        let shortest = self.registry.shortest_lease(self.lease);
+        Keeper {
+            adapter: adapter.clone(),
+            leases: leases.clone(),
+            shortest,
+            heartbeat: heartbeat.clone(),
+            closed,
+        }
+        .start()?;
+
+        let (reporter, reports) = mpsc::unbounded_channel();
+        tokio::spawn(reporter::run(adapter.clone(), reports));
+        let (woken_sender, woken) = mpsc::unbounded_channel();
+        let (listen, to_listen) = watch::channel(Listen { tasks: Arc::new([]), round: 0 });
+        let listener = tokio::spawn(listener::run(adapter.work(), to_listen, woken_sender));
+        let sweeper =
+            tokio::spawn(sweeper::run(adapter.clone(), names, self.app.retention(), self.sweep));
+
+        let (orders_sender, orders) = mpsc::unbounded_channel();
+        let engine = Engine::new(
+            self.app.clone(),
+            Settings {
+                worker: uuid::Uuid::now_v7().simple().to_string().into(),
+                cancel_grace: self.cancel_grace,
+            },
+            runnables,
+            capacity,
+            (leases, heartbeat),
+            Channels { woken, listen, orders, reporter },
+        );
+        let keep_orders_open = orders_sender.clone();
+        let engine = tokio::spawn(async move {
+            let ended = engine.run().await;
+            sweeper.abort();
+            listener.abort();
+            drop((keeping, keep_orders_open));
+            ended
+        });
+        Ok(Worker { engine, orders: orders_sender, grace: self.shutdown_grace })
+    }
+
+    fn check(&self) -> Result<(), WorkerError> {
+        let invalid = |message: String| Err(WorkerError::InvalidSetting(message));
+        if self.concurrency == 0 {
+            return invalid("`concurrency(0)` would never run a job; use at least 1".to_owned());
+        }
+        if self.registry.shortest_lease(self.lease) < SHORTEST_LEASE {
+            return invalid(format!("a lease below {SHORTEST_LEASE:?} cannot be renewed in time"));
+        }
+        if self.sweep.is_zero() {
+            return invalid("`sweep(0)` would never rest; use at least a second".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What runs under which name, and the limits.
+    fn runnables(
+        &self,
+        handlers: HashMap<TaskName, Arc<ErasedHandler>>,
+    ) -> (HashMap<TaskName, Arc<Runnable>>, Capacity) {
+        let mut limits = Vec::new();
+        let mut pools: HashMap<TaskName, usize> = HashMap::new();
+        let mut claimable = Vec::with_capacity(handlers.len());
+        let mut runnables = HashMap::with_capacity(handlers.len());
+        for (task, handler) in handlers {
+            let lease = handler.contract.lease().unwrap_or(self.lease);
+            // a handler and its aliases share one limit
+            let pool = handler.options.concurrency().map(|limit| {
+                *pools.entry(handler.name.clone()).or_insert_with(|| {
+                    limits.push(limit);
+                    limits.len() - 1
+                })
+            });
+            claimable.push(Claimable { task: task.clone(), lease, pool });
+            runnables.insert(task, Arc::new(Runnable { handler, lease, pool }));
+        }
+        (runnables, Capacity::new(self.concurrency, self.prefetch, limits, claimable))
+    }
+}
+
+impl<S> fmt::Debug for WorkerBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("concurrency", &self.concurrency)
+            .field("prefetch", &self.prefetch)
+            .field("lease", &self.lease)
+            .field("sweep", &self.sweep)
+            .field("shutdown_grace", &self.shutdown_grace)
+            .field("cancel_grace", &self.cancel_grace)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! How many jobs a worker may still take: in all, and of each task that has a limit of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::{TaskClaim, TaskName};
+
+/// A name that is claimed, and the pool that limits it.
+pub(crate) struct Claimable {
+    pub(crate) task: TaskName,
+    pub(crate) lease: Duration,
+    pub(crate) pool: Option<usize>,
+}
+
+/// Attempts at once of one handler.
+struct Pool {
+    limit: usize,
+    /// Claimed and not ended, or about to be claimed.
+    in_hand: usize,
+    running: usize,
+}
+
+pub(crate) struct Capacity {
+    concurrency: usize,
+    /// Concurrency and prefetch.
+    total: usize,
+    in_hand: usize,
+    running: usize,
+    pools: Vec<Pool>,
+    tasks: Vec<Claimable>,
+    /// What to claim, as long as no limit changes it.
+    claims: Option<Arc<[TaskClaim]>>,
+}
+
+/// What a call may claim; kept until it is answered.
+pub(crate) struct Reservation {
+    total: usize,
+    pools: Vec<(usize, usize)>,
+}
+
+impl Capacity {
+    pub(crate) fn new(concurrency: usize, prefetch: usize, limits: Vec<usize>, tasks: Vec<Claimable>) -> Self {
+        Self {
+            concurrency,
+            total: concurrency.saturating_add(prefetch),
+            in_hand: 0,
+            running: 0,
+            pools: limits.into_iter().map(|limit| Pool { limit, in_hand: 0, running: 0 }).collect(),
+            tasks,
+            claims: None,
+        }
+    }
+
+    /// How many jobs may be claimed now.
+    pub(crate) fn free(&self) -> usize {
+        self.total.saturating_sub(self.in_hand)
+    }
+
+    fn free_of(&self, pool: Option<usize>) -> usize {
+        match pool.and_then(|pool| self.pools.get(pool)) {
+            Some(pool) => pool.limit.saturating_sub(pool.in_hand),
+            None => usize::MAX,
+        }
+    }
+
+    /// The tasks of which a job may be claimed now.
+    pub(crate) fn open_tasks(&self) -> impl Iterator<Item = &TaskName> {
+        let any = self.free() > 0;
+        self.tasks.iter().filter(move |task| any && self.free_of(task.pool) > 0).map(|task| &task.task)
+    }
+
+    /// Every task with its limit.
+    pub(crate) fn claims(&mut self) -> Arc<[TaskClaim]> {
+        if let Some(claims) = &self.claims {
+            return claims.clone();
+        }
+        let claims: Arc<[TaskClaim]> = self
+            .tasks
+            .iter()
+            .map(|task| TaskClaim {
+                task: task.task.clone(),
+                limit: self.free_of(task.pool),
+                lease: task.lease,
+            })
+            .collect();
+        if self.pools.is_empty() {
+            self.claims = Some(claims.clone());
+        }
+        claims
+    }
+
+    /// Sets aside what a call may claim.
+    pub(crate) fn reserve(&mut self, total: usize) -> Reservation {
+        self.in_hand += total;
+        let pools = self
+            .pools
+            .iter_mut()
+            .enumerate()
+            .map(|(at, pool)| {
+                let share = pool.limit.saturating_sub(pool.in_hand).min(total);
+                pool.in_hand += share;
+                (at, share)
+            })
+            .collect();
+        Reservation { total, pools }
+    }
+
+    /// The call was answered: what it claimed is taken one by one.
+    pub(crate) fn release(&mut self, reservation: Reservation) {
+        self.in_hand = self.in_hand.saturating_sub(reservation.total);
+        for (at, share) in reservation.pools {
+            if let Some(pool) = self.pools.get_mut(at) {
+                pool.in_hand = pool.in_hand.saturating_sub(share);
+            }
+        }
+    }
+
+    /// A job was claimed.
+    pub(crate) fn take(&mut self, pool: Option<usize>) {
+        self.in_hand += 1;
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.in_hand += 1;
+        }
+    }
+
+    /// A claimed job that was not started is given back.
+    pub(crate) fn give_back(&mut self, pool: Option<usize>) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.in_hand = pool.in_hand.saturating_sub(1);
+        }
+    }
+
+    /// Whether any claimed job may be started now.
+    pub(crate) const fn may_start_any(&self) -> bool {
+        self.running < self.concurrency
+    }
+
+    /// Starts a claimed job, if it may be.
+    pub(crate) fn start(&mut self, pool: Option<usize>) -> bool {
+        if !self.may_start_any() {
+            return false;
+        }
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            if pool.running >= pool.limit {
+                return false;
+            }
+            pool.running += 1;
+        }
+        self.running += 1;
+        true
+    }
+
+    /// A started job has left its slot.
+    pub(crate) fn end(&mut self, pool: Option<usize>) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.running = pool.running.saturating_sub(1);
+        }
+        self.give_back(pool);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capacity(concurrency: usize, prefetch: usize, limit: usize) -> Capacity {
+        let lease = Duration::from_secs(30);
+        let tasks = vec![
+            Claimable { task: "free".into(), lease, pool: None },
+            Claimable { task: "limited".into(), lease, pool: Some(0) },
+        ];
+        Capacity::new(concurrency, prefetch, vec![limit], tasks)
+    }
+
+    fn limits(capacity: &mut Capacity) -> Vec<usize> {
+        capacity.claims().iter().map(|claim| claim.limit).collect()
+    }
+
+    #[test]
+    fn what_one_call_may_claim_no_other_call_may() {
+        let mut capacity = capacity(10, 0, 3);
+        let first = capacity.reserve(8);
+        assert_eq!(capacity.free(), 2);
+        assert_eq!(limits(&mut capacity), [usize::MAX, 0]);
+        capacity.release(first);
+        assert_eq!((capacity.free(), limits(&mut capacity)), (10, vec![usize::MAX, 3]));
+    }
+
+    #[test]
+    fn a_limit_holds_for_what_is_started_and_a_free_task_goes_on() {
+        let mut capacity = capacity(3, 2, 1);
+        capacity.take(Some(0));
+        capacity.take(Some(0));
+        assert!(capacity.start(Some(0)));
+        assert!(!capacity.start(Some(0)));
+        capacity.take(None);
+        assert!(capacity.start(None));
+        assert_eq!(capacity.open_tasks().map(|task| &**task).collect::<Vec<_>>(), ["free"]);
+        capacity.end(Some(0));
+        assert!(capacity.start(Some(0)));
+    }
+
+    #[test]
+    fn prefetched_jobs_wait_for_a_slot() {
+        let mut capacity = capacity(1, 2, 9);
+        assert_eq!(capacity.free(), 3);
+        for _ in 0..3 {
+            capacity.take(None);
+        }
+        assert!(capacity.start(None));
+        assert!(!capacity.start(None));
+        assert_eq!(capacity.free(), 0);
+        capacity.end(None);
+        assert_eq!(capacity.free(), 1);
+    }
+}

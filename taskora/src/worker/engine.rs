@@ -1,0 +1,557 @@
+//! The heart of a worker: takes jobs as long as there is room, and gives back what has ended.
+//!
+//! One task owns all of its state. Settling and claiming are one call to the store, and up to two calls are under
+//! way at a time: what ends meanwhile goes with the next one. So batches grow with the load, without a timer, and
+//! at low load nothing waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+use super::attempt::Attempt;
+use super::capacity::{Capacity, Reservation};
+use super::leases::Leases;
+use super::listener::Listen;
+use super::pause::Pause;
+use super::registry::ErasedHandler;
+use crate::adapter::{
+    Adapter, AdapterError, AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, Settlement, TaskName,
+};
+use crate::app::App;
+use crate::context::{Context, StopReason};
+use crate::error::WorkerError;
+
+/// Calls under way at a time.
+const CALLS: usize = 2;
+/// Attempts settled, and jobs claimed, in one call.
+const BATCH: usize = 64;
+/// Bytes of results in one call.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// How long after the shutdown's grace the worker is gone, whatever the store and the handlers do.
+const SHUTDOWN_REST: Duration = Duration::from_millis(900);
+/// How long the last call may take.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What the engine needs to know of a name it claims.
+pub(crate) struct Runnable {
+    pub(crate) handler: Arc<ErasedHandler>,
+    pub(crate) lease: Duration,
+    pub(crate) pool: Option<usize>,
+}
+
+/// An order from outside.
+pub(crate) enum Order {
+    /// Stop within this grace.
+    Stop(Duration),
+}
+
+/// What attempts tell the engine.
+enum Ended {
+    /// An attempt is over; `None` if its lease was lost.
+    Attempt { context: Context, pool: Option<usize>, settlement: Option<Settlement>, slot_is_free: bool },
+    /// A thread that had outlived its attempt is over.
+    Thread { pool: Option<usize> },
+}
+
+/// A claimed job that has not been started.
+struct Ready {
+    runnable: Arc<Runnable>,
+    context: Context,
+    payload: Vec<u8>,
+}
+
+pub(crate) struct Settings {
+    pub(crate) worker: Arc<str>,
+    pub(crate) cancel_grace: Duration,
+}
+
+pub(crate) struct Engine {
+    app: App,
+    settings: Settings,
+    runnables: HashMap<TaskName, Arc<Runnable>>,
+    capacity: Capacity,
+    leases: Arc<Leases>,
+    heartbeat: Arc<Notify>,
+    reporter: mpsc::UnboundedSender<Context>,
+
+    ready: VecDeque<Ready>,
+    running: usize,
+    outcomes: VecDeque<Settlement>,
+    calls: [Option<Call>; CALLS],
+    numbers: [u64; CALLS],
+    /// How many calls have been sent.
+    sent: u64,
+
+    /// There may be jobs to claim.
+    maybe_work: bool,
+    /// Whoever heard the signal for work must pass it on.
+    pass_on: bool,
+    /// How often there was news of work.
+    news: u64,
+    due: Option<Instant>,
+    listening: Option<Listen>,
+    listen: watch::Sender<Listen>,
+    round: u64,
+
+    woken: mpsc::UnboundedReceiver<u64>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    ends: mpsc::UnboundedSender<Ended>,
+    stopping: Option<Stopping>,
+}
+
+struct Stopping {
+    /// The running attempts are told to stop then.
+    grace_ends: Instant,
+    told: bool,
+}
+
+/// A call to the store that is under way.
+struct Call {
+    /// Its number among all calls.
+    number: u64,
+    answer: Pin<Box<dyn Future<Output = Exchanged> + Send>>,
+    sent: Vec<Lease>,
+    reservation: Option<Reservation>,
+    limit: usize,
+    asked: Instant,
+    news: u64,
+}
+
+enum Event {
+    Ended(Ended),
+    Answered(Vec<(Call, Exchanged)>),
+    Woken(u64),
+    Due,
+    Order(Order),
+    GraceEnds,
+}
+
+/// The ends of the channels that the engine listens to.
+pub(crate) struct Channels {
+    pub(crate) woken: mpsc::UnboundedReceiver<u64>,
+    pub(crate) listen: watch::Sender<Listen>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    pub(crate) reporter: mpsc::UnboundedSender<Context>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        app: App,
+        settings: Settings,
+        runnables: HashMap<TaskName, Arc<Runnable>>,
+        capacity: Capacity,
+        (leases, heartbeat): (Arc<Leases>, Arc<Notify>),
+        channels: Channels,
+    ) -> Self {
+        let (ends, ended) = mpsc::unbounded_channel();
+        Self {
+            app,
+            settings,
+            runnables,
+            capacity,
+            leases,
+            heartbeat,
+            reporter: channels.reporter,
+            ready: VecDeque::new(),
+            running: 0,
+            outcomes: VecDeque::new(),
+            calls: [const { None }; CALLS],
+            numbers: [0; CALLS],
+            sent: 0,
+            maybe_work: true,
+            pass_on: false,
+            news: 0,
+            due: None,
+            listening: None,
+            listen: channels.listen,
+            round: 0,
+            woken: channels.woken,
+            orders: channels.orders,
+            ended,
+            ends,
+            stopping: None,
+        }
+    }
+
+    /// Runs until it is told to stop, and has.
+    pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
+        loop {
+            self.pump();
+            if let Some(stopping) = &self.stopping {
+                if self.is_drained() {
+                    return self.close().await;
+                }
+                let last = stopping.grace_ends + SHUTDOWN_REST;
+                let Ok(event) = tokio::time::timeout_at(last, self.next_event()).await else {
+                    return self.close().await;
+                };
+                self.handle(event);
+            } else {
+                let event = self.next_event().await;
+                self.handle(event);
+            }
+            // whatever else has ended by now goes with the same call
+            while let Ok(ended) = self.ended.try_recv() {
+                self.on_ended(ended);
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let grace_ends = self.stopping.as_ref().filter(|stopping| !stopping.told).map(|s| s.grace_ends);
+        tokio::select! {
+            biased;
+            Some(order) = self.orders.recv(), if self.stopping.is_none() => Event::Order(order),
+            Some(ended) = self.ended.recv() => Event::Ended(ended),
+            answers = answered(&mut self.calls) => Event::Answered(answers),
+            Some(round) = self.woken.recv() => Event::Woken(round),
+            () = at(self.due) => Event::Due,
+            () = at(grace_ends) => Event::GraceEnds,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Ended(ended) => self.on_ended(ended),
+            Event::Answered(answers) => {
+                for (call, answer) in answers {
+                    self.on_answer(call, answer);
+                }
+            }
+            Event::Woken(round) => self.on_woken(round),
+            Event::Due => {
+                self.due = None;
+                self.expect_work();
+            }
+            Event::Order(Order::Stop(grace)) => self.on_stop(grace),
+            Event::GraceEnds => {
+                if let Some(stopping) = &mut self.stopping {
+                    stopping.told = true;
+                }
+                self.leases.stop_all(StopReason::Shutdown);
+            }
+        }
+    }
+
+    fn expect_work(&mut self) {
+        self.maybe_work = true;
+        self.news += 1;
+    }
+
+    fn on_woken(&mut self, round: u64) {
+        if self.listening.as_ref().is_some_and(|listening| listening.round == round) {
+            self.listening = None;
+        }
+        self.expect_work();
+        self.pass_on = true;
+    }
+
+    fn on_ended(&mut self, ended: Ended) {
+        match ended {
+            Ended::Attempt { context, pool, settlement, slot_is_free } => {
+                self.running -= 1;
+                if slot_is_free {
+                    self.capacity.end(pool);
+                }
+                match settlement {
+                    Some(settlement) => self.outcomes.push_back(settlement),
+                    None => {
+                        tracing::warn!(job = %context.id(), task = context.task(), "lost the lease, and stopped");
+                        self.leases.give_up(context.lease());
+                    }
+                }
+            }
+            Ended::Thread { pool } => self.capacity.end(pool),
+        }
+    }
+
+    fn on_answer(&mut self, call: Call, answer: Exchanged) {
+        let Call { sent, reservation, limit, asked, news, .. } = call;
+        for (lease, settled) in sent.iter().zip(&answer.settled) {
+            self.leases.give_up(lease);
+            if *settled == Settled::Stale {
+                tracing::warn!(
+                    job = %lease.id, task = %lease.task,
+                    "the outcome of an attempt was refused: its lease had passed, and the job was taken back"
+                );
+            }
+        }
+        if let Some(reservation) = reservation {
+            self.capacity.release(reservation);
+            if limit > 0 && news == self.news {
+                self.maybe_work = answer.more || answer.jobs.len() >= limit;
+            }
+        }
+        if let Some(next_due) = answer.next_due {
+            self.due = Some(Instant::now() + next_due);
+        }
+        if self.stopping.is_some() {
+            answer.jobs.iter().rev().for_each(|job| self.hand_back(job));
+            return;
+        }
+        for job in answer.jobs {
+            self.accept(job, asked);
+        }
+    }
+
+    /// Takes a claimed job into hand.
+    fn accept(&mut self, mut job: ClaimedJob, asked: Instant) {
+        let Some(runnable) = self.runnables.get(&job.lease.task).cloned() else {
+            tracing::error!(task = %job.lease.task, "the store handed out a job of a task that was not asked for");
+            self.hand_back(&job);
+            return;
+        };
+        let max_attempts = runnable.handler.contract.retry().max_attempts();
+        let context = Context::new(
+            self.app.clone(),
+            &mut job,
+            max_attempts,
+            self.reporter.clone(),
+            self.heartbeat.clone(),
+        );
+        if job.cancelled {
+            context.stop(StopReason::Cancelled);
+        }
+        self.leases.take(context.clone(), runnable.lease, asked);
+        self.capacity.take(runnable.pool);
+        self.ready.push_back(Ready { runnable, context, payload: job.payload });
+    }
+
+    /// Gives back a claimed job; of several, the last one first, as each goes before all others of its priority.
+    fn hand_back(&mut self, job: &ClaimedJob) {
+        self.outcomes.push_back(Settlement {
+            lease: job.lease.clone(),
+            attempt: job.attempt,
+            started_at: job.claimed_at,
+            end: AttemptEnd::Release,
+        });
+    }
+
+    fn on_stop(&mut self, grace: Duration) {
+        self.stopping = Some(Stopping { grace_ends: Instant::now() + grace, told: false });
+        // the last one first: each goes before all others of its priority
+        for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
+            self.capacity.give_back(runnable.pool);
+            self.outcomes.push_back(Settlement {
+                lease: context.lease().clone(),
+                attempt: context.attempt(),
+                started_at: context.claimed_at(),
+                end: AttemptEnd::Release,
+            });
+        }
+    }
+
+    /// Does everything that can be done now.
+    fn pump(&mut self) {
+        self.start_ready();
+        while let Some(slot) = self.calls.iter().position(Option::is_none) {
+            let Some(exchange) = self.next_exchange(slot) else { break };
+            self.call(slot, exchange);
+        }
+        self.listen_for_work();
+    }
+
+    fn start_ready(&mut self) {
+        let mut at = 0;
+        while self.capacity.may_start_any() {
+            let Some(ready) = self.ready.get(at) else { return };
+            if !self.capacity.start(ready.runnable.pool) {
+                at += 1; // its task is at its limit; others may go
+                continue;
+            }
+            if let Some(ready) = self.ready.remove(at) {
+                self.start(ready);
+            }
+        }
+    }
+
+    fn start(&mut self, Ready { runnable, context, payload }: Ready) {
+        self.running += 1;
+        let ends = self.ends.clone();
+        let pool = runnable.pool;
+        let attempt = Attempt {
+            handler: runnable.handler.clone(),
+            context: context.clone(),
+            payload,
+            grace: self.settings.cancel_grace,
+            max_result: self.app.max_payload(),
+        };
+        tokio::spawn(async move {
+            let settlement = attempt.run().await;
+            // nothing can stop the thread of a blocking handler, so it keeps its slot until it is over
+            let slot_is_free = !context.has_thread();
+            let _ = ends.send(Ended::Attempt { context: context.clone(), pool, settlement, slot_is_free });
+            if !slot_is_free {
+                context.threads_ended().await;
+                let _ = ends.send(Ended::Thread { pool });
+            }
+        });
+    }
+
+    /// What to send next, if anything.
+    fn next_exchange(&mut self, slot: usize) -> Option<(Exchange, Option<Reservation>)> {
+        let free = if self.stopping.is_some() { 0 } else { self.capacity.free().min(BATCH) };
+        let claims = free > 0 && (self.maybe_work || !self.outcomes.is_empty());
+        let passes_on = std::mem::take(&mut self.pass_on) && !claims;
+        if self.outcomes.is_empty() && !claims && !passes_on {
+            return None;
+        }
+        let tasks = if claims || passes_on { Some(self.capacity.claims()) } else { None };
+        let limit = if claims { free } else { 0 };
+        let reservation = tasks.as_ref().map(|_| self.capacity.reserve(limit));
+        let number = self.numbers.get_mut(slot)?;
+        *number += 1;
+        let exchange = Exchange {
+            call: CallId { worker: self.settings.worker.clone(), slot: slot as u8, number: *number },
+            settle: self.take_outcomes(),
+            claim: tasks.map(|tasks| Claim { limit, tasks }),
+            retention: self.app.retention(),
+        };
+        Some((exchange, reservation))
+    }
+
+    fn take_outcomes(&mut self) -> Vec<Settlement> {
+        let mut taken = Vec::with_capacity(self.outcomes.len().min(BATCH));
+        let mut bytes = 0;
+        while let Some(outcome) = self.outcomes.pop_front_if(|outcome| {
+            bytes += if let AttemptEnd::Complete(result) = &outcome.end { result.len() } else { 0 };
+            taken.is_empty() || (taken.len() < BATCH && bytes <= BATCH_BYTES)
+        }) {
+            taken.push(outcome);
+        }
+        taken
+    }
+
+    fn call(&mut self, slot: usize, (exchange, reservation): (Exchange, Option<Reservation>)) {
+        let limit = exchange.claim.as_ref().map_or(0, |claim| claim.limit);
+        if limit > 0 {
+            // until the answer says otherwise, a claim that fills this worker takes all there is
+            self.maybe_work &= self.capacity.free() > 0;
+        }
+        let sent = exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect();
+        let answer = Box::pin(exchange_until_answered(self.app.adapter().clone(), exchange));
+        self.sent += 1;
+        let (number, asked, news) = (self.sent, Instant::now(), self.news);
+        if let Some(call) = self.calls.get_mut(slot) {
+            *call = Some(Call { number, answer, sent, reservation, limit, asked, news });
+        }
+    }
+
+    /// Listens if there is room and, as far as is known, nothing to claim.
+    fn listen_for_work(&mut self) {
+        if self.stopping.is_some() {
+            self.listen.send_if_modified(|listen| {
+                let listened = !listen.tasks.is_empty();
+                listen.tasks = Arc::new([]);
+                listened
+            });
+            return;
+        }
+        if self.maybe_work || self.calls.iter().flatten().any(|call| call.limit > 0) {
+            return;
+        }
+        let open = self.capacity.open_tasks();
+        if let Some(listening) = &self.listening {
+            // a task that is full is not worth a new wait; one that has room again is
+            let mut open = open;
+            if open.all(|task| listening.tasks.contains(task)) {
+                return;
+            }
+        } else if self.capacity.free() == 0 {
+            return;
+        }
+        let tasks: Arc<[TaskName]> = self.capacity.open_tasks().cloned().collect();
+        self.round += 1;
+        let listen = Listen { tasks, round: self.round };
+        self.listening = Some(listen.clone());
+        self.listen.send_replace(listen);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.running == 0 && self.outcomes.is_empty() && self.calls.iter().all(Option::is_none)
+    }
+
+    /// The last call: hands back what is left, and passes on a signal that this worker may have heard last.
+    async fn close(mut self) -> Result<(), WorkerError> {
+        drop(self.listen);
+        let tasks = self.capacity.claims();
+        let call = CallId { worker: self.settings.worker.clone(), slot: CALLS as u8, number: 1 };
+        let claim = Some(Claim { limit: 0, tasks });
+        let settle = self.outcomes.drain(..).collect();
+        let last = Exchange { call, settle, claim, retention: self.app.retention() };
+        // also a store that does not answer holds up the end no longer than said
+        let patience = self.stopping.as_ref().map_or(LAST_CALL, |stopping| {
+            (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
+        });
+        let patience = patience.max(LAST_CALL / 10);
+        let answer = tokio::time::timeout(patience, self.app.adapter().exchange(last)).await;
+        match answer {
+            Ok(Ok(_)) if self.running == 0 => Ok(()),
+            Ok(Ok(_)) => Err(WorkerError::StillRunning { attempts: self.running }),
+            Ok(Err(error)) => Err(WorkerError::HandBack(error)),
+            Err(_) => Err(WorkerError::HandBack(AdapterError::Unavailable {
+                address: "the store".to_owned(),
+                message: format!("no answer within {patience:?}"),
+            })),
+        }
+    }
+}
+
+/// Repeats the call until the store has answered; it is the same call each time, so that nothing is done twice.
+async fn exchange_until_answered(adapter: Arc<dyn Adapter>, exchange: Exchange) -> Exchanged {
+    let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(2));
+    loop {
+        match adapter.exchange(exchange.clone()).await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                tracing::warn!(%error, "cannot settle and claim yet");
+                pause.rest().await;
+            }
+        }
+    }
+}
+
+/// The calls that have been answered, at least one, in the order they were sent: so their jobs start in order.
+async fn answered(calls: &mut [Option<Call>; CALLS]) -> Vec<(Call, Exchanged)> {
+    std::future::poll_fn(|cx| {
+        let mut answers = take_answered(calls, cx);
+        if answers.is_empty() {
+            return Poll::Pending;
+        }
+        // answers come in order: an earlier call that had none a moment ago has one by now
+        answers.extend(take_answered(calls, cx));
+        answers.sort_by_key(|(call, _)| call.number);
+        Poll::Ready(answers)
+    })
+    .await
+}
+
+/// Polls the calls in the order they were made, which is the order they are sent in.
+fn take_answered(calls: &mut [Option<Call>; CALLS], cx: &mut std::task::Context<'_>) -> Vec<(Call, Exchanged)> {
+    let mut calls = calls.each_mut();
+    calls.sort_by_key(|slot| slot.as_ref().map(|call| call.number));
+    let mut answers = Vec::new();
+    for slot in calls {
+        if let Some(call) = slot
+            && let Poll::Ready(answer) = call.answer.as_mut().poll(cx)
+            && let Some(call) = slot.take()
+        {
+            answers.push((call, answer));
+        }
+    }
+    answers
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,89 @@
+//! Keeps a worker's leases, and hears of cancellations.
+//!
+//! For a remote store it runs on a thread of its own, so that a handler that blocks the worker's threads loses
+//! neither its lease nor the news of its cancellation. A store in this process shares the worker's runtime, and
+//! with it its clock, which a test may have paused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant;
+
+use super::leases::Leases;
+use crate::adapter::{Adapter, Renew};
+use crate::context::StopReason;
+use crate::error::WorkerError;
+
+/// The share of its length after which a lease is renewed.
+const RENEW_AT: f64 = 0.3;
+/// How often leases are looked at, as a share of the shortest one.
+const LOOK_AT: f64 = 0.1;
+/// At most so many leases are renewed in one call.
+const PAGE: usize = 500;
+
+pub(crate) struct Keeper {
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) shortest: Duration,
+    /// Renew everything now.
+    pub(crate) heartbeat: Arc<Notify>,
+    /// Ends when this is closed.
+    pub(crate) closed: watch::Receiver<()>,
+}
+
+impl Keeper {
+    /// Starts keeping.
+    pub(crate) fn start(self) -> Result<(), WorkerError> {
+        if !self.adapter.is_remote() {
+            tokio::spawn(self.run());
+            return Ok(());
+        }
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(WorkerError::Start)?;
+        std::thread::Builder::new()
+            .name("taskora-keeper".into())
+            .spawn(move || runtime.block_on(self.run()))
+            .map(drop)
+            .map_err(WorkerError::Start)
+    }
+
+    async fn run(mut self) {
+        let mut cancellations = self.adapter.cancellations();
+        let mut look = tokio::time::interval(self.shortest.mul_f64(LOOK_AT).max(Duration::from_millis(1)));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = self.closed.changed() => return,
+                cancelled = cancellations.recv() => match cancelled {
+                    Ok(id) => self.leases.stop(&id, StopReason::Cancelled),
+                    // whatever was missed is seen at the next renewal
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.renew(0.0).await,
+                    Err(broadcast::error::RecvError::Closed) => cancellations = self.adapter.cancellations(),
+                },
+                () = self.heartbeat.notified() => self.renew(0.0).await,
+                _ = look.tick() => self.renew(RENEW_AT).await,
+            }
+        }
+    }
+
+    async fn renew(&self, share: f64) {
+        let asked = Instant::now();
+        let due = self.leases.due(asked, share);
+        for page in due.chunks(PAGE) {
+            self.renew_page(asked, page.to_vec()).await;
+        }
+        self.leases.stop_overdue(Instant::now());
+    }
+
+    async fn renew_page(&self, asked: Instant, page: Vec<Renew>) {
+        match self.adapter.renew(page.clone()).await {
+            Ok(renewals) => {
+                let renewals: Vec<_> = page.into_iter().zip(renewals).collect();
+                self.leases.renewed(asked, &renewals);
+            }
+            // looked at again in a moment, until the leases have passed
+            Err(error) => tracing::warn!(%error, leases = page.len(), "cannot renew leases"),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The leases that a worker holds.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::adapter::{Lease, Renew, Renewal};
+use crate::context::{Context, StopReason};
+use crate::job::JobId;
+
+/// The leases that a worker holds: shared by the engine, which takes and gives them up, and the keeper, which
+/// renews them.
+#[derive(Default)]
+pub(crate) struct Leases {
+    held: Mutex<HashMap<JobId, Held>>,
+}
+
+struct Held {
+    context: Context,
+    length: Duration,
+    /// When the last extension that succeeded was asked for: the store's deadline is never earlier than this plus
+    /// the length.
+    since: Instant,
+}
+
+impl Leases {
+    fn held(&self) -> MutexGuard<'_, HashMap<JobId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take(&self, context: Context, length: Duration, asked: Instant) {
+        self.held().insert(context.id().clone(), Held { context, length, since: asked });
+    }
+
+    pub(crate) fn give_up(&self, lease: &Lease) {
+        let mut held = self.held();
+        if held.get(&lease.id).is_some_and(|held| held.context.lease() == lease) {
+            held.remove(&lease.id);
+        }
+    }
+
+    /// Tells the attempt of this job to stop.
+    pub(crate) fn stop(&self, id: &JobId, reason: StopReason) {
+        if let Some(held) = self.held().get(id) {
+            held.context.stop(reason);
+        }
+    }
+
+    /// Tells every attempt to stop.
+    pub(crate) fn stop_all(&self, reason: StopReason) {
+        self.held().values().for_each(|held| held.context.stop(reason));
+    }
+
+    /// The leases that have used up `share` of their length.
+    pub(crate) fn due(&self, now: Instant, share: f64) -> Vec<Renew> {
+        self.held()
+            .values()
+            .filter(|held| now.saturating_duration_since(held.since) >= held.length.mul_f64(share))
+            .map(|held| Renew { lease: held.context.lease().clone(), length: held.length })
+            .collect()
+    }
+
+    /// Notes what became of leases that were to be extended at `asked`.
+    pub(crate) fn renewed(&self, asked: Instant, renewals: &[(Renew, Renewal)]) {
+        let mut held = self.held();
+        for (renew, renewal) in renewals {
+            let Some(held) =
+                held.get_mut(&renew.lease.id).filter(|held| *held.context.lease() == renew.lease)
+            else {
+                continue; // settled in the meantime
+            };
+            match renewal {
+                Renewal::Extended => held.since = asked,
+                Renewal::Cancelled => {
+                    held.since = asked;
+                    held.context.stop(StopReason::Cancelled);
+                }
+                Renewal::Lost => held.context.stop(StopReason::LeaseLost),
+            }
+        }
+    }
+
+    /// Stops the attempts whose lease has passed without an extension: the store cannot be reached, and others may be
+    /// running their jobs by now.
+    pub(crate) fn stop_overdue(&self, now: Instant) {
+        for held in self.held().values() {
+            if now.saturating_duration_since(held.since) >= held.length {
+                held.context.stop(StopReason::LeaseLost);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Running jobs: a worker, from its settings to the end of its shutdown.
+//!
+//! A job's way through these files: `engine` claims it, `attempt` runs it, `engine` settles it. Beside them `keeper`
+//! renews leases, `reporter` writes progress and logs, `listener` waits for work and `sweeper` calls the store's
+//! repairs. `capacity` counts, and `registry` knows the handlers.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod attempt;
+mod builder;
+mod capacity;
+mod engine;
+mod keeper;
+mod leases;
+mod listener;
+mod pause;
+mod registry;
+mod reporter;
+mod signals;
+mod sweeper;
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub use builder::WorkerBuilder;
+pub use registry::{HandlerSet, TaskList};
+
+use crate::app::App;
+use crate::error::{Result, WorkerError};
+use engine::Order;
+
+/// A running worker. Made by [`Worker::builder`]; stopped by [`Worker::shutdown`].
+///
+/// Dropping it does not stop the worker: it runs as long as its runtime does, or until the process gets a signal that
+/// ends it. Jobs that are lost with the process are recovered by other workers when their leases have passed.
+///
+/// Several workers may run on one [`App`], in one process and in many.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// #[task(retry = 3, timeout = "30s")]
+/// async fn greet(name: String) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// # #[tokio::main] async fn main() -> taskora::Result<()> {
+/// let app = App::new(MemoryAdapter::new());
+/// let worker = Worker::builder(&app).register::<Greet>().concurrency(10).start().await?;
+/// let greeting = app.dispatch(Greet { name: "Ada".into() }).await?.result().await?;
+/// assert_eq!(greeting, "hello Ada");
+/// worker.shutdown().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "keep the worker's handle to shut it down"]
+pub struct Worker {
+    engine: JoinHandle<Result<(), WorkerError>>,
+    orders: mpsc::UnboundedSender<Order>,
+    grace: Duration,
+}
+
+impl Worker {
+    /// Settings of a worker that runs jobs of this app.
+    pub fn builder(app: &App) -> WorkerBuilder<()> {
+        WorkerBuilder::new(app)
+    }
+
+    /// Stops claiming, lets running attempts finish within the builder's
+    /// [`shutdown_grace`](WorkerBuilder::shutdown_grace), and hands the rest back to the queue without using up an attempt.
+    ///
+    /// # Errors
+    /// [`WorkerError::HandBack`] if the store could not be told, [`WorkerError::StillRunning`] if handlers could
+    /// not be stopped; in both cases the jobs are recovered when their leases run out.
+    pub async fn shutdown(self) -> Result<()> {
+        let grace = self.grace;
+        self.shutdown_within(grace).await
+    }
+
+    /// The same with another grace.
+    ///
+    /// # Errors
+    /// As [`Worker::shutdown`].
+    pub async fn shutdown_within(self, grace: Duration) -> Result<()> {
+        // an engine that is gone already says so in its result
+        let _ = self.orders.send(Order::Stop(grace));
+        match self.engine.await {
+            Ok(ended) => Ok(ended?),
+            Err(error) => Err(WorkerError::Start(std::io::Error::other(error)).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("grace", &self.grace).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! The handlers of a worker, by the names of the jobs they run.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::TaskName;
+use crate::context::Context;
+use crate::contract::{Task, TaskOptions};
+use crate::error::{Failure, WorkerError};
+use crate::handler::{Handler, HandlerOptions};
+use crate::state::Scope;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Run = dyn Fn(&[u8], Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
+type OnCancel = dyn Fn(&[u8], Context) -> BoxFuture<()> + Send + Sync;
+
+/// A handler whose types are erased: JSON in, JSON out.
+pub(crate) struct ErasedHandler {
+    pub(crate) name: TaskName,
+    pub(crate) contract: TaskOptions,
+    pub(crate) options: HandlerOptions,
+    run: Box<Run>,
+    on_cancel: Option<Box<OnCancel>>,
+}
+
+impl ErasedHandler {
+    pub(crate) fn new<S, H>(state: S) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        H: Handler<S>,
+    {
+        Self {
+            name: <H::Task as Task>::NAME.into(),
+            contract: <H::Task as Task>::OPTIONS,
+            options: H::OPTIONS,
+            on_cancel: H::OPTIONS.has_on_cancel().then(|| -> Box<OnCancel> {
+                Box::new(|payload, context| match decode::<H::Task>(payload) {
+                    Ok(task) => Box::pin(H::on_cancel(task, context)),
+                    // such a job never started: there is nothing to clean up
+                    Err(_) => Box::pin(std::future::ready(())),
+                })
+            }),
+            run: Box::new(move |payload, context| match decode::<H::Task>(payload) {
+                Ok(task) => {
+                    let attempt = H::run(task, Scope::new(context, state.clone()));
+                    Box::pin(async move { encode::<H::Task>(&attempt.await?) })
+                }
+                Err(failure) => Box::pin(std::future::ready(Err(failure))),
+            }),
+        }
+    }
+
+    /// Starts an attempt.
+    pub(crate) fn run(&self, payload: &[u8], context: Context) -> BoxFuture<Result<Vec<u8>, Failure>> {
+        (self.run)(payload, context)
+    }
+
+    /// Cleans up after a cancelled attempt, if there is a hook for it.
+    pub(crate) fn on_cancel(&self, payload: &[u8], context: Context) -> Option<BoxFuture<()>> {
+        self.on_cancel.as_ref().map(|hook| hook(payload, context))
+    }
+}
+
+fn decode<T: Task>(payload: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(payload)
+        .map_err(|error| Failure::fatal(format!("the payload is not a valid `{}`: {error}", T::NAME)))
+}
+
+fn encode<T: Task>(output: &T::Output) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(output)
+        .map_err(|error| Failure::fatal(format!("the result of `{}` cannot be written as JSON: {error}", T::NAME)))
+}
+
+/// All handlers of a worker.
+#[derive(Default)]
+pub(crate) struct Registry {
+    handlers: Vec<Arc<ErasedHandler>>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, handler: ErasedHandler) {
+        self.handlers.push(Arc::new(handler));
+    }
+
+    /// The handlers by name, aliases included.
+    pub(crate) fn by_name(&self) -> Result<HashMap<TaskName, Arc<ErasedHandler>>, WorkerError> {
+        let mut by_name: HashMap<TaskName, Arc<ErasedHandler>> = HashMap::new();
+        for handler in &self.handlers {
+            let aliases = handler.contract.aliases().iter().map(|alias| TaskName::from(*alias));
+            for name in std::iter::once(handler.name.clone()).chain(aliases) {
+                match by_name.entry(name) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(handler.clone());
+                    }
+                    Entry::Occupied(entry) => {
+                        return Err(WorkerError::DuplicateHandler {
+                            task: entry.key().to_string(),
+                            first: entry.get().options.place(),
+                            second: handler.options.place(),
+                        });
+                    }
+                }
+            }
+        }
+        if by_name.is_empty() { Err(WorkerError::NoHandlers) } else { Ok(by_name) }
+    }
+
+    /// The shortest lease among the handlers, given the worker's own.
+    pub(crate) fn shortest_lease(&self, own: Duration) -> Duration {
+        self.handlers.iter().map(|handler| handler.contract.lease().unwrap_or(own)).min().unwrap_or(own)
+    }
+}
+
+/// Several handlers at once, see [`tasks!`](crate::tasks).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of handlers for a worker with this state",
+    note = "write `.register_all(tasks![SendEmail, Resize])`"
+)]
+pub trait HandlerSet<S> {
+    #[doc(hidden)]
+    fn add_to(register: &mut Register<'_, S>);
+}
+
+/// Where a [`HandlerSet`] puts its handlers.
+#[doc(hidden)]
+#[allow(unreachable_pub, reason = "in the signature of a public trait's hidden method")]
+pub struct Register<'a, S> {
+    pub(crate) registry: &'a mut Registry,
+    pub(crate) state: &'a S,
+}
+
+impl<S> std::fmt::Debug for Register<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Register").finish_non_exhaustive()
+    }
+}
+
+impl<S> HandlerSet<S> for () {
+    fn add_to(_: &mut Register<'_, S>) {}
+}
+
+impl<S, H, Rest> HandlerSet<S> for (H, Rest)
+where
+    S: Clone + Send + Sync + 'static,
+    H: Handler<S>,
+    Rest: HandlerSet<S>,
+{
+    fn add_to(register: &mut Register<'_, S>) {
+        register.registry.add(ErasedHandler::new::<S, H>(register.state.clone()));
+        Rest::add_to(register);
+    }
+}
+
+/// The list that [`tasks!`](crate::tasks) makes.
+#[doc(hidden)]
+pub struct TaskList<L>(std::marker::PhantomData<L>);
+
+impl<L> TaskList<L> {
+    #[doc(hidden)]
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "only the macro makes one")]
+    pub const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<L> std::fmt::Debug for TaskList<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::any::type_name::<L>())
+    }
+}
+
+/// A list of handlers for [`WorkerBuilder::register_all`](crate::WorkerBuilder::register_all).
+///
+/// ```
+/// # use taskora::prelude::*;
+/// #[task]
+/// async fn one() {}
+/// #[task]
+/// async fn two() {}
+///
+/// # #[tokio::main] async fn main() -> taskora::Result<()> {
+/// let app = App::new(MemoryAdapter::new());
+/// let worker = Worker::builder(&app).register_all(tasks![One, Two]).start().await?;
+/// worker.shutdown().await?;
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! tasks {
+    (@list) => { () };
+    (@list $first:ty $(, $rest:ty)*) => { ($first, $crate::tasks!(@list $($rest),*)) };
+    ($($task:ty),* $(,)?) => { $crate::__private::TaskList::<$crate::tasks!(@list $($task),*)>::new() };
+}

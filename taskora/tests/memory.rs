@@ -1,0 +1,106 @@
+//! The memory adapter passes the conformance suite, in virtual time.
+#![cfg(feature = "conformance")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskora::MemoryAdapter;
+use taskora::adapter::Adapter;
+use taskora::conformance::Fixture;
+
+struct Memory(MemoryAdapter);
+
+impl Fixture for Memory {
+    async fn adapter(&self) -> Arc<dyn Adapter> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn second(&self) -> Arc<dyn Adapter> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn advance(&self, by: Duration) {
+        tokio::time::advance(by).await;
+    }
+}
+
+taskora::conformance_suite! { #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
+
+mod own {
+    //! What only a store in this process, in virtual time, can promise and show.
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use taskora::adapter::{Due, Enqueued, Jobs, NewJob, Signals, TaskName};
+    use taskora::{JobId, MemoryAdapter};
+    use tokio::task::{JoinHandle, yield_now};
+    use tokio::time::Instant;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn enqueue(store: &MemoryAdapter, due: Due) {
+        let job = NewJob {
+            id: JobId::new(),
+            task: TaskName::from("task"),
+            payload: b"\"secret\"".to_vec(),
+            priority: 0,
+            due,
+            max_attempts: 1,
+            max_stalls: 1,
+            meta: Vec::new(),
+        };
+        assert_eq!(store.enqueue(vec![job]).await.unwrap(), [Enqueued::New]);
+    }
+
+    /// Waits for a signal, and has begun to when this returns; how long it was until then.
+    async fn park(store: &MemoryAdapter, timeout: Duration) -> JoinHandle<Option<Duration>> {
+        let (mut ear, start) = (store.work(), Instant::now());
+        let tasks = [TaskName::from("task")];
+        let parked =
+            tokio::spawn(async move { ear.wait(&tasks, timeout).await.unwrap().then(|| start.elapsed()) });
+        yield_now().await;
+        parked
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_longest_is_woken_first() {
+        let store = MemoryAdapter::new();
+        let [first, second, third] =
+            [park(&store, HOUR).await, park(&store, HOUR).await, park(&store, HOUR).await];
+        for parked in [first, second] {
+            enqueue(&store, Due::Now).await;
+            assert_eq!(parked.await.unwrap(), Some(Duration::ZERO));
+        }
+        assert!(!third.is_finished(), "two signals wake two");
+        assert_eq!(third.await.unwrap(), None, "the third one waits until its timeout");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_goes_while_it_is_woken_passes_it_on() {
+        let store = MemoryAdapter::new();
+        let (first, second) = (park(&store, HOUR).await, park(&store, HOUR).await);
+        enqueue(&store, Due::Now).await;
+        first.abort(); // it was woken, but has not run since
+        assert!(first.await.unwrap_err().is_cancelled());
+        assert_eq!(second.await.unwrap(), Some(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delayed_job_wakes_one_waiter_at_the_very_millisecond() {
+        let store = MemoryAdapter::new();
+        enqueue(&store, Due::After(HOUR * 20)).await;
+        let (first, second) = (park(&store, HOUR * 24).await, park(&store, HOUR * 24).await);
+        enqueue(&store, Due::After(HOUR * 10)).await;
+        assert_eq!(first.await.unwrap(), Some(HOUR * 10), "the later job that came first does not matter");
+        assert_eq!(second.await.unwrap(), Some(HOUR * 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clones_share_the_store_and_debug_shows_no_payload() {
+        let store = MemoryAdapter::new();
+        enqueue(&store.clone(), Due::Now).await;
+        assert_eq!(format!("{store:?}"), "MemoryAdapter { jobs: 1, .. }");
+        assert_eq!(format!("{:?}", Arc::new(MemoryAdapter::default())), "MemoryAdapter { jobs: 0, .. }");
+    }
+}

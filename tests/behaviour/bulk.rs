@@ -1,0 +1,94 @@
+//! Many jobs at once.
+
+use std::collections::HashSet;
+
+use taskora::{DispatchError, prelude::*};
+
+use crate::support::{Probe, Store, info, on_both, result};
+
+#[task]
+async fn double(n: u32, probe: State<Probe>) -> u32 {
+    probe.saw(n);
+    2 * n
+}
+
+#[task]
+async fn keep(text: String) -> String {
+    text
+}
+
+on_both! {
+    async fn s009_three_jobs_get_three_ids_and_are_all_handled(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let handles = app.dispatch_many([Double { n: 1 }, Double { n: 2 }, Double { n: 3 }]).await.unwrap();
+        let ids: HashSet<&JobId> = handles.iter().map(JobHandle::id).collect();
+        assert_eq!(ids.len(), 3);
+        let worker = Worker::builder(&app).state(probe.clone()).register::<Double>().start().await.unwrap();
+        probe.until(3).await;
+        worker.shutdown().await.unwrap();
+        assert_eq!(probe.sorted(), ["1", "2", "3"]);
+    }
+
+    async fn s020_each_handle_resolves_to_its_own_result(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = Worker::builder(&app).state(probe).register::<Double>().start().await.unwrap();
+        let handles = app.dispatch_many((0..10).map(|n| Double { n })).await.unwrap();
+        for (n, handle) in (0..10).zip(&handles) {
+            assert_eq!(result(handle).await.unwrap(), 2 * n);
+        }
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn twelve_hundred_jobs_are_stored_in_order_and_handled_once(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let handles = app.dispatch_many((0..1_200).map(|n| Double { n })).await.unwrap();
+        assert_eq!(handles.len(), 1_200);
+        assert_eq!(app.counts("double").await.unwrap().waiting, 1_200);
+        let worker =
+            Worker::builder(&app).state(probe.clone()).register::<Double>().concurrency(1).prefetch(63).start().await;
+        let worker = worker.unwrap();
+        probe.until(1_200).await;
+        worker.shutdown().await.unwrap();
+        // two calls are under way at a time, each a chunk of 500: the order holds inside of a chunk
+        let seen: Vec<u32> = probe.seen().iter().map(|n| n.parse().unwrap()).collect();
+        for chunk in [0..500, 500..1_000, 1_000..1_200] {
+            let of_chunk: Vec<u32> = seen.iter().copied().filter(|n| chunk.contains(n)).collect();
+            assert_eq!(of_chunk, chunk.collect::<Vec<_>>());
+        }
+        assert_eq!(app.counts("double").await.unwrap().waiting, 0);
+    }
+
+    async fn no_jobs_are_no_work(store: Store) {
+        let app = store.app().await;
+        assert!(app.dispatch_many(Vec::<Double>::new()).await.unwrap().is_empty());
+    }
+
+    async fn options_hold_for_all_jobs(store: Store) {
+        let app = store.app().await;
+        let handles =
+            app.dispatch_many([Double { n: 1 }, Double { n: 2 }]).priority(4).meta("tenant", "a").await.unwrap();
+        for handle in &handles {
+            let info = info(handle).await;
+            assert_eq!((info.priority, info.meta), (4, vec![("tenant".into(), "a".into())]));
+        }
+    }
+
+    async fn one_payload_that_is_too_large_refuses_them_all(store: Store) {
+        let app = store.builder().await.max_payload(100).build();
+        let texts = ["short", &"long".repeat(50), "short"];
+        let error = app.dispatch_many(texts.map(|text| Keep { text: text.to_owned() })).await.unwrap_err();
+        assert!(matches!(error, DispatchError::TooLarge { limit: 100, size: 211, .. }), "{error:?}");
+        assert_eq!(app.counts("keep").await.unwrap().waiting, 0);
+    }
+
+    async fn large_payloads_go_in_several_calls(store: Store) {
+        let app = store.app().await;
+        let worker = Worker::builder(&app).register::<Keep>().start().await.unwrap();
+        let text = "x".repeat(400_000);
+        let handles = app.dispatch_many((0..6).map(|_| Keep { text: text.clone() })).await.unwrap();
+        for handle in &handles {
+            assert_eq!(result(handle).await.unwrap(), text);
+        }
+        worker.shutdown().await.unwrap();
+    }
+}

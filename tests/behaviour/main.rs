@@ -1,0 +1,26 @@
+//! What taskora promises, on every adapter. A test's name begins with the id of its acceptance scenario where it has
+//! one: `s…` for the common ones, `x…` for those that guard against known defects of other queues.
+
+mod support;
+
+mod bulk;
+mod cancel;
+mod cancel_races;
+mod concurrency;
+mod context;
+mod delay;
+mod dispatch_errors;
+mod handle;
+mod lifecycle;
+mod many_apps;
+mod outage;
+mod payloads;
+mod priority;
+mod redis_adapter;
+mod registration;
+mod retry;
+mod retry_decision;
+mod shutdown;
+mod shutdown_signals;
+mod stall;
+mod timeout;

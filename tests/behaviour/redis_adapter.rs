@@ -1,0 +1,303 @@
+//! What only Redis can show: connections, a script cache that is emptied, a clock that is not ours.
+
+use std::time::{Duration, SystemTime};
+
+use taskora::prelude::*;
+use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_test_server::RedisServer;
+
+use crate::support::{LEASE, Probe, SWEEP, info, quick, result, soon, until, until_state};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[task]
+async fn echo(text: String, probe: State<Probe>) -> String {
+    probe.saw(&text);
+    text
+}
+
+#[task]
+async fn held(probe: State<Probe>) -> u32 {
+    probe.saw("started");
+    probe.gate().await;
+    7
+}
+
+/// Blocks the thread it runs on, as no handler should.
+#[task]
+async fn hogs(probe: State<Probe>) {
+    probe.saw("started");
+    std::thread::sleep(4 * LEASE);
+}
+
+fn text(text: &str) -> Echo {
+    Echo { text: text.to_owned() }
+}
+
+async fn works(app: &App) {
+    let probe = Probe::new();
+    let worker = quick(app).state(probe.clone()).register::<Echo>().start().await.unwrap();
+    assert_eq!(result(&app.dispatch(text("hello")).await.unwrap()).await.unwrap(), "hello");
+    worker.shutdown().await.unwrap();
+    assert_eq!(probe.seen(), ["hello"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s010_an_adapter_is_made_of_a_url() {
+    let server = RedisServer::start().unwrap();
+    works(&App::new(RedisAdapter::connect(server.url()).await.unwrap())).await;
+    // a database of its own
+    let other = RedisAdapter::connect(format!("{}/3", server.url())).await.unwrap();
+    works(&App::new(other)).await;
+    assert!(server.info("db0").unwrap().is_some() && server.info("db3").unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s011_an_adapter_is_made_of_settings() {
+    let server = RedisServer::builder().password("s3cret").start().unwrap();
+    let config =
+        RedisConfig::new(format!("redis://{}", server.address())).password("s3cret").namespace("shop").db(2);
+    works(&App::new(RedisAdapter::with(config).await.unwrap())).await;
+    let keys = server.command(&["CONFIG", "GET", "databases"]).unwrap();
+    assert!(matches!(keys, taskora_test_server::Reply::List(_)));
+    assert!(server.info("db2").unwrap().is_some() && server.info("db0").unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_is_wrong_is_an_error_that_does_not_show_it() {
+    let server = RedisServer::builder().password("s3cret").start().unwrap();
+    let error = RedisAdapter::connect(format!("redis://:gue55@{}", server.address())).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("WRONGPASS") || text.contains("password"), "{text}");
+    assert!(!text.contains("gue55"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x35_a_hundred_first_dispatches_share_one_connection() {
+    let server = RedisServer::start().unwrap();
+    let clients = || server.info("total_connections_received").unwrap().unwrap().parse::<u64>().unwrap();
+    let before = clients();
+    let app = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
+    let first: Vec<_> = (0..100)
+        .map(|n| {
+            let app = app.clone();
+            tokio::spawn(async move { app.dispatch(text(&n.to_string())).await.unwrap() })
+        })
+        .collect();
+    for dispatch in first {
+        soon("a dispatch", dispatch).await.unwrap();
+    }
+    assert_eq!(app.counts("echo").await.unwrap().waiting, 100);
+    // one for the commands, and the one that asks
+    assert_eq!(clients() - before, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_keeps_three_connections_however_many_jobs_it_runs_and_awaits() {
+    let server = RedisServer::start().unwrap();
+    let probe = Probe::new();
+    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+    let handles = app.dispatch_many((0..50).map(|_| Held {})).await.unwrap();
+    let waits: Vec<_> = handles
+        .into_iter()
+        .map(|handle| tokio::spawn(async move { result(&handle).await.unwrap() }))
+        .collect();
+    probe.until(50).await;
+    // with the one that asks
+    let clients = server.info("connected_clients").unwrap().unwrap().parse::<u32>().unwrap();
+    assert!(clients <= 4, "{clients}");
+    probe.open(50);
+    for wait in waits {
+        assert_eq!(wait.await.unwrap(), 7);
+    }
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x07_waiting_costs_the_server_nothing() {
+    let server = RedisServer::start().unwrap();
+    let probe = Probe::new();
+    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let worker = Worker::builder(&app).state(probe.clone()).register::<Held>().start().await.unwrap();
+    let handle = app.dispatch(Held {}).await.unwrap();
+    probe.until(1).await;
+    for _ in 0..10 {
+        handle.result_within(Duration::from_millis(2)).await.unwrap_err();
+    }
+    let commands = || server.info("total_commands_processed").unwrap().unwrap().parse::<u64>().unwrap();
+    let before = commands();
+    // an idle worker and a waiter that gives up: time itself is what this is about
+    handle.result_within(Duration::from_millis(300)).await.unwrap_err();
+    let cost = commands() - before;
+    assert!(cost <= 20, "{cost} commands");
+    probe.open(1);
+    assert_eq!(result(&handle).await.unwrap(), 7);
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s281_an_emptied_script_cache_is_no_matter() {
+    let server = RedisServer::start().unwrap();
+    let probe = Probe::new();
+    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let worker = quick(&app).state(probe.clone()).register::<Echo>().start().await.unwrap();
+    for n in 0..20 {
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        let handle = app.dispatch(text(&n.to_string())).await.unwrap();
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        assert_eq!(result(&handle).await.unwrap(), n.to_string());
+        assert_eq!(handle.state().await.unwrap(), Some(JobState::Completed));
+    }
+    worker.shutdown().await.unwrap();
+    assert_eq!(probe.seen().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s282_an_end_is_stored_though_the_script_cache_was_emptied_meanwhile() {
+    let server = RedisServer::start().unwrap();
+    let probe = Probe::new();
+    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let worker = quick(&app).state(probe.clone()).register::<Held>().start().await.unwrap();
+    let handle = app.dispatch(Held {}).await.unwrap();
+    probe.until(1).await;
+    server.command(&["SCRIPT", "FLUSH"]).unwrap();
+    probe.open(1);
+    assert_eq!(result(&handle).await.unwrap(), 7);
+    let info = info(&handle).await;
+    assert_eq!((info.state, info.stalls), (JobState::Completed, 0));
+    worker.shutdown().await.unwrap();
+}
+
+#[test]
+fn s284_after_a_crash_what_has_ended_is_not_run_again() {
+    let server = RedisServer::start().unwrap();
+    let probe = Probe::new();
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+
+    // a process that runs five jobs, is in the middle of one more, and dies
+    let doomed = runtime();
+    let (ended, lost) = doomed.block_on(async {
+        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+        let mut ended = Vec::new();
+        for n in 0..5 {
+            let handle = app.dispatch(text(&n.to_string())).await.unwrap();
+            result(&handle).await.unwrap();
+            ended.push(handle.id().clone());
+        }
+        let lost = app.dispatch(Held {}).await.unwrap();
+        probe.until(6).await;
+        drop(worker);
+        (ended, lost.id().clone())
+    });
+    doomed.shutdown_background();
+
+    runtime().block_on(async {
+        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        probe.open(1);
+        let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+        let fresh = app.dispatch(text("fresh")).await.unwrap();
+        assert_eq!(result(&fresh).await.unwrap(), "fresh");
+        let lost = app.job::<Held>(lost);
+        assert_eq!(result(&lost).await.unwrap(), 7);
+        assert_eq!((info(&lost).await.stalls, info(&lost).await.attempts), (1, 1));
+        for id in ended {
+            let info = info(&app.job::<Echo>(id)).await;
+            assert_eq!((info.state, info.stalls), (JobState::Completed, 0));
+        }
+        worker.shutdown().await.unwrap();
+    });
+    assert_eq!(probe.sorted(), ["0", "1", "2", "3", "4", "fresh", "started", "started"]);
+}
+
+/// A handler that blocks every thread of its worker for four leases, while somebody else looks for lost jobs.
+#[test]
+fn a_worker_whose_threads_are_blocked_keeps_its_leases() {
+    let server = RedisServer::start().unwrap();
+    let (probe, watching) = (Probe::new(), Probe::new());
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (busy, other) = (runtime(), runtime());
+    let worker = busy.block_on(async {
+        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        quick(&app).state(probe.clone()).register::<Hogs>().start().await.unwrap()
+    });
+    other.block_on(async {
+        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let handle = app.dispatch(Hogs {}).await.unwrap();
+        probe.until(1).await;
+        let sweeper = quick(&app).state(watching.clone()).register::<Hogs>().start().await.unwrap();
+        result(&handle).await.unwrap();
+        let info = info(&handle).await;
+        assert_eq!((info.stalls, info.attempts), (0, 1));
+        sweeper.shutdown().await.unwrap();
+    });
+    busy.block_on(worker.shutdown()).unwrap();
+    assert!(watching.seen().is_empty());
+}
+
+/// The server's clock goes on by an hour while this process's does not, which is the same as one that lags behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
+    let server = RedisServer::start().unwrap();
+    let config = || RedisConfig::new(server.url()).test_clock();
+    let adapter = RedisAdapter::with(config()).await.unwrap();
+    adapter.shift_clock(HOUR).await.unwrap();
+    let (app, other) = (App::new(adapter.clone()), App::new(RedisAdapter::with(config()).await.unwrap()));
+    let probe = Probe::new();
+    let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+    let sweeper = quick(&other).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+
+    // what a job tells of its times is the server's
+    let handle = app.dispatch(text("now")).await.unwrap();
+    result(&handle).await.unwrap();
+    let ahead = info(&handle).await.created_at.to_system_time().duration_since(SystemTime::now()).unwrap();
+    assert!(ahead > HOUR - Duration::from_secs(60), "{ahead:?}");
+
+    // delays are neither shorter nor longer
+    let delay = Duration::from_millis(200);
+    let later = app.dispatch(text("later")).delay(delay).await.unwrap();
+    assert_eq!(later.state().await.unwrap(), Some(JobState::Delayed));
+    result(&later).await.unwrap();
+    let seen = info(&later).await;
+    let waited = seen.started_at.unwrap().since(seen.created_at);
+    assert!(waited >= delay && waited < delay + Duration::from_secs(2), "{waited:?}");
+
+    // leases hold for as long as they are renewed
+    let held = app.dispatch(Held {}).await.unwrap();
+    probe.until(3).await;
+    tokio::time::sleep(3 * LEASE).await;
+    probe.open(1);
+    assert_eq!(result(&held).await.unwrap(), 7);
+    assert_eq!(info(&held).await.stalls, 0);
+
+    // only a point in time is compared with the server's clock: this one is past there
+    let past = app.dispatch(text("past")).at(SystemTime::now() + HOUR / 2).await.unwrap();
+    assert_eq!(result(&past).await.unwrap(), "past");
+    worker.shutdown().await.unwrap();
+    sweeper.shutdown().await.unwrap();
+}
+
+/// What the server's clock says decides, and nothing else: when it has gone on, leases and dues are past at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x45_it_is_the_servers_clock_that_makes_jobs_due_and_leases_pass() {
+    let server = RedisServer::start().unwrap();
+    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.unwrap();
+    let (app, probe) = (App::new(adapter.clone()), Probe::new());
+    let ghost = crate::support::Ghost::new(std::sync::Arc::new(adapter.clone()));
+    let due = app.dispatch(text("due")).delay(HOUR).await.unwrap();
+    let lost = app.dispatch(Held {}).await.unwrap();
+    ghost.claim_one::<Held>(HOUR).await;
+    assert_eq!(due.state().await.unwrap(), Some(JobState::Delayed));
+    adapter.shift_clock(HOUR + SWEEP).await.unwrap();
+    probe.open(1);
+    let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
+    assert_eq!(result(&due).await.unwrap(), "due");
+    assert_eq!(result(&lost).await.unwrap(), 7);
+    assert_eq!(info(&lost).await.stalls, 1);
+    until_state(&lost, JobState::Completed).await;
+    until(0, || async { app.counts("held").await.unwrap().active }).await;
+    worker.shutdown().await.unwrap();
+}

@@ -1,0 +1,78 @@
+//! The stores that every behaviour is tried on.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use taskora::adapter::Adapter;
+use taskora::{App, AppBuilder, MemoryAdapter};
+use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_test_server::RedisServer;
+
+use super::{Ghost, Switch};
+
+/// One server for all tests of this process; it ends with the process.
+static SERVER: LazyLock<RedisServer> =
+    LazyLock::new(|| RedisServer::start().unwrap_or_else(|e| panic!("{e}")));
+
+/// An empty store of a test's own.
+pub(crate) enum Store {
+    /// In memory; with the clock of the test, which is paused.
+    Memory(MemoryAdapter),
+    /// A namespace on a real server.
+    Redis(RedisConfig),
+}
+
+impl Store {
+    pub(crate) fn memory() -> Self {
+        Self::Memory(MemoryAdapter::new())
+    }
+
+    pub(crate) async fn redis() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let namespace = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self::Redis(RedisConfig::new(SERVER.url()).namespace(namespace))
+    }
+
+    /// An app on this store. On Redis each one has connections of its own, as another process would.
+    pub(crate) async fn app(&self) -> App {
+        self.builder().await.build()
+    }
+
+    /// The same, for apps with settings.
+    pub(crate) async fn builder(&self) -> AppBuilder {
+        match self {
+            Self::Memory(memory) => App::builder(memory.clone()),
+            Self::Redis(config) => App::builder(connect(config).await),
+        }
+    }
+
+    /// An app whose calls to the store can be held up.
+    pub(crate) async fn switched(&self) -> (App, Switch) {
+        let switch = Switch::new(self.adapter().await);
+        (App::new(switch.clone()), switch)
+    }
+
+    /// A worker that is never heard of again once it has claimed.
+    pub(crate) async fn ghost(&self) -> Ghost {
+        Ghost::new(self.adapter().await)
+    }
+
+    /// The store itself.
+    pub(crate) async fn adapter(&self) -> Arc<dyn Adapter> {
+        match self {
+            Self::Memory(memory) => Arc::new(memory.clone()),
+            Self::Redis(config) => Arc::new(connect(config).await),
+        }
+    }
+
+    /// For a test whose handlers take real time: from now on it passes in memory, too.
+    pub(crate) fn real_time(&self) {
+        if matches!(self, Self::Memory(_)) {
+            tokio::time::resume();
+        }
+    }
+}
+
+async fn connect(config: &RedisConfig) -> RedisAdapter {
+    RedisAdapter::with(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
+}

@@ -1,0 +1,155 @@
+//! An adapter whose calls a test can hold up or cut off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use taskora::adapter::{
+    Adapter, AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs,
+    NewJob, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal,
+};
+use taskora::{JobId, JobInfo, LogEntry, Retention};
+use tokio::sync::{Notify, broadcast, watch};
+
+use super::soon;
+
+/// Holds up whoever comes while it is closed.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    open: watch::Sender<bool>,
+    arrived: Notify,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { open: watch::Sender::new(true), arrived: Notify::new() }
+    }
+
+    pub(crate) fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Waits until somebody is held up.
+    pub(crate) async fn arrived(&self) {
+        soon("somebody at the gate", self.arrived.notified()).await;
+    }
+
+    async fn pass(&self) {
+        let mut open = self.open.subscribe();
+        if !*open.borrow_and_update() {
+            self.arrived.notify_one();
+            let _ = open.wait_for(|open| *open).await;
+        }
+    }
+}
+
+/// Another adapter behind switches.
+#[derive(Debug, Clone)]
+pub(crate) struct Switch {
+    inner: Arc<dyn Adapter>,
+    /// Before calls that settle something.
+    pub(crate) before_settle: Arc<Gate>,
+    /// Between a call that has claimed something and its answer.
+    pub(crate) after_claim: Arc<Gate>,
+    /// What a worker does by itself does not reach the store while this is true.
+    pub(crate) cut_off: Arc<AtomicBool>,
+    /// Workers that start while this is true are never told of cancellations.
+    pub(crate) mute: Arc<AtomicBool>,
+    silence: broadcast::Sender<JobId>,
+}
+
+impl Switch {
+    pub(crate) fn new(inner: Arc<dyn Adapter>) -> Self {
+        Self {
+            inner,
+            before_settle: Arc::new(Gate::new()),
+            after_claim: Arc::new(Gate::new()),
+            cut_off: Arc::default(),
+            mute: Arc::default(),
+            silence: broadcast::Sender::new(1),
+        }
+    }
+
+    fn check(&self) -> Result<(), AdapterError> {
+        if !self.cut_off.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err(AdapterError::Unavailable { address: "switch".into(), message: "switched off".into() })
+    }
+}
+
+#[async_trait]
+impl Jobs for Switch {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        self.inner.enqueue(jobs).await
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
+        self.check()?;
+        if !exchange.settle.is_empty() {
+            self.before_settle.pass().await;
+        }
+        let answer = self.inner.exchange(exchange).await?;
+        if !answer.jobs.is_empty() {
+            self.after_claim.pass().await;
+        }
+        Ok(answer)
+    }
+
+    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+        self.check()?;
+        self.inner.renew(leases).await
+    }
+
+    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+        self.check()?;
+        self.inner.note(notes).await
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        self.inner.cancel(id, reason).await
+    }
+
+    async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        self.check()?;
+        self.inner.sweep(tasks, retention).await
+    }
+}
+
+#[async_trait]
+impl Signals for Switch {
+    fn work(&self) -> Box<dyn WorkSignal> {
+        self.inner.work()
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+        if self.mute.load(Ordering::SeqCst) { self.silence.subscribe() } else { self.inner.cancellations() }
+    }
+
+    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
+        self.inner.ended(id).await
+    }
+}
+
+#[async_trait]
+impl Inspection for Switch {
+    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        self.inner.job(id).await
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
+        self.inner.logs(id).await
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        self.inner.counts(task).await
+    }
+
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+}

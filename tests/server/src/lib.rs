@@ -1,0 +1,248 @@
+//! A real `redis-server` of one's own, for tests and benches: on a free port, in a fresh directory, and gone when its
+//! owner is, however the owner ends.
+//!
+//! ```no_run
+//! use taskora_test_server::RedisServer;
+//!
+//! # fn main() -> Result<(), taskora_test_server::ServerError> {
+//! let server = RedisServer::start()?;
+//! println!("{}", server.url());
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod process;
+mod wire;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub use error::ServerError;
+use process::Process;
+pub use wire::Reply;
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often another port is tried when somebody else was faster.
+const PORTS: usize = 5;
+
+/// Settings of a [`RedisServer`].
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    password: Option<String>,
+    args: Vec<String>,
+}
+
+impl Builder {
+    /// The password that the server asks for; none by default.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Further arguments of `redis-server`, such as `["--appendonly", "yes"]`; they replace the defaults, which
+    /// keep nothing on disk.
+    #[must_use]
+    pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Starts the server, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`ServerError`], if `redis-server` is not installed, does not start or does not answer.
+    pub fn start(self) -> Result<RedisServer, ServerError> {
+        let dir = fresh_dir().map_err(ServerError::Machine)?;
+        let mut server = RedisServer { settings: self, port: 0, dir, process: None };
+        for _ in 0..PORTS {
+            server.port = free_port().map_err(ServerError::Machine)?;
+            match server.launch() {
+                Err(ServerError::PortTaken) => {}
+                started => return started.map(|()| server),
+            }
+        }
+        Err(ServerError::PortTaken)
+    }
+}
+
+/// A running `redis-server`. Dropping it ends the server and removes its files; so does the end of this process, also a
+/// sudden one.
+#[derive(Debug)]
+pub struct RedisServer {
+    settings: Builder,
+    port: u16,
+    dir: PathBuf,
+    process: Option<Process>,
+}
+
+impl RedisServer {
+    /// Starts a server with the default settings.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub fn start() -> Result<Self, ServerError> {
+        Self::builder().start()
+    }
+
+    /// Settings other than the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it listens; the same after a restart.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it listens, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Where it listens, as a URL, with the password if there is one.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.settings.password {
+            Some(password) => format!("redis://:{password}@{}", self.address()),
+            None => format!("redis://{}", self.address()),
+        }
+    }
+
+    /// Sends one command on a connection of its own, and returns the answer.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or answers something that is not RESP2. What the server itself calls an error
+    /// is a [`Reply::Error`].
+    pub fn command<A: AsRef<[u8]>>(&self, command: &[A]) -> std::io::Result<Reply> {
+        wire::Connection::open(self.port, self.settings.password.as_deref())?.command(command)
+    }
+
+    /// A field of `INFO`, such as `total_commands_processed`; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// As [`RedisServer::command`].
+    pub fn info(&self, field: &str) -> std::io::Result<Option<String>> {
+        let answer = self.command(&["INFO", "everything"])?;
+        let fields = answer.text().unwrap_or_default();
+        Ok(fields
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned()))
+    }
+
+    /// Kills the server, as a crash would (`SIGKILL`). Its files stay for [`RedisServer::restart`].
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Kills the server if it runs, starts it again on the same port, and waits until it answers.
+    ///
+    /// # Errors
+    /// As [`Builder::start`]; [`ServerError::PortTaken`] if somebody else took the port meanwhile.
+    pub fn restart(&mut self) -> Result<(), ServerError> {
+        self.kill();
+        self.launch()
+    }
+
+    fn launch(&mut self) -> Result<(), ServerError> {
+        let password = self.settings.password.as_deref();
+        let mut process = Process::start(&self.dir, self.port, password, &self.settings.args)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            process.check()?;
+            // somebody else may have been faster at this port, so it must be this very process that answers
+            if wire::process_id(self.port, password).is_ok_and(|id| id == Some(process.id())) {
+                self.process = Some(process);
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(ServerError::Silent { waited: PATIENCE, log: process.log() });
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        // what cannot be removed is in the system's directory for such files
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn fresh_dir() -> std::io::Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("taskora-redis-{}-{number}", std::process::id()));
+        match std::fs::create_dir(&dir) {
+            // left behind by an earlier process of this id
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|()| dir),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_answers_and_is_gone_when_dropped() {
+        let server = RedisServer::start().unwrap();
+        assert_eq!(server.command(&["PING"]).unwrap(), Reply::Text("PONG".into()));
+        assert_eq!(server.info("tcp_port").unwrap(), Some(server.port().to_string()));
+        let (port, dir) = (server.port(), server.dir.clone());
+        drop(server);
+        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_restart_keeps_the_port_and_loses_what_was_not_on_disk() {
+        let mut server = RedisServer::start().unwrap();
+        let url = server.url();
+        assert_eq!(server.command(&["SET", "a", "1"]).unwrap(), Reply::Text("OK".into()));
+        server.kill();
+        assert!(server.command(&["PING"]).is_err());
+        server.restart().unwrap();
+        assert_eq!(server.url(), url);
+        assert_eq!(server.command(&["GET", "a"]).unwrap(), Reply::Nil);
+    }
+
+    #[test]
+    fn with_an_append_only_file_a_crash_loses_nothing() {
+        let mut server =
+            RedisServer::builder().args(["--appendonly", "yes", "--appendfsync", "always"]).start().unwrap();
+        assert_eq!(server.command(&["SET", "a", "1"]).unwrap(), Reply::Text("OK".into()));
+        server.restart().unwrap();
+        assert_eq!(server.command(&["GET", "a"]).unwrap(), Reply::Text("1".into()));
+    }
+
+    #[test]
+    fn a_password_is_asked_for_and_known_to_the_owner() {
+        let server = RedisServer::builder().password("s3cret").start().unwrap();
+        assert!(server.url().contains("s3cret"));
+        assert_eq!(server.command(&["PING"]).unwrap(), Reply::Text("PONG".into()));
+        let stranger = wire::Connection::open(server.port(), None).unwrap().command(&["PING"]).unwrap();
+        assert!(matches!(stranger, Reply::Error(message) if message.starts_with("NOAUTH")));
+    }
+
+    #[test]
+    fn an_argument_that_the_server_refuses_is_an_error_with_its_words() {
+        let error = RedisServer::builder().args(["--no-such-setting", "1"]).start().unwrap_err();
+        assert!(error.to_string().contains("no-such-setting"), "{error}");
+    }
+}

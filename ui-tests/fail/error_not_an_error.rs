@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+struct MailError;
+
+#[task]
+async fn send_email(to: String) -> Result<(), MailError> {
+    Err(MailError)
+}
+
+fn main() {
+    let _ = |app: &App| app.dispatch(SendEmail::s().to("a@b.com"));
+    let _ = |app: &App| app.dispatch(SendEmail { to: String::new() });
+    let _ = |app: &App| Worker::builder(app).register::<SendEmail>();
+}

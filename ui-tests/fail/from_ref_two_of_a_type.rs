@@ -1,0 +1,11 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[derive(Clone, FromRef)]
+struct AppState {
+    sender: String,
+    receiver: String,
+}
+
+fn main() {}

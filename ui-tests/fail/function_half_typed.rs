@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[task(retry = 3)]
+async fn send_email(to: String) {
+    let subject = to.
+}
+
+fn main() {
+    let _ = |app: &App| app.dispatch(SendEmail::s().to("a@b.com"));
+    let _ = |app: &App| app.dispatch(SendEmail { to: String::new() });
+    let _ = |app: &App| Worker::builder(app).register::<SendEmail>();
+}

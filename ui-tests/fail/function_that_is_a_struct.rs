@@ -1,0 +1,12 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[task]
+struct SendEmail {
+    to: String,
+}
+
+fn main() {
+    let _ = SendEmail { to: String::new() };
+}

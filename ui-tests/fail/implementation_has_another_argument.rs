@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[derive(Task, Serialize, Deserialize)]
+#[task(output = String)]
+struct SendEmail {
+    to: String,
+}
+
+#[task(implements = SendEmail)]
+async fn send_email(to: String, subject: String) -> String {
+    to + &subject
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[derive(Debug, thiserror::Error)]
+enum MailError {
+    #[error("rate limited")]
+    RateLimited,
+}
+
+#[task(retry(attempts = 3, after = delay))]
+async fn send_email(to: String) -> Result<(), MailError> {
+    Err(MailError::RateLimited)
+}
+
+fn delay(_: &MailError) -> std::time::Duration {
+    std::time::Duration::from_secs(1)
+}
+
+fn main() {
+    let _ = |app: &App| app.dispatch(SendEmail::s().to("a@b.com"));
+    let _ = |app: &App| app.dispatch(SendEmail { to: String::new() });
+    let _ = |app: &App| Worker::builder(app).register::<SendEmail>();
+}

@@ -1,0 +1,15 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[derive(Clone)]
+struct Mailer;
+
+#[task]
+async fn send_email(to: String, mailer: State<Mailer>) {}
+
+fn main() {
+    let _ = |app: &App| app.dispatch(SendEmail::s().to("a@b.com"));
+    let _ = |app: &App| app.dispatch(SendEmail { to: String::new() });
+    let _ = |app: &App| Worker::builder(app).register::<SendEmail>();
+}
