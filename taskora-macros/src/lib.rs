@@ -3,6 +3,10 @@
 //! Each macro is one line: parse into a model that keeps its spans, validate it, expand it. Every mistake of an item is
 //! collected on the way; the expansion is made all the same, so that one mistake is one error and not a cascade of
 //! missing types.
+#![allow(
+    missing_docs,
+    reason = "`taskora` documents the macros where it re-exports them, and rustdoc would append what stands here"
+)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(
     test,
@@ -29,20 +33,16 @@ mod values;
 
 use proc_macro::TokenStream;
 
-/// Makes a task of a function. Documented where it is re-exported, as `taskora::task`.
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::function(options.into(), item.into()).into()
 }
 
-/// Makes a contract of a struct. Documented where it is re-exported, as `taskora::Task`.
 #[proc_macro_derive(Task, attributes(task))]
 pub fn derive_task(item: TokenStream) -> TokenStream {
     expand::derived(item.into()).into()
 }
 
-/// Makes every field of a struct available as `State<Field>`. Documented where it is re-exported, as
-/// `taskora::FromRef`.
 #[proc_macro_derive(FromRef, attributes(from_ref))]
 pub fn derive_from_ref(item: TokenStream) -> TokenStream {
     from_ref::derive(item.into()).into()

@@ -1,4 +1,4 @@
-//! The Redis adapter of [taskora](taskora).
+//! The Redis adapter of [taskora].
 //!
 //! ```no_run
 //! use taskora::App;

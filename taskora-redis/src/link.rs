@@ -10,6 +10,7 @@ use taskora::AdapterError;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::answer::number;
 use crate::config::Settings;
 use crate::fault::{Verdict, judge, pause};
 use crate::scripts::Script;
@@ -38,6 +39,8 @@ pub(crate) struct Link {
 #[derive(Clone)]
 struct Live {
     generation: u64,
+    /// What Redis calls a blocking connection.
+    client_id: Option<i64>,
     connection: MultiplexedConnection,
 }
 
@@ -73,6 +76,11 @@ impl Link {
     /// Which connection this is, counted from 1; 0 while there is none.
     pub(crate) fn generation(&self) -> u64 {
         self.read_live().map_or(0, |live| live.generation)
+    }
+
+    /// What Redis calls this connection, if it is a blocking one and there is one.
+    pub(crate) fn client_id(&self) -> Option<i64> {
+        self.read_live()?.client_id
     }
 
     /// Forgets this connection, if it is still the one in use.
@@ -138,15 +146,19 @@ impl Link {
             let client = Client::open(server).map_err(judged)?;
             let mut connection =
                 client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
+            let mut client_id = None;
             match &self.purpose {
                 Use::Commands => server::greet(&mut connection, settings, judged).await?,
-                Use::Blocking => {}
+                Use::Blocking => {
+                    let id = connection.req_packed_command(redis::cmd("CLIENT").arg("ID")).await;
+                    client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
+                }
                 Use::Pushes { channels, .. } => {
                     server::greet(&mut connection, settings, judged).await?;
                     connection.subscribe(channels.as_slice()).await.map_err(judged)?;
                 }
             }
-            Ok(Live { generation, connection })
+            Ok(Live { generation, client_id, connection })
         };
         // the limit of the first step is the client's own; this one is for a server that accepts and then says nothing
         match timeout(settings.connect_timeout.saturating_mul(2), opened).await {

@@ -27,7 +27,6 @@ type Woken = Result<Option<TaskName>, AdapterError>;
 
 /// See the [module](self).
 pub(crate) struct Ear {
-    settings: Arc<Settings>,
     commands: Arc<Link>,
     blocking: Arc<Link>,
     pending: Option<Pending>,
@@ -39,13 +38,13 @@ struct Pending {
     listener: Listener,
 }
 
-/// Who is told what the `BLPOP` brings; `None` once it has brought something.
+/// Who is told what the `BLPOP` brings; `None` once it has brought something, or is given up.
 type Listener = Arc<Mutex<Option<oneshot::Sender<Woken>>>>;
 
 impl Ear {
     pub(crate) fn new(settings: Arc<Settings>, commands: Arc<Link>) -> Self {
-        let blocking = Arc::new(Link::new(Arc::clone(&settings), Use::Blocking));
-        Self { settings, commands, blocking, pending: None }
+        let blocking = Arc::new(Link::new(settings, Use::Blocking));
+        Self { commands, blocking, pending: None }
     }
 
     /// An ear for the `BLPOP` that is under way for these tasks, or for a new one.
@@ -58,8 +57,11 @@ impl Ear {
                     *listener = Some(sender);
                     return woken;
                 }
-                // for other tasks: let it end by itself, on the connection it has
-                self.blocking = Arc::new(Link::new(Arc::clone(&self.settings), Use::Blocking));
+                // for other tasks: it must end before the next one can begin on the same connection
+                *listener = None;
+                if let Some(client) = self.blocking.client_id() {
+                    tokio::spawn(unblock(Arc::clone(&self.commands), client));
+                }
             }
         }
         let listener: Listener = Arc::new(Mutex::new(Some(sender)));
@@ -67,7 +69,7 @@ impl Ear {
         let (blocking, commands) = (Arc::clone(&self.blocking), Arc::clone(&self.commands));
         let tasks = tasks.to_vec();
         tokio::spawn(async move {
-            let woken = block(&blocking, &tasks, limit.min(BLOCK)).await;
+            let woken = block(&blocking, &tasks, limit.min(BLOCK), &listener).await;
             let listener = listener.lock().unwrap_or_else(PoisonError::into_inner).take();
             let unheard = match listener {
                 Some(listener) => listener.send(woken).err(),
@@ -131,8 +133,12 @@ impl Drop for Unheard {
 }
 
 /// Which task woke us, if any did in time.
-async fn block(link: &Link, tasks: &[TaskName], limit: Duration) -> Woken {
+async fn block(link: &Link, tasks: &[TaskName], limit: Duration, listener: &Listener) -> Woken {
     connect(link).await?;
+    if listener.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        // given up before it began
+        return Ok(None);
+    }
     let keys = &link.settings().keys;
     // Redis takes zero as for ever
     let seconds = limit.as_secs_f64().max(0.001);
@@ -177,6 +183,19 @@ async fn connect(link: &Link) -> Result<(), AdapterError> {
             address: settings.address.clone(),
             message: format!("no connection within {:?}", settings.command_timeout),
         })),
+    }
+}
+
+/// Ends a `BLPOP`. If it has ended already, the next one ends early, which only makes its wait begin anew.
+async fn unblock(commands: Arc<Link>, client: i64) {
+    let build = |_| {
+        let mut cmd = redis::cmd("CLIENT");
+        cmd.arg("UNBLOCK").arg(client);
+        cmd
+    };
+    // if this fails, the `BLPOP` ends by its own timeout
+    if let Err(error) = commands.send(commands.settings().command_timeout, build).await {
+        tracing::debug!(%error, "a wait for work could not be ended");
     }
 }
 

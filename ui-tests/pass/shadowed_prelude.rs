@@ -50,6 +50,10 @@ mod shadows {
 
 use shadows::*;
 
+mod arguments {
+    pub type Small = i8;
+}
+
 type Owned = ::std::string::String;
 type OwnResult<T> = ::std::result::Result<T, Owned>;
 type Later = ::std::option::Option<::std::time::Duration>;
@@ -74,7 +78,7 @@ async fn send_email(
     task: Owned,
     scope: i64,
     send_email: i8,
-    arguments: i8,
+    arguments: arguments::Small,
     a0: ::std::vec::Vec<Owned>,
     ctx: ::taskora::Context,
     error: &::taskora::State<i16>,

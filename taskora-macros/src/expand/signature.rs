@@ -25,7 +25,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
     let markers = (!fields.is_empty()).then(|| {
         quote_spanned! {site=>
             #[allow(non_camel_case_types, reason = "named like the arguments")]
-            mod arguments { #(pub enum #arguments {})* }
+            mod __arguments { #(pub enum #arguments {})* }
         }
     });
     let setters = (!fields.is_empty()).then(|| {
@@ -54,7 +54,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
             impl #ident {
                 #[doc = #start_doc]
                 #[inline]
-                pub const fn s() -> #signature<#(#private::Unset<arguments::#arguments>),*> {
+                pub const fn s() -> #signature<#(#private::Unset<__arguments::#arguments>),*> {
                     #signature { #(#arguments: #private::Unset::new()),* }
                 }
             }
@@ -62,7 +62,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
             #setters
 
             #[automatically_derived]
-            impl #private::Dispatchable for #signature<#(#private::Set<arguments::#arguments, #types>),*> {
+            impl #private::Dispatchable for #signature<#(#private::Set<__arguments::#arguments, #types>),*> {
                 type Dispatch = <#ident as #private::Dispatchable>::Dispatch;
 
                 // compiled where it is used, if it is
@@ -86,7 +86,7 @@ fn setter(
     let site = Span::mixed_site();
     let private = krate.private();
     let doc = format!("Sets `{}`.", names::unraw(name));
-    let set = quote_spanned!(site=> #private::Set<arguments::#name, #ty>);
+    let set = quote_spanned!(site=> #private::Set<__arguments::#name, #ty>);
     let after = parameters
         .iter()
         .enumerate()
@@ -107,7 +107,7 @@ fn setter(
         #[doc = #doc]
         pub fn #name(self, value: impl ::core::convert::Into<#ty>) -> #signature<#(#after),*>
         where
-            #parameter: #private::Open<arguments::#name>,
+            #parameter: #private::Open<__arguments::#name>,
         {
             #signature { #(#values),* }
         }

@@ -212,3 +212,27 @@ async fn dropped_dispatches_take_nobody_elses_jobs_with_them() {
     }
     assert_eq!(adapter.enqueue(vec![job("last")]).await.expect("the way is free"), [Enqueued::New]);
 }
+
+#[tokio::test]
+async fn waits_that_are_dropped_and_changed_share_one_connection() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    let mut ear = adapter.work();
+    for round in 0..50 {
+        let tasks = [crate::kit::TASK, "resize"].map(Into::into);
+        let wait = ear.wait(&tasks[round % 2..], PATIENCE);
+        assert!(timeout(Duration::from_millis(5), wait).await.is_err(), "there is nothing to do");
+    }
+    let tasks = [crate::kit::TASK.into()];
+    let waiting = tokio::spawn(async move { ear.wait(&tasks, PATIENCE).await });
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    let started = Instant::now();
+    assert!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"));
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "no earlier wait is in the way: {:?}",
+        started.elapsed()
+    );
+    assert_eq!(proxy.connections(), 2);
+}

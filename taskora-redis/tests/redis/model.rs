@@ -139,10 +139,7 @@ impl Pair {
             Some(call) => call,
             None => self.new_call(),
         };
-        let started = |job: &ClaimedJob| {
-            let settle = call.settle.iter();
-            settle.map(|settlement| settlement.lease == job.lease).any(|is_same| is_same)
-        };
+        let started = |job: &ClaimedJob| call.settle.iter().any(|settlement| settlement.lease == job.lease);
         let memory = self.memory.0.block_on(self.memory.1.exchange(call.clone())).expect("memory");
         let redis = self.redis.0.block_on(self.redis.1.exchange(call.clone())).expect("redis");
         assert_eq!(redis.settled, memory.settled, "{what}: {call:?}");

@@ -76,3 +76,4 @@ impl Store {
 async fn connect(config: &RedisConfig) -> RedisAdapter {
     RedisAdapter::with(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
+pub(crate) fn debug() { eprintln!("ERRS {:?}", SERVER.command(&["INFO","errorstats"])); eprintln!("CONNS {:?}", SERVER.info("total_connections_received")); }

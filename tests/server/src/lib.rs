@@ -158,7 +158,9 @@ impl RedisServer {
         loop {
             process.check()?;
             // somebody else may have been faster at this port, so it must be this very process that answers
-            if wire::process_id(self.port, password).is_ok_and(|id| id == Some(process.id())) {
+            let is_it = wire::process_id(self.port, password).is_ok_and(|id| id == Some(process.id()));
+            // until its files are read, it answers nearly everything with an error
+            if is_it && self.command(&["PING"]).is_ok_and(|pong| pong == Reply::Text("PONG".into())) {
                 self.process = Some(process);
                 return Ok(());
             }
