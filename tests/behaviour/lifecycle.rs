@@ -63,7 +63,7 @@ on_both! {
 
     async fn a_prefetching_worker_keeps_the_order(store: Store) {
         let ((app,_), probe) = (store.switched().await, Probe::new());
-        let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        crate::support::monitor(); let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         app.dispatch_many(names.iter().map(|name| Greet { name: name.clone() })).await.unwrap();
         let worker = Worker::builder(&app)
             .state(probe.clone())

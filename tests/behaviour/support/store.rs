@@ -76,4 +76,5 @@ impl Store {
 async fn connect(config: &RedisConfig) -> RedisAdapter {
     RedisAdapter::with(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
+pub(crate) fn monitor() { let f = std::fs::File::create("/tmp/monitor.txt").unwrap(); std::process::Command::new("timeout").args(["5","redis-cli","-p",&SERVER.port().to_string(),"monitor"]).stdout(f).spawn().unwrap(); std::thread::sleep(std::time::Duration::from_millis(200)); }
 pub(crate) fn debug() { eprintln!("ERRS {:?}", SERVER.command(&["INFO","errorstats"])); eprintln!("CONNS {:?}", SERVER.info("total_connections_received")); }
