@@ -113,12 +113,13 @@ impl Side {
 
     /// Waits until a new listener's channel is subscribed, for at most `limit`.
     pub(crate) async fn subscribed(&self, limit: Duration) {
-        if !self.is_new.swap(false, Ordering::Relaxed) {
+        if !self.is_new.load(Ordering::Relaxed) {
             return;
         }
         let mut connected = self.connected.clone();
         // best effort: a worker that misses a cancellation learns it when it renews
         let _ = tokio::time::timeout(limit, connected.wait_for(|connected| *connected)).await;
+        self.is_new.store(false, Ordering::Relaxed);
     }
 
     fn gone(&self) -> AdapterError {

@@ -289,7 +289,9 @@ impl fmt::Debug for AttemptEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Complete(result) => write!(f, "Complete({} bytes)", result.len()),
-            Self::Retry { delay, .. } => f.debug_struct("Retry").field("delay", delay).finish_non_exhaustive(),
+            Self::Retry { delay, .. } => {
+                f.debug_struct("Retry").field("delay", delay).finish_non_exhaustive()
+            }
             Self::Fail(_) => f.write_str("Fail"),
             Self::Cancel => f.write_str("Cancel"),
             Self::Release => f.write_str("Release"),
@@ -383,7 +385,10 @@ pub struct Notes {
 
 impl fmt::Debug for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notes").field("lease", &self.lease).field("logs", &self.logs.len()).finish_non_exhaustive()
+        f.debug_struct("Notes")
+            .field("lease", &self.lease)
+            .field("logs", &self.logs.len())
+            .finish_non_exhaustive()
     }
 }
 

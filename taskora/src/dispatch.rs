@@ -135,7 +135,10 @@ impl<T: HasOutput> IntoFuture for Dispatch<T> {
 
 impl<T> fmt::Debug for Dispatch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatch").field("task", &self.task).field("id", &self.options.id).finish_non_exhaustive()
+        f.debug_struct("Dispatch")
+            .field("task", &self.task)
+            .field("id", &self.options.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -347,7 +350,10 @@ mod tests {
     fn chunks_are_bounded_in_number_and_in_bytes() {
         let sizes = |jobs: Vec<NewJob>| chunks(jobs).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes((0..1_001).map(|_| job(1)).collect()), [500, 500, 1]);
-        assert_eq!(sizes(vec![job(CHUNK_BYTES), job(1), job(CHUNK_BYTES), job(CHUNK_BYTES + 1)]), [1, 1, 1, 1]);
+        assert_eq!(
+            sizes(vec![job(CHUNK_BYTES), job(1), job(CHUNK_BYTES), job(CHUNK_BYTES + 1)]),
+            [1, 1, 1, 1]
+        );
         assert_eq!(sizes(Vec::new()), [] as [usize; 0]);
     }
 }

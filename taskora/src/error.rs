@@ -216,13 +216,17 @@ pub enum WorkerError {
     #[error("cannot start the worker: {0}")]
     Start(#[source] std::io::Error),
     /// Handlers went on when the shutdown's grace had passed, and could not be stopped.
-    #[error("the worker stopped, but {attempts} attempts would not end; their jobs are recovered when their leases run out")]
+    #[error(
+        "the worker stopped, but {attempts} attempts would not end; their jobs are recovered when their leases run out"
+    )]
     StillRunning {
         /// How many.
         attempts: usize,
     },
     /// The store could not be reached at the end: leases that are still held run out by themselves.
-    #[error("the worker stopped, but could not hand back its jobs: {0}; they are recovered when their leases run out")]
+    #[error(
+        "the worker stopped, but could not hand back its jobs: {0}; they are recovered when their leases run out"
+    )]
     HandBack(#[source] AdapterError),
 }
 
@@ -254,7 +258,10 @@ impl TaskError {
     /// The attempt has failed; the next one, if the policy allows one, comes after this delay.
     #[must_use]
     pub fn retry_after(delay: Duration) -> Self {
-        Self { advice: Advice::new(true, Some(delay)), ..Self::msg(format!("asked to be retried after {delay:?}")) }
+        Self {
+            advice: Advice::new(true, Some(delay)),
+            ..Self::msg(format!("asked to be retried after {delay:?}"))
+        }
     }
 
     /// The job has failed; there is no other attempt.

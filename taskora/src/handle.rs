@@ -185,17 +185,15 @@ impl<T: HasOutput> JobHandle<T> {
 
 impl<T> Clone for JobHandle<T> {
     fn clone(&self) -> Self {
-        Self {
-            app: self.app.clone(),
-            id: self.id.clone(),
-            outcome: self.outcome.clone(),
-            typed: PhantomData,
-        }
+        Self { app: self.app.clone(), id: self.id.clone(), outcome: self.outcome.clone(), typed: PhantomData }
     }
 }
 
 impl<T> fmt::Debug for JobHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobHandle").field("id", &self.id).field("outcome", &self.outcome).finish_non_exhaustive()
+        f.debug_struct("JobHandle")
+            .field("id", &self.id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }

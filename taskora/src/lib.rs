@@ -1,11 +1,13 @@
 #![doc = include_str!("docs/crate.md")]
 
-
 // the README's examples are compiled and run
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod adapter;
 mod app;
 #[cfg(feature = "conformance")]
@@ -19,9 +21,6 @@ mod handler;
 mod job;
 mod memory;
 mod policy;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 pub mod signature;
 mod state;
 mod worker;
@@ -31,9 +30,9 @@ pub use app::{App, AppBuilder};
 pub use context::Context;
 pub use contract::{Data, Task, TaskOptions};
 pub use dispatch::{Dispatch, DispatchMany, Dispatchable};
-pub use error::{DispatchError, Error, JobError, Result, TaskError, WorkerError};
 #[doc(hidden)]
 pub use error::Failure;
+pub use error::{DispatchError, Error, JobError, Result, TaskError, WorkerError};
 pub use handle::{HasOutput, JobHandle, Outcome, Raw};
 pub use handler::{Advice, Handler, HandlerOptions};
 pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp};
@@ -53,8 +52,8 @@ pub use worker::{HandlerSet, Worker, WorkerBuilder};
 /// What almost every program needs: `use taskora::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State, Task,
-        TaskError, Worker, task, tasks,
+        App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State,
+        Task, TaskError, Worker, task, tasks,
     };
     pub use serde::{Deserialize, Serialize};
 }

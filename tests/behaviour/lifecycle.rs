@@ -62,8 +62,8 @@ on_both! {
     }
 
     async fn a_prefetching_worker_keeps_the_order(store: Store) {
-        let ((app,_), probe) = (store.switched().await, Probe::new());
-        crate::support::monitor(); let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        let (app, probe) = (store.app().await, Probe::new());
+        let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         app.dispatch_many(names.iter().map(|name| Greet { name: name.clone() })).await.unwrap();
         let worker = Worker::builder(&app)
             .state(probe.clone())
@@ -73,7 +73,7 @@ on_both! {
             .start()
             .await
             .unwrap();
-        let seen = probe.until(100).await; crate::support::debug(); assert_eq!(seen, names);
+        assert_eq!(probe.until(100).await, names);
         worker.shutdown().await.unwrap();
     }
 

@@ -52,6 +52,7 @@ async fn raw_identifiers(r#type: String, r#match: u8) -> String {
 }
 
 #[task]
+#[allow(clippy::too_many_arguments, reason = "many arguments are what this is about")]
 async fn many(
     a: u8,
     b: i64,

@@ -58,9 +58,20 @@ async fn s011_an_adapter_is_made_of_settings() {
     let config =
         RedisConfig::new(format!("redis://{}", server.address())).password("s3cret").namespace("shop").db(2);
     works(&App::new(RedisAdapter::with(config).await.unwrap())).await;
-    let keys = server.command(&["CONFIG", "GET", "databases"]).unwrap();
-    assert!(matches!(keys, taskora_test_server::Reply::List(_)));
     assert!(server.info("db2").unwrap().is_some() && server.info("db0").unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s012_an_adapter_takes_a_callers_own_connection_options_and_leaves_its_client_alone() {
+    let server = RedisServer::builder().password("s3cret").start().unwrap();
+    let info = redis::IntoConnectionInfo::into_connection_info(server.url()).unwrap();
+    let client = redis::Client::open(info.clone()).unwrap();
+    let mut own = client.get_multiplexed_async_connection().await.unwrap();
+    let app = App::new(RedisAdapter::with(RedisConfig::from_connection_info(info)).await.unwrap());
+    works(&app).await;
+    drop(app);
+    let pong: String = redis::cmd("PING").query_async(&mut own).await.unwrap();
+    assert_eq!(pong, "PONG");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,6 +151,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let shortest = self.registry.shortest_lease(self.lease);
         Keeper {
             adapter: adapter.clone(),
+            cancellations: adapter.cancellations(),
             leases: leases.clone(),
             shortest,
             heartbeat: heartbeat.clone(),
@@ -163,8 +164,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (woken_sender, woken) = mpsc::unbounded_channel();
         let (listen, to_listen) = watch::channel(Listen { tasks: Arc::new([]), round: 0 });
         let listener = tokio::spawn(listener::run(adapter.work(), to_listen, woken_sender));
-        let sweeper =
-            tokio::spawn(sweeper::run(adapter.clone(), names, self.app.retention(), self.sweep));
+        let sweeper = tokio::spawn(sweeper::run(adapter.clone(), names, self.app.retention(), self.sweep));
 
         let (orders_sender, orders) = mpsc::unbounded_channel();
         let engine = Engine::new(

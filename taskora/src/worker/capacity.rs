@@ -39,7 +39,12 @@ pub(crate) struct Reservation {
 }
 
 impl Capacity {
-    pub(crate) fn new(concurrency: usize, prefetch: usize, limits: Vec<usize>, tasks: Vec<Claimable>) -> Self {
+    pub(crate) fn new(
+        concurrency: usize,
+        prefetch: usize,
+        limits: Vec<usize>,
+        tasks: Vec<Claimable>,
+    ) -> Self {
         Self {
             concurrency,
             total: concurrency.saturating_add(prefetch),

@@ -21,7 +21,8 @@ use super::listener::Listen;
 use super::pause::Pause;
 use super::registry::ErasedHandler;
 use crate::adapter::{
-    Adapter, AdapterError, AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, Settlement, TaskName,
+    Adapter, AdapterError, AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled,
+    Settlement, TaskName,
 };
 use crate::app::App;
 use crate::context::{Context, StopReason};
@@ -534,7 +535,10 @@ async fn answered(calls: &mut [Option<Call>; CALLS]) -> Vec<(Call, Exchanged)> {
 }
 
 /// Polls the calls in the order they were made, which is the order they are sent in.
-fn take_answered(calls: &mut [Option<Call>; CALLS], cx: &mut std::task::Context<'_>) -> Vec<(Call, Exchanged)> {
+fn take_answered(
+    calls: &mut [Option<Call>; CALLS],
+    cx: &mut std::task::Context<'_>,
+) -> Vec<(Call, Exchanged)> {
     let mut calls = calls.each_mut();
     calls.sort_by_key(|slot| slot.as_ref().map(|call| call.number));
     let mut answers = Vec::new();

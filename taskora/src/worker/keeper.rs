@@ -14,6 +14,7 @@ use super::leases::Leases;
 use crate::adapter::{Adapter, Renew};
 use crate::context::StopReason;
 use crate::error::WorkerError;
+use crate::job::JobId;
 
 /// The share of its length after which a lease is renewed.
 const RENEW_AT: f64 = 0.3;
@@ -24,6 +25,8 @@ const PAGE: usize = 500;
 
 pub(crate) struct Keeper {
     pub(crate) adapter: Arc<dyn Adapter>,
+    /// Listened to since before the first job was claimed.
+    pub(crate) cancellations: broadcast::Receiver<JobId>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) shortest: Duration,
     /// Renew everything now.
@@ -49,17 +52,16 @@ impl Keeper {
     }
 
     async fn run(mut self) {
-        let mut cancellations = self.adapter.cancellations();
         let mut look = tokio::time::interval(self.shortest.mul_f64(LOOK_AT).max(Duration::from_millis(1)));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = self.closed.changed() => return,
-                cancelled = cancellations.recv() => match cancelled {
+                cancelled = self.cancellations.recv() => match cancelled {
                     Ok(id) => self.leases.stop(&id, StopReason::Cancelled),
                     // whatever was missed is seen at the next renewal
                     Err(broadcast::error::RecvError::Lagged(_)) => self.renew(0.0).await,
-                    Err(broadcast::error::RecvError::Closed) => cancellations = self.adapter.cancellations(),
+                    Err(broadcast::error::RecvError::Closed) => self.cancellations = self.adapter.cancellations(),
                 },
                 () = self.heartbeat.notified() => self.renew(0.0).await,
                 _ = look.tick() => self.renew(RENEW_AT).await,

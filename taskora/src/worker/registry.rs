@@ -71,8 +71,9 @@ fn decode<T: Task>(payload: &[u8]) -> Result<T, Failure> {
 }
 
 fn encode<T: Task>(output: &T::Output) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(output)
-        .map_err(|error| Failure::fatal(format!("the result of `{}` cannot be written as JSON: {error}", T::NAME)))
+    serde_json::to_vec(output).map_err(|error| {
+        Failure::fatal(format!("the result of `{}` cannot be written as JSON: {error}", T::NAME))
+    })
 }
 
 /// All handlers of a worker.

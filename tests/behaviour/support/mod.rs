@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub(crate) use ghost::Ghost;
 pub(crate) use probe::Probe;
-pub(crate) use store::{Store, debug, monitor};
+pub(crate) use store::Store;
 pub(crate) use switch::Switch;
 
 /// How long anything may take that should happen. Generous: nothing waits this long that works.

@@ -19,7 +19,7 @@ pub(crate) enum Store {
     /// In memory; with the clock of the test, which is paused.
     Memory(MemoryAdapter),
     /// A namespace on a real server.
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
 }
 
 impl Store {
@@ -30,7 +30,7 @@ impl Store {
     pub(crate) async fn redis() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self::Redis(RedisConfig::new(SERVER.url()).namespace(namespace))
+        Self::Redis(Box::new(RedisConfig::new(SERVER.url()).namespace(namespace)))
     }
 
     /// An app on this store. On Redis each one has connections of its own, as another process would.
@@ -76,5 +76,3 @@ impl Store {
 async fn connect(config: &RedisConfig) -> RedisAdapter {
     RedisAdapter::with(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
-pub(crate) fn monitor() { let f = std::fs::File::create("/tmp/monitor.txt").unwrap(); std::process::Command::new("timeout").args(["5","redis-cli","-p",&SERVER.port().to_string(),"monitor"]).stdout(f).spawn().unwrap(); std::thread::sleep(std::time::Duration::from_millis(200)); }
-pub(crate) fn debug() { eprintln!("ERRS {:?}", SERVER.command(&["INFO","errorstats"])); eprintln!("CONNS {:?}", SERVER.info("total_connections_received")); }

@@ -1,6 +1,5 @@
 //! An adapter whose calls a test can hold up or cut off.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -94,13 +93,7 @@ impl Jobs for Switch {
         if !exchange.settle.is_empty() {
             self.before_settle.pass().await;
         }
-        let tag = format!("{}#{} settle {} claim {:?}", exchange.call.slot, exchange.call.number, exchange.settle.len(), exchange.claim.as_ref().map(|c| c.limit));
-        let t0 = std::time::Instant::now(); eprintln!("SEND {tag}");
-        let mut fut = Box::pin(self.inner.exchange(exchange));
-        let mut polls = Vec::new();
-        let answer = std::future::poll_fn(|cx| { polls.push((t0.elapsed(), tokio::task::coop::has_budget_remaining())); fut.as_mut().poll(cx) }).await?;
-        let tag = format!("{tag} {polls:?}");
-        eprintln!("GOT  {tag} {:?} -> {:?}", t0.elapsed(), answer.jobs.iter().map(|j| String::from_utf8_lossy(&j.payload).into_owned()).collect::<Vec<_>>());
+        let answer = self.inner.exchange(exchange).await?;
         if !answer.jobs.is_empty() {
             self.after_claim.pass().await;
         }
