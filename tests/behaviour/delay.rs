@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use taskora::prelude::*;
 use tokio::time::Instant;
 
-use crate::support::{Probe, Store, info, on_both, result, until_state};
+use crate::support::{Probe, Store, info, on_both, result};
 
 const DELAY: Duration = Duration::from_millis(200);
 
@@ -98,16 +98,16 @@ on_both! {
 
     async fn x19_jobs_that_become_ready_together_run_in_the_order_they_were_due(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
-        let mut last = None;
-        for (name, delay) in [("third", 60), ("first", 20), ("second", 40)] {
-            let handle = app.dispatch(text(name)).delay(Duration::from_millis(delay)).await.unwrap();
-            last.get_or_insert(handle);
+        let now = app.dispatch(text("now")).await.unwrap();
+        let base = info(&now).await.created_at.to_system_time() + Duration::from_millis(400);
+        for (name, place) in [("third", 2), ("first", 0), ("second", 1)] {
+            let handle = app.dispatch(text(name)).at(base + place * Duration::from_millis(1)).await.unwrap();
+            assert_eq!(handle.state().await.unwrap(), Some(JobState::Delayed));
         }
         // nobody looks until all of them are due: time itself is what this is about
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(450)).await;
         let worker = worker(&app, &probe).await;
-        assert_eq!(probe.until(3).await, ["first", "second", "third"]);
-        until_state(&last.unwrap(), JobState::Completed).await;
+        assert_eq!(probe.until(4).await, ["now", "first", "second", "third"]);
         worker.shutdown().await.unwrap();
     }
 

@@ -55,7 +55,7 @@ async fn s271_somebody_elses_data_is_refused() {
 
 #[tokio::test]
 async fn a_password_opens_the_door_and_is_in_no_error() {
-    let server = Server::with(&["--save", "", "--requirepass", "hush-hush"]);
+    let server = Server::with_password("hush-hush");
     let error =
         RedisAdapter::with(RedisConfig::new(server.url()).password("wrong-hush")).await.expect_err("wrong");
     assert!(matches!(error, AdapterError::Config(_)), "{error:?}");

@@ -1,10 +1,10 @@
-//! What only this adapter has: connections, faults, the handshake, and the layout of its keys.
+//! The suite that every adapter must pass, and what only this adapter has: connections, faults, the handshake, and the layout of its keys.
 
+mod conformance;
 mod faults;
 mod handshake;
 mod kit;
 mod layout;
 mod model;
 mod proxy;
-#[path = "../server/mod.rs"]
 mod server;

@@ -1,14 +1,13 @@
 //! The suite that every adapter must pass, on a real server.
 
-mod server;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use server::Server;
 use taskora::adapter::Adapter;
 use taskora::conformance::Fixture;
 use taskora_redis::{RedisAdapter, RedisConfig};
+
+use crate::server::Server;
 
 struct OnRedis {
     server: Server,
