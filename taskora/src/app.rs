@@ -70,7 +70,7 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// When awaited: [`DispatchError`](crate::DispatchError); nothing was stored then.
+    /// When awaited: [`DispatchError`](crate::DispatchError), which says when a job may have been stored all the same.
     pub fn dispatch<D: Dispatchable>(&self, what: D) -> D::Dispatch {
         what.dispatch_on(self)
     }
@@ -91,7 +91,7 @@ impl App {
     /// The contract's options are not known here: the job has priority 0, unless `.priority(..)` says otherwise.
     ///
     /// # Errors
-    /// When awaited: [`DispatchError`](crate::DispatchError); nothing was stored then.
+    /// When awaited: as [`App::dispatch`].
     pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: serde_json::Value) -> Dispatch<Raw> {
         Dispatch::raw(self, task.as_ref(), &payload)
     }

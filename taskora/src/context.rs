@@ -11,9 +11,14 @@ use tokio::time::Instant;
 
 use crate::adapter::{ClaimedJob, Lease, Notes};
 use crate::app::App;
-use crate::error::{Failure, TaskError};
+use crate::error::{Failure, TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::memory::MemoryAdapter;
+
+/// The largest progress, and the largest fields of a log line, in bytes of JSON.
+const MAX_NOTE: usize = 64 * 1024;
+/// How many log lines of an attempt are written in one call.
+const MAX_LINES_AT_ONCE: usize = 100;
 
 /// One attempt, as its handler sees it: a parameter of type `Context` or `&Context` receives it.
 ///
@@ -142,9 +147,12 @@ impl Context {
     /// Reports progress, which [`JobHandle::progress`](crate::JobHandle::progress) reads: any value that serde can
     /// write as JSON. The newest one counts; writing happens in the background, before the attempt's end.
     ///
-    /// A value that cannot be written as JSON is replaced by a logged warning.
+    /// A value that cannot be written as JSON, or takes more than 64 KiB, is replaced by a logged warning.
     pub fn progress(&self, value: impl Serialize) {
         match serde_json::to_vec(&value) {
+            Ok(json) if json.len() > MAX_NOTE => {
+                self.warn(format!("progress of {} bytes is above the limit of {MAX_NOTE} bytes", json.len()));
+            }
             Ok(json) => self.note(|notes| notes.progress = Some(json)),
             Err(error) => self.warn(format!("progress cannot be written as JSON: {error}")),
         }
@@ -165,13 +173,19 @@ impl Context {
         self.log(LogLevel::Error, message, ());
     }
 
-    /// Logs a line with further fields: any value that serde can write as JSON, `()` for none. Fields that cannot be
-    /// written are replaced by the error's message.
+    /// Logs a line with further fields: any value that serde can write as JSON, `()` for none. A message of more than
+    /// 16 KiB is cut; fields that cannot be written, or take more than 64 KiB, are replaced by a text that says so.
     pub fn log(&self, level: LogLevel, message: impl Into<String>, fields: impl Serialize) {
-        let fields = serde_json::to_value(fields)
-            .unwrap_or_else(|error| serde_json::Value::String(format!("fields cannot be written: {error}")));
+        let fields = match serde_json::to_value(fields) {
+            Ok(fields) if fields.to_string().len() > MAX_NOTE => {
+                serde_json::Value::String(format!("fields are above the limit of {MAX_NOTE} bytes"))
+            }
+            Ok(fields) => fields,
+            Err(error) => serde_json::Value::String(format!("fields cannot be written: {error}")),
+        };
         let at = self.attempt.claimed_at.plus(self.attempt.claimed.elapsed());
-        let entry = LogEntry { level, message: message.into(), fields, at, attempt: self.attempt.number };
+        let message = cut(message.into());
+        let entry = LogEntry { level, message, fields, at, attempt: self.attempt.number };
         self.note(|notes| {
             notes.logs.push(entry);
             // what the store would drop at once need not be sent
@@ -188,9 +202,9 @@ impl Context {
         self.attempt.stop.reason().is_some()
     }
 
-    /// Resolves when the attempt should stop, see [`Context::is_cancelled`]. A handler that awaits it has a moment
-    /// to clean up ([`WorkerBuilder::cancel_grace`](crate::WorkerBuilder::cancel_grace)) before it is dropped; what it
-    /// then returns is not used.
+    /// Resolves when the attempt should stop, see [`Context::is_cancelled`]. At a cancellation or a shutdown a handler that
+    /// awaits it has a moment to clean up ([`WorkerBuilder::cancel_grace`](crate::WorkerBuilder::cancel_grace))
+    /// before it is dropped; what it then returns is not used. At a timeout or a lost lease it is dropped at once.
     pub async fn cancelled(&self) {
         self.attempt.stop.stopped().await;
     }
@@ -295,10 +309,11 @@ impl Context {
             self.attempt.report.written.notify_waiters();
             return None;
         }
+        let lines = notes.logs.len().min(MAX_LINES_AT_ONCE);
         Some(Notes {
             lease: self.attempt.lease.clone(),
             progress: notes.progress.take(),
-            logs: std::mem::take(&mut notes.logs),
+            logs: notes.logs.drain(..lines).collect(),
         })
     }
 

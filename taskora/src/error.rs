@@ -29,7 +29,9 @@ pub enum Error {
     Job(#[from] JobError),
 }
 
-/// Why a job could not be dispatched. Nothing was stored, except where [`DispatchError::Partial`] says so.
+/// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
+/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. Whoever must not store a job
+/// twice dispatches it with an [`id`](crate::Dispatch::id) of their own, and then may repeat it as often as they like.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
@@ -67,10 +69,10 @@ pub enum DispatchError {
     /// An option's value cannot be used.
     #[error("invalid option: {0}")]
     InvalidOption(String),
-    /// Some jobs of a bulk dispatch were stored, then the store failed.
+    /// Some jobs of a bulk dispatch were stored, then the store failed; of the call that failed, the outcome is unknown.
     #[error("dispatched {} of {total} jobs, then: {source}", stored.len())]
     Partial {
-        /// The jobs that were stored.
+        /// The jobs that were stored for sure.
         stored: Vec<JobId>,
         /// How many were asked for.
         total: usize,
@@ -343,17 +345,17 @@ impl Failure {
             Some(Boxed(own)) if own.advice != Advice::default() => own.advice,
             _ => advice,
         };
-        Self { message: message_of(&*error), advice }
+        Self { message: cut(message_of(&*error)), advice }
     }
 
     /// A failure that is retried as the policy says.
     pub(crate) fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: Advice::default() }
+        Self { message: cut(message.into()), advice: Advice::default() }
     }
 
     /// A failure that no other attempt can mend.
     pub(crate) fn fatal(message: impl Into<String>) -> Self {
-        Self { message: message.into(), advice: Advice::new(false, None) }
+        Self { message: cut(message.into()), advice: Advice::new(false, None) }
     }
 }
 
@@ -372,6 +374,11 @@ fn message_of(error: &(dyn StdError + 'static)) -> String {
         }
         next = source.source();
     }
+    message
+}
+
+/// Cuts a message that is too long to keep.
+pub(crate) fn cut(mut message: String) -> String {
     if message.len() > MAX_MESSAGE {
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         message.push('…');

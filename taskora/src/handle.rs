@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::contract::Task;
 use crate::error::JobError;
 use crate::job::{JobId, JobInfo, JobState, LogEntry};
+use crate::json::describe;
 
 /// What a handle knows of its job's result: implemented by every contract, and by [`Raw`].
 pub trait HasOutput: 'static {
@@ -143,7 +144,7 @@ impl<T> JobHandle<T> {
         JobError::Undecodable {
             id: self.id.clone(),
             expected: std::any::type_name::<P>(),
-            message: error.to_string(),
+            message: describe(error),
         }
     }
 }
@@ -154,7 +155,7 @@ impl<T: HasOutput> JobHandle<T> {
     ///
     /// # Errors
     /// [`JobError`], for every end but completion. A result is there until the job is trimmed
-    /// ([`Retention`](crate::Retention), an hour by default); after that the job is [`JobError::NotFound`].
+    /// ([`Retention`](crate::Retention): by default an hour, and at most 1,000 of a task); after that the job is [`JobError::NotFound`].
     pub async fn result(&self) -> Result<T::Output, JobError> {
         let ended = self.app.adapter().ended(&self.id).await.map_err(|source| self.adapter_error(source))?;
         let id = self.id.clone();

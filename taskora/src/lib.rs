@@ -19,6 +19,7 @@ mod error;
 mod handle;
 mod handler;
 mod job;
+mod json;
 mod memory;
 mod policy;
 pub mod signature;

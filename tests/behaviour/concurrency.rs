@@ -30,7 +30,7 @@ async fn pair(n: u32, probe: State<Probe>) {
     probe.gate().await;
 }
 
-#[task(blocking, timeout = "150ms")]
+#[task(blocking, timeout = "800ms")]
 fn block(n: u32, probe: State<Probe>) {
     let _running = probe.enter();
     probe.saw(n);
@@ -129,7 +129,7 @@ on_both! {
         // both have failed, and nothing can stop their threads
         for handle in &handles[..2] {
             let error = result(handle).await.unwrap_err();
-            assert!(error.to_string().contains("150ms"), "{error}");
+            assert!(error.to_string().contains("800ms"), "{error}");
         }
         assert_eq!((probe.running(), probe.seen().len()), (2, 2));
         probe.open(6);

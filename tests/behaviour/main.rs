@@ -13,6 +13,7 @@ mod dispatch_errors;
 mod handle;
 mod lifecycle;
 mod many_apps;
+mod misbehaviour;
 mod outage;
 mod payloads;
 mod priority;

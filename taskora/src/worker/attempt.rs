@@ -36,8 +36,18 @@ enum Ran {
 }
 
 impl Attempt {
-    /// Runs the attempt. `None`: its lease is lost, and there is nothing to settle.
+    /// Runs the attempt, whatever the user's code in it does. `None`: there is nothing to settle, as its lease is lost or
+    /// must run out.
     pub(crate) async fn run(self) -> Option<Settlement> {
+        // the handler's own panics are caught where it is polled; a backoff function may panic too, and so may a
+        // future while it is dropped
+        match catch(|| Box::pin(async { Ok(self.run_to_the_end().await) })).await {
+            Ok(settlement) => settlement,
+            Err(Failure { message, .. }) => Some(self.settlement(AttemptEnd::Fail(message))),
+        }
+    }
+
+    async fn run_to_the_end(&self) -> Option<Settlement> {
         // told to stop before it has started: nothing has been done that a hook could clean up
         let early = self.context.stop_reason();
         let ran = match early {
@@ -50,12 +60,16 @@ impl Attempt {
         }
         // what the handler reported is written before the job may end
         self.context.notes_written().await;
-        Some(Settlement {
+        Some(self.settlement(end))
+    }
+
+    fn settlement(&self, end: AttemptEnd) -> Settlement {
+        Settlement {
             lease: self.context.lease().clone(),
             attempt: self.context.attempt(),
             started_at: self.context.claimed_at(),
             end,
-        })
+        }
     }
 
     /// Polls the handler until it returns, its time is up, or it must stop.
@@ -74,9 +88,9 @@ impl Attempt {
         };
         // a moment to clean up; what it returns is not used
         let moment = match reason {
-            StopReason::LeaseLost => Duration::ZERO,
+            StopReason::LeaseLost | StopReason::TimedOut => Duration::ZERO,
             StopReason::Shutdown => self.grace.min(SHUTDOWN_MOMENT),
-            StopReason::Cancelled | StopReason::TimedOut => self.grace,
+            StopReason::Cancelled => self.grace,
         };
         if !moment.is_zero() {
             let _ = tokio::time::timeout(moment, handler).await;
@@ -88,6 +102,8 @@ impl Attempt {
     fn judge(&self, ran: Ran) -> Option<AttemptEnd> {
         let result = match ran {
             Ran::Stopped(StopReason::Cancelled) => return Some(AttemptEnd::Cancel),
+            // a thread that will not end still works on the job: its lease must run out first
+            Ran::Stopped(StopReason::Shutdown) if self.context.has_thread() => return None,
             Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::Release),
             Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) => return None,
             Ran::TimedOut(limit) => {
@@ -123,6 +139,9 @@ impl Attempt {
     }
 
     async fn clean_up(&self) {
+        if self.handler.options.has_on_cancel() {
+            self.context.threads_ended().await;
+        }
         let hook = catch(|| {
             let hook = self.handler.on_cancel(&self.payload, self.context.clone());
             Box::pin(async {

@@ -36,6 +36,8 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// How long after the shutdown's grace the worker is gone, whatever the store and the handlers do.
 const SHUTDOWN_REST: Duration = Duration::from_millis(900);
+/// The longest grace that is told from for ever: a year.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long the last call may take.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -83,6 +85,8 @@ pub(crate) struct Engine {
 
     ready: VecDeque<Ready>,
     running: usize,
+    /// Threads of blocking handlers that have outlived their attempts.
+    threads: usize,
     outcomes: VecDeque<Settlement>,
     calls: [Option<Call>; CALLS],
     numbers: [u64; CALLS],
@@ -162,6 +166,7 @@ impl Engine {
             reporter: channels.reporter,
             ready: VecDeque::new(),
             running: 0,
+            threads: 0,
             outcomes: VecDeque::new(),
             calls: [const { None }; CALLS],
             numbers: [0; CALLS],
@@ -260,16 +265,21 @@ impl Engine {
                 self.running -= 1;
                 if slot_is_free {
                     self.capacity.end(pool);
+                } else {
+                    self.threads += 1;
                 }
                 match settlement {
                     Some(settlement) => self.outcomes.push_back(settlement),
                     None => {
-                        tracing::warn!(job = %context.id(), task = context.task(), "lost the lease, and stopped");
+                        tracing::warn!(job = %context.id(), task = context.task(), "gave up the lease");
                         self.leases.give_up(context.lease());
                     }
                 }
             }
-            Ended::Thread { pool } => self.capacity.end(pool),
+            Ended::Thread { pool } => {
+                self.threads -= 1;
+                self.capacity.end(pool);
+            }
         }
     }
 
@@ -309,6 +319,11 @@ impl Engine {
             self.hand_back(&job);
             return;
         };
+        if asked.elapsed() >= runnable.lease {
+            // the answer took so long that others may be running the job: given back, which is refused if they are
+            self.hand_back(&job);
+            return;
+        }
         let max_attempts = runnable.handler.contract.retry().max_attempts();
         let context = Context::new(
             self.app.clone(),
@@ -336,7 +351,8 @@ impl Engine {
     }
 
     fn on_stop(&mut self, grace: Duration) {
-        self.stopping = Some(Stopping { grace_ends: Instant::now() + grace, told: false });
+        // a longer grace is as good as for ever, and a time that far does not exist
+        self.stopping = Some(Stopping { grace_ends: Instant::now() + grace.min(LONGEST_GRACE), told: false });
         // the last one first: each goes before all others of its priority
         for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
             self.capacity.give_back(runnable.pool);
@@ -492,10 +508,19 @@ impl Engine {
             (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
         });
         let patience = patience.max(LAST_CALL / 10);
-        let answer = tokio::time::timeout(patience, self.app.adapter().exchange(last)).await;
+        let (adapter, calls) = (self.app.adapter(), &mut self.calls);
+        // what was sent before, and is not answered yet, must be known to have arrived
+        let earlier = async {
+            while calls.iter().any(Option::is_some) {
+                answered(calls).await;
+            }
+        };
+        let answer =
+            tokio::time::timeout(patience, async { tokio::join!(adapter.exchange(last), earlier).0 }).await;
+        let attempts = self.running + self.threads;
         match answer {
-            Ok(Ok(_)) if self.running == 0 => Ok(()),
-            Ok(Ok(_)) => Err(WorkerError::StillRunning { attempts: self.running }),
+            Ok(Ok(_)) if attempts == 0 => Ok(()),
+            Ok(Ok(_)) => Err(WorkerError::StillRunning { attempts }),
             Ok(Err(error)) => Err(WorkerError::HandBack(error)),
             Err(_) => Err(WorkerError::HandBack(AdapterError::Unavailable {
                 address: "the store".to_owned(),

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::leases::Leases;
 use crate::adapter::{Adapter, Renew};
-use crate::context::StopReason;
 use crate::error::WorkerError;
 use crate::job::JobId;
 
 /// The share of its length after which a lease is renewed.
 const RENEW_AT: f64 = 0.3;
+/// The time between two heartbeats, however often handlers ask for one.
+const HEARTBEATS: Duration = Duration::from_millis(10);
 /// How often leases are looked at, as a share of the shortest one.
 const LOOK_AT: f64 = 0.1;
 /// At most so many leases are renewed in one call.
@@ -54,16 +55,20 @@ impl Keeper {
     async fn run(mut self) {
         let mut look = tokio::time::interval(self.shortest.mul_f64(LOOK_AT).max(Duration::from_millis(1)));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut not_before = Instant::now();
         loop {
             tokio::select! {
                 _ = self.closed.changed() => return,
                 cancelled = self.cancellations.recv() => match cancelled {
-                    Ok(id) => self.leases.stop(&id, StopReason::Cancelled),
+                    Ok(id) => self.leases.cancel(id),
                     // whatever was missed is seen at the next renewal
                     Err(broadcast::error::RecvError::Lagged(_)) => self.renew(0.0).await,
                     Err(broadcast::error::RecvError::Closed) => self.cancellations = self.adapter.cancellations(),
                 },
-                () = self.heartbeat.notified() => self.renew(0.0).await,
+                () = heartbeat(&self.heartbeat, not_before) => {
+                    not_before = Instant::now() + HEARTBEATS;
+                    self.renew(0.0).await;
+                }
                 _ = look.tick() => self.renew(RENEW_AT).await,
             }
         }
@@ -73,6 +78,8 @@ impl Keeper {
         let asked = Instant::now();
         let due = self.leases.due(asked, share);
         for page in due.chunks(PAGE) {
+            // a store that is silent answers none of the pages in time
+            self.leases.stop_overdue(Instant::now());
             self.renew_page(asked, page.to_vec()).await;
         }
         self.leases.stop_overdue(Instant::now());
@@ -88,4 +95,9 @@ impl Keeper {
             Err(error) => tracing::warn!(%error, leases = page.len(), "cannot renew leases"),
         }
     }
+}
+
+async fn heartbeat(asked: &Notify, not_before: Instant) {
+    tokio::time::sleep_until(not_before).await;
+    asked.notified().await;
 }

@@ -15,7 +15,12 @@ use crate::job::JobId;
 #[derive(Default)]
 pub(crate) struct Leases {
     held: Mutex<HashMap<JobId, Held>>,
+    /// Cancelled jobs that were not held when that was heard of: their claim may be under way.
+    early: Mutex<HashMap<JobId, Instant>>,
 }
+
+/// How long an early cancellation is remembered, and how many are.
+const EARLY: (Duration, usize) = (Duration::from_secs(10), 1_000);
 
 struct Held {
     context: Context,
@@ -31,6 +36,10 @@ impl Leases {
     }
 
     pub(crate) fn take(&self, context: Context, length: Duration, asked: Instant) {
+        let mut early = self.early();
+        if early.remove(context.id()).is_some_and(|heard| heard >= asked) {
+            context.stop(StopReason::Cancelled);
+        }
         self.held().insert(context.id().clone(), Held { context, length, since: asked });
     }
 
@@ -41,10 +50,24 @@ impl Leases {
         }
     }
 
-    /// Tells the attempt of this job to stop.
-    pub(crate) fn stop(&self, id: &JobId, reason: StopReason) {
-        if let Some(held) = self.held().get(id) {
-            held.context.stop(reason);
+    fn early(&self) -> MutexGuard<'_, HashMap<JobId, Instant>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the attempt of this job to stop, also if it is only just being claimed.
+    pub(crate) fn cancel(&self, id: JobId) {
+        // in the order in which `take` locks, so that it sees the one or the other
+        let mut early = self.early();
+        if let Some(held) = self.held().get(&id) {
+            held.context.stop(StopReason::Cancelled);
+            return;
+        }
+        let now = Instant::now();
+        if early.len() >= EARLY.1 {
+            early.retain(|_, heard| now.saturating_duration_since(*heard) < EARLY.0);
+        }
+        if early.len() < EARLY.1 {
+            early.insert(id, now);
         }
     }
 

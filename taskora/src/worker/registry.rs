@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::contract::{Task, TaskOptions};
 use crate::error::{Failure, WorkerError};
 use crate::handler::{Handler, HandlerOptions};
+use crate::json::describe;
 use crate::state::Scope;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -66,8 +67,9 @@ impl ErasedHandler {
 }
 
 fn decode<T: Task>(payload: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(payload)
-        .map_err(|error| Failure::fatal(format!("the payload is not a valid `{}`: {error}", T::NAME)))
+    serde_json::from_slice(payload).map_err(|error| {
+        Failure::fatal(format!("the payload is not a valid `{}`: {}", T::NAME, describe(&error)))
+    })
 }
 
 fn encode<T: Task>(output: &T::Output) -> Result<Vec<u8>, Failure> {

@@ -1,5 +1,6 @@
 //! Writes what handlers report, in the background and in batches.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,21 +15,28 @@ const BATCH: usize = 64;
 
 /// Runs until every sender is gone.
 pub(crate) async fn run(adapter: Arc<dyn Adapter>, mut reports: mpsc::UnboundedReceiver<Context>) {
-    let mut contexts = Vec::with_capacity(BATCH);
-    while reports.recv_many(&mut contexts, BATCH).await > 0 {
-        // an attempt that went on reporting meanwhile is written again, in the same round as the new ones
-        while !contexts.is_empty() {
-            let mut notes = Vec::with_capacity(contexts.len());
-            contexts.retain(|context| match context.take_notes() {
-                Some(taken) => {
-                    notes.push(taken);
-                    true
-                }
-                None => false,
-            });
-            if !notes.is_empty() {
-                write(&*adapter, notes).await;
+    let mut line = VecDeque::new();
+    loop {
+        if line.is_empty() {
+            match reports.recv().await {
+                Some(context) => line.push_back(context),
+                None => return,
             }
+        }
+        while let Ok(context) = reports.try_recv() {
+            line.push_back(context);
+        }
+        let mut notes = Vec::with_capacity(line.len().min(BATCH));
+        for _ in 0..line.len().min(BATCH) {
+            let Some(context) = line.pop_front() else { break };
+            if let Some(taken) = context.take_notes() {
+                notes.push(taken);
+                // it may have gone on reporting when this is written: behind those that have waited longer
+                line.push_back(context);
+            }
+        }
+        if !notes.is_empty() {
+            write(&*adapter, notes).await;
         }
     }
 }

@@ -6,16 +6,25 @@ use crate::error::WorkerError;
 pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     /// Listens from now on, so that a signal that comes while the worker starts is not missed.
+    #[cfg(unix)]
     pub(crate) fn listen() -> Result<Self, WorkerError> {
+        use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .map_err(WorkerError::Start)?,
+            terminate: signal(SignalKind::terminate()).map_err(WorkerError::Start)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(WorkerError::Start)?,
         })
+    }
+
+    /// Ctrl-c is heard once it is waited for.
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> Result<Self, WorkerError> {
+        Ok(Self {})
     }
 
     /// The name of the next signal.
@@ -23,7 +32,7 @@ impl Signals {
         #[cfg(unix)]
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
-            _ = tokio::signal::ctrl_c() => "ctrl-c",
+            _ = self.interrupt.recv() => "ctrl-c",
         }
         #[cfg(not(unix))]
         {
