@@ -82,14 +82,16 @@ impl RedisConfig {
     }
 
     /// How long a call may take in all, reconnecting and repeating included, before it fails with
-    /// [`AdapterError::Unavailable`]; one second by default.
+    /// [`AdapterError::Unavailable`]; one second by default, more than zero. A call that carries payloads or results has
+    /// a second more for each MiB of them.
     #[must_use]
     pub const fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;
         self
     }
 
-    /// How long one attempt to connect may take; one second by default.
+    /// How long one attempt to connect may take, until the server has answered the first commands; one second by
+    /// default, more than zero. It may be longer than a call: an attempt goes on when the call that began it has failed.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -113,6 +115,15 @@ impl RedisConfig {
             return Err(AdapterError::Config(
                 "a namespace must have 1 to 100 bytes, without braces and control characters".to_owned(),
             ));
+        }
+        for (name, timeout) in
+            [("command_timeout", self.command_timeout), ("connect_timeout", self.connect_timeout)]
+        {
+            if timeout.is_zero() {
+                return Err(AdapterError::Config(format!(
+                    "with a `{name}` of zero nothing can succeed; give it a second or so"
+                )));
+            }
         }
         #[cfg(feature = "rustls")]
         choose_cryptography();
@@ -170,6 +181,13 @@ pub(crate) struct Settings {
     pub(crate) test_clock: bool,
 }
 
+impl Settings {
+    /// How long a call may take that carries this many bytes of payloads and results.
+    pub(crate) fn limit(&self, bytes: usize) -> Duration {
+        self.command_timeout.saturating_add(Duration::from_secs((bytes >> 20) as u64))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +218,17 @@ mod tests {
             RedisConfig::new("redis://:old@localhost/1").password("new").db(2).check().expect("valid");
         let redis = settings.server.redis_settings();
         assert_eq!((redis.password(), redis.db()), (Some("new"), 2));
+    }
+
+    #[test]
+    fn timeouts_of_zero_are_refused_and_bytes_take_time() {
+        let config = || RedisConfig::new("redis://localhost");
+        for config in [config().command_timeout(Duration::ZERO), config().connect_timeout(Duration::ZERO)] {
+            assert!(matches!(config.check().err(), Some(AdapterError::Config(_))));
+        }
+        let settings = config().check().expect("valid");
+        assert_eq!(settings.limit(1 << 19), Duration::from_secs(1));
+        assert_eq!(settings.limit(8 << 20), Duration::from_secs(9));
     }
 
     #[test]

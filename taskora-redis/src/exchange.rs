@@ -67,6 +67,11 @@ impl Call {
         Self { fixed, settlements, asked, limit }
     }
 
+    /// How many bytes travel.
+    pub(crate) fn size(&self) -> usize {
+        self.fixed.iter().map(Vec::len).sum()
+    }
+
     pub(crate) fn fill(&self, cmd: &mut Cmd) {
         for argument in &self.fixed {
             cmd.arg(argument);

@@ -25,14 +25,16 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
     match error.code() {
         Some("NOSCRIPT") => Verdict::SendSource,
         Some("OOM") => Verdict::GiveUp(AdapterError::Full { address: address.to_owned(), message }),
-        Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN") => {
+        // refused before anything was done: it cannot save, has too few replicas, or is not ready yet
+        Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "MISCONF" | "NOREPLICAS") => {
             Verdict::TryLater(unavailable())
         }
         Some("READONLY") => Verdict::Reconnect(unavailable()),
-        Some("MISCONF") => Verdict::GiveUp(unavailable()),
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Verdict::GiveUp(AdapterError::Config(format!(
             "the server at `{address}` refuses access ({message}); check user, password and permissions"
         ))),
+        // said in place of an answer to the first command, whichever that is, and then the connection is closed
+        _ if message.contains("max number of clients") => Verdict::Reconnect(unavailable()),
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Verdict::GiveUp(AdapterError::Config(
             format!("the server at `{address}` refuses access ({message}); check user and password"),
         )),
@@ -40,6 +42,24 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
             Verdict::Reconnect(unavailable())
         }
         _ => Verdict::GiveUp(AdapterError::Protocol(message)),
+    }
+}
+
+/// Judges an error that came while a connection was opened: what the server itself objects to then passes, unless it
+/// refuses access or the database.
+pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
+    let message = error.to_string();
+    match judge(error, address) {
+        Verdict::GiveUp(AdapterError::Protocol(_)) if message.contains("refused to switch database") => {
+            AdapterError::Config(format!(
+                "the server at `{address}` refuses the database ({message}); check its number"
+            ))
+        }
+        Verdict::GiveUp(AdapterError::Protocol(_)) if error.code().is_some() => {
+            AdapterError::Unavailable { address: address.to_owned(), message }
+        }
+        Verdict::Reconnect(error) | Verdict::TryLater(error) | Verdict::GiveUp(error) => error,
+        Verdict::SendSource => AdapterError::Protocol(message),
     }
 }
 
@@ -70,6 +90,30 @@ pub(crate) fn pause(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(line: &str) -> RedisError {
+        match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("an answer") {
+            redis::Value::ServerError(error) => error.into(),
+            other => panic!("{other:?} is no error"),
+        }
+    }
+
+    #[test]
+    fn what_passes_is_tried_again() {
+        for line in ["MISCONF no disk", "NOREPLICAS too few", "LOADING a file", "BUSY with a script"] {
+            assert!(
+                matches!(judge(&said(line), "here"), Verdict::TryLater(error) if error.is_retryable()),
+                "{line}"
+            );
+        }
+        assert!(matches!(judge(&said("ERR wrong type"), "here"), Verdict::GiveUp(AdapterError::Protocol(_))));
+        for line in ["ERR max number of clients reached", "ERR something new", "LOADING a file"] {
+            assert!(judge_opening(&said(line), "here").is_retryable(), "{line}");
+        }
+        for line in ["NOPERM no", "NOAUTH who", "WRONGPASS no"] {
+            assert!(matches!(judge_opening(&said(line), "here"), AdapterError::Config(_)), "{line}");
+        }
+    }
 
     #[test]
     fn pauses_grow_and_stay_below_half_a_second() {

@@ -70,7 +70,11 @@ impl Gather {
         match self.find_place(jobs) {
             Place::First(jobs) => {
                 let _turn = Turn(self);
-                self.store(&jobs.iter().collect::<Vec<_>>()).await
+                let answers = self.store(&jobs.iter().collect::<Vec<_>>()).await;
+                if let Err(error) = &answers {
+                    self.fail_waiting(error);
+                }
+                answers
             }
             Place::InLine(answer) => answer.await.unwrap_or_else(|_| {
                 Err(AdapterError::Unavailable {
@@ -115,15 +119,32 @@ impl Gather {
         batch
     }
 
+    /// A call has used up its time, because nobody is there: whoever waits for the next one is not to wait for that one's
+    /// time as well.
+    fn fail_waiting(&self, error: &AdapterError) {
+        if !matches!(error, AdapterError::Unavailable { .. }) {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.line().waiting);
+        for dispatch in waiting {
+            let _ = dispatch.answer.send(Err(again(error)));
+        }
+    }
+
     /// Serves whoever waits until nobody does.
-    async fn serve(self: Arc<Self>) {
+    async fn serve(mut turn: Serving) {
+        let gather = Arc::clone(&turn.gather);
         loop {
-            let batch = self.next_batch();
+            let batch = gather.next_batch();
             if batch.is_empty() {
+                turn.is_over = true;
                 return;
             }
             let jobs: Vec<&Packed> = batch.iter().flat_map(|dispatch| &dispatch.jobs).collect();
-            let answers = self.store(&jobs).await;
+            let answers = gather.store(&jobs).await;
+            if let Err(error) = &answers {
+                gather.fail_waiting(error);
+            }
             let mut answers = answers.map(Vec::into_iter);
             for dispatch in batch {
                 let own = match &mut answers {
@@ -141,7 +162,7 @@ impl Gather {
     async fn store(&self, jobs: &[&Packed]) -> Answers {
         let answer = self
             .link
-            .script(&SCRIPTS.enqueue, |cmd, how| {
+            .script_carrying(jobs.iter().map(|job| job.size()).sum(), &SCRIPTS.enqueue, |cmd, how| {
                 cmd.arg(u8::from(how.repeat)).arg(jobs.len());
                 for job in jobs {
                     cmd.arg(&job.id).arg(&job.rest);
@@ -155,7 +176,8 @@ impl Gather {
                     }
                 }
             })
-            .await?;
+            .await?
+            .1;
         let answers = letters(answer, jobs.len(), "the answer to `enqueue`")?;
         let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
         Ok(answers.into_iter().map(read).collect())
@@ -174,13 +196,31 @@ impl Drop for Turn<'_> {
         }
         match Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(Arc::clone(self.0).serve());
+                drop(line);
+                runtime.spawn(Gather::serve(Serving { gather: Arc::clone(self.0), is_over: false }));
             }
             // dropped outside of a runtime, which is being shut down: those who wait are told so
             Err(_) => {
                 line.calls -= 1;
                 line.waiting.clear();
             }
+        }
+    }
+}
+
+/// The turn of [`Gather::serve`]. A runtime that is shut down drops it before it is over, or does not even begin it: those
+/// who wait are told so, and the turn is free again.
+struct Serving {
+    gather: Arc<Gather>,
+    is_over: bool,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut line = self.gather.line();
+            line.calls -= 1;
+            line.waiting.clear();
         }
     }
 }

@@ -15,8 +15,12 @@ use crate::record::{Packed, millis, pack, state};
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
 
-/// Large payloads fetched in one call.
+/// Large payloads asked for in one call.
 const MAX_BLOBS: usize = 16;
+/// About how many bytes of them come in one answer; a larger payload comes alone.
+const MAX_BLOB_BYTES: usize = 1 << 20;
+/// How much a call must be able to carry that asks for payloads, whose size is not known before.
+const ROOM: usize = 8 << 20;
 /// Notes in one call.
 const MAX_NOTES: usize = 64;
 
@@ -32,7 +36,9 @@ impl Jobs for RedisAdapter {
             self.inner.hear_cancellations().await;
         }
         let call = Call::new(exchange);
-        let answer = self.inner.commands.script(&SCRIPTS.exchange, |cmd, _| call.fill(cmd)).await?;
+        let commands = &self.inner.commands;
+        let (_, answer) =
+            commands.script_carrying(call.size(), &SCRIPTS.exchange, |cmd, _| call.fill(cmd)).await?;
         let (mut exchanged, blobs) = call.read(answer)?;
         if !blobs.is_empty() {
             fetch_payloads(&self.inner, &mut exchanged.jobs, &blobs).await?;
@@ -52,8 +58,8 @@ impl Jobs for RedisAdapter {
                 let encoded: Result<Vec<_>, _> = note.logs.iter().map(serde_json::to_vec).collect();
                 lines.push(encoded.map_err(|error| AdapterError::Config(error.to_string()))?);
             }
-            let answer = self.inner.commands.script(&SCRIPTS.note, |cmd, _| {
-                cmd.arg(LogEntry::MAX_PER_JOB);
+            let answer = self.inner.commands.script(&SCRIPTS.note, |cmd, how| {
+                cmd.arg(u8::from(how.repeat)).arg(LogEntry::MAX_PER_JOB);
                 for (note, lines) in page.iter().zip(&lines) {
                     let id = id::store(&note.lease.id);
                     cmd.arg(&*note.lease.task).arg(id::member(&id, &note.lease)).arg(id);
@@ -71,8 +77,8 @@ impl Jobs for RedisAdapter {
 
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let id = id::store(id);
-        let answer = self.inner.commands.script(&SCRIPTS.cancel, |cmd, _| {
-            cmd.arg(&id).arg(reason);
+        let answer = self.inner.commands.script(&SCRIPTS.cancel, |cmd, how| {
+            cmd.arg(u8::from(how.repeat)).arg(&id).arg(reason);
         });
         match bytes(answer.await?, "the answer to `cancel`")?.as_slice() {
             b"N" => Ok(CancelOutcome::NotFound),
@@ -110,19 +116,24 @@ async fn fetch_payloads(
     blobs: &[Blob],
 ) -> Result<(), AdapterError> {
     let mut lost = Vec::new();
-    for page in blobs.chunks(MAX_BLOBS) {
+    let mut rest = blobs;
+    while !rest.is_empty() {
+        let page = rest.split_at_checked(MAX_BLOBS).map_or(rest, |(page, _)| page);
         let (_, answer) = inner
             .commands
-            .send(inner.settings().command_timeout, |_| {
-                let mut cmd = redis::cmd("HMGET");
-                cmd.arg(inner.settings().keys.blobs());
+            .script_carrying(ROOM, &SCRIPTS.fetch, |cmd, _| {
+                cmd.arg(MAX_BLOB_BYTES);
                 for (_, id) in page {
                     cmd.arg(id);
                 }
-                cmd
             })
             .await?;
-        for ((place, _), payload) in page.iter().zip(array(answer, "the payloads")?) {
+        let payloads = array(answer, "the payloads")?;
+        rest = match rest.split_at_checked(payloads.len()) {
+            Some((_, tail)) if !payloads.is_empty() => tail,
+            _ => return Err(nonsense("`fetch` answered another number of payloads")),
+        };
+        for ((place, _), payload) in page.iter().zip(payloads) {
             match (jobs.get_mut(*place), payload) {
                 (Some(job), Value::BulkString(payload)) => job.payload = payload,
                 _ => lost.push(*place),

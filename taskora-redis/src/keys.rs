@@ -52,10 +52,6 @@ impl Keys {
         &self.prefix
     }
 
-    pub(crate) fn blobs(&self) -> String {
-        format!("{}blobs", self.prefix)
-    }
-
     pub(crate) fn log(&self, id: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), b"log:", id].concat()
     }
@@ -91,7 +87,6 @@ mod tests {
             let (_, key) = NAMES.iter().find(|(known, _)| *known == name).expect("a known name");
             format!("{{ns}}:{key}")
         };
-        assert_eq!(keys.blobs(), spelled("blobs"));
         assert_eq!(keys.log(b"1"), (spelled("log") + "1").into_bytes());
         assert_eq!(keys.wake("t"), spelled("wake") + "t");
         assert_eq!(keys.push_channel("a"), spelled("push") + "a");

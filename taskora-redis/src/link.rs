@@ -1,6 +1,6 @@
 //! A connection that heals itself: whoever needs it first connects, everybody else waits for that one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, ProtocolVersion, PushInfo, Value};
 use taskora::AdapterError;
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::answer::number;
 use crate::config::Settings;
-use crate::fault::{Verdict, judge, pause};
+use crate::fault::{Verdict, judge, judge_opening, pause};
 use crate::scripts::Script;
 use crate::server;
 
 /// What a connection is for.
+#[derive(Clone)]
 pub(crate) enum Use {
     /// Scripts and reads.
     Commands,
@@ -31,8 +33,10 @@ pub(crate) struct Link {
     settings: Arc<Settings>,
     purpose: Use,
     live: RwLock<Option<Live>>,
-    /// Held by whoever connects.
-    connecting: Mutex<Failures>,
+    /// Held by whoever waits for a connection first.
+    connecting: Mutex<Connecting>,
+    /// Connections in a row that could not be made, or brought no answer.
+    failures: AtomicU32,
     generations: AtomicU64,
 }
 
@@ -45,9 +49,10 @@ struct Live {
 }
 
 #[derive(Default)]
-struct Failures {
-    count: u32,
+struct Connecting {
     not_before: Option<Instant>,
+    /// The attempt under way, in a task of its own: it goes on when whoever began it gives up.
+    attempt: Option<JoinHandle<Result<Live, AdapterError>>>,
 }
 
 /// How a command is sent this time.
@@ -64,7 +69,8 @@ impl Link {
             settings,
             purpose,
             live: RwLock::new(None),
-            connecting: Mutex::new(Failures::default()),
+            connecting: Mutex::default(),
+            failures: AtomicU32::new(0),
             generations: AtomicU64::new(0),
         }
     }
@@ -104,67 +110,30 @@ impl Link {
         if let Some(live) = self.read_live() {
             return Ok(live);
         }
-        let mut failures = self.connecting.lock().await;
+        let mut connecting = self.connecting.lock().await;
         if let Some(live) = self.read_live() {
             return Ok(live);
         }
-        if let Some(not_before) = failures.not_before {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let not_before = connecting.not_before.filter(|_| failures > 0 && connecting.attempt.is_none());
+        if let Some(not_before) = not_before {
             sleep_until(not_before).await;
         }
-        match self.open().await {
-            Ok(live) => {
-                *failures = Failures::default();
-                *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
-                Ok(live)
-            }
-            Err(error) => {
-                failures.not_before = Some(Instant::now() + pause(failures.count));
-                failures.count = failures.count.saturating_add(1);
-                Err(error)
-            }
-        }
-    }
-
-    async fn open(&self) -> Result<Live, AdapterError> {
-        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let settings = &*self.settings;
-        let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.connect_timeout))
-            .set_response_timeout(None);
-        let mut server = settings.server.clone();
-        if let Use::Pushes { to, .. } = &self.purpose {
-            let to = to.clone();
-            config = config.set_push_sender(move |push| to.send((generation, push)));
-            let redis = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-            server = server.set_redis_settings(redis);
-        }
-        let judged = |error| match judge(&error, &settings.address) {
-            Verdict::Reconnect(error) | Verdict::TryLater(error) | Verdict::GiveUp(error) => error,
-            Verdict::SendSource => AdapterError::Protocol(error.to_string()),
+        let attempt = connecting.attempt.get_or_insert_with(|| {
+            let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+            tokio::spawn(open(Arc::clone(&self.settings), self.purpose.clone(), generation))
+        });
+        let result = attempt.await;
+        connecting.attempt = None;
+        // a connection that brings no answer is a failure too: only an answer ends the pauses
+        connecting.not_before = Some(Instant::now() + pause(failures));
+        self.failures.store(failures.saturating_add(1), Ordering::Relaxed);
+        let live = match result {
+            Ok(result) => result?,
+            Err(_) => return Err(self.unavailable("the runtime was shut down while connecting".to_owned())),
         };
-        let opened = async {
-            let client = Client::open(server).map_err(judged)?;
-            let mut connection =
-                client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
-            let mut client_id = None;
-            match &self.purpose {
-                Use::Commands => server::greet(&mut connection, settings, judged).await?,
-                Use::Blocking => {
-                    let id = connection.req_packed_command(redis::cmd("CLIENT").arg("ID")).await;
-                    client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
-                }
-                Use::Pushes { channels, .. } => {
-                    server::greet(&mut connection, settings, judged).await?;
-                    connection.subscribe(channels.as_slice()).await.map_err(judged)?;
-                }
-            }
-            Ok(Live { generation, client_id, connection })
-        };
-        // the limit of the first step is the client's own; this one is for a server that accepts and then says nothing
-        match timeout(settings.connect_timeout.saturating_mul(2), opened).await {
-            Ok(result) => result,
-            Err(_) => Err(self.unavailable("it accepts connections, but does not answer".to_owned())),
-        }
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+        Ok(live)
     }
 
     fn unavailable(&self, message: String) -> AdapterError {
@@ -179,7 +148,7 @@ impl Link {
         build: impl Fn(Try) -> Cmd,
     ) -> Result<(u64, Value), AdapterError> {
         let mut last_error = None;
-        let mut used = 0;
+        let mut sent = None;
         let attempts = async {
             let mut how = Try::default();
             let mut failures = 0;
@@ -192,11 +161,16 @@ impl Link {
                     }
                     Err(error) => return Err(error),
                 };
-                used = live.generation;
+                sent = Some((live.generation, Instant::now()));
                 let answer = live.connection.req_packed_command(&build(how)).await;
                 let error = match answer {
                     Ok(Value::ServerError(error)) => error.into(),
-                    Ok(value) => return Ok((live.generation, value)),
+                    Ok(value) => {
+                        if self.failures.load(Ordering::Relaxed) > 0 {
+                            self.failures.store(0, Ordering::Relaxed);
+                        }
+                        return Ok((live.generation, value));
+                    }
                     Err(error) => error,
                 };
                 match judge(&error, &self.settings.address) {
@@ -223,8 +197,12 @@ impl Link {
         if let Ok(result) = timeout(limit, attempts).await {
             return result;
         }
-        // silence: a half-open connection would keep it up for ever
-        self.drop_generation(used);
+        // silence: a half-open connection would keep it up for ever; one that was only just made has had no time
+        if let Some((generation, at)) = sent
+            && at.elapsed() >= limit / 2
+        {
+            self.drop_generation(generation);
+        }
         Err(last_error.unwrap_or_else(|| self.unavailable(format!("no answer within {limit:?}"))))
     }
 
@@ -243,7 +221,17 @@ impl Link {
         script: &Script,
         fill: impl Fn(&mut Cmd, Try),
     ) -> Result<(u64, Value), AdapterError> {
-        self.send(self.settings.command_timeout, |how| {
+        self.script_carrying(0, script, fill).await
+    }
+
+    /// Like [`Link::script_on`], with the time that this many bytes of payloads and results take.
+    pub(crate) async fn script_carrying(
+        &self,
+        bytes: usize,
+        script: &Script,
+        fill: impl Fn(&mut Cmd, Try),
+    ) -> Result<(u64, Value), AdapterError> {
+        self.send(self.settings.limit(bytes), |how| {
             let mut cmd = Cmd::new();
             if how.with_source {
                 cmd.arg("EVAL").arg(&script.source);
@@ -256,5 +244,46 @@ impl Link {
             cmd
         })
         .await
+    }
+}
+
+/// One attempt to connect, for at most the time that the settings give it.
+async fn open(settings: Arc<Settings>, purpose: Use, generation: u64) -> Result<Live, AdapterError> {
+    let mut config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(settings.connect_timeout))
+        .set_response_timeout(None);
+    let mut server = settings.server.clone();
+    if let Use::Pushes { to, .. } = &purpose {
+        let to = to.clone();
+        config = config.set_push_sender(move |push| to.send((generation, push)));
+        let redis = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        server = server.set_redis_settings(redis);
+    }
+    let judged = |error| judge_opening(&error, &settings.address);
+    let opened = async {
+        let client = Client::open(server).map_err(judged)?;
+        let mut connection =
+            client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
+        let mut client_id = None;
+        match &purpose {
+            Use::Commands => server::greet(&mut connection, &settings, judged).await?,
+            Use::Blocking => {
+                let id = connection.req_packed_command(redis::cmd("CLIENT").arg("ID")).await;
+                client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
+            }
+            Use::Pushes { channels, .. } => {
+                server::greet(&mut connection, &settings, judged).await?;
+                connection.subscribe(channels.as_slice()).await.map_err(judged)?;
+            }
+        }
+        Ok(Live { generation, client_id, connection })
+    };
+    // the client's own limit is that of its first steps only; this one is also for a server that then says nothing
+    match timeout(settings.connect_timeout, opened).await {
+        Ok(result) => result,
+        Err(_) => Err(AdapterError::Unavailable {
+            address: settings.address.clone(),
+            message: format!("no connection within {:?}", settings.connect_timeout),
+        }),
     }
 }

@@ -29,7 +29,9 @@ macro_rules! scripts {
     };
 }
 
-scripts!(enqueue, exchange, renew, note, cancel, sweep, watch, wake, inspect, counts, handshake, shift,);
+scripts!(
+    enqueue, exchange, fetch, renew, note, cancel, sweep, watch, wake, inspect, counts, handshake, shift,
+);
 
 /// For the test of the layout: the names and SHA-1s of all scripts.
 #[doc(hidden)]

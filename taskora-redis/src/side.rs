@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::answer::{array, bytes, letters, nonsense, text};
 use crate::config::Settings;
-use crate::fault::again;
+use crate::fault::{again, pause};
 use crate::id;
 use crate::link::{Link, Use};
 use crate::record::{End, Reader, millis};
@@ -69,6 +69,7 @@ impl Side {
             unregistered: VecDeque::new(),
             generation: 0,
             registering: false,
+            failures: 0,
             registered,
             listening: false,
             renewed_at: None,
@@ -151,6 +152,8 @@ struct Actor {
     /// The connection that the others were registered on.
     generation: u64,
     registering: bool,
+    /// Registrations that have failed in a row.
+    failures: u32,
     registered: mpsc::UnboundedSender<Outcome>,
     listening: bool,
     renewed_at: Option<Instant>,
@@ -255,6 +258,7 @@ impl Actor {
 
     fn settle(&mut self, outcome: Outcome) {
         self.registering = false;
+        self.failures = if outcome.result.is_ok() { 0 } else { self.failures.saturating_add(1) };
         match outcome.result {
             Ok((generation, ends)) => {
                 if generation != self.generation {
@@ -331,7 +335,11 @@ impl Actor {
         }
         self.registering = true;
         let (link, tag, registered) = (Arc::clone(&self.link), self.tag.clone(), self.registered.clone());
+        let failures = self.failures;
         tokio::spawn(async move {
+            if failures > 0 {
+                tokio::time::sleep(pause(failures)).await;
+            }
             let result = register(&link, &tag, &ids).await;
             let _ = registered.send(Outcome { ids, result });
         });

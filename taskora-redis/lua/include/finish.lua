@@ -54,6 +54,7 @@ local function drop_ended(task, index, ids)
   return #gone
 end
 
+-- best effort: a user without these channels must not undo what is written
 local function push_ends(ids)
   local at = 0
   pages(ids, function(...)
@@ -63,7 +64,7 @@ local function push_ends(ids)
         local task, id, record = ENDS[at][1], ENDS[at][2], ENDS[at][4]
         if #record > INLINE then record = '' end
         local message = struct.pack('B', #id) .. id .. struct.pack('B', #task) .. task .. record
-        for tag in string.gmatch(tags, '%S+') do call('PUBLISH', K.push .. tag, message) end
+        for tag in string.gmatch(tags, '%S+') do redis.pcall('PUBLISH', K.push .. tag, message) end
       end
     end
     call('HDEL', K.waiters, ...)

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::kit::{PATIENCE, complete, drain, exchange, job};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
-use taskora::adapter::{Ending, Enqueued, Inspection, Jobs, Renew, Renewal, Settled, Signals};
-use taskora::{AdapterError, CancelOutcome, JobId, JobState};
+use taskora::adapter::{Ending, Enqueued, Inspection, Jobs, Notes, Renew, Renewal, Settled, Signals};
+use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::time::timeout;
 
@@ -30,10 +30,20 @@ async fn a_server_that_is_away_is_an_error_within_a_second_that_names_it() {
     assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("it is back"), [Enqueued::New]);
 }
 
+/// In a namespace of its own: what is lost of a script that the server does not know yet is only its refusal.
+async fn load_scripts(server: &Server) {
+    let adapter =
+        RedisAdapter::with(RedisConfig::new(server.url()).namespace("other")).await.expect("connect");
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    assert_eq!(drain(&adapter, "w").await, 1);
+    adapter.cancel(&"a".into(), "why").await.expect("cancel");
+}
+
 #[tokio::test]
 async fn a_lost_answer_changes_nothing() {
     let server = Server::start();
     let proxy = Proxy::start(server.port()).await;
+    load_scripts(&server).await;
     let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
     let cut = || proxy.set(Fate::CutNext);
 
@@ -54,9 +64,54 @@ async fn a_lost_answer_changes_nothing() {
     assert_eq!(adapter.counts(crate::kit::TASK).await.expect("counts").completed, 1);
 
     cut();
-    adapter.cancel(&"b".into(), "why").await.expect("cancel");
+    let outcome = adapter.cancel(&"b".into(), "why").await.expect("cancel");
+    assert_eq!(outcome, CancelOutcome::Cancelled, "our own end is no earlier one");
     let outcome = adapter.cancel(&"b".into(), "why").await.expect("cancel");
     assert_eq!(outcome, CancelOutcome::AlreadyEnded(JobState::Cancelled));
+}
+
+fn line(message: &str) -> LogEntry {
+    LogEntry {
+        level: LogLevel::Info,
+        message: message.into(),
+        fields: serde_json::Value::Null,
+        at: Timestamp::from_millis(1),
+        attempt: 1,
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_doubles_no_log_line() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.port()).await;
+    let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    let claimed = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    let notes = |lines: &[&str]| Notes {
+        lease: claimed[0].lease.clone(),
+        progress: None,
+        logs: lines.iter().map(|message| line(message)).collect(),
+    };
+    let logged = async || {
+        let logs = adapter.logs(&"a".into()).await.expect("logs");
+        logs.into_iter().map(|line| line.message).collect::<Vec<_>>()
+    };
+    let call = vec![notes(&["one", "two"]), notes(&["three"])];
+    assert_eq!(adapter.note(call).await.expect("note"), [true, true]);
+    proxy.set(Fate::CutNext);
+    // the same job twice in one call, and a line that was there before
+    let call = vec![notes(&["two", "four"]), notes(&["five"])];
+    assert_eq!(adapter.note(call).await.expect("repeated by itself"), [true, true]);
+    assert_eq!(logged().await, ["one", "two", "three", "two", "four", "five"]);
+    // what is said again is no repeat
+    adapter.note(vec![notes(&["five"])]).await.expect("note");
+    assert_eq!(logged().await.len(), 7);
+
+    let many: Vec<String> = (0..LogEntry::MAX_PER_JOB + 100).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    proxy.set(Fate::CutNext);
+    adapter.note(vec![notes(&many)]).await.expect("repeated by itself");
+    assert_eq!(logged().await, many[100..]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod faults;
 mod handshake;
 mod kit;
 mod layout;
+mod limits;
 mod model;
 mod proxy;
 mod server;

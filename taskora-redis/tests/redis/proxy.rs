@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +17,8 @@ pub(crate) enum Fate {
     CutNext,
     /// Connections stay open, and nothing arrives any more.
     Swallow,
+    /// It arrives a fifth of a second late.
+    Late,
 }
 
 /// The proxy; it lives as long as its runtime.
@@ -71,6 +74,9 @@ async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>) {
             }
             if fate.load(Ordering::SeqCst) == Fate::Swallow as u8 {
                 std::future::pending::<()>().await;
+            }
+            if fate.load(Ordering::SeqCst) == Fate::Late as u8 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
             if to_client.write_all(&buffer[..count]).await.is_err() {
                 return;
