@@ -97,7 +97,7 @@ pub(crate) struct Field {
     pub(crate) ty: TokenStream,
     /// `#[serde(..)]` and docs, which move from the parameter to the field.
     pub(crate) attrs: Vec<Attribute>,
-    /// Whether its type is serialized as it is, so that it must be data itself.
+    /// Whether it is written as its type is, and not as an attribute such as `#[serde(with = ..)]` says.
     pub(crate) plain: bool,
 }
 

@@ -1,8 +1,8 @@
-//! What can be seen of a type by its tokens.
+//! What can be seen of a type, and of the attributes beside it, by their tokens.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
-use syn::{GenericArgument, PathArguments, Type};
+use syn::{Attribute, GenericArgument, PathArguments, Type};
 
 use crate::model::Injected;
 
@@ -94,4 +94,20 @@ pub(crate) fn tidy(ty: &impl quote::ToTokens) -> String {
         [(" :: ", "::"), (":: ", "::"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), ("& ", "&")];
     let text = tight.into_iter().fold(spaced, |text, (from, to)| text.replace(from, to));
     text.replace("::std::string::String", "String").replace("::std::vec::Vec", "Vec")
+}
+
+/// Whether a field with these serde attributes is written as its type is.
+pub(crate) fn is_plain(attrs: &[Attribute]) -> bool {
+    const OTHERWISE: [&str; 7] = [
+        "with",
+        "serialize_with",
+        "deserialize_with",
+        "flatten",
+        "skip",
+        "skip_serializing",
+        "skip_deserializing",
+    ];
+    !attrs.iter().any(|attribute| {
+        mentions(attribute.meta.to_token_stream(), &|ident| OTHERWISE.iter().any(|word| ident == word))
+    })
 }

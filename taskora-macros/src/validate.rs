@@ -12,7 +12,7 @@ use crate::model::{Argument, Contract, ContractOptions, Field, Handler, Injected
 use crate::names;
 use crate::options::Options;
 use crate::place::{self, Place};
-use crate::types::{borrows, group_free, injected, last_segment, mentions, owned, peel, tidy};
+use crate::types::{borrows, group_free, injected, is_plain, last_segment, mentions, owned, peel, tidy};
 
 /// More arguments than these belong into a struct of their own.
 const MAX_ARGUMENTS: usize = 12;
@@ -160,7 +160,8 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
 }
 
 fn contract_field(field: syn::Field) -> Option<Field> {
-    Some(Field { name: field.ident?, ty: field.ty.into_token_stream(), attrs: Vec::new(), plain: false })
+    let plain = is_plain(&with_name(&field.attrs, "serde"));
+    Some(Field { name: field.ident?, ty: field.ty.into_token_stream(), attrs: Vec::new(), plain })
 }
 
 fn name(
@@ -339,8 +340,7 @@ fn payload_field(param: &PatType, generics: &[Ident], errors: &mut Errors) -> Op
         replacement = Some(quote!(()));
     }
     let mut attrs = with_name(&param.attrs, "serde");
-    // such as `with`, which makes do without the type's own impls
-    let plain = attrs.is_empty();
+    let plain = is_plain(&attrs);
     attrs.extend(with_name(&param.attrs, "doc"));
     Some(Field { name, ty: replacement.unwrap_or_else(|| ty.to_token_stream()), attrs, plain })
 }

@@ -10,13 +10,15 @@
 --- @include "moves"
 --- @include "due"
 --- @include "life"
---- @include "finish"
+--- @include "flow"
 --- @include "place"
+--- @include "withdraw"
+--- @include "workflow"
+--- @include "finish"
 
 local id, reason = ARGV[3], ARGV[4]
-local record = call('HGET', K.jobs, id)
+local record, done = job_of(id)
 if not record then return 'N' end
-local done = call('HGET', K.done, id)
 if done then
   -- after a lost answer our own end is no earlier one
   if ARGV[2] == '1' and byte(done) == 88 and sub(done, 10, 15) == ZERO6 and sub(done, 22) == reason then return 'D' end
@@ -25,28 +27,7 @@ end
 
 local task = task_of(record)
 local claims, attempts, stalls = life_of(call('HGET', K.life, id))
-local place = place_of(task, id, claims)
-if place == 'active' then
-  call('HSETNX', K.cancel, id, reason)
-  -- best effort: a worker that is not told learns it when it renews
-  redis.pcall('PUBLISH', K.cancels, id)
-  return 'A'
-end
-if place == 'delayed' then
-  call('ZREM', K.delayed .. task, id)
-  plan(task)
-elseif priority_of(record) ~= 0 then
-  call('ZREM', K.prio .. task, id)
-  still_ready(task)
-else
-  -- to find its place in the list would cost as much as the list is long: it stays behind as a tombstone
-  local wait, stale = K.wait .. task, K.stale .. task
-  call('SADD', stale, id)
-  if call('LLEN', wait) <= call('SCARD', stale) then
-    call('UNLINK', wait, stale)
-    still_ready(task)
-  end
-end
+if not withdraw(task, id, record, claims, reason) then return 'A' end
 finish(task, id, 'X', u32(attempts), u32(stalls), ZERO6, reason)
 write_ends(true)
 return 'D'

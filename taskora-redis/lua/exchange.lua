@@ -1,25 +1,31 @@
 #!lua flags=allow-oom
 -- Settles attempts, then claims jobs, as one step.
 -- KEYS: the prefix of all keys
--- ARGV: test clock, worker, slot, number of the call, completed jobs to keep, failed ones to keep, claim limit (-1: no
---   claim), own tasks, number of names, the names of the tasks to settle, then for each settlement: `<id>:<token>`,
---   head, body. A head is kind (C complete, F fail, R retry, X cancel, L release), id length, place of the task's name
+-- ARGV: test clock, worker, slot, number of the call, completed jobs to keep, failed ones to keep, workflows to keep,
+--   claim limit (-1: no claim), own tasks, number of names, the names of the tasks to settle, then for each settlement:
+--   `<id>:<token>`, head, body. A head is kind (C complete, F fail, R retry, X cancel, L release), id length, place of the task's name
 --   (2), attempt (4), claimed at (6), delay (6), token (4)
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
---   then for each job: id, record, token, attempt
+--   then for each job: id, record (of a node: after the length of its workflow's head, and the head), token, attempt
 -- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
 --- @include "start"
 --- @include "record"
 --- @include "line"
 --- @include "moves"
 --- @include "due"
-local OWN = 8
+local OWN = 9
 --- @include "own"
+--- @include "flow"
 --- @include "promote"
 --- @include "life"
 --- @include "active"
+--- @include "place"
+--- @include "withdraw"
+--- @include "workflow"
 --- @include "finish"
+--- @include "todo"
+--- @include "retire"
 
 local slot = K.call .. ARGV[2] .. ':' .. ARGV[3]
 local saved = call('GET', slot)
@@ -28,7 +34,14 @@ if saved then
   if saved[1] == ARGV[4] then
     local reply, ids, flags = { saved[2], saved[3], saved[4], saved[5], '' }, saved[6], {}
     if #ids > 0 then
-      for i, record in ipairs(call('HMGET', K.jobs, unpack(ids))) do
+      local records, flows = records_of(ids)
+      for id, nodes in pairs(flows or {}) do
+        local flow = flow_of(id)
+        for _, place in ipairs(nodes.places) do
+          records[place] = flow.head and records[place] and with_head(flow, records[place])
+        end
+      end
+      for i, record in ipairs(records) do
         if record then
           local at = #reply
           flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
@@ -44,8 +57,8 @@ end
 -- settle
 local any_side = call('EXISTS', K.life, K.cancel, K.waiters) > 0
 local any_life = any_side and call('EXISTS', K.life) == 1
-local names = tonumber(ARGV[9])
-local first = 10 + names
+local names = tonumber(ARGV[10])
+local first = 11 + names
 local settled, groups, touched = {}, {}, {}
 if #ARGV >= first then
   for i = first, #ARGV, 3 do
@@ -53,7 +66,7 @@ if #ARGV >= first then
     local place = high * 256 + low
     local group = groups[place]
     if not group then
-      group = { task = ARGV[9 + place], members = {}, valid = {} }
+      group = { task = ARGV[10 + place], members = {}, valid = {} }
       groups[place] = group
     end
     group.members[#group.members + 1] = ARGV[i]
@@ -96,7 +109,7 @@ if #ARGV >= first then
         state = string.char(kind)
         finish(task, id, state, attempt, stalls4, started, body)
       else
-        local record = call('HGET', K.jobs, id)
+        local record = record_of(id)
         local number, _, delay, token = struct.unpack('>I4c6I6I4', sub(head, 5, 24))
         if not record then
           state = '-'
@@ -131,17 +144,26 @@ if #ARGV >= first then
 end
 settled = table.concat(settled)
 
+-- what is beyond a page, and what is beyond what is kept
+local more = call('EXISTS', K.todo) == 1 and work_off(256) and 1 or 0
+if flows_ended then
+  local beyond = call('ZCARD', K.wfdone) - tonumber(ARGV[7])
+  if beyond > 0 then retire(call('ZRANGE', K.wfdone, 0, math.min(beyond, 64) - 1)) end
+end
+
 -- claim
 --- @include "claim"
 
-local limit = tonumber(ARGV[7])
+local limit = tonumber(ARGV[8])
 local ids, tokens, attempts, records, from = {}, {}, {}, {}, {}
 local leases = {}
-local more, next_due = 0, -1
+local next_due = -1
 if limit >= 0 then
   local unfinished, dues
   ids, records, from, unfinished, dues = claim(limit, own_due())
-  if unfinished and #ids < limit then more = 1 end
+  write_ends(true)
+  if unfinished then more = 1 end
+  if #ids >= limit then more = 0 end
   if #ids > 0 then
     local lives = any_life and call('HMGET', K.life, unpack(ids))
     for i, id in ipairs(ids) do
@@ -168,6 +190,7 @@ if limit >= 0 then
   end
   next_due = take_timer(dues, ARGV[2], #ids < limit)
 end
+for task in pairs(TOUCHED) do touched[task] = true end
 for task in pairs(touched) do
   if call('SISMEMBER', K.ready, task) == 1 then wake(task) end
 end

@@ -2,22 +2,30 @@
 -- What is known of a job.
 -- KEYS: the prefix of all keys
 -- ARGV: test clock, id
--- Returns: nothing if it is unknown, else: record, life, end without a result, progress (each empty if there is none),
+-- Returns: nothing if it is unknown, else: record (of a node: after the length of its
+--   workflow's head, and the head), life, end without a result, progress (each empty if there is none),
 --   place of an unfinished job, due time of a delayed one
 --- @include "start"
 --- @include "record"
 --- @include "life"
+--- @include "flow"
 --- @include "place"
 
 local id = ARGV[2]
-local record = call('HGET', K.jobs, id)
+local record, done, flow, number = job_of(id)
 if not record then return {} end
-local life, done = call('HGET', K.life, id), call('HGET', K.done, id)
-local place, at
+local life, place, at = call('HGET', K.life, id), nil, nil
 if done then
   if byte(done) == 67 then done = sub(done, 1, 21) end
 else
   local claims = life_of(life)
   place, at = place_of(task_of(record), id, claims)
 end
-return { record, life or '', done or '', call('HGET', K.progress, id) or '', place or '', at or '' }
+local progress
+if flow then
+  progress = call('HGET', flow.key, 'g' .. number)
+  record = with_head(flow, record)
+else
+  progress = call('HGET', K.progress, id)
+end
+return { record, life or '', done or '', progress or '', place or '', at or '' }

@@ -24,8 +24,13 @@ while i <= #ARGV do
   local task, member, id, progress, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
   if call('ZSCORE', K.active .. task, member) then
     answer[#answer + 1] = '1'
+    if byte(id) == 42 then
+      -- what belongs to a node goes with its workflow
+      local flow, number = match(id, '^%*(.*)#(%d+)$')
+      if progress ~= '' then call('HSET', K.wf .. flow, 'g' .. number, progress) end
+      if count > 0 then call('SADD', K.noted .. flow, number) end
     -- an entry without progress says that there are lines
-    if progress ~= '' then
+    elseif progress ~= '' then
       call('HSET', K.progress, id, progress)
     elseif count > 0 then
       call('HSETNX', K.progress, id, '')

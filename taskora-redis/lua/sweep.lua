@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Takes back jobs whose lease has passed, makes due jobs ready, wakes workers, removes finished jobs.
+-- Takes back jobs whose lease has passed, makes due jobs ready, ends workflows that are late, wakes workers, removes what
+-- has ended.
 -- KEYS: the prefix of all keys
--- ARGV: test clock, own tasks, age and number of completed jobs to keep, age and number of failed ones to keep
+-- ARGV: test clock, own tasks, age and number of completed jobs to keep, of failed ones, and of workflows
 -- Returns: rescued, stalled, more (0 or 1)
 -- Events: pushes ends to who waits for them; wakes a worker per task with jobs waiting
 --- @include "start"
@@ -11,10 +12,16 @@
 --- @include "due"
 local OWN = 2
 --- @include "own"
+--- @include "flow"
 --- @include "promote"
 --- @include "life"
 --- @include "active"
+--- @include "place"
+--- @include "withdraw"
+--- @include "workflow"
 --- @include "finish"
+--- @include "todo"
+--- @include "retire"
 
 local RESCUES, REMOVALS = 100, 256
 local rescued, stalled, more = 0, 0, false
@@ -27,7 +34,7 @@ local function rescue(task)
   for i = #late, 1, -1 do
     local member = late[i]
     local id, token = match(member, '^(.*):(%d+)$')
-    local record = call('HGET', K.jobs, id)
+    local record = record_of(id)
     if record then
       local _, attempts, stalls, message = life_of(call('HGET', K.life, id))
       stalls = stalls + 1
@@ -74,10 +81,18 @@ local function remove_ended(task, index, age, keep)
 end
 
 local tasks = own_names()
+local late = call('ZRANGEBYSCORE', K.wfdue, '-inf', now, 'LIMIT', 0, 16)
+for _, id in ipairs(late) do
+  local flow = flow_of(id)
+  if flow.head then expire_if_late(flow) else call('ZREM', K.wfdue, id) end
+end
+if #late == 16 then more = true end
 for _, task in ipairs(tasks) do rescue(task) end
 write_ends(true)
+if work_off(256) then more = true end
 if promote(own_due(), 256) then more = true end
 for _, task in ipairs(own_ready()) do wake(task) end
+wake_touched()
 
 local completed_age, completed_keep = tonumber(ARGV[3]), tonumber(ARGV[4])
 local failed_age, failed_keep = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -87,4 +102,10 @@ for _, task in ipairs(tasks) do
     remove_ended(task, index_of(state, task), failed_age, failed_keep)
   end
 end
+local flows_age, flows_keep = tonumber(ARGV[7]), tonumber(ARGV[8])
+local flows = call('ZRANGEBYSCORE', K.wfdone, '-inf', now - flows_age, 'LIMIT', 0, 128)
+local beyond = math.min(call('ZCARD', K.wfdone) - flows_keep, 128)
+if beyond > #flows then flows = call('ZRANGE', K.wfdone, 0, beyond - 1) end
+local before = #flows == 128 and call('ZCARD', K.wfdone)
+if retire(flows) or before and call('ZCARD', K.wfdone) < before then more = true end
 return { rescued, stalled, more and 1 or 0 }

@@ -9,6 +9,7 @@ use taskora::adapter::{Ended, Signals, WorkSignal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
 
+use crate::answer::{array, bytes};
 use crate::config::{RedisConfig, Settings};
 use crate::gather::Gather;
 use crate::id;
@@ -89,6 +90,30 @@ impl Inner {
     /// The side connection, made at the first need.
     pub(crate) fn side(&self) -> &Side {
         self.side.get_or_init(|| Side::start(Arc::clone(&self.settings)))
+    }
+
+    /// Some fields of a hash.
+    pub(crate) async fn fields<F: AsRef<[u8]> + Sync>(
+        &self,
+        key: &[u8],
+        fields: &[F],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        let (_, answer) = self
+            .commands
+            .send(self.settings.command_timeout, |_| {
+                let mut cmd = redis::cmd("HMGET");
+                cmd.arg(key);
+                for field in fields {
+                    cmd.arg(field.as_ref());
+                }
+                cmd
+            })
+            .await?;
+        let read = |value| match value {
+            redis::Value::Nil => Ok(None),
+            value => bytes(value, "a field of a hash").map(Some),
+        };
+        array(answer, "the fields of a hash")?.into_iter().map(read).collect()
     }
 
     /// Before jobs are claimed, their cancellations must be heard.

@@ -1,7 +1,9 @@
 //! How settlements and claims are written for the exchange script, and how its answer is read.
 
 use redis::{Cmd, Value};
-use taskora::adapter::{AttemptEnd, Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, Settlement};
+use taskora::adapter::{
+    AttemptEnd, Claim, ClaimedJob, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement,
+};
 use taskora::{AdapterError, Timestamp};
 
 use crate::answer::{array, bytes, nonsense, number};
@@ -51,6 +53,7 @@ impl Call {
             call.number.to_string().into_bytes(),
             retention.completed.count.to_string().into_bytes(),
             retention.failed.count.to_string().into_bytes(),
+            retention.workflows.count.to_string().into_bytes(),
             limit_text.into_bytes(),
             own,
             names.len().to_string().into_bytes(),
@@ -103,15 +106,20 @@ impl Call {
             let stored = bytes(stored, "a job's id")?;
             let record = bytes(next()?, "a job's record")?;
             let (token, attempt) = (number(&next()?, "a claim number")?, number(&next()?, "an attempt")?);
-            let (Some(id), Some(record)) = (id::load(&stored), Record::read(&record)) else {
+            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &record)) else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");
                 continue;
             };
+            let node = id::node(&stored).and_then(|(workflow, node)| {
+                let workflow = id::load_workflow(workflow)?;
+                Some(NodeOf { workflow, node, composed: record.composed })
+            });
             if record.payload.is_none() {
                 blobs.push((jobs.len(), stored));
             }
             jobs.push(ClaimedJob {
+                node,
                 lease: Lease { id, task: record.task.into(), token },
                 payload: record.payload.unwrap_or_default(),
                 attempt,

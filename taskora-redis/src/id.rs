@@ -1,28 +1,84 @@
-//! How ids are stored: a UUID as its 16 bytes, any other id as `=` and its text. Both sort as they did before.
+//! How ids are stored: a UUID as its 16 bytes, any other id as `=` and its text, a workflow's node as `*`, the
+//! workflow's stored id, `#` and its number. All sort as they did before.
 
 use taskora::JobId;
 use taskora::adapter::Lease;
+use taskora::workflow::WorkflowId;
 use uuid::Uuid;
 
 /// What begins the ids that are no UUIDs. A UUID that begins with this byte is stored as text too.
 const TEXT: u8 = b'=';
+/// What begins the ids of nodes; as with [`TEXT`].
+const NODE: u8 = b'*';
 
 /// The id as it is stored.
 pub(crate) fn store(id: &JobId) -> Vec<u8> {
-    let text = id.as_str();
+    match node_text(id.as_str()) {
+        Some((workflow, number)) => {
+            [&[NODE], store_text(workflow).as_slice(), b"#", number.as_bytes()].concat()
+        }
+        None => store_text(id.as_str()),
+    }
+}
+
+/// A workflow's id as it is stored.
+pub(crate) fn store_workflow(id: &WorkflowId) -> Vec<u8> {
+    store_text(id.as_str())
+}
+
+/// What a workflow is called where jobs are awaited: a node's id without a number.
+pub(crate) fn watched(stored: &[u8]) -> Vec<u8> {
+    [&[NODE], stored, b"#"].concat()
+}
+
+fn store_text(text: &str) -> Vec<u8> {
     // only the usual spelling comes back as it was
     let is_usual = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
     match Uuid::try_parse(text) {
-        Ok(uuid) if is_usual && uuid.as_bytes().first() != Some(&TEXT) => uuid.into_bytes().to_vec(),
+        Ok(uuid) if is_usual && !matches!(uuid.as_bytes().first(), Some(&(TEXT | NODE))) => {
+            uuid.into_bytes().to_vec()
+        }
         _ => [&[TEXT], text.as_bytes()].concat(),
     }
 }
 
+/// Workflow and number, if the id is a node's. Numbers are written in one way only.
+fn node_text(text: &str) -> Option<(&str, &str)> {
+    let (workflow, number) = text.rsplit_once('#')?;
+    let is_canonical = number.parse::<u32>().is_ok_and(|value| value.to_string() == number);
+    is_canonical.then_some((workflow, number))
+}
+
+/// Whether a stored id is a node's.
+pub(crate) fn is_node(stored: &[u8]) -> bool {
+    stored.first() == Some(&NODE)
+}
+
+/// A node's workflow, as it is stored, and its number.
+pub(crate) fn node(stored: &[u8]) -> Option<(&[u8], u32)> {
+    let rest = stored.strip_prefix(&[NODE])?;
+    let at = rest.iter().rposition(|byte| *byte == b'#')?;
+    let (workflow, number) = (rest.get(..at)?, rest.get(at + 1..)?);
+    Some((workflow, std::str::from_utf8(number).ok()?.parse().ok()?))
+}
+
 /// The id that a stored one stands for; `None` if it is none of ours.
 pub(crate) fn load(stored: &[u8]) -> Option<JobId> {
+    if is_node(stored) {
+        let (workflow, number) = node(stored)?;
+        return Some(JobId::node(&load_workflow(workflow)?, number));
+    }
     match stored.strip_prefix(&[TEXT]) {
         Some(text) => std::str::from_utf8(text).ok().map(JobId::from),
         None => Uuid::from_slice(stored).ok().map(JobId::from),
+    }
+}
+
+/// The workflow that a stored id stands for.
+pub(crate) fn load_workflow(stored: &[u8]) -> Option<WorkflowId> {
+    match stored.strip_prefix(&[TEXT]) {
+        Some(text) => std::str::from_utf8(text).ok().map(WorkflowId::from),
+        None => Uuid::from_slice(stored).ok().map(|uuid| WorkflowId::from(uuid.to_string())),
     }
 }
 
@@ -39,7 +95,7 @@ mod tests {
     fn uuids_come_back_and_sort_as_before() {
         let mut uuids: Vec<Uuid> = (0..2000u128)
             .map(|i| Uuid::from_u128(i.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))
-            .filter(|uuid| uuid.as_bytes()[0] != TEXT)
+            .filter(|uuid| ![TEXT, NODE].contains(&uuid.as_bytes()[0]))
             .collect();
         uuids.extend([Uuid::nil(), Uuid::max(), Uuid::now_v7()]);
         uuids.sort();
@@ -56,7 +112,8 @@ mod tests {
         let odd =
             ["order-4711", "naïve:=", "0191F0B2-0000-7000-8000-000000000000", "=", "-", "15 bytes of text"];
         // as bytes this one would look like text
-        for text in odd.into_iter().chain(["3d91f0b2-0000-7000-8000-000000000000"]) {
+        let mistaken = ["3d91f0b2-0000-7000-8000-000000000000", "2a91f0b2-0000-7000-8000-000000000000"];
+        for text in odd.into_iter().chain(mistaken) {
             let id = JobId::from(text);
             assert_eq!(store(&id), format!("={text}").into_bytes());
             assert_eq!(load(&store(&id)), Some(id));
@@ -64,8 +121,27 @@ mod tests {
     }
 
     #[test]
+    fn nodes_come_back() {
+        for workflow in
+            ["import", "a#1", "0191f0b2-0000-7000-8000-000000000001", "2a91f0b2-0000-7000-8000-000000000000"]
+        {
+            let workflow = WorkflowId::from(workflow);
+            for number in [0, 7, u32::MAX] {
+                let id = JobId::node(&workflow, number);
+                let stored = store(&id);
+                assert_eq!(node(&stored), Some((store_workflow(&workflow).as_slice(), number)));
+                assert_eq!(load(&stored), Some(id));
+            }
+            assert_eq!(node(&watched(&store_workflow(&workflow))), None);
+        }
+        for text in ["a#", "a#007", "a#-1", "a#4294967296"] {
+            assert_eq!(store(&text.into()), format!("={text}").into_bytes());
+        }
+    }
+
+    #[test]
     fn what_is_no_id_is_refused() {
-        for stored in [&b""[..], b"abc", b"17 bytes of bytes", b"=\xff"] {
+        for stored in [&b""[..], b"abc", b"17 bytes of bytes", b"=\xff", b"*=a", b"*abc#1"] {
             assert_eq!(load(stored), None, "{stored:?}");
         }
     }

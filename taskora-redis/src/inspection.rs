@@ -1,13 +1,13 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Ending, Inspection};
+use taskora::adapter::Inspection;
 use taskora::{AdapterError, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, nonsense, number};
 use crate::id;
-use crate::record::{End, Life, Record};
+use crate::record::{End, Life, Record, message, state_at};
 use crate::scripts::SCRIPTS;
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl Inspection for RedisAdapter {
         let [record, life, end, progress, place, due] =
             exactly(redis::Value::Array(values), "the answer to `inspect`")?;
         let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
-        let record = Record::read(&bytes(record, "a record")?).ok_or_else(unreadable)?;
+        let record = Record::read_of(&stored, &bytes(record, "a record")?).ok_or_else(unreadable)?;
         let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
         let end = bytes(end, "a job's end")?;
         let progress = bytes(progress, "a job's progress")?;
@@ -36,12 +36,7 @@ impl Inspection for RedisAdapter {
 
         let mut info;
         if end.is_empty() {
-            let state = match bytes(place, "a job's place")?.as_slice() {
-                b"active" => JobState::Active,
-                b"delayed" if life.attempts == 0 => JobState::Delayed,
-                b"delayed" => JobState::Retrying,
-                _ => JobState::Waiting,
-            };
+            let state = state_at(&bytes(place, "a job's place")?, life.attempts);
             info = record.info(id.clone(), state);
             info.attempts = life.attempts + u32::from(state == JobState::Active);
             info.stalls = life.stalls;
@@ -57,12 +52,7 @@ impl Inspection for RedisAdapter {
             info.stalls = end.stalls;
             info.started_at = end.started_at;
             info.finished_at = Some(end.finished_at);
-            info.error = match end.ending {
-                Ending::Failed(message) | Ending::Stalled(message) | Ending::Cancelled(message) => {
-                    Some(message)
-                }
-                Ending::Completed(_) | Ending::Expired => None,
-            };
+            info.error = message(end.ending);
         }
         if !progress.is_empty() {
             let read = serde_json::from_slice(&progress);

@@ -94,10 +94,12 @@ impl Jobs for RedisAdapter {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         let own = tasks::names(tasks);
-        let Retention { completed, failed } = retention;
+        let Retention { completed, failed, workflows } = retention;
         let answer = self.inner.commands.script(&SCRIPTS.sweep, |cmd, _| {
             cmd.arg(&own);
-            cmd.arg(millis(completed.age)).arg(completed.count).arg(millis(failed.age)).arg(failed.count);
+            for keep in [completed, failed, workflows] {
+                cmd.arg(millis(keep.age)).arg(keep.count);
+            }
         });
         let [rescued, stalled, more] = exactly(answer.await?, "the answer to `sweep`")?;
         Ok(Swept {

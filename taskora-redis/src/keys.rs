@@ -30,6 +30,12 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("expired", "expired:"),
     ("wake", "wake:"),
     ("call", "call:"),
+    ("wf", "wf:"),
+    ("wfdue", "wfdue"),
+    ("wfdone", "wfdone"),
+    ("noted", "noted:"),
+    ("stage", "stage:"),
+    ("todo", "todo"),
     // channels
     ("push", "push:"),
     ("cancels", "cancels"),
@@ -50,6 +56,11 @@ impl Keys {
     /// What all keys begin with: the one key that scripts are given.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The hash of a workflow.
+    pub(crate) fn workflow(&self, stored: &[u8]) -> Vec<u8> {
+        [self.prefix.as_bytes(), b"wf:", stored].concat()
     }
 
     pub(crate) fn log(&self, id: &[u8]) -> Vec<u8> {
@@ -87,6 +98,7 @@ mod tests {
             let (_, key) = NAMES.iter().find(|(known, _)| *known == name).expect("a known name");
             format!("{{ns}}:{key}")
         };
+        assert_eq!(keys.workflow(b"1"), (spelled("wf") + "1").into_bytes());
         assert_eq!(keys.log(b"1"), (spelled("log") + "1").into_bytes());
         assert_eq!(keys.wake("t"), spelled("wake") + "t");
         assert_eq!(keys.push_channel("a"), spelled("push") + "a");

@@ -39,6 +39,7 @@ mod answer;
 mod config;
 mod exchange;
 mod fault;
+mod flow;
 mod gather;
 mod id;
 mod inspection;
@@ -51,6 +52,7 @@ mod server;
 mod side;
 mod tasks;
 mod work;
+mod workflows;
 
 pub use adapter::RedisAdapter;
 pub use config::RedisConfig;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use taskora::adapter::{Due, Ended, Ending, NewJob};
+use taskora::adapter::{Due, Ended, Ending, NewJob, NewNode};
+use taskora::workflow::WorkflowState;
 use taskora::{JobInfo, JobState, Timestamp};
 
 use crate::id;
@@ -12,8 +13,10 @@ const LAYOUT: u8 = 1;
 const BLOB: u8 = 1;
 /// Annotations follow the task's name.
 const META: u8 = 2;
-/// Dispatched for later: the enqueue script finds the time among its further arguments.
+/// Dispatched for later: the enqueue script finds the time among its further arguments. Of a node: a delay follows.
 const DELAYED: u8 = 4;
+/// Of a node: the payload is a recipe.
+const COMPOSED: u8 = 8;
 /// Longer payloads go to `blobs`, so that whatever reads records reads little.
 const INLINE: usize = 4096;
 /// More than a caller may use.
@@ -44,20 +47,15 @@ impl Packed {
 
 /// Packs a new job; `Err` says what cannot be stored.
 pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
-    let task = job.task.as_bytes();
-    let task_len = u8::try_from(task.len()).ok().filter(|len| (1..=200).contains(len));
-    let Some(task_len) = task_len.filter(|_| !job.task.chars().any(char::is_control)) else {
-        return Err("a task's name must have 1 to 200 bytes and no control characters".to_owned());
-    };
+    let id = id::store(&job.id);
+    if id::is_node(&id) {
+        return Err("a job's id cannot end in `#` and a number, which names a node of a workflow".to_owned());
+    }
     // one byte holds the length of a stored id
     if job.id.as_str().is_empty() || job.id.as_str().len() > MAX_ID {
         return Err(format!("a job's id must have 1 to {MAX_ID} bytes"));
     }
-    let due = match job.due {
-        Due::Now => None,
-        Due::After(delay) => Some(format!("+{}", millis(delay))),
-        Due::At(at) => at.duration_since(SystemTime::UNIX_EPOCH).ok().map(|at| format!("@{}", millis(at))),
-    };
+    let due = due_text(job.due);
     let is_blob = job.payload.len() > INLINE;
     let mut flags = 0;
     for (flag, is_set) in [(BLOB, is_blob), (META, !job.meta.is_empty()), (DELAYED, due.is_some())] {
@@ -65,13 +63,9 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
             flags |= flag;
         }
     }
-    let mut rest = Vec::with_capacity(8 + task.len() + if is_blob { 0 } else { job.payload.len() });
-    rest.push(flags);
-    rest.extend(job.priority.to_be_bytes());
-    rest.push(u8::try_from(job.max_stalls).unwrap_or(u8::MAX));
-    rest.extend(u16::try_from(job.max_attempts).unwrap_or(u16::MAX).to_be_bytes());
-    rest.push(task_len);
-    rest.extend(task);
+    let capacity = 8 + job.task.len() + if is_blob { 0 } else { job.payload.len() };
+    let mut rest = Vec::with_capacity(capacity);
+    push_terms(&mut rest, flags, &job.task, job.priority, (job.max_stalls, job.max_attempts))?;
     if !job.meta.is_empty() {
         let meta = serde_json::to_vec(&job.meta).map_err(|error| error.to_string())?;
         let len = u32::try_from(meta.len()).map_err(|_| "the annotations are too long".to_owned())?;
@@ -84,7 +78,59 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         rest.extend(job.payload);
         None
     };
-    Ok(Packed { id: id::store(&job.id), rest, payload, due })
+    Ok(Packed { id, rest, payload, due })
+}
+
+/// When something becomes ready, as scripts take it; `None`: now.
+pub(crate) fn due_text(due: Due) -> Option<String> {
+    match due {
+        Due::Now => None,
+        Due::After(delay) => Some(format!("+{}", millis(delay))),
+        Due::At(at) => at.duration_since(SystemTime::UNIX_EPOCH).ok().map(|at| format!("@{}", millis(at))),
+    }
+}
+
+/// What begins a record, after version and creation time.
+fn push_terms(
+    record: &mut Vec<u8>,
+    flags: u8,
+    task: &str,
+    priority: i16,
+    (max_stalls, max_attempts): (u32, u32),
+) -> Result<(), String> {
+    let len = u8::try_from(task.len()).ok().filter(|len| (1..=200).contains(len));
+    let Some(len) = len.filter(|_| !task.chars().any(char::is_control)) else {
+        return Err("a task's name must have 1 to 200 bytes and no control characters".to_owned());
+    };
+    record.push(flags);
+    record.extend(priority.to_be_bytes());
+    record.push(u8::try_from(max_stalls).unwrap_or(u8::MAX));
+    record.extend(u16::try_from(max_attempts).unwrap_or(u16::MAX).to_be_bytes());
+    record.push(len);
+    record.extend(task.as_bytes());
+    Ok(())
+}
+
+/// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head.
+pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
+    let is_blob = node.payload.len() > INLINE;
+    let delay = millis(node.delay);
+    let mut flags = 0;
+    for (flag, is_set) in [(BLOB, is_blob), (DELAYED, delay > 0), (COMPOSED, node.composed)] {
+        if is_set {
+            flags |= flag;
+        }
+    }
+    let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
+    push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
+    if delay > 0 {
+        record.extend(u48(delay));
+    }
+    if is_blob {
+        return Ok((record, Some(node.payload)));
+    }
+    record.extend(node.payload);
+    Ok((record, None))
 }
 
 /// A job's record, read.
@@ -94,13 +140,36 @@ pub(crate) struct Record {
     pub(crate) max_attempts: u32,
     pub(crate) task: String,
     pub(crate) meta: Vec<(String, String)>,
-    /// `None`: it is in `blobs`.
+    /// `None`: it is in `blobs`, or in the node's workflow.
     pub(crate) payload: Option<Vec<u8>>,
+    /// Of a node: the payload is a recipe.
+    pub(crate) composed: bool,
 }
 
 impl Record {
     /// `None` if these bytes are not a record.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        Self::read_kind(bytes, false)
+    }
+
+    /// The record of the job with this stored id, as scripts answer it: a node's comes with its workflow's head.
+    pub(crate) fn read_of(stored: &[u8], bytes: &[u8]) -> Option<Self> {
+        if !id::is_node(stored) {
+            return Self::read(bytes);
+        }
+        let mut reader = Reader(bytes);
+        let len = reader.u32()?;
+        let head = Head::read(reader.take(usize::try_from(len).ok()?)?)?;
+        let record = Self::read_kind(reader.0, true)?;
+        Some(Self { created_at: head.created_at, meta: head.meta, ..record })
+    }
+
+    /// A node's record without its payload.
+    pub(crate) fn read_node(bytes: &[u8]) -> Option<Self> {
+        Self::read_kind(bytes, true)
+    }
+
+    fn read_kind(bytes: &[u8], is_node: bool) -> Option<Self> {
         let mut reader = Reader(bytes);
         if reader.u8()? != LAYOUT {
             return None;
@@ -118,8 +187,12 @@ impl Record {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
+        if is_node && flags & DELAYED != 0 && !reader.0.is_empty() {
+            let _delay = reader.u48()?;
+        }
         let payload = (flags & BLOB == 0).then(|| reader.0.to_vec());
-        Some(Self { created_at, priority, max_attempts, task, meta, payload })
+        let composed = flags & COMPOSED != 0;
+        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed })
     }
 
     /// What is known of the job from its record alone.
@@ -129,6 +202,55 @@ impl Record {
         info.priority = self.priority;
         info.meta = self.meta;
         info
+    }
+}
+
+/// What a workflow was started with.
+pub(crate) struct Head {
+    pub(crate) created_at: Timestamp,
+    pub(crate) nodes: u32,
+    pub(crate) joins: u32,
+    pub(crate) meta: Vec<(String, String)>,
+}
+
+impl Head {
+    /// `None` if these bytes are not a head.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        if reader.u8()? != LAYOUT {
+            return None;
+        }
+        let created_at = Timestamp::from_millis(reader.u48()?);
+        let (_deadline, _due) = (reader.u48()?, reader.u48()?);
+        let (nodes, joins) = (reader.u32()?, reader.u32()?);
+        let _nonce = reader.take(16)?;
+        let meta = if reader.0.is_empty() { Vec::new() } else { serde_json::from_slice(reader.0).ok()? };
+        Some(Self { created_at, nodes, joins, meta })
+    }
+}
+
+/// How a workflow has ended.
+pub(crate) struct FlowEnd {
+    pub(crate) state: WorkflowState,
+    pub(crate) finished_at: Timestamp,
+    pub(crate) culprit: Option<u32>,
+    pub(crate) reason: String,
+}
+
+impl FlowEnd {
+    /// `None` if these bytes are not such an end.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let state = match reader.u8()? {
+            b'C' => WorkflowState::Completed,
+            b'F' => WorkflowState::Failed,
+            b'X' => WorkflowState::Cancelled,
+            b'E' => WorkflowState::Expired,
+            _ => return None,
+        };
+        let finished_at = Timestamp::from_millis(reader.u48()?);
+        let culprit = reader.u32()?.checked_sub(1);
+        Some(Self { state, finished_at, culprit, reason: text(reader.0) })
     }
 }
 
@@ -202,6 +324,24 @@ pub(crate) const fn state(letter: u8) -> Option<JobState> {
     })
 }
 
+/// The state of an unfinished job in this place, after so many attempts.
+pub(crate) fn state_at(place: &[u8], attempts: u32) -> JobState {
+    match place {
+        b"active" => JobState::Active,
+        b"delayed" if attempts == 0 => JobState::Delayed,
+        b"delayed" => JobState::Retrying,
+        _ => JobState::Waiting,
+    }
+}
+
+/// The last error's message, or the reason of the cancellation.
+pub(crate) fn message(ending: Ending) -> Option<String> {
+    match ending {
+        Ending::Failed(message) | Ending::Stalled(message) | Ending::Cancelled(message) => Some(message),
+        Ending::Completed(_) | Ending::Expired => None,
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -224,7 +364,7 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 

@@ -30,7 +30,24 @@ macro_rules! scripts {
 }
 
 scripts!(
-    enqueue, exchange, fetch, renew, note, cancel, sweep, watch, wake, inspect, counts, handshake, shift,
+    enqueue,
+    exchange,
+    fetch,
+    renew,
+    note,
+    cancel,
+    sweep,
+    watch,
+    wake,
+    inspect,
+    counts,
+    handshake,
+    shift,
+    start_workflow,
+    stage_workflow,
+    cancel_workflow,
+    workflow,
+    catch_up,
 );
 
 /// For the test of the layout: the names and SHA-1s of all scripts.
@@ -52,6 +69,11 @@ const INCLUDES: &[(&str, &str)] = &[
     ("finish", include_str!("../lua/include/finish.lua")),
     ("place", include_str!("../lua/include/place.lua")),
     ("claim", include_str!("../lua/include/claim.lua")),
+    ("flow", include_str!("../lua/include/flow.lua")),
+    ("withdraw", include_str!("../lua/include/withdraw.lua")),
+    ("workflow", include_str!("../lua/include/workflow.lua")),
+    ("todo", include_str!("../lua/include/todo.lua")),
+    ("retire", include_str!("../lua/include/retire.lua")),
 ];
 
 fn build(text: &str) -> Script {

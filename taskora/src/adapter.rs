@@ -25,6 +25,8 @@
 //! [`Ended::attempts`] counts the attempt that ended the job (also if that was flagged as cancelled), and a lease that
 //! was lost counts for nothing.
 
+mod workflows;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -35,13 +37,15 @@ use tokio::sync::broadcast;
 use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 use crate::policy::Retention;
 
+pub use workflows::*;
+
 /// The name of a task, shared cheaply.
 pub type TaskName = Arc<str>;
 
 /// Everything that a store can do. See the [module](self) for the rules.
-pub trait Adapter: Jobs + Signals + Inspection + fmt::Debug + Send + Sync + 'static {}
+pub trait Adapter: Jobs + Signals + Inspection + Workflows + fmt::Debug + Send + Sync + 'static {}
 
-impl<A: Jobs + Signals + Inspection + fmt::Debug + Send + Sync + 'static> Adapter for A {}
+impl<A: Jobs + Signals + Inspection + Workflows + fmt::Debug + Send + Sync + 'static> Adapter for A {}
 
 /// The transitions of a job.
 #[async_trait]
@@ -263,6 +267,8 @@ pub struct Settlement {
     pub started_at: Timestamp,
     /// How it ended.
     pub end: AttemptEnd,
+    /// Which node of a workflow it was, as [`ClaimedJob::node`] said.
+    pub node: Option<NodeOf>,
 }
 
 /// How an attempt ended.
@@ -339,6 +345,8 @@ pub struct ClaimedJob {
     pub meta: Vec<(String, String)>,
     /// It is flagged as cancelled already.
     pub cancelled: bool,
+    /// Which node of a workflow it is, if it is one.
+    pub node: Option<NodeOf>,
 }
 
 impl fmt::Debug for ClaimedJob {

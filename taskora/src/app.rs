@@ -9,6 +9,7 @@ use crate::dispatch::{Dispatch, DispatchMany, Dispatchable};
 use crate::handle::{JobHandle, Raw};
 use crate::job::JobId;
 use crate::policy::Retention;
+use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
 /// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process.
 ///
@@ -50,7 +51,7 @@ impl App {
         }
     }
 
-    /// Dispatches a contract, or a signature with all its arguments bound. The returned builder takes options and is
+    /// Dispatches a contract, a signature with all its arguments bound, or a workflow. The returned builder takes options and is
     /// awaited:
     ///
     /// ```
@@ -71,7 +72,10 @@ impl App {
     ///
     /// # Errors
     /// When awaited: [`DispatchError`](crate::DispatchError), which says when a job may have been stored all the same.
-    pub fn dispatch<D: Dispatchable>(&self, what: D) -> D::Dispatch {
+    pub fn dispatch<D: Dispatchable>(&self, what: D) -> D::Dispatch
+    where
+        D::Slot: Starts,
+    {
         what.dispatch_on(self)
     }
 
@@ -104,6 +108,11 @@ impl App {
     /// The same for a job whose contract is not at hand; its result is JSON.
     pub fn raw_job(&self, id: impl Into<JobId>) -> JobHandle<Raw> {
         JobHandle::attached(self.clone(), id.into())
+    }
+
+    /// A handle to a workflow that was dispatched elsewhere, and whose result is an `Out`. Nothing is asked of the store yet.
+    pub fn workflow<Out>(&self, id: impl Into<WorkflowId>) -> WorkflowHandle<Out> {
+        WorkflowHandle::new(self.clone(), id.into())
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.

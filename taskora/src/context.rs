@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::adapter::{ClaimedJob, Lease, Notes};
+use crate::adapter::{ClaimedJob, Lease, NodeOf, Notes};
 use crate::app::App;
 use crate::error::{Failure, TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
@@ -43,6 +43,7 @@ pub struct Context {
 struct Attempt {
     app: App,
     lease: Lease,
+    node: Option<NodeOf>,
     number: u32,
     max_attempts: u32,
     created_at: Timestamp,
@@ -67,6 +68,7 @@ impl Context {
             attempt: Arc::new(Attempt {
                 app,
                 lease: job.lease.clone(),
+                node: job.node.take(),
                 number: job.attempt,
                 max_attempts,
                 created_at: job.created_at,
@@ -95,6 +97,7 @@ impl Context {
             claimed_at: now,
             meta: Vec::new(),
             cancelled: false,
+            node: None,
         };
         // the receiver is gone: reports are dropped where they are made
         let (reporter, _) = mpsc::unbounded_channel();
@@ -230,6 +233,10 @@ impl Context {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.attempt.lease
+    }
+
+    pub(crate) fn node(&self) -> Option<&NodeOf> {
+        self.attempt.node.as_ref()
     }
 
     pub(crate) fn claimed_at(&self) -> Timestamp {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::policy::RetryPolicy;
+use crate::workflow::{self, Bound, Step, Workflow};
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
 ///
@@ -16,7 +17,7 @@ use crate::policy::RetryPolicy;
     label = "not a contract",
     note = "a contract is the struct that `#[task]` makes of a function, or a struct with `#[derive(Task)]`"
 )]
-pub trait Task: Data {
+pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
     /// What an attempt returns when it succeeds.
     type Output: Data;
 
@@ -25,6 +26,36 @@ pub trait Task: Data {
 
     /// What holds for every job of this task, wherever it is dispatched or run.
     const OPTIONS: TaskOptions = TaskOptions::new();
+
+    /// The types of the arguments, as a tuple.
+    #[doc(hidden)]
+    type Arguments;
+
+    #[doc(hidden)]
+    fn from_arguments(arguments: Self::Arguments) -> Self;
+
+    /// From the list of its arguments as JSON.
+    #[doc(hidden)]
+    fn from_args(json: &[u8]) -> Result<Self, serde_json::Error>;
+
+    /// One job for each item, side by side; the result is the `Vec` of what they return, in order.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn resize(image: String) -> u64 { 0 }
+    /// let images = ["a.png", "b.png"].map(|image| Resize { image: image.into() });
+    /// let flow: taskora::Workflow<_, Vec<u64>> = Resize::map(images);
+    /// # let _ = flow;
+    /// ```
+    fn map(items: impl IntoIterator<Item = Self>) -> Workflow<Bound, Vec<Self::Output>> {
+        workflow::map(items)
+    }
+
+    /// As [`Task::map`], with at most `size` of them at a time: the next `size` items follow when the ones before have
+    /// completed. The result is the `Vec` of all results, in order. Chunks of 0 items are an error when it is dispatched.
+    fn chunk(items: impl IntoIterator<Item = Self>, size: usize) -> Workflow<Bound, Vec<Self::Output>> {
+        workflow::chunk(items, size)
+    }
 }
 
 /// What travels through the queue: arguments, and what comes back. Every owned type with serde's two traits is such data.

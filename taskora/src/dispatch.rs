@@ -14,6 +14,7 @@ use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
 use crate::handle::{HasOutput, JobHandle, Outcome, Raw};
 use crate::job::JobId;
+use crate::workflow::Bound;
 
 /// How many jobs a bulk dispatch stores in one call.
 const CHUNK: usize = 500;
@@ -22,15 +23,19 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What [`App::dispatch`] takes: a contract, or a signature with all its arguments bound.
+/// What [`App::dispatch`] takes: a contract, a signature with all its arguments bound, or a workflow.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be dispatched",
     label = "neither a contract nor a signature whose arguments are all `Set`",
-    note = "dispatch a contract, as in `SendEmail {{ .. }}`, or a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`"
+    note = "dispatch a contract, as in `SendEmail {{ .. }}`, a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`, or a composition of steps, as in `chain((a, b))`"
 )]
 pub trait Dispatchable {
     /// The builder that is awaited.
     type Dispatch;
+
+    /// What it still waits for, which must be nothing.
+    #[doc(hidden)]
+    type Slot;
 
     /// Prepares the dispatch.
     #[doc(hidden)]
@@ -40,6 +45,7 @@ pub trait Dispatchable {
 #[diagnostic::do_not_recommend]
 impl<T: Task> Dispatchable for T {
     type Dispatch = Dispatch<T>;
+    type Slot = Bound;
 
     fn dispatch_on(self, app: &App) -> Dispatch<T> {
         Dispatch::new(app, T::NAME.into(), &self, &T::OPTIONS)
@@ -280,14 +286,21 @@ fn encode(app: &App, task: &str, payload: &impl Serialize) -> Result<Vec<u8>, Di
         task: task.to_owned(),
         message: error.to_string(),
     })?;
-    if json.len() > app.max_payload() {
-        return Err(DispatchError::TooLarge {
-            task: task.to_owned(),
-            size: json.len(),
-            limit: app.max_payload(),
-        });
-    }
+    check_size(app, task, json.len())?;
     Ok(json)
+}
+
+pub(crate) fn check_size(app: &App, task: &str, size: usize) -> Result<(), DispatchError> {
+    let limit = app.max_payload();
+    if size > limit { Err(DispatchError::TooLarge { task: task.to_owned(), size, limit }) } else { Ok(()) }
+}
+
+pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
+    if (MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+        return Ok(());
+    }
+    let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
+    Err(DispatchError::InvalidOption(message))
 }
 
 fn new_job(
@@ -300,11 +313,7 @@ fn new_job(
     id.validate()?;
     check_task_name(&task)?;
     let priority = options.priority.unwrap_or_else(|| contract.priority());
-    if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
-        return Err(DispatchError::InvalidOption(format!(
-            "priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}"
-        )));
-    }
+    check_priority(priority)?;
     Ok(NewJob {
         id,
         task,
@@ -318,7 +327,7 @@ fn new_job(
 }
 
 /// The rule for names of tasks; the macros hold to it while compiling.
-fn check_task_name(task: &str) -> Result<(), DispatchError> {
+pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
     let message = if task.is_empty() {
         "a name cannot be empty"
     } else if task.len() > 200 {
@@ -331,7 +340,7 @@ fn check_task_name(task: &str) -> Result<(), DispatchError> {
     Err(DispatchError::InvalidTask { task: task.to_owned(), message })
 }
 
-fn set_meta(meta: &mut Vec<(String, String)>, key: String, value: String) {
+pub(crate) fn set_meta(meta: &mut Vec<(String, String)>, key: String, value: String) {
     match meta.iter_mut().find(|(known, _)| *known == key) {
         Some((_, old)) => *old = value,
         None => meta.push((key, value)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::adapter::AdapterError;
 use crate::handler::Advice;
 use crate::job::{InvalidJobId, JobId};
+use crate::workflow::{GraphError, WorkflowError};
 
 /// A result with any of taskora's errors.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,6 +28,12 @@ pub enum Error {
     /// A job ended without a result.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// A workflow ended without a result.
+    #[error(transparent)]
+    Workflow(#[from] WorkflowError),
+    /// A workflow cannot be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
 }
 
 /// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
@@ -58,6 +65,9 @@ pub enum DispatchError {
     /// The id cannot name a job.
     #[error(transparent)]
     InvalidId(#[from] InvalidJobId),
+    /// The workflow makes no sense.
+    #[error(transparent)]
+    InvalidWorkflow(#[from] GraphError),
     /// The task's name cannot be used.
     #[error("invalid task name `{task}`: {message}")]
     InvalidTask {

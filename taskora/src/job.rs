@@ -51,9 +51,19 @@ impl JobId {
             Err(InvalidJobId::TooLong { len: self.0.len() })
         } else if self.0.chars().any(char::is_control) {
             Err(InvalidJobId::ControlCharacter)
+        } else if self.names_a_node() {
+            Err(InvalidJobId::Reserved)
         } else {
             Ok(())
         }
+    }
+}
+
+impl JobId {
+    fn names_a_node(&self) -> bool {
+        self.0.rsplit_once('#').is_some_and(|(_, number)| {
+            !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+        })
     }
 }
 
@@ -70,6 +80,11 @@ pub enum InvalidJobId {
         /// The length of the text in bytes.
         len: usize,
     },
+    /// The text ends in `#` and a number, as the ids of a workflow's nodes do.
+    #[error(
+        "a job id cannot end in `#` and a number, which names a node of a workflow; use another separator"
+    )]
+    Reserved,
     /// The text contains a control character.
     #[error("a job id cannot contain control characters; use printable text")]
     ControlCharacter,
@@ -402,6 +417,8 @@ mod tests {
         assert_eq!("".parse::<JobId>(), Err(InvalidJobId::Empty));
         assert_eq!("a\nb".parse::<JobId>(), Err(InvalidJobId::ControlCharacter));
         assert_eq!("x".repeat(201).parse::<JobId>(), Err(InvalidJobId::TooLong { len: 201 }));
+        assert_eq!("order#7".parse::<JobId>(), Err(InvalidJobId::Reserved));
+        assert!("order#a7".parse::<JobId>().is_ok());
         assert_eq!("naïve-4711".parse::<JobId>().map(|id| id.to_string()), Ok("naïve-4711".to_owned()));
     }
 

@@ -1,5 +1,9 @@
 #![doc = include_str!("docs/crate.md")]
 
+// the macros' output names `::taskora`, also in this crate's own tests
+#[cfg(test)]
+extern crate self as taskora;
+
 // the README's examples are compiled and run
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -25,6 +29,7 @@ mod policy;
 pub mod signature;
 mod state;
 mod worker;
+pub mod workflow;
 
 pub use adapter::{Adapter, AdapterError, CancelOutcome, JobCounts};
 pub use app::{App, AppBuilder};
@@ -49,9 +54,17 @@ pub use taskora_macros::Task;
 #[doc = include_str!("docs/task.md")]
 pub use taskora_macros::task;
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
+pub use workflow::{
+    Dag, Graph, Workflow, WorkflowBuilder, WorkflowDispatch, WorkflowError, WorkflowHandle, WorkflowId,
+    WorkflowState,
+};
 
 /// What almost every program needs: `use taskora::prelude::*;`.
 pub mod prelude {
+    pub use crate::workflow::{
+        Dag, Step, StepOptions, Workflow, WorkflowDispatch, WorkflowError, WorkflowHandle, WorkflowId,
+        WorkflowState, chain, chord, group,
+    };
     pub use crate::{
         App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State,
         Task, TaskError, Worker, task, tasks,

@@ -167,6 +167,8 @@ pub struct Retention {
     pub completed: Keep,
     /// Jobs that failed, were cancelled or expired: seven days or 10,000 of each by default.
     pub failed: Keep,
+    /// Workflows that have ended, with all their jobs: 24 hours or 1,000 by default, over all workflows.
+    pub workflows: Keep,
 }
 
 impl Default for Retention {
@@ -175,6 +177,7 @@ impl Default for Retention {
         Self {
             completed: Keep { age: Duration::from_secs(HOUR), count: 1_000 },
             failed: Keep { age: Duration::from_secs(7 * 24 * HOUR), count: 10_000 },
+            workflows: Keep { age: Duration::from_secs(24 * HOUR), count: 1_000 },
         }
     }
 }

@@ -16,9 +16,40 @@ pub use crate::policy::{Backoff, RetryPolicy};
 pub use crate::signature::{Open, Set, Unset};
 pub use crate::state::{FromRef, Scope, State};
 pub use crate::worker::TaskList;
+pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
 
 /// What an attempt at a contract comes to.
 pub type Ran<T> = Result<<T as Task>::Output, Failure>;
+
+/// What is read of stored JSON.
+pub type Read<T> = Result<T, serde_json::Error>;
+
+/// The arguments of a contract, one by one, from the list of them as JSON.
+#[derive(Debug)]
+pub struct Arguments<'j>(std::vec::IntoIter<&'j serde_json::value::RawValue>);
+
+impl<'j> Arguments<'j> {
+    /// A list of so many.
+    pub fn read(json: &'j [u8], count: usize) -> Read<Self> {
+        let list: Vec<_> = serde_json::from_slice(json)?;
+        if list.len() != count {
+            let message = format!("expected {count} arguments, found {}", list.len());
+            return Err(serde::de::Error::custom(message));
+        }
+        Ok(Self(list.into_iter()))
+    }
+
+    /// The next argument.
+    #[allow(clippy::should_implement_trait, reason = "each has a type of its own")]
+    pub fn next<T: Data>(&mut self) -> Read<T> {
+        serde_json::from_str(self.0.next().map_or("", |argument| argument.get()))
+    }
+
+    /// The next argument, whose field is not written as its type is.
+    pub fn custom<T>(&mut self) -> Read<T> {
+        Err(serde::de::Error::custom("an argument with a serde attribute such as `with` cannot stand alone"))
+    }
+}
 
 /// What a worker's state can do.
 pub trait WorkerState: Clone + Send + Sync + 'static {}

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::contract::Data;
-
 /// An argument that is set, and what to.
 pub struct Set<Argument, T> {
     value: T,
@@ -31,15 +29,6 @@ impl<Argument, T> Set<Argument, T> {
     #[doc(hidden)]
     pub const fn new(value: T) -> Self {
         Self { value, argument: PhantomData }
-    }
-
-    // where the compiler finds an argument that is no data, and shows it at the argument's type
-    #[doc(hidden)]
-    pub const fn data(value: T) -> Self
-    where
-        T: Data,
-    {
-        Self::new(value)
     }
 
     #[doc(hidden)]

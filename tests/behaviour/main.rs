@@ -25,3 +25,4 @@ mod shutdown;
 mod shutdown_signals;
 mod stall;
 mod timeout;
+mod workflow;

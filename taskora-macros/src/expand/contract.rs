@@ -6,10 +6,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Attribute, LitStr, Path};
 
-use super::signature;
+use super::{signature, step};
 use crate::model::{Contract, ContractOptions, Field};
 use crate::names;
-use crate::options::Backoff;
+use crate::options::{Backoff, span_of};
 
 /// The struct that holds a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Path]) -> TokenStream {
@@ -75,6 +75,8 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let private = contract.krate.private();
     let output = output.stored(&contract.krate);
     let options = task_options(options, &private);
+    let arguments = arguments(contract);
+    let step = step::contract(contract);
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     quote_spanned! {site=>
         #(#cfgs)*
@@ -83,8 +85,48 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
             type Output = #output;
             const NAME: &'static ::core::primitive::str = #name;
             #options
+            #arguments
         }
+        #step
         #signature
+    }
+}
+
+/// How the contract is made of its arguments, when one of them is what another task has returned.
+fn arguments(contract: &Contract) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = contract.krate.private();
+    let Some(fields) = contract.fields.as_deref() else {
+        // a mistake that has been complained about
+        return quote_spanned! {site=>
+            type Arguments = Self;
+            fn from_arguments(arguments: Self) -> Self { arguments }
+            fn from_args(_: &[::core::primitive::u8]) -> #private::Read<Self> { loop {} }
+        };
+    };
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
+    let values = names::parameters(fields.len());
+    let count = fields.len();
+    // where the compiler finds an argument that is no data, and shows it at the argument's type
+    let read = fields.iter().map(|Field { ty, plain, .. }| {
+        let at = site.located_at(span_of(ty));
+        let next = names::local(if *plain { "next" } else { "custom" }, at);
+        quote_spanned!(at=> arguments.#next::<#ty>()?)
+    });
+    quote_spanned! {site=>
+        type Arguments = (#(#types,)*);
+
+        #[inline]
+        #[allow(non_snake_case, reason = "named like type parameters")]
+        fn from_arguments((#(#values,)*): (#(#types,)*)) -> Self { Self { #(#names: #values),* } }
+
+        #[inline]
+        fn from_args(json: &[::core::primitive::u8]) -> #private::Read<Self> {
+            #[allow(unused, reason = "there may be no arguments")]
+            let mut arguments = #private::Arguments::read(json, #count)?;
+            ::core::result::Result::Ok(Self { #(#names: #read),* })
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod contract;
 mod handler;
 mod signature;
+mod step;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};

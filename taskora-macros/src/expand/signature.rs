@@ -3,9 +3,9 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote_spanned};
 
+use super::step;
 use crate::model::{Contract, Field, Krate};
 use crate::names;
-use crate::options::span_of;
 
 /// The builder's type, its setters, and what dispatches it once all arguments are set. Each type parameter is `Set` or
 /// `Unset`, marked with a type that is named like the argument, so that errors name it.
@@ -22,6 +22,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
         format!("[`{contract_name}`] with some of its arguments, see [`{contract_name}::s`].");
     let start_doc =
         format!("Starts a signature of [`{contract_name}`]: its arguments are set one by one, in any order.");
+    let step = step::signature(contract, fields, &signature, &parameters);
     let markers = (!fields.is_empty()).then(|| {
         quote_spanned! {site=>
             #[allow(non_camel_case_types, reason = "named like the arguments")]
@@ -64,6 +65,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
             #[automatically_derived]
             impl #private::Dispatchable for #signature<#(#private::Set<__arguments::#arguments, #types>),*> {
                 type Dispatch = <#ident as #private::Dispatchable>::Dispatch;
+                type Slot = #private::Bound;
 
                 // compiled where it is used, if it is
                 #[inline]
@@ -71,6 +73,8 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
                     #private::Dispatchable::dispatch_on(#ident { #(#arguments: self.#arguments.into_value()),* }, app)
                 }
             }
+
+            #step
         };
     }
 }
@@ -81,7 +85,7 @@ fn setter(
     fields: &[Field],
     parameters: &[Ident],
     at: usize,
-    Field { name, ty, plain, .. }: &Field,
+    Field { name, ty, .. }: &Field,
 ) -> TokenStream {
     let site = Span::mixed_site();
     let private = krate.private();
@@ -92,13 +96,9 @@ fn setter(
         .enumerate()
         .map(|(index, parameter)| if index == at { set.clone() } else { parameter.to_token_stream() });
     let parameter = parameters.get(at);
-    let type_at = site.located_at(span_of(ty));
-    let new = names::local(if *plain { "data" } else { "new" }, type_at);
-    let value = krate.private_at(type_at);
-    let value = quote_spanned!(type_at=> #value::Set::#new(::core::convert::Into::into(value)));
     let values = fields.iter().enumerate().map(|(index, Field { name, .. })| {
         if index == at {
-            quote_spanned!(site=> #name: #value)
+            quote_spanned!(site=> #name: #private::Set::new(::core::convert::Into::into(value)))
         } else {
             quote_spanned!(site=> #name: self.#name)
         }

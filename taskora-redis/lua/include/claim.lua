@@ -120,12 +120,12 @@ local function claim(limit, dues)
   for _, task in ipairs(names) do
     if not changed[task] or still_ready(task) then wake(task) end
   end
-  local records = #ids > 0 and call('HMGET', K.jobs, unpack(ids)) or {}
+  local records = #ids > 0 and claimable(ids, from) or {}
   local kept, kept_records, kept_from = ids, records, from
   for i = 1, #ids do
     if not records[i] then
-      -- somebody removed the record by hand: such a job cannot run
-      kept, kept_records, kept_from = {}, {}, {}
+      -- somebody removed the record by hand, or its workflow has ended: such a job cannot run
+      kept, kept_records, kept_from, unfinished = {}, {}, {}, true
       for j = 1, #ids do
         if records[j] then
           local at = #kept + 1

@@ -1,11 +1,18 @@
--- The one way in which a job ends, however it ends: `finish` for each, then `write_ends` once.
+-- The one way in which a job ends, however it ends: `finish` for each, then `write_ends` once. The ends of a
+-- workflow's nodes are written to it, and not to the task's indexes.
 -- An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it), finished (6), then the result, message or
 -- reason. States: C completed, F failed, S stalled, X cancelled, E expired.
 local ENDS = {}
 local INLINE = 32768 -- longer ends are not pushed: whoever waits fetches them
 
-local function finish(task, id, state, attempts, stalls, started, body)
+finish = function(task, id, state, attempts, stalls, started, body)
   ENDS[#ENDS + 1] = { task, id, state, state .. attempts .. stalls .. started .. now6 .. body }
+  if byte(id) == 42 and state ~= 'C' then
+    -- at once, for what comes later in this call belongs to a workflow that has ended
+    local flow, number = node_of(id)
+    flow = flow_of(flow)
+    if flow.head and not flow.ended then end_workflow(flow, state == 'S' and 'F' or state, tonumber(number)) end
+  end
 end
 
 -- the index of a state: completed jobs in a list, for they are many; the others in a sorted set by time
@@ -55,13 +62,13 @@ local function drop_ended(task, index, ids)
 end
 
 -- best effort: a user without these channels must not undo what is written
-local function push_ends(ids)
+local function push_ends(ends, ids)
   local at = 0
   pages(ids, function(...)
     for _, tags in ipairs(call('HMGET', K.waiters, ...)) do
       at = at + 1
       if tags then
-        local task, id, record = ENDS[at][1], ENDS[at][2], ENDS[at][4]
+        local task, id, record = ends[at][1], ends[at][2], ends[at][4]
         if #record > INLINE then record = '' end
         local message = struct.pack('B', #id) .. id .. struct.pack('B', #task) .. task .. record
         for tag in string.gmatch(tags, '%S+') do redis.pcall('PUBLISH', K.push .. tag, message) end
@@ -71,24 +78,28 @@ local function push_ends(ids)
   end)
 end
 
--- writes what `finish` has gathered. `any_side` is false if nobody has a life, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs: only when 64 are.
-local function write_ends(any_side, keep_completed, keep_failed)
-  if #ENDS == 0 then return end
-  local ids, done, completed, others = {}, {}, {}, {}
-  for i, job in ipairs(ENDS) do
+local function write_some(ends, any_side, keep_completed, keep_failed)
+  local ids, nodes, done, completed, others = {}, {}, {}, {}, {}
+  for i, job in ipairs(ends) do
     local task, id, state = job[1], job[2], job[3]
-    ids[i], done[2 * i - 1], done[2 * i] = id, id, job[4]
-    if state == 'C' then
-      local list = completed[task]
-      if not list then
-        list = {}
-        completed[task] = list
-      end
-      list[#list + 1] = now6 .. id
+    ids[i] = id
+    if byte(id) == 42 then
+      nodes[#nodes + 1] = job
     else
-      local index = index_of(state, task)
-      call('ZADD', index, now, id)
-      others[index] = task
+      done[#done + 1] = id
+      done[#done + 1] = job[4]
+      if state == 'C' then
+        local list = completed[task]
+        if not list then
+          list = {}
+          completed[task] = list
+        end
+        list[#list + 1] = now6 .. id
+      else
+        local index = index_of(state, task)
+        call('ZADD', index, now, id)
+        others[index] = task
+      end
     end
   end
   pages(done, function(...) call('HSET', K.done, ...) end)
@@ -97,7 +108,7 @@ local function write_ends(any_side, keep_completed, keep_failed)
       call('HDEL', K.life, ...)
       call('HDEL', K.cancel, ...)
     end)
-    push_ends(ids)
+    push_ends(ends, ids)
   end
   for task, list in pairs(completed) do
     local length
@@ -109,6 +120,25 @@ local function write_ends(any_side, keep_completed, keep_failed)
     local length = call('ZCARD', index)
     if length > keep_failed + 64 then
       drop_ended(task, index, call('ZRANGE', index, 0, math.min(length - keep_failed, 256) - 1))
+    end
+  end
+  if #nodes > 0 then write_nodes(nodes) end
+end
+
+-- writes what `finish` has gathered, and cancels the nodes of workflows that have ended by it. `any_side` is false if nobody
+-- has a life, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs: only when 64 are.
+local function write_ends(any_side, keep_completed, keep_failed)
+  local spare = INLINE_NODES
+  while #ENDS > 0 or #CANCELS > 0 do
+    local ends = ENDS
+    ENDS = {}
+    if #ends > 0 then write_some(ends, any_side, keep_completed, keep_failed) end
+    local flow = table.remove(CANCELS, 1)
+    if flow then
+      cancel_nodes(flow, 0, spare)
+      spare = math.max(spare - struct.unpack('>I4', flow.head, 20), 0)
+      -- they may have a life since this call
+      any_side = true
     end
   end
 end

@@ -39,11 +39,9 @@ local function promote(dues, budget)
     count = i
   end
 
-  local ids, records = {}, {}
+  local ids = {}
   for i = 1, count do ids[i] = jobs[i].id end
-  pages(ids, function(...)
-    for _, record in ipairs(call('HMGET', K.jobs, ...)) do records[#records + 1] = record end
-  end)
+  local records = records_of(ids)
   local seq = BASE + call('INCRBY', K.seq, count) - count
   local gone, waits, prios = {}, {}, {}
   for i = 1, count do

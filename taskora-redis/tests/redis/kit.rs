@@ -38,7 +38,13 @@ pub(crate) fn exchange(worker: &str, number: u64, settle: Vec<Settlement>, limit
 }
 
 pub(crate) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
-    Settlement { lease: job.lease.clone(), attempt: job.attempt, started_at: job.claimed_at, end }
+    Settlement {
+        lease: job.lease.clone(),
+        attempt: job.attempt,
+        started_at: job.claimed_at,
+        end,
+        node: job.node.clone(),
+    }
 }
 
 pub(crate) fn complete(job: &ClaimedJob) -> Settlement {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod flows;
 mod handshake;
 mod kit;
 mod layout;
@@ -9,3 +10,4 @@ mod limits;
 mod model;
 mod proxy;
 mod server;
+mod workflows;

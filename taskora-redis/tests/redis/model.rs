@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use taskora::adapter::{
     AttemptEnd, CallId, Claim, ClaimedJob, Due, Ended, Exchange, Inspection, Jobs, NewJob, Notes, Renew,
-    Settlement, Signals, TaskClaim, TaskName,
+    Settlement, Signals, TaskClaim, TaskName, WorkflowRecord, Workflows,
 };
-use taskora::{JobId, JobInfo, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora::workflow::WorkflowId;
+use taskora::{AdapterError, JobId, JobInfo, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::flows;
 use crate::server::Server;
 
 const TASKS: [&str; 3] = ["send-email", "resize", "b"];
@@ -34,6 +36,7 @@ struct Pair {
     redis: (Runtime, RedisAdapter),
     random: Random,
     ids: BTreeSet<JobId>,
+    flows: BTreeSet<WorkflowId>,
     /// Leases that were handed out, valid or not.
     claimed: Vec<ClaimedJob>,
     number: u64,
@@ -67,6 +70,7 @@ impl Pair {
             redis: (redis, adapter),
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             ids: BTreeSet::new(),
+            flows: BTreeSet::new(),
             claimed: Vec::new(),
             number: 0,
             last_call: None,
@@ -77,18 +81,22 @@ impl Pair {
     fn step(&mut self, what: &str) {
         // so that no two operations happen in the same millisecond of either clock
         self.advance(Duration::from_millis(2));
-        match self.random.below(12) {
+        match self.random.below(15) {
             0..=2 => self.enqueue(what),
             3..=6 => self.exchange(what),
             7 => self.cancel(what),
             8 => self.renew(what),
             9 => self.note(what),
             10 => self.sweep(what),
+            11 | 12 => self.start_workflow(what),
+            13 => self.cancel_workflow(what),
             _ => {
                 let seconds = self.random.pick(&[5, 10, 30]);
                 self.advance(Duration::from_secs(seconds));
                 // answers are kept for a minute, which is real on Redis
                 self.last_call = None;
+                // a claim that meets the nodes of a late workflow may hand out fewer jobs on Redis
+                self.sweep(what);
             }
         }
         self.compare(what, 10);
@@ -103,6 +111,19 @@ impl Pair {
         let jobs: Vec<NewJob> = (0..self.random.below(4) + 1).map(|_| self.new_job()).collect();
         self.ids.extend(jobs.iter().map(|job| job.id.clone()));
         both!(self, what, |adapter| adapter.enqueue(jobs.clone()));
+    }
+
+    fn start_workflow(&mut self, what: &str) {
+        let id = format!("flow-{:02}", self.random.below(40));
+        let flow = flows::random(&mut self.random, &id, &TASKS);
+        self.ids.extend((0..flow.nodes.len() as u32).map(|node| JobId::node(&flow.id, node)));
+        self.flows.insert(flow.id.clone());
+        both!(self, what, |adapter| adapter.start(flow.clone()));
+    }
+
+    fn cancel_workflow(&mut self, what: &str) {
+        let id = WorkflowId::from(format!("flow-{:02}", self.random.below(40)));
+        both!(self, what, |adapter| adapter.cancel_workflow(&id, "why"));
     }
 
     fn new_job(&mut self) -> NewJob {
@@ -145,7 +166,14 @@ impl Pair {
         assert_eq!(redis.settled, memory.settled, "{what}: {call:?}");
         let shown = |jobs: &[ClaimedJob]| -> Vec<_> {
             let shown = |job: &ClaimedJob| {
-                (job.lease.clone(), job.payload.clone(), job.attempt, job.meta.clone(), job.cancelled)
+                (
+                    job.lease.clone(),
+                    job.payload.clone(),
+                    job.attempt,
+                    job.meta.clone(),
+                    job.cancelled,
+                    job.node.clone(),
+                )
             };
             jobs.iter().map(shown).collect()
         };
@@ -171,7 +199,13 @@ impl Pair {
                 6 => AttemptEnd::Cancel,
                 _ => AttemptEnd::Release,
             };
-            Some(Settlement { lease: job.lease, attempt: job.attempt, started_at: job.claimed_at, end })
+            Some(Settlement {
+                lease: job.lease,
+                attempt: job.attempt,
+                started_at: job.claimed_at,
+                end,
+                node: job.node,
+            })
         });
         let settle: Vec<Settlement> = settle.collect();
         let tasks: Vec<TaskClaim> = TASKS
@@ -189,7 +223,12 @@ impl Pair {
     }
 
     fn cancel(&mut self, what: &str) {
-        let id = JobId::from(format!("job-{:03}", self.random.below(150)));
+        let nodes: Vec<&JobId> = self.ids.iter().filter(|id| id.as_str().contains('#')).collect();
+        let id = if nodes.is_empty() || self.random.below(4) > 0 {
+            JobId::from(format!("job-{:03}", self.random.below(150)))
+        } else {
+            nodes[self.random.below(nodes.len())].clone()
+        };
         both!(self, what, |adapter| adapter.cancel(&id, "why"));
     }
 
@@ -225,6 +264,17 @@ impl Pair {
         for task in TASKS {
             both!(self, what, |adapter| adapter.counts(task));
         }
+        for id in self.flows.clone() {
+            if self.random.below(share) > 0 {
+                continue;
+            }
+            let record = both!(self, format!("{what}, {id}"), |adapter| flow(adapter, &id));
+            if record.starts_with("Some") && !record.contains("state: Running") {
+                both!(self, format!("{what}, {id}"), |adapter| flow_ended(adapter, &id));
+            }
+            let nodes: Vec<u32> = (0..12).collect();
+            both!(self, format!("{what}, {id}"), |adapter| adapter.node_results(&id, &nodes));
+        }
         let ids = self.ids.clone();
         for id in &ids {
             if self.random.below(share) > 0 {
@@ -240,7 +290,7 @@ impl Pair {
 }
 
 /// What is known of a job, with times replaced by whether they are known.
-async fn info(adapter: &impl Inspection, id: &JobId) -> Result<Option<JobInfo>, taskora::AdapterError> {
+async fn info(adapter: &impl Inspection, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
     let known = |time: Option<Timestamp>| time.map(|_| Timestamp::default());
     let info = adapter.job(id).await?.map(|mut info| {
         info.created_at = Timestamp::default();
@@ -251,22 +301,46 @@ async fn info(adapter: &impl Inspection, id: &JobId) -> Result<Option<JobInfo>, 
     Ok(info)
 }
 
-async fn ended(adapter: &impl Signals, id: &JobId) -> Result<Option<Ended>, taskora::AdapterError> {
+/// What is known of a workflow, as [`info`].
+async fn flow(adapter: &impl Workflows, id: &WorkflowId) -> Result<String, AdapterError> {
+    let known = |time: Option<Timestamp>| time.map(|_| Timestamp::default());
+    let record = adapter.workflow(id, true).await?.map(|record| WorkflowRecord {
+        created_at: Timestamp::default(),
+        finished_at: known(record.finished_at),
+        nodes: record
+            .nodes
+            .into_iter()
+            .map(|mut node| {
+                (node.started_at, node.finished_at) = (known(node.started_at), known(node.finished_at));
+                node
+            })
+            .collect(),
+        ..record
+    });
+    Ok(format!("{record:?}"))
+}
+
+async fn flow_ended(adapter: &impl Workflows, id: &WorkflowId) -> Result<String, AdapterError> {
+    let ended = adapter.workflow_ended(id).await?;
+    Ok(format!("{:?}", ended.map(|ended| (ended.state, ended.output, ended.culprit, ended.reason))))
+}
+
+async fn ended(adapter: &impl Signals, id: &JobId) -> Result<Option<Ended>, AdapterError> {
     adapter.ended(id).await
 }
 
 /// Xorshift: the same numbers for the same seed.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 33) as usize % limit
     }
 
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 }

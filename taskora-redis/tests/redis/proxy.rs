@@ -26,6 +26,7 @@ pub(crate) struct Proxy {
     port: u16,
     fate: Arc<AtomicU8>,
     connections: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -34,14 +35,15 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let fate = Arc::new(AtomicU8::new(Fate::Pass as u8));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (shared, count) = (Arc::clone(&fate), Arc::clone(&connections));
+        let answers = Arc::new(AtomicUsize::new(usize::MAX));
+        let (shared, count, left) = (Arc::clone(&fate), Arc::clone(&connections), Arc::clone(&answers));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(relay(client, server, Arc::clone(&shared)));
+                tokio::spawn(relay(client, server, Arc::clone(&shared), Arc::clone(&left)));
             }
         });
-        Self { port, fate, connections }
+        Self { port, fate, connections, answers }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,13 +54,18 @@ impl Proxy {
         self.fate.store(fate as u8, Ordering::SeqCst);
     }
 
+    /// So many answers arrive from now on, and then nothing does: as if the client had died there.
+    pub(crate) fn let_through(&self, answers: usize) {
+        self.answers.store(answers, Ordering::SeqCst);
+    }
+
     /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>) {
+async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>, answers: Arc<AtomicUsize>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -77,6 +84,9 @@ async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>) {
             }
             if fate.load(Ordering::SeqCst) == Fate::Late as u8 {
                 tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            if answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
+                std::future::pending::<()>().await;
             }
             if to_client.write_all(&buffer[..count]).await.is_err() {
                 return;

@@ -129,7 +129,13 @@ pub(super) fn fail(error: &str) -> AttemptEnd {
 }
 
 pub(super) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
-    Settlement { lease: job.lease.clone(), attempt: job.attempt, started_at: job.claimed_at, end }
+    Settlement {
+        lease: job.lease.clone(),
+        attempt: job.attempt,
+        started_at: job.claimed_at,
+        end,
+        node: job.node.clone(),
+    }
 }
 
 /// What to claim, with the usual leases.

@@ -44,6 +44,7 @@ pub mod claims;
 pub mod endings;
 #[doc(hidden)]
 pub mod enqueue;
+mod flow_kit;
 mod kit;
 #[doc(hidden)]
 pub mod leases;
@@ -55,6 +56,12 @@ pub mod retention;
 pub mod settling;
 #[doc(hidden)]
 pub mod wakes;
+#[doc(hidden)]
+pub mod workflow_ends;
+#[doc(hidden)]
+pub mod workflow_retention;
+#[doc(hidden)]
+pub mod workflow_steps;
 
 /// An empty store for one check, and what the check needs of it.
 pub trait Fixture {
@@ -226,6 +233,48 @@ macro_rules! conformance_suite {
                 trimming_leaves_nothing_of_a_job
                 a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again
             }
+            workflow_steps {
+                s144_a_node_is_claimed_like_a_job_and_says_what_it_is
+                s134_the_steps_of_a_chain_follow_each_other
+                what_is_released_can_be_claimed_by_the_same_call
+                s136_a_group_has_completed_when_all_have
+                results_are_there_once_a_node_has_completed
+                s137_a_callback_runs_once_after_its_header
+                joins_may_share_nodes_and_have_many_children
+                starting_twice_is_starting_once
+                a_record_says_what_is_known_of_each_node
+                a_delayed_workflow_delays_its_roots
+                a_delayed_node_is_due_later
+                a_released_node_wakes_a_worker
+                a_workflow_goes_on_over_retries_releases_and_rescues
+                x13_a_repeated_settlement_advances_once
+                workflows_do_not_mind_each_other
+            }
+            workflow_ends {
+                s148_a_workflow_of_nothing_has_completed
+                an_unknown_workflow_is_unknown_everywhere
+                x11_cancelling_a_workflow_reaches_all_nodes
+                x12_a_failed_node_fails_its_workflow
+                x10_a_chain_whose_first_step_fails_has_failed
+                what_is_settled_together_with_a_failure_ends
+                x14_a_node_that_stalls_out_fails_its_workflow
+                x14_a_node_that_is_cancelled_alone_cancels_its_workflow
+                x16_a_deadline_is_kept_by_the_store
+                nothing_of_an_expired_workflow_is_handed_out
+                a_workflow_that_ended_in_time_stays_as_it_is
+                x06_all_who_wait_for_a_workflow_are_told
+                a_flag_of_a_node_goes_with_a_lost_lease
+            }
+            workflow_retention {
+                a_large_group_completes_and_is_released_whole
+                a_claim_says_that_there_is_more_to_release
+                a_large_workflow_is_cancelled_in_bounded_steps
+                nodes_are_kept_with_their_workflow_and_not_counted
+                the_newest_workflows_are_kept_by_count
+                settling_trims_workflows_by_count
+                old_workflows_go_by_age_with_all_their_nodes
+                a_workflow_with_a_running_node_is_not_trimmed
+            }
         }
     };
     (@tests $test:tt $fixture:tt $($module:ident { $($check:ident)* })*) => {
@@ -261,6 +310,9 @@ mod tests {
             ("wakes", include_str!("wakes.rs")),
             ("notes", include_str!("notes.rs")),
             ("retention", include_str!("retention.rs")),
+            ("workflow_steps", include_str!("workflow_steps.rs")),
+            ("workflow_ends", include_str!("workflow_ends.rs")),
+            ("workflow_retention", include_str!("workflow_retention.rs")),
         ];
         for (module, source) in checks {
             let list = suite.split_once(&format!("            {module} {{\n")).expect(module).1;

@@ -50,7 +50,7 @@ async fn assert_gone(adapter: &Arc<dyn Adapter>, id: &str) {
 pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let completed = Keep { count: 100, ..LONG };
-    run(&adapter, Retention { completed, failed: LONG }, 1_500, &complete("1")).await;
+    run(&adapter, Retention { completed, failed: LONG, ..Retention::default() }, 1_500, &complete("1")).await;
     let kept = adapter.counts(TASK).await.unwrap();
     assert!((100..=100 + SLACK).contains(&kept.completed), "100 and a bit, not {}", kept.completed);
     assert_eq!(kept, JobCounts { completed: kept.completed, ..JobCounts::default() });
@@ -65,7 +65,7 @@ pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
 pub async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let failed = Keep { count: 100, ..LONG };
-    run(&adapter, Retention { completed: LONG, failed }, 1_500, &fail("no")).await;
+    run(&adapter, Retention { completed: LONG, failed, ..Retention::default() }, 1_500, &fail("no")).await;
     let kept = adapter.counts(TASK).await.unwrap().failed;
     assert!((100..=100 + SLACK).contains(&kept), "100 and a bit, not {kept}");
     assert_gone(&adapter, "0").await;
@@ -80,13 +80,17 @@ pub async fn each_task_has_its_own_count(f: &impl Fixture) {
     let other = worker.claim(1, &[OTHER]).await.pop().unwrap();
     worker.settle(&other, complete("1")).await;
     let completed = Keep { count: 10, ..LONG };
-    run(&adapter, Retention { completed, failed: LONG }, 1_000, &complete("1")).await;
+    run(&adapter, Retention { completed, failed: LONG, ..Retention::default() }, 1_000, &complete("1")).await;
     assert!(state(&adapter, "other").await.is_some(), "jobs of another task do not push it out");
 }
 
 pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    let retention = Retention {
+        completed: Keep { age: Duration::from_secs(60), ..LONG },
+        failed: LONG,
+        ..Retention::default()
+    };
     put(&adapter, [job("old", TASK), job("failed", TASK), job("young", TASK), job("waiting", TASK)]).await;
     put(&adapter, [delayed("delayed", TASK, 3_600_000)]).await;
     let mut worker = Caller::new(&adapter);
@@ -107,7 +111,11 @@ pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
 
 pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: LONG, failed: Keep { age: Duration::from_secs(60), ..LONG } };
+    let retention = Retention {
+        completed: LONG,
+        failed: Keep { age: Duration::from_secs(60), ..LONG },
+        ..Retention::default()
+    };
     put(&adapter, ["failed", "cancelled", "completed", "active"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(fail("no")).await;
@@ -124,7 +132,7 @@ pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
 
 pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: LONG, failed: Keep { count: 10, ..LONG } };
+    let retention = Retention { completed: LONG, failed: Keep { count: 10, ..LONG }, ..Retention::default() };
     let ids: Vec<String> = (0..50).map(|n| format!("{n:02}")).collect();
     put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
     for id in &ids {
@@ -139,7 +147,11 @@ pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
 
 pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    let retention = Retention {
+        completed: Keep { age: Duration::from_secs(60), ..LONG },
+        failed: LONG,
+        ..Retention::default()
+    };
     run(&adapter, retention, 2_500, &complete("1")).await;
     f.advance(Duration::from_secs(61)).await;
     let first = adapter.sweep(&[TASK.into()], retention).await.unwrap();
@@ -155,7 +167,11 @@ pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
 
 pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: Keep { age: Duration::from_secs(60), ..LONG }, failed: LONG };
+    let retention = Retention {
+        completed: Keep { age: Duration::from_secs(60), ..LONG },
+        failed: LONG,
+        ..Retention::default()
+    };
     let meta = vec![("k".to_owned(), "v".to_owned())];
     put(&adapter, [NewJob { meta, payload: vec![b'1'; 10_000], ..job("a", TASK) }]).await;
     let mut worker = Caller::new(&adapter);
@@ -182,7 +198,8 @@ pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
 
 pub async fn a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let retention = Retention { completed: LONG, failed: Keep { age: MOMENT, ..LONG } };
+    let retention =
+        Retention { completed: LONG, failed: Keep { age: MOMENT, ..LONG }, ..Retention::default() };
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     adapter.cancel(&"b".into(), "why").await.unwrap();
     let mut worker = Caller::new(&adapter);

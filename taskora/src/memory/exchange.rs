@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::record::Phase;
-use super::store::Store;
+use super::store::{PAGE, Store};
 use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, TaskName};
 use crate::job::{JobId, Timestamp, millis};
 
@@ -42,10 +42,13 @@ impl Store {
                 self.settle(settlement, now)
             })
             .collect();
+        self.proceed(now);
         for (task, settled) in &settled_of {
             self.trim_by_count(task, *settled, retention);
         }
+        self.trim_flows_by_count(settled_of.values().sum(), retention);
         let (claimed, more) = claim.as_ref().map(|claim| self.claim(claim, now)).unwrap_or_default();
+        self.wake_released();
         // only now, so that nobody is woken for what this call has taken itself
         self.wake(settled_of.into_keys());
         self.wake(claim.iter().flat_map(|claim| claim.tasks.iter().map(|asked| asked.task.clone())));
@@ -59,6 +62,8 @@ impl Store {
     /// Hands out the first jobs of all lines, and says whether there may be more.
     fn claim(&mut self, claim: &Claim, now: u64) -> (Vec<Claimed>, bool) {
         let due_left = self.make_ready(claim.tasks.iter().map(|asked| &asked.task), now);
+        let work_left = self.proceed(now);
+        let mut voids = 0;
         let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
         let mut claimed = Vec::new();
         while claimed.len() < claim.limit {
@@ -70,11 +75,18 @@ impl Store {
                 .filter_map(|(asked, room)| Some((self.queues.get(&asked.task)?.first()?, asked, room)))
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
-            *room -= 1;
             let id = id.clone();
+            if self.end_void(&id, now) {
+                voids += 1;
+                if voids == PAGE {
+                    break;
+                }
+                continue;
+            }
+            *room -= 1;
             claimed.extend(self.hand_out(&id, now.saturating_add(millis(asked.lease)), now));
         }
-        let more = due_left && claimed.len() < claim.limit;
+        let more = (due_left || work_left || voids > 0) && claimed.len() < claim.limit;
         (claimed, more)
     }
 
@@ -91,6 +103,7 @@ impl Store {
         let claimed_job = |claimed: &Claimed| {
             let record = self.jobs.get(&claimed.lease.id)?;
             Some(ClaimedJob {
+                node: record.node.clone(),
                 lease: claimed.lease.clone(),
                 payload: record.new.payload.clone(),
                 attempt: claimed.attempt,

@@ -1,10 +1,12 @@
 //! The store in this process's own memory: for tests, for development, and as the model of what an adapter does.
 
 mod exchange;
+mod flow;
 mod queue;
 mod record;
 mod signal;
 mod store;
+mod workflow;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +20,12 @@ use self::signal::Ear;
 use self::store::Store;
 use crate::adapter::{
     AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs, NewJob,
-    Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal,
+    NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded, WorkflowRecord,
+    Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, millis};
 use crate::policy::Retention;
+use crate::workflow::WorkflowId;
 
 /// A store in this process's memory. It forgets everything when its last clone goes; clones share one store.
 ///
@@ -136,6 +140,39 @@ impl Signals for MemoryAdapter {
             Some(Err(told)) => Ok(told.await.ok()),
             None => Ok(None),
         }
+    }
+}
+
+#[async_trait]
+impl Workflows for MemoryAdapter {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        Ok(self.0.lock().start(workflow, self.0.now()))
+    }
+
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        Ok(self.0.lock().node_results(id, nodes))
+    }
+
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        Ok(self.0.lock().cancel_flow(id, reason, self.0.now()))
+    }
+
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
+        let answer = self.0.lock().await_flow(id);
+        match answer {
+            Some(Ok(ended)) => Ok(Some(ended)),
+            // the store never drops the other side before the workflow has ended
+            Some(Err(told)) => Ok(told.await.ok()),
+            None => Ok(None),
+        }
+    }
+
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        self.0.lock().flow(id, nodes)
     }
 }
 

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 use super::queue::Place;
-use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob};
+use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeOf};
 use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 /// Everything about one job. What is sparse in a remote store is simply empty here.
 pub(super) struct Record {
     pub(super) new: NewJob,
+    /// Which node of a workflow it is, if it is one.
+    pub(super) node: Option<NodeOf>,
     pub(super) created_at: u64,
     pub(super) phase: Phase,
     /// How often it was claimed: the token of the newest lease.
@@ -62,6 +64,7 @@ impl Record {
     pub(super) fn new(new: NewJob, created_at: u64, phase: Phase) -> Self {
         Self {
             new,
+            node: None,
             created_at,
             phase,
             claims: 0,

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{broadcast, oneshot};
 
+use super::flow::Flows;
 use super::queue::{Place, Queue};
 use super::record::{Phase, Record};
 use super::signal::Wakes;
@@ -27,6 +28,7 @@ const CANCELLATIONS: usize = 1_024;
 pub(super) struct Store {
     pub(super) jobs: HashMap<JobId, Record>,
     pub(super) queues: HashMap<TaskName, Queue>,
+    pub(super) flows: Flows,
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<JobId>,
@@ -41,6 +43,7 @@ impl Store {
         Self {
             jobs: HashMap::new(),
             queues: HashMap::new(),
+            flows: Flows::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
@@ -49,7 +52,7 @@ impl Store {
         }
     }
 
-    fn place_at_the_end(&mut self, priority: i16) -> Place {
+    pub(super) fn place_at_the_end(&mut self, priority: i16) -> Place {
         self.last += 1;
         (Reverse(priority), self.last)
     }
@@ -64,14 +67,30 @@ impl Store {
         let Some(record) = self.jobs.get_mut(id) else { return };
         let queue = self.queues.entry(record.new.task.clone()).or_default();
         queue.remove(id, &record.phase);
-        queue.insert(id, &phase);
-        self.wakes.placed(id, queue);
+        // what has ended of a workflow goes with the workflow
+        if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
+            queue.insert(id, &phase);
+            self.wakes.placed(id, queue);
+        }
         record.enter(phase);
     }
 
-    /// The one way in which a job ends: it leaves its index, its waiters are told.
+    /// Puts a new job into its index.
+    pub(super) fn insert(&mut self, record: Record) {
+        let id = record.new.id.clone();
+        let queue = self.queues.entry(record.new.task.clone()).or_default();
+        queue.insert(&id, &record.phase);
+        self.wakes.placed(&id, queue);
+        self.jobs.insert(id, record);
+    }
+
+    /// The one way in which a job ends: it leaves its index, its waiters and its workflow are told.
     fn end(&mut self, id: &JobId, ending: Ending, started_at: Option<u64>, now: u64) -> JobState {
         let state = ending.state();
+        let node = self.jobs.get(id).and_then(|record| record.node.clone());
+        if let Some(node) = node {
+            self.node_ended(&node, &ending, now);
+        }
         self.move_to(id, Phase::Ended { at: now, started_at, ending });
         if let Some(record) = self.jobs.get_mut(id) {
             let waiters = std::mem::take(&mut record.waiters);
@@ -100,15 +119,12 @@ impl Store {
                 if self.jobs.contains_key(&job.id) {
                     return Enqueued::Duplicate;
                 }
-                let (id, task) = (job.id.clone(), job.task.clone());
+                let task = job.task.clone();
                 let phase = match due_at(job.due, now) {
                     Some(due) => Phase::Delayed { due, retrying: false },
                     None => Phase::Waiting(self.place_at_the_end(job.priority)),
                 };
-                let queue = self.queues.entry(task.clone()).or_default();
-                queue.insert(&id, &phase);
-                self.wakes.placed(&id, queue);
-                self.jobs.insert(id, Record::new(job, now, phase));
+                self.insert(Record::new(job, now, phase));
                 if !tasks.contains(&task) {
                     tasks.push(task);
                 }
@@ -207,6 +223,13 @@ impl Store {
     }
 
     pub(super) fn cancel(&mut self, id: &JobId, reason: &str, now: u64) -> CancelOutcome {
+        let outcome = self.cancel_job(id, reason, now);
+        self.proceed(now);
+        self.wake_released();
+        outcome
+    }
+
+    pub(super) fn cancel_job(&mut self, id: &JobId, reason: &str, now: u64) -> CancelOutcome {
         let Some(record) = self.jobs.get_mut(id) else { return CancelOutcome::NotFound };
         match &record.phase {
             Phase::Waiting(_) | Phase::Delayed { .. } => {
@@ -225,6 +248,7 @@ impl Store {
 
     pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
         let mut swept = Swept { more: self.make_ready(tasks, now), ..Swept::default() };
+        swept.more |= self.expire_flows(now);
         for task in tasks {
             let lapsed: Vec<JobId> = self
                 .queues
@@ -246,6 +270,11 @@ impl Store {
                 swept.more |= trimmed == PAGE;
             }
         }
+        swept.more |= self.proceed(now);
+        let Keep { age, .. } = retention.workflows;
+        let trimmed = self.trim_flows(retention.workflows, now.saturating_sub(millis(age)), PAGE);
+        swept.more |= trimmed == PAGE;
+        self.wake_released();
         self.wake(tasks.iter().cloned());
         self.forget_calls(now);
         swept
@@ -272,6 +301,13 @@ impl Store {
         let mut budget = settled + TRIM_SLACK;
         for (state, keep) in kept(retention) {
             budget -= self.trim(task, state, budget, |_, left| left > keep.count);
+        }
+    }
+
+    /// Removes the oldest finished workflows above the number to keep, some more nodes than were just settled.
+    pub(super) fn trim_flows_by_count(&mut self, settled: usize, retention: Retention) {
+        if settled > 0 {
+            self.trim_flows(retention.workflows, 0, 2 * settled + TRIM_SLACK);
         }
     }
 
@@ -318,7 +354,7 @@ fn kept(retention: Retention) -> [(JobState, Keep); 4] {
 }
 
 /// When a job becomes ready; `None` if it is at once.
-fn due_at(due: Due, now: u64) -> Option<u64> {
+pub(super) fn due_at(due: Due, now: u64) -> Option<u64> {
     let at = match due {
         Due::Now => return None,
         Due::After(delay) => now.saturating_add(millis(delay)),

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::input;
 use super::pause::random;
 use super::registry::ErasedHandler;
 use crate::adapter::{AttemptEnd, Settlement};
 use crate::context::{Context, StopReason};
 use crate::error::Failure;
+use crate::workflow::Composed;
 
 /// How long attempts may go on when the shutdown's grace has passed.
 const SHUTDOWN_MOMENT: Duration = Duration::from_millis(500);
@@ -38,25 +40,30 @@ enum Ran {
 impl Attempt {
     /// Runs the attempt, whatever the user's code in it does. `None`: there is nothing to settle, as its lease is lost or
     /// must run out.
-    pub(crate) async fn run(self) -> Option<Settlement> {
+    pub(crate) async fn run(mut self) -> Option<Settlement> {
+        let payload = std::mem::take(&mut self.payload);
         // the handler's own panics are caught where it is polled; a backoff function may panic too, and so may a
         // future while it is dropped
-        match catch(|| Box::pin(async { Ok(self.run_to_the_end().await) })).await {
+        match catch(|| Box::pin(async { Ok(self.run_to_the_end(payload).await) })).await {
             Ok(settlement) => settlement,
             Err(Failure { message, .. }) => Some(self.settlement(AttemptEnd::Fail(message))),
         }
     }
 
-    async fn run_to_the_end(&self) -> Option<Settlement> {
-        // told to stop before it has started: nothing has been done that a hook could clean up
-        let early = self.context.stop_reason();
-        let ran = match early {
-            Some(reason) => Ran::Stopped(reason),
-            None => self.supervise().await,
+    async fn run_to_the_end(&self, payload: Vec<u8>) -> Option<Settlement> {
+        let (input, ran) = match self.prepare(payload).await {
+            Ok(input) => {
+                let ran = self.supervise(&input).await;
+                (Some(input), ran)
+            }
+            // the handler was not started: nothing has been done that a hook could clean up
+            Err(ran) => (None, ran),
         };
         let end = self.judge(ran)?;
-        if early.is_none() && matches!(end, AttemptEnd::Cancel) {
-            self.clean_up().await;
+        if let Some(input) = input
+            && matches!(end, AttemptEnd::Cancel)
+        {
+            self.clean_up(&input).await;
         }
         // what the handler reported is written before the job may end
         self.context.notes_written().await;
@@ -69,12 +76,25 @@ impl Attempt {
             attempt: self.context.attempt(),
             started_at: self.context.claimed_at(),
             end,
+            node: self.context.node().cloned(),
+        }
+    }
+
+    /// What the handler is given; or how the attempt has ended without it.
+    async fn prepare(&self, payload: Vec<u8>) -> Result<Composed, Ran> {
+        if let Some(reason) = self.context.stop_reason() {
+            return Err(Ran::Stopped(reason));
+        }
+        tokio::select! {
+            biased;
+            reason = self.context.stopped() => Err(Ran::Stopped(reason)),
+            input = input::prepare(&self.context, payload) => input.map_err(|failure| Ran::Returned(Err(failure))),
         }
     }
 
     /// Polls the handler until it returns, its time is up, or it must stop.
-    async fn supervise(&self) -> Ran {
-        let mut handler = std::pin::pin!(catch(|| self.handler.run(&self.payload, self.context.clone())));
+    async fn supervise(&self, input: &Composed) -> Ran {
+        let mut handler = std::pin::pin!(catch(|| self.handler.run(input, self.context.clone())));
         let timeout = self.handler.contract.timeout();
         let reason = tokio::select! {
             // the stop goes first: a handler that listens for it returns in the same moment
@@ -138,12 +158,12 @@ impl Attempt {
         AttemptEnd::Retry { error: message, delay }
     }
 
-    async fn clean_up(&self) {
+    async fn clean_up(&self, input: &Composed) {
         if self.handler.options.has_on_cancel() {
             self.context.threads_ended().await;
         }
         let hook = catch(|| {
-            let hook = self.handler.on_cancel(&self.payload, self.context.clone());
+            let hook = self.handler.on_cancel(input, self.context.clone());
             Box::pin(async {
                 if let Some(hook) = hook {
                     hook.await;

@@ -347,6 +347,7 @@ impl Engine {
             attempt: job.attempt,
             started_at: job.claimed_at,
             end: AttemptEnd::Release,
+            node: job.node.clone(),
         });
     }
 
@@ -361,6 +362,7 @@ impl Engine {
                 attempt: context.attempt(),
                 started_at: context.claimed_at(),
                 end: AttemptEnd::Release,
+                node: context.node().cloned(),
             });
         }
     }

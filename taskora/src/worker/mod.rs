@@ -1,6 +1,7 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
-//! A job's way through these files: `engine` claims it, `attempt` runs it, `engine` settles it. Beside them `keeper`
+//! A job's way through these files: `engine` claims it, `attempt` runs it with what `input`
+//! has put together, `engine` settles it. Beside them `keeper`
 //! renews leases, `reporter` writes progress and logs, `listener` waits for work and `sweeper` calls the store's
 //! repairs. `capacity` counts, and `registry` knows the handlers.
 
@@ -13,6 +14,7 @@ mod attempt;
 mod builder;
 mod capacity;
 mod engine;
+mod input;
 mod keeper;
 mod leases;
 mod listener;

@@ -14,10 +14,11 @@ use crate::error::{Failure, WorkerError};
 use crate::handler::{Handler, HandlerOptions};
 use crate::json::describe;
 use crate::state::Scope;
+use crate::workflow::Composed;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Run = dyn Fn(&[u8], Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
-type OnCancel = dyn Fn(&[u8], Context) -> BoxFuture<()> + Send + Sync;
+type Run = dyn Fn(&Composed, Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
+type OnCancel = dyn Fn(&Composed, Context) -> BoxFuture<()> + Send + Sync;
 
 /// A handler whose types are erased: JSON in, JSON out.
 pub(crate) struct ErasedHandler {
@@ -39,13 +40,13 @@ impl ErasedHandler {
             contract: <H::Task as Task>::OPTIONS,
             options: H::OPTIONS,
             on_cancel: H::OPTIONS.has_on_cancel().then(|| -> Box<OnCancel> {
-                Box::new(|payload, context| match decode::<H::Task>(payload) {
+                Box::new(|input, context| match decode::<H::Task>(input) {
                     Ok(task) => Box::pin(H::on_cancel(task, context)),
                     // such a job never started: there is nothing to clean up
                     Err(_) => Box::pin(std::future::ready(())),
                 })
             }),
-            run: Box::new(move |payload, context| match decode::<H::Task>(payload) {
+            run: Box::new(move |input, context| match decode::<H::Task>(input) {
                 Ok(task) => {
                     let attempt = H::run(task, Scope::new(context, state.clone()));
                     Box::pin(async move { encode::<H::Task>(&attempt.await?) })
@@ -56,18 +57,18 @@ impl ErasedHandler {
     }
 
     /// Starts an attempt.
-    pub(crate) fn run(&self, payload: &[u8], context: Context) -> BoxFuture<Result<Vec<u8>, Failure>> {
-        (self.run)(payload, context)
+    pub(crate) fn run(&self, input: &Composed, context: Context) -> BoxFuture<Result<Vec<u8>, Failure>> {
+        (self.run)(input, context)
     }
 
     /// Cleans up after a cancelled attempt, if there is a hook for it.
-    pub(crate) fn on_cancel(&self, payload: &[u8], context: Context) -> Option<BoxFuture<()>> {
-        self.on_cancel.as_ref().map(|hook| hook(payload, context))
+    pub(crate) fn on_cancel(&self, input: &Composed, context: Context) -> Option<BoxFuture<()>> {
+        self.on_cancel.as_ref().map(|hook| hook(input, context))
     }
 }
 
-fn decode<T: Task>(payload: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(payload).map_err(|error| {
+fn decode<T: Task>(input: &Composed) -> Result<T, Failure> {
+    input.decode().map_err(|error| {
         Failure::fatal(format!("the payload is not a valid `{}`: {}", T::NAME, describe(&error)))
     })
 }

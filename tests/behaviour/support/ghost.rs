@@ -47,8 +47,13 @@ impl Ghost {
 
     /// Settles an attempt.
     pub(crate) async fn settle(&self, job: &ClaimedJob, end: AttemptEnd) -> Settled {
-        let settlement =
-            Settlement { lease: job.lease.clone(), attempt: job.attempt, started_at: job.claimed_at, end };
+        let settlement = Settlement {
+            lease: job.lease.clone(),
+            attempt: job.attempt,
+            started_at: job.claimed_at,
+            end,
+            node: job.node.clone(),
+        };
         self.exchange(vec![settlement], None).await.settled[0]
     }
 }

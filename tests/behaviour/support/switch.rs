@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use taskora::adapter::{
     Adapter, AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs,
-    NewJob, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal,
+    NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
-use taskora::{JobId, JobInfo, LogEntry, Retention};
+use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::soon;
@@ -59,6 +60,8 @@ pub(crate) struct Switch {
     pub(crate) cut_off: Arc<AtomicBool>,
     /// Workers that start while this is true are never told of cancellations.
     pub(crate) mute: Arc<AtomicBool>,
+    /// Results of nodes cannot be read while this is true.
+    pub(crate) no_results: Arc<AtomicBool>,
     silence: broadcast::Sender<JobId>,
 }
 
@@ -70,6 +73,7 @@ impl Switch {
             after_claim: Arc::new(Gate::new()),
             cut_off: Arc::default(),
             mute: Arc::default(),
+            no_results: Arc::default(),
             silence: broadcast::Sender::new(1),
         }
     }
@@ -78,7 +82,11 @@ impl Switch {
         if !self.cut_off.load(Ordering::SeqCst) {
             return Ok(());
         }
-        Err(AdapterError::Unavailable { address: "switch".into(), message: "switched off".into() })
+        Err(Self::off())
+    }
+
+    fn off() -> AdapterError {
+        AdapterError::Unavailable { address: "switch".into(), message: "switched off".into() }
     }
 }
 
@@ -132,6 +140,37 @@ impl Signals for Switch {
 
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
         self.inner.ended(id).await
+    }
+}
+
+#[async_trait]
+impl Workflows for Switch {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        self.inner.start(workflow).await
+    }
+
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        self.check()?;
+        if self.no_results.load(Ordering::SeqCst) {
+            return Err(Self::off());
+        }
+        self.inner.node_results(id, nodes).await
+    }
+
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        self.inner.cancel_workflow(id, reason).await
+    }
+
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
+        self.inner.workflow_ended(id).await
+    }
+
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        self.inner.workflow(id, nodes).await
     }
 }
 

@@ -1,0 +1,24 @@
+-- What was more than a page: every exchange and every sweep does a page of it, whoever's it is.
+
+-- at most `budget` nodes, of those to cancel a quarter, which costs as much; answers whether there is more
+local function work_off(budget)
+  local entry = call('LPOP', K.todo)
+  if not entry then return false end
+  local kind, what, from, id = match(entry, '^(%u)(%w+):(%d+) (.*)$')
+  local flow = flow_of(id)
+  from = tonumber(from)
+  if flow.head and kind == 'X' then
+    cancel_nodes(flow, from, budget / 4)
+    write_ends(true)
+  elseif flow.head and not flow.ended and kind == 'R' then
+    spare_releases = budget
+    release_some(flow, { what })
+  elseif flow.head and not flow.ended then
+    local about, order, counts, last = call('HGET', flow.key, 'n' .. what), {}, {}, {}
+    local rest = about and add_joins(about, from, order, counts, last)
+    spare_releases = budget
+    if rest then put_off('J', what, rest, flow) end
+    count_down(flow, order, counts, last)
+  end
+  return call('EXISTS', K.todo) == 1
+end

@@ -1,0 +1,32 @@
+#!lua flags=no-writes
+-- What is known of a workflow, and of a page of its nodes.
+-- KEYS: the prefix of all keys
+-- ARGV: test clock, stored id, number of the first node, number of nodes
+-- Returns: nothing if it is unknown, else: head, its end (empty: it runs), then for each node: what `n` says of it, its
+--   record without payload, life, end without a result, place (empty: it waits for other nodes)
+--- @include "start"
+--- @include "record"
+--- @include "life"
+--- @include "flow"
+--- @include "place"
+
+local flow = flow_of(ARGV[2])
+if not flow.head then return {} end
+local answer = { flow.head, flow.ended or '' }
+local from = tonumber(ARGV[3])
+local to = math.min(from + tonumber(ARGV[4]), (struct.unpack('>I4', flow.head, 20)))
+for number = from, to - 1 do
+  local values = call('HMGET', flow.key, 'n' .. number, 'p' .. number, 'd' .. number)
+  local about, record, done = values[1] or '', values[2] or '', values[3]
+  local life, place = nil, ''
+  if done then
+    if byte(done) == 67 then done = sub(done, 1, 21) end
+  elseif record ~= '' and is_released(flow, number) then
+    local id = '*' .. flow.id .. '#' .. number
+    life = call('HGET', K.life, id)
+    place = place_of(task_of(record), id, (life_of(life)))
+  end
+  if record ~= '' then record = sub(record, 1, 14 + byte(record, 14)) end
+  for _, value in ipairs({ about, record, life or '', done or '', place }) do answer[#answer + 1] = value end
+end
+return answer

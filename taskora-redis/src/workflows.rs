@@ -1,0 +1,266 @@
+//! The transitions of a workflow, and reading it.
+
+use async_trait::async_trait;
+use taskora::adapter::{
+    CancelOutcome, Culprit, Ending, Enqueued, NewWorkflow, NodeRecord, WorkflowEnded, WorkflowRecord,
+    Workflows,
+};
+use taskora::workflow::{WorkflowId, WorkflowState};
+use taskora::{AdapterError, JobState};
+use uuid::Uuid;
+
+use crate::adapter::{Inner, RedisAdapter};
+use crate::answer::{array, bytes, nonsense, number};
+use crate::flow::{Plan, ROOT};
+use crate::id;
+use crate::record::{End, FlowEnd, Head, Life, Reader, Record, message, state, state_at};
+use crate::scripts::SCRIPTS;
+
+/// Nodes read in one call.
+const PAGE: u32 = 250;
+/// Results read in one call.
+const MAX_RESULTS: usize = 250;
+/// How long parts of a workflow are kept whose start goes on, in milliseconds.
+const ASIDE: u32 = 600_000;
+/// How often a start is tried whose parts are lost meanwhile.
+const TRIES: usize = 3;
+/// How many nodes a call of `catch_up` reaches at least.
+const REACH: usize = 100;
+
+#[async_trait]
+impl Workflows for RedisAdapter {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        let stored = id::store_workflow(&workflow.id);
+        let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
+        let nonce = Uuid::now_v7().into_bytes();
+        for _ in 0..TRIES {
+            match self.inner.start(&stored, &plan, &nonce).await? {
+                b'0' => return Ok(Enqueued::Duplicate),
+                b'1' => {
+                    if plan.pieces().len() > 1 {
+                        self.inner.catch_up(plan.nodes).await;
+                    }
+                    return Ok(Enqueued::New);
+                }
+                b'L' => {}
+                other => return Err(nonsense(format!("a start was answered with {other}"))),
+            }
+        }
+        Err(AdapterError::Unavailable {
+            address: self.inner.settings().address.clone(),
+            message: "the parts of a large workflow were lost while it was started".to_owned(),
+        })
+    }
+
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        let key = self.inner.settings().keys.workflow(&id::store_workflow(id));
+        let mut results = Vec::with_capacity(nodes.len());
+        for page in nodes.chunks(MAX_RESULTS) {
+            let fields: Vec<String> = page.iter().map(|node| format!("d{node}")).collect();
+            for end in self.inner.fields(&key, &fields).await? {
+                let end = end.map(|end| End::read(&end).ok_or_else(|| unreadable(id))).transpose()?;
+                results.push(end.and_then(|end| match end.ending {
+                    Ending::Completed(result) => Some(result),
+                    _ => None,
+                }));
+            }
+        }
+        Ok(results)
+    }
+
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        let stored = id::store_workflow(id);
+        let answer = self.inner.commands.script(&SCRIPTS.cancel_workflow, |cmd, _| {
+            cmd.arg(&stored).arg(reason);
+        });
+        match bytes(answer.await?, "the answer to `cancel_workflow`")?.as_slice() {
+            b"N" => Ok(CancelOutcome::NotFound),
+            b"D" => {
+                self.inner.catch_up(taskora::workflow::MAX_NODES).await;
+                Ok(CancelOutcome::Cancelled)
+            }
+            [letter] => {
+                let state = state(*letter).ok_or_else(|| nonsense("a workflow ended in an unknown state"))?;
+                Ok(CancelOutcome::AlreadyEnded(state))
+            }
+            _ => Err(nonsense("the answer to `cancel_workflow` is too long")),
+        }
+    }
+
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
+        let stored = id::store_workflow(id);
+        if self.inner.side().ended(id::watched(&stored)).await?.is_none() {
+            return Ok(None);
+        }
+        let key = self.inner.settings().keys.workflow(&stored);
+        let mut values =
+            self.inner.fields(&key, &["s", "o"]).await?.into_iter().map(Option::unwrap_or_default);
+        let (end, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        if end.is_empty() {
+            // trimmed meanwhile
+            return Ok(None);
+        }
+        let end = FlowEnd::read(&end).ok_or_else(|| unreadable(id))?;
+        let culprit = match end.culprit {
+            Some(node) => self.inner.culprit(&key, node).await?,
+            None => None,
+        };
+        let reason = match (&culprit, end.state) {
+            (None, WorkflowState::Cancelled) => Some(end.reason),
+            (Some(Culprit { ending: Ending::Cancelled(reason), .. }), _) => Some(reason.clone()),
+            _ => None,
+        };
+        Ok(Some(WorkflowEnded { state: end.state, output, culprit, reason }))
+    }
+
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        let stored = id::store_workflow(id);
+        let mut from = 0;
+        let mut read = Vec::new();
+        loop {
+            let answer = self.inner.commands.script(&SCRIPTS.workflow, |cmd, _| {
+                cmd.arg(&stored).arg(from).arg(if nodes { PAGE } else { 0 });
+            });
+            let mut values = array(answer.await?, "the answer to `workflow`")?.into_iter();
+            let mut next = || values.next().map(|value| bytes(value, "a value of a workflow")).transpose();
+            let (Some(head), Some(end)) = (next()?, next()?) else { return Ok(None) };
+            let head = Head::read(&head).ok_or_else(|| unreadable(id))?;
+            let end =
+                if end.is_empty() { None } else { Some(FlowEnd::read(&end).ok_or_else(|| unreadable(id))?) };
+            while let Some(about) = next()? {
+                let mut values = [const { Vec::new() }; 4];
+                for value in &mut values {
+                    *value = next()?.ok_or_else(|| unreadable(id))?;
+                }
+                read.push(read_node(&about, &values).ok_or_else(|| unreadable(id))?);
+            }
+            from += PAGE;
+            if nodes && from < head.nodes {
+                continue;
+            }
+            let mut joins = if nodes { vec![Vec::new(); head.joins as usize] } else { Vec::new() };
+            for (number, (_, joins_of)) in (0..).zip(&read) {
+                for join in joins_of {
+                    joins
+                        .get_mut(*join as usize)
+                        .into_iter()
+                        .for_each(|join: &mut Vec<u32>| join.push(number));
+                }
+            }
+            return Ok(Some(WorkflowRecord {
+                state: end.as_ref().map_or(WorkflowState::Running, |end| end.state),
+                created_at: head.created_at,
+                finished_at: end.map(|end| end.finished_at),
+                len: head.nodes,
+                nodes: read.into_iter().map(|(node, _)| node).collect(),
+                joins,
+                meta: head.meta,
+            }));
+        }
+    }
+}
+
+impl Inner {
+    /// One try to start a workflow: what does not go in one call is put aside before.
+    async fn start(&self, stored: &[u8], plan: &Plan, nonce: &[u8]) -> Result<u8, AdapterError> {
+        let pieces = plan.pieces();
+        let (aside, with_it): (&[_], &[_]) = if pieces.len() > 1 { (&pieces, &[]) } else { (&[], &pieces) };
+        for piece in aside {
+            let put = self.commands.script(&SCRIPTS.stage_workflow, |cmd, _| {
+                cmd.arg(nonce).arg(ASIDE);
+                for (field, value) in *piece {
+                    cmd.arg(field).arg(value);
+                }
+            });
+            put.await?;
+        }
+        let staged: usize = aside.iter().map(|piece| piece.len()).sum();
+        let answer = self.commands.script(&SCRIPTS.start_workflow, |cmd, _| {
+            cmd.arg(stored).arg(nonce);
+            match plan.ttl {
+                Some(ttl) => cmd.arg(ttl),
+                None => cmd.arg(""),
+            };
+            cmd.arg(plan.due.as_deref().unwrap_or_default()).arg(plan.nodes).arg(plan.joins);
+            cmd.arg(&plan.meta).arg(&plan.output).arg(&plan.roots).arg(staged);
+            for (field, value) in with_it.iter().copied().flatten() {
+                cmd.arg(field).arg(value);
+            }
+        });
+        let answer = bytes(answer.await?, "the answer to `start_workflow`")?;
+        answer.first().copied().ok_or_else(|| nonsense("a start was not answered"))
+    }
+
+    /// Does what was more than a page. What is left if this fails is done by the workers.
+    async fn catch_up(&self, nodes: usize) {
+        for _ in 0..=nodes / REACH {
+            let answer = self.commands.script(&SCRIPTS.catch_up, |_, _| ()).await;
+            match answer.and_then(|more| number::<u8>(&more, "the answer to `catch_up`")) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return tracing::debug!(%error, "the rest is left to the workers"),
+            }
+        }
+    }
+
+    async fn culprit(&self, key: &[u8], node: u32) -> Result<Option<Culprit>, AdapterError> {
+        let fields = ["n", "p", "d"].map(|field| format!("{field}{node}"));
+        let mut values = self.fields(key, &fields).await?.into_iter();
+        let mut next = || values.next().flatten();
+        let (Some(about), Some(record), Some(end)) = (next(), next(), next()) else { return Ok(None) };
+        let read = || {
+            let (_, _, name) = read_about(&about)?;
+            let (record, end) = (Record::read_node(&record)?, End::read(&end)?);
+            Some(Culprit { node, name, task: record.task, ending: end.ending })
+        };
+        read().map(Some).ok_or_else(|| nonsense("the node that ended a workflow cannot be read"))
+    }
+}
+
+fn unreadable(id: &WorkflowId) -> AdapterError {
+    nonsense(format!("the workflow `{id}` cannot be read"))
+}
+
+/// The join that a node waits for, the joins that it is in, and its name.
+fn read_about(bytes: &[u8]) -> Option<(Option<u32>, Vec<u32>, String)> {
+    let mut reader = Reader(bytes);
+    let after = Some(reader.u32()?).filter(|after| *after != ROOT);
+    let count = reader.u32()?;
+    let joins = (0..count).map(|_| reader.u32()).collect::<Option<_>>()?;
+    Some((after, joins, String::from_utf8(reader.0.to_vec()).ok()?))
+}
+
+/// A node, and the joins that it is in.
+fn read_node(about: &[u8], [record, life, end, place]: &[Vec<u8>; 4]) -> Option<(NodeRecord, Vec<u32>)> {
+    let (after, joins, name) = read_about(about)?;
+    let task = Record::read_node(record)?.task;
+    let mut node = NodeRecord {
+        name,
+        task,
+        state: None,
+        after,
+        attempts: 0,
+        started_at: None,
+        finished_at: None,
+        error: None,
+    };
+    if !end.is_empty() {
+        let end = End::read(end)?;
+        node.state = Some(end.ending.state());
+        node.attempts = end.attempts;
+        node.started_at = end.started_at;
+        node.finished_at = Some(end.finished_at);
+        node.error = message(end.ending);
+    } else if !place.is_empty() {
+        let life = Life::read(life)?;
+        let state = state_at(place, life.attempts);
+        node.state = Some(state);
+        node.attempts = life.attempts + u32::from(state == JobState::Active);
+        node.error = life.error;
+    }
+    Some((node, joins))
+}

@@ -1,0 +1,222 @@
+//! What a store must do for workflows.
+//!
+//! A workflow is a plain graph: *nodes*, which are jobs, and *joins*, which are sets of nodes. A node may wait for one
+//! join: it becomes ready when all nodes of the join have completed. A node without a join is a root, and becomes
+//! ready when the workflow starts. Joins are stored apart, so that a group of many that follows a group of many
+//! costs what both have in nodes, and not the product.
+//!
+//! The rules, for every store:
+//!
+//! - **Starting is idempotent** by the workflow's id, and all or nothing for whoever looks: a start that was interrupted has
+//!   not happened, or is finished by the store's sweeps.
+//! - **Settling a node, advancing its workflow and making ready what can run is one step**, whose cost does not depend on
+//!   the workflow's size; what has to be made ready or cancelled beyond a page is done by later exchanges and sweeps.
+//! - **Every end of a node tells its workflow.** When the last node has completed, the workflow has. When a node fails, stalls
+//!   out, expires or is cancelled alone, the workflow has failed (in the last case it is cancelled): nothing of it
+//!   starts any more, and all nodes that have not ended are cancelled, running ones by a flag.
+//! - **A node that waits for others is no job yet**: it has no state, [`Inspection::job`](super::Inspection::job) does not know
+//!   it, and it cannot be cancelled alone. Once released it is a job like all others, except that its end is kept with
+//!   its workflow: it is in no count of finished jobs.
+//! - **The end of a workflow is at once, that of its nodes follows**: with the reason `workflow failed`, `workflow expired`,
+//!   `workflow cancelled` if a node was cancelled alone, or the reason that was given. An attempt that is settled in
+//!   between is settled as it says; what would wait again is never handed out.
+//! - **A deadline is looked at** by sweeps, and when a node is claimed.
+//! - The job id of a node is [`JobId::node`]: derived, so that a repeated step makes nothing twice. Node jobs are trimmed
+//!   with their workflow, never alone.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{AdapterError, CancelOutcome, Due, Ending, Enqueued, TaskName};
+use crate::job::{JobId, JobState, Timestamp};
+use crate::workflow::{WorkflowId, WorkflowState};
+
+/// The transitions of a workflow, and reading it.
+#[async_trait]
+pub trait Workflows {
+    /// Stores a workflow and makes its roots ready (or delays them). One whose id is known already is left as it is and
+    /// reported as [`Enqueued::Duplicate`].
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError>;
+
+    /// The results of nodes of a workflow as JSON, in the order asked for; `None` for a node that has not completed. At
+    /// most 1,000 nodes.
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError>;
+
+    /// Cancels a workflow: it has ended when this returns, nothing of it starts any more, nodes that have not ended are
+    /// cancelled with this reason. [`CancelOutcome::AlreadyEnded`] carries the job state that matches the workflow's.
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError>;
+
+    /// Waits until the workflow has ended, and says how; `None` if it is not known. As [`Signals::ended`](super::Signals::ended).
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError>;
+
+    /// What is known of a workflow; `None` if it is unknown or trimmed. With `nodes`, also of its nodes (read in pages).
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError>;
+}
+
+/// A workflow to start.
+#[derive(Clone)]
+pub struct NewWorkflow {
+    /// Its id, valid as a job id.
+    pub id: WorkflowId,
+    /// Its nodes; a node's number is its place here. A node comes after all nodes that it waits for.
+    pub nodes: Vec<NewNode>,
+    /// The sets of nodes that nodes wait for; none is empty.
+    pub joins: Vec<Vec<u32>>,
+    /// How the result is put together, as [`Shape`](crate::workflow::Shape) writes it. The store keeps it, and does not look into it.
+    pub output: Vec<u8>,
+    /// The deadline, from when the store has accepted it: a workflow that has not ended by then is expired.
+    pub ttl: Option<Duration>,
+    /// When its roots become ready.
+    pub due: Due,
+    /// The dispatcher's own annotations; every node's handler can read them.
+    pub meta: Vec<(String, String)>,
+}
+
+/// A node to store.
+#[derive(Clone)]
+pub struct NewNode {
+    /// Its stable name within the workflow: where it stands, and its task.
+    pub name: String,
+    /// Its task.
+    pub task: TaskName,
+    /// Its payload. If `composed`, this is a recipe ([`Input`](crate::workflow::Input)) that the worker completes with the results
+    /// of other nodes; the store does not look into it.
+    pub payload: Vec<u8>,
+    /// Whether `payload` is a recipe.
+    pub composed: bool,
+    /// The join that it waits for; none for a root.
+    pub after: Option<u32>,
+    /// As [`NewJob::priority`](super::NewJob::priority).
+    pub priority: i16,
+    /// How long after it could run it becomes ready.
+    pub delay: Duration,
+    /// As [`NewJob::max_attempts`](super::NewJob::max_attempts).
+    pub max_attempts: u32,
+    /// As [`NewJob::max_stalls`](super::NewJob::max_stalls).
+    pub max_stalls: u32,
+}
+
+/// Which node of which workflow a claimed job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeOf {
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The node's number.
+    pub node: u32,
+    /// Whether the payload is a recipe, see [`NewNode::payload`].
+    pub composed: bool,
+}
+
+/// How a workflow has ended.
+#[derive(Clone)]
+pub struct WorkflowEnded {
+    /// Its state, which is not `Running`.
+    pub state: WorkflowState,
+    /// As in [`NewWorkflow::output`].
+    pub output: Vec<u8>,
+    /// The node whose end ended the workflow, if one did.
+    pub culprit: Option<Culprit>,
+    /// The reason of a cancellation, of the workflow or of the culprit.
+    pub reason: Option<String>,
+}
+
+/// The node whose end ended a workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Culprit {
+    /// Its number.
+    pub node: u32,
+    /// Its name.
+    pub name: String,
+    /// Its task.
+    pub task: String,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// What a store knows of a workflow.
+#[derive(Debug, Clone)]
+pub struct WorkflowRecord {
+    /// Its state.
+    pub state: WorkflowState,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How many nodes it has.
+    pub len: u32,
+    /// Its nodes in order, if asked for.
+    pub nodes: Vec<NodeRecord>,
+    /// As in [`NewWorkflow::joins`], if asked for.
+    pub joins: Vec<Vec<u32>>,
+    /// The dispatcher's own annotations.
+    pub meta: Vec<(String, String)>,
+}
+
+/// What a store knows of a node.
+#[derive(Debug, Clone)]
+pub struct NodeRecord {
+    /// Its name.
+    pub name: String,
+    /// Its task.
+    pub task: String,
+    /// The state of its job; `None`: it waits for other nodes.
+    pub state: Option<JobState>,
+    /// The join that it waits for.
+    pub after: Option<u32>,
+    /// As [`JobInfo::attempts`](crate::JobInfo::attempts).
+    pub attempts: u32,
+    /// When its last attempt was claimed, if it has ended.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The last error's message, or the reason of the cancellation.
+    pub error: Option<String>,
+}
+
+impl fmt::Debug for NewWorkflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewWorkflow")
+            .field("id", &self.id)
+            .field("nodes", &self.nodes.len())
+            .field("joins", &self.joins.len())
+            .field("ttl", &self.ttl)
+            .field("due", &self.due)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NewNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // no payload
+        f.debug_struct("NewNode")
+            .field("name", &self.name)
+            .field("task", &self.task)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WorkflowEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkflowEnded")
+            .field("state", &self.state)
+            .field("culprit", &self.culprit)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl JobId {
+    /// The id of a workflow's node: the workflow's id, a `#`, and the node's number. No other job may have an id
+    /// of this form.
+    #[must_use]
+    pub fn node(workflow: &WorkflowId, node: u32) -> Self {
+        Self::from(format!("{workflow}#{node}"))
+    }
+}

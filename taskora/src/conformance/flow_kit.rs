@@ -1,0 +1,99 @@
+//! What the checks of workflows share: compositions to start, and what became of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::kit::{PATIENCE, PROMPT, QUIET, TASK, within};
+use crate::adapter::{
+    Adapter, Due, Enqueued, JobCounts, NewNode, NewWorkflow, WorkflowEnded, WorkflowRecord,
+};
+use crate::job::JobState;
+use crate::workflow::{WorkflowId, WorkflowState};
+
+/// A node of [`TASK`] that waits for this join.
+pub(super) fn node(after: Option<u32>) -> NewNode {
+    NewNode {
+        name: "1 send-email".to_owned(),
+        task: TASK.into(),
+        payload: b"{}".to_vec(),
+        composed: false,
+        after,
+        priority: 0,
+        delay: Duration::ZERO,
+        max_attempts: 3,
+        max_stalls: 1,
+    }
+}
+
+pub(super) fn flow(id: &str, nodes: Vec<NewNode>, joins: &[&[u32]]) -> NewWorkflow {
+    NewWorkflow {
+        id: id.into(),
+        nodes,
+        joins: joins.iter().map(|join| join.to_vec()).collect(),
+        output: b"[0]".to_vec(),
+        ttl: None,
+        due: Due::Now,
+        meta: Vec::new(),
+    }
+}
+
+/// Nodes that follow each other.
+pub(super) fn chain(id: &str, len: u32) -> NewWorkflow {
+    let joins: Vec<Vec<u32>> = (1..len).map(|node| vec![node - 1]).collect();
+    let nodes = (0..len).map(|at| node(at.checked_sub(1))).collect();
+    NewWorkflow { joins, ..flow(id, nodes, &[]) }
+}
+
+/// Nodes beside each other.
+pub(super) fn group(id: &str, len: usize) -> NewWorkflow {
+    flow(id, vec![node(None); len], &[])
+}
+
+/// Nodes beside each other, and one that waits for all of them.
+pub(super) fn chord(id: &str, len: u32) -> NewWorkflow {
+    let mut new = group(id, len as usize);
+    new.nodes.push(node(Some(0)));
+    NewWorkflow { joins: vec![(0..len).collect()], ..new }
+}
+
+pub(super) async fn start(adapter: &Arc<dyn Adapter>, new: NewWorkflow) {
+    assert_eq!(adapter.start(new).await.expect("start"), Enqueued::New);
+}
+
+pub(super) async fn record(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowRecord {
+    adapter.workflow(&id.into(), true).await.expect("workflow").expect("the workflow is known")
+}
+
+/// The states of the workflow and its nodes.
+pub(super) async fn states(adapter: &Arc<dyn Adapter>, id: &str) -> (WorkflowState, Vec<Option<JobState>>) {
+    let record = record(adapter, id).await;
+    (record.state, record.nodes.into_iter().map(|node| node.state).collect())
+}
+
+/// How a workflow has ended that has ended already.
+pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowEnded {
+    let id = WorkflowId::from(id);
+    let ended = within(PATIENCE, "an end that is known already", adapter.workflow_ended(&id)).await;
+    ended.expect("workflow_ended").expect("the workflow is known")
+}
+
+/// Waits in the background, and has begun to when this returns.
+pub(super) async fn wait(adapter: &Arc<dyn Adapter>, id: &str) -> JoinHandle<Option<WorkflowEnded>> {
+    let (adapter, id) = (Arc::clone(adapter), WorkflowId::from(id));
+    let mut waiting = tokio::spawn(async move { adapter.workflow_ended(&id).await.expect("workflow_ended") });
+    assert!(timeout(QUIET, &mut waiting).await.is_err(), "the workflow has not ended, so the wait goes on");
+    waiting
+}
+
+pub(super) async fn told(waiting: JoinHandle<Option<WorkflowEnded>>) -> WorkflowEnded {
+    within(PROMPT, "the news of the end", waiting).await.unwrap().expect("the workflow is known")
+}
+
+pub(super) const CANCELLED: Option<JobState> = Some(JobState::Cancelled);
+
+pub(super) async fn counts_are(adapter: &Arc<dyn Adapter>, expected: JobCounts) {
+    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
+}

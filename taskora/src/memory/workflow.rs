@@ -1,0 +1,302 @@
+//! Workflows: what a node's end means for the others. Nodes are jobs like all others once they are released.
+
+use tokio::sync::oneshot;
+
+use super::flow::{Flow, Work};
+use super::record::{Phase, Record};
+use super::store::{PAGE, Store, due_at};
+use crate::adapter::{
+    AdapterError, CancelOutcome, Culprit, Ending, Enqueued, NewNode, NewWorkflow, NodeOf, NodeRecord,
+    WorkflowEnded, WorkflowRecord,
+};
+use crate::job::{JobId, JobState, Timestamp, millis};
+use crate::policy::Keep;
+use crate::workflow::{WorkflowId, WorkflowState};
+
+impl Store {
+    pub(super) fn start(&mut self, new: NewWorkflow, now: u64) -> Enqueued {
+        if self.flows.by_id.contains_key(&new.id) {
+            return Enqueued::Duplicate;
+        }
+        let (id, due) = (new.id.clone(), new.due);
+        let flow = Flow::new(new, now);
+        let (nodes, deadline, is_empty) = (flow.roots(), flow.deadline, flow.nodes.is_empty());
+        self.flows.by_id.insert(id.clone(), flow);
+        if is_empty {
+            self.end_flow(&id, WorkflowState::Completed, None, None, now);
+            return Enqueued::New;
+        }
+        self.flows.deadlines.extend(deadline.map(|deadline| (deadline, id.clone())));
+        let since = due_at(due, now).unwrap_or(now);
+        self.flows.work.push_back(Work::Release { id, nodes, since });
+        self.proceed(now);
+        self.wake_released();
+        Enqueued::New
+    }
+
+    pub(super) fn cancel_flow(&mut self, id: &WorkflowId, reason: &str, now: u64) -> CancelOutcome {
+        let Some(flow) = self.flows.by_id.get(id) else { return CancelOutcome::NotFound };
+        let outcome = match flow.state {
+            WorkflowState::Running => CancelOutcome::Cancelled,
+            WorkflowState::Completed => CancelOutcome::AlreadyEnded(JobState::Completed),
+            WorkflowState::Failed => CancelOutcome::AlreadyEnded(JobState::Failed),
+            WorkflowState::Cancelled => CancelOutcome::AlreadyEnded(JobState::Cancelled),
+            WorkflowState::Expired => CancelOutcome::AlreadyEnded(JobState::Expired),
+        };
+        if outcome == CancelOutcome::Cancelled {
+            self.end_flow(id, WorkflowState::Cancelled, None, Some(reason.to_owned()), now);
+            self.proceed(now);
+            self.wake_released();
+        }
+        outcome
+    }
+
+    /// Every end of a node comes here.
+    pub(super) fn node_ended(&mut self, of: &NodeOf, ending: &Ending, now: u64) {
+        let NodeOf { workflow: id, node, .. } = of;
+        let Some(flow) = self.flows.by_id.get_mut(id) else { return };
+        flow.open -= 1;
+        if flow.state.is_terminal() {
+            self.note_if_done(id);
+            return;
+        }
+        let (state, reason) = match ending {
+            Ending::Completed(_) => {
+                let nodes = flow.completed(*node);
+                if flow.incomplete == 0 {
+                    self.end_flow(id, WorkflowState::Completed, None, None, now);
+                } else if !nodes.is_empty() {
+                    self.flows.work.push_back(Work::Release { id: id.clone(), nodes, since: now });
+                }
+                return;
+            }
+            Ending::Failed(_) | Ending::Stalled(_) => (WorkflowState::Failed, None),
+            Ending::Cancelled(reason) => (WorkflowState::Cancelled, Some(reason.clone())),
+            Ending::Expired => (WorkflowState::Expired, None),
+        };
+        let culprit = flow.nodes.get(*node as usize).map(|new| Culprit {
+            node: *node,
+            name: new.name.clone(),
+            task: new.task.to_string(),
+            ending: ending.clone(),
+        });
+        self.end_flow(id, state, culprit, reason, now);
+    }
+
+    /// The one way in which a workflow ends: at once for who awaits it, its nodes follow.
+    fn end_flow(
+        &mut self,
+        id: &WorkflowId,
+        state: WorkflowState,
+        culprit: Option<Culprit>,
+        reason: Option<String>,
+        now: u64,
+    ) {
+        let Some(flow) = self.flows.by_id.get_mut(id) else { return };
+        (flow.state, flow.culprit, flow.reason, flow.finished_at) = (state, culprit, reason, Some(now));
+        for waiter in std::mem::take(&mut flow.waiters) {
+            if let Some(ended) = flow.ended() {
+                // a waiter that has given up is no loss
+                let _ = waiter.send(ended);
+            }
+        }
+        if let Some(deadline) = flow.deadline {
+            self.flows.deadlines.remove(&(deadline, id.clone()));
+        }
+        if let Some(reason) = flow.reason() {
+            self.flows.work.push_back(Work::Cancel { id: id.clone(), from: 0, reason });
+        }
+        self.note_if_done(id);
+    }
+
+    fn note_if_done(&mut self, id: &WorkflowId) {
+        if let Some(flow) = self.flows.by_id.get(id).filter(|flow| flow.open == 0) {
+            self.flows.done.extend(flow.finished_at.map(|at| (at, id.clone())));
+        }
+    }
+
+    /// Goes on with what is left to do, a page at most. Whether some had to be left.
+    pub(super) fn proceed(&mut self, now: u64) -> bool {
+        for _ in 0..PAGE {
+            let Some(mut work) = self.flows.work.pop_front() else { return false };
+            if self.step(&mut work, now) {
+                self.flows.work.push_front(work);
+            }
+        }
+        !self.flows.work.is_empty()
+    }
+
+    /// One node of it; whether there are more.
+    fn step(&mut self, work: &mut Work, now: u64) -> bool {
+        match work {
+            Work::Release { id, nodes, since } => {
+                let Some(node) = nodes.pop_front() else { return false };
+                self.release(id, node, *since, now) && !nodes.is_empty()
+            }
+            Work::Cancel { id, from, reason } => {
+                let node = JobId::node(id, *from);
+                if self.jobs.contains_key(&node) {
+                    self.cancel_job(&node, reason, now);
+                } else {
+                    self.cancel_unreleased(id, *from, reason, now);
+                }
+                *from += 1;
+                self.flows.by_id.get(id).is_some_and(|flow| (*from as usize) < flow.nodes.len())
+            }
+        }
+    }
+
+    /// Makes the job of a node; `false` if its workflow has ended meanwhile.
+    fn release(&mut self, id: &WorkflowId, node: u32, since: u64, now: u64) -> bool {
+        let Some(flow) = self.flows.by_id.get_mut(id).filter(|flow| !flow.state.is_terminal()) else {
+            return false;
+        };
+        let delay = flow.nodes.get(node as usize).map_or(0, |new| millis(new.delay));
+        let Some((job, of)) = flow.job(id, node) else { return false };
+        let due = since.saturating_add(delay);
+        let phase = if due > now {
+            Phase::Delayed { due, retrying: false }
+        } else {
+            self.flows.released.insert(job.task.clone());
+            Phase::Waiting(self.place_at_the_end(job.priority))
+        };
+        self.insert(Record { node: Some(of), ..Record::new(job, now, phase) });
+        true
+    }
+
+    /// A node that was never released ends, too.
+    fn cancel_unreleased(&mut self, id: &WorkflowId, node: u32, reason: &str, now: u64) {
+        let Some(flow) = self.flows.by_id.get_mut(id) else { return };
+        let Some((job, of)) = flow.job(id, node) else { return };
+        let ending = Ending::Cancelled(reason.to_owned());
+        let phase = Phase::Ended { at: now, started_at: None, ending: ending.clone() };
+        self.jobs.insert(job.id.clone(), Record { node: Some(of.clone()), ..Record::new(job, now, phase) });
+        self.node_ended(&of, &ending, now);
+    }
+
+    pub(super) fn wake_released(&mut self) {
+        let released = std::mem::take(&mut self.flows.released);
+        self.wake(released);
+    }
+
+    /// Cancels a job that waits if it is a node of a workflow that has ended, or whose time is up; whether it is.
+    pub(super) fn end_void(&mut self, id: &JobId, now: u64) -> bool {
+        let record = self.jobs.get(id);
+        let Some(node) = record.and_then(|record| record.node.as_ref()) else { return false };
+        let workflow = node.workflow.clone();
+        let flow = self.flows.by_id.get(&workflow);
+        if flow.is_some_and(|flow| !flow.state.is_terminal() && flow.deadline.is_some_and(|at| at <= now)) {
+            self.end_flow(&workflow, WorkflowState::Expired, None, None, now);
+        }
+        let Some(reason) = self.flows.by_id.get(&workflow).and_then(Flow::reason) else { return false };
+        self.cancel_job(id, &reason, now);
+        true
+    }
+
+    /// Expires workflows whose time is up, a page at most. Whether some had to be left.
+    pub(super) fn expire_flows(&mut self, now: u64) -> bool {
+        let is_late = |first: Option<&(u64, WorkflowId)>| first.is_some_and(|(deadline, _)| *deadline <= now);
+        for _ in 0..PAGE {
+            if !is_late(self.flows.deadlines.first()) {
+                return false;
+            }
+            if let Some((_, id)) = self.flows.deadlines.pop_first() {
+                self.end_flow(&id, WorkflowState::Expired, None, None, now);
+            }
+        }
+        is_late(self.flows.deadlines.first())
+    }
+
+    /// Removes the oldest workflows that ended before `old`, or are above the number to keep, with all their
+    /// nodes: at most so many workflows and nodes. How many it were.
+    pub(super) fn trim_flows(&mut self, keep: Keep, old: u64, at_most: usize) -> usize {
+        let mut trimmed = 0;
+        while trimmed < at_most {
+            let count = self.flows.done.len();
+            let Some((at, id)) = self.flows.done.first().filter(|(at, _)| *at < old || count > keep.count)
+            else {
+                break;
+            };
+            let (at, id) = (*at, id.clone());
+            // node by node from the last one on; the workflow itself goes when none is left
+            let last = self.flows.by_id.get_mut(&id).and_then(|flow| {
+                flow.nodes.pop()?;
+                u32::try_from(flow.nodes.len()).ok()
+            });
+            match last {
+                Some(node) => drop(self.jobs.remove(&JobId::node(&id, node))),
+                None => {
+                    self.flows.by_id.remove(&id);
+                    // what comes later under the same id is another workflow
+                    self.flows.work.retain(|work| *work.id() != id);
+                    self.flows.done.remove(&(at, id));
+                }
+            }
+            trimmed += 1;
+        }
+        trimmed
+    }
+
+    /// How the workflow has ended; or, while it has not, who will tell. `None` if it is unknown.
+    pub(super) fn await_flow(
+        &mut self,
+        id: &WorkflowId,
+    ) -> Option<Result<WorkflowEnded, oneshot::Receiver<WorkflowEnded>>> {
+        let flow = self.flows.by_id.get_mut(id)?;
+        if let Some(ended) = flow.ended() {
+            return Some(Ok(ended));
+        }
+        let (tell, told) = oneshot::channel();
+        flow.waiters.retain(|waiter| !waiter.is_closed());
+        flow.waiters.push(tell);
+        Some(Err(told))
+    }
+
+    pub(super) fn node_results(&self, id: &WorkflowId, nodes: &[u32]) -> Vec<Option<Vec<u8>>> {
+        let result = |node: &u32| match &self.jobs.get(&JobId::node(id, *node))?.phase {
+            Phase::Ended { ending: Ending::Completed(result), .. } => Some(result.clone()),
+            _ => None,
+        };
+        nodes.iter().map(result).collect()
+    }
+
+    pub(super) fn flow(
+        &self,
+        id: &WorkflowId,
+        with_nodes: bool,
+    ) -> Result<Option<WorkflowRecord>, AdapterError> {
+        let Some(flow) = self.flows.by_id.get(id) else { return Ok(None) };
+        let (mut nodes, mut joins) = (Vec::new(), Vec::new());
+        if with_nodes {
+            nodes = (0..)
+                .zip(&flow.nodes)
+                .map(|(node, new)| self.node(id, node, new))
+                .collect::<Result<_, _>>()?;
+            joins = flow.joins.iter().map(|join| join.nodes.clone()).collect();
+        }
+        Ok(Some(WorkflowRecord {
+            state: flow.state,
+            created_at: Timestamp::from_millis(flow.created_at),
+            finished_at: flow.finished_at.map(Timestamp::from_millis),
+            len: u32::try_from(flow.nodes.len()).unwrap_or(u32::MAX),
+            nodes,
+            joins,
+            meta: flow.meta.clone(),
+        }))
+    }
+
+    fn node(&self, id: &WorkflowId, node: u32, new: &NewNode) -> Result<NodeRecord, AdapterError> {
+        let id = JobId::node(id, node);
+        let info = self.jobs.get(&id).map(|record| record.info(&id)).transpose()?;
+        Ok(NodeRecord {
+            name: new.name.clone(),
+            task: new.task.to_string(),
+            after: new.after,
+            state: info.as_ref().map(|info| info.state),
+            attempts: info.as_ref().map_or(0, |info| info.attempts),
+            started_at: info.as_ref().and_then(|info| info.started_at),
+            finished_at: info.as_ref().and_then(|info| info.finished_at),
+            error: info.and_then(|info| info.error),
+        })
+    }
+}

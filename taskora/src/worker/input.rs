@@ -1,0 +1,55 @@
+//! What a handler is given: a job's payload as it is, or one that is put together of other nodes' results.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::pause::Pause;
+use crate::adapter::{AdapterError, NodeOf};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::workflow::{Composed, Form, Input};
+
+/// Results read in one call.
+const PAGE: usize = 1_000;
+
+/// The payload of the attempt's job. A store that cannot be reached is asked again, until it answers.
+pub(super) async fn prepare(context: &Context, payload: Vec<u8>) -> Result<Composed, Failure> {
+    match context.node() {
+        Some(node) if node.composed => compose(context, node, &payload).await,
+        _ => Ok(Composed { form: Form::Payload, json: payload }),
+    }
+}
+
+async fn compose(context: &Context, node: &NodeOf, recipe: &[u8]) -> Result<Composed, Failure> {
+    // what was stored stays as it is: another attempt would fail in the same way
+    let input = Input::parse(recipe).map_err(|error| Failure::fatal(error.to_string()))?;
+    let mut nodes = input.nodes();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let mut results = HashMap::with_capacity(nodes.len());
+    for page in nodes.chunks(PAGE) {
+        let read = results_of(context, node, page).await?;
+        results.extend(page.iter().zip(read).filter_map(|(node, result)| Some((*node, result?))));
+    }
+    input
+        .compose(|node| results.get(&node).map(Vec::as_slice))
+        .map_err(|error| Failure::fatal(error.to_string()))
+}
+
+async fn results_of(context: &Context, node: &NodeOf, page: &[u32]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(2));
+    loop {
+        match context.app().adapter().node_results(&node.workflow, page).await {
+            Ok(results) => return Ok(results),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(job = %context.id(), %error, "cannot read the results that a step needs yet");
+                pause.rest().await;
+            }
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+}
+
+fn unreadable(error: &AdapterError) -> Failure {
+    Failure::retryable(format!("cannot read the results that this step needs: {error}"))
+}

@@ -1,0 +1,206 @@
+//! Composition: steps one after the other, and side by side.
+
+use super::error::GraphError;
+use super::plan::Plan;
+use super::step::{Bound, Slot, Step, StepAfter, StepBeside, Workflow};
+use crate::contract::Task;
+
+/// Steps one after the other: each receives what the one before it returns.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// # use taskora::workflow::{Bound, Workflow, chain};
+/// # #[task] async fn create_user(name: String) -> u64 { 7 }
+/// # #[task] async fn send_welcome(user: u64) -> String { String::new() }
+/// # #[task] async fn notify(channel: String, text: String) {}
+/// let flow: Workflow<Bound, ()> = chain((
+///     CreateUser { name: "Ada".into() },
+///     SendWelcome::s(),                // takes the user's number
+///     Notify::s().channel("#new"),     // takes the welcome's text
+/// ));
+/// # let _ = flow;
+/// ```
+///
+/// The result is the last step's. Takes a tuple of 1 to 12 steps; for more, go on with [`Step::then`].
+pub fn chain<C, S: Slot, Out>(steps: C) -> Workflow<S, Out>
+where
+    C: Chain<Slot = S, Out = Out>,
+{
+    Workflow::new(steps.into_plan())
+}
+
+/// Steps side by side: all of them receive what the step before the group returns, and the step after it receives
+/// what they return, as a tuple or, for an array or a `Vec` of steps, as a `Vec`.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// # use taskora::workflow::{Bound, Step, Workflow, group};
+/// # #[task] async fn resize(image: String, width: u32) -> String { image }
+/// # #[task] async fn measure(image: String) -> u32 { 0 }
+/// # #[task] async fn publish(files: (String, u32)) {}
+/// let flow: Workflow<Bound, ()> = Resize { image: "a.png".into(), width: 1200 }
+///     .then(group((Resize::s().width(800u32), Measure::s())))
+///     .then(Publish::s());
+///
+/// let pages = (1..=3).map(|page| Measure { image: format!("{page}.png") }).collect::<Vec<_>>();
+/// let flow: Workflow<Bound, Vec<u32>> = group(pages);
+/// # let _ = flow;
+/// ```
+///
+/// A tuple has 1 to 12 members, a `Vec` any number; an empty one completes with `[]`. A group of one is still a tuple
+/// or a `Vec`, and a group in a group is a list in a list. Steps of different tasks that return the same can stand in one
+/// `Vec` as chains of one: `chain((step,))`.
+pub fn group<M, S: Slot, Out>(members: M) -> Workflow<S, Out>
+where
+    M: Members<Slot = S, Out = Out>,
+{
+    Workflow::new(Plan::group(members.into_plans()))
+}
+
+/// A [`group`], and a callback that receives all of its results at once: `group(header).then(callback)`.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// # use taskora::workflow::{Bound, Workflow, chord};
+/// # #[task] async fn fetch_price(symbol: String) -> f64 { 0.0 }
+/// # #[task] async fn portfolio(prices: (f64, f64)) -> f64 { 0.0 }
+/// let flow: Workflow<Bound, f64> = chord(
+///     (FetchPrice { symbol: "AAPL".into() }, FetchPrice { symbol: "GOOG".into() }),
+///     Portfolio::s(),
+/// );
+/// # let _ = flow;
+/// ```
+pub fn chord<H, S: Slot, Header, C>(header: H, callback: C) -> Workflow<S, C::Out>
+where
+    H: Members<Slot = S, Out = Header>,
+    C: StepAfter<Header>,
+{
+    Workflow::new(Plan::group(header.into_plans()).then(callback.into_plan()))
+}
+
+/// A [`group`] of one contract; see [`Task::map`].
+pub(crate) fn map<T: Task>(items: impl IntoIterator<Item = T>) -> Workflow<Bound, Vec<T::Output>> {
+    Workflow::new(Plan::group(items.into_iter().map(|item| Plan::contract(&item))))
+}
+
+/// Groups of `size`, one after the other; see [`Task::chunk`].
+pub(crate) fn chunk<T: Task>(
+    items: impl IntoIterator<Item = T>,
+    size: usize,
+) -> Workflow<Bound, Vec<T::Output>> {
+    if size == 0 {
+        return Workflow::new(Plan::mistaken(GraphError::EmptyChunks));
+    }
+    let mut plans = items.into_iter().map(|item| Plan::contract(&item)).peekable();
+    let mut all = Plan::group(plans.by_ref().take(size)).alone();
+    while plans.peek().is_some() {
+        all = all.then(Plan::group(plans.by_ref().take(size)));
+    }
+    Workflow::new(all.collect())
+}
+
+/// Steps that can be a [`chain`]: a tuple of 1 to 12 of them, each of which takes what the one before it returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a chain of steps",
+    label = "not a tuple of steps",
+    note = "a chain is a tuple of 1 to 12 steps, as in `chain((a, b))`; steps of one type in a `Vec` run side by side, as in `group(steps)`"
+)]
+pub trait Chain {
+    /// What the first step waits for.
+    type Slot: Slot;
+    /// What the last step returns.
+    type Out;
+
+    #[doc(hidden)]
+    fn into_plan(self) -> Plan;
+}
+
+/// Steps that can be a [`group`]: a tuple of 1 to 12 of them, an array, or a `Vec`. Those that wait for an input wait
+/// for the same.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a group of steps",
+    label = "not a tuple or a `Vec` of steps",
+    note = "a group is a tuple of 1 to 12 steps, as in `group((a, b))`, or an array or a `Vec` of steps of one type"
+)]
+pub trait Members {
+    /// What the members wait for.
+    type Slot: Slot;
+    /// What they return.
+    type Out;
+
+    #[doc(hidden)]
+    fn into_plans(self) -> Vec<Plan>;
+}
+
+impl<M: Step> Members for Vec<M> {
+    type Slot = M::Slot;
+    type Out = Vec<M::Out>;
+
+    fn into_plans(self) -> Vec<Plan> {
+        self.into_iter().map(Step::into_plan).collect()
+    }
+}
+
+impl<M: Step, const N: usize> Members for [M; N] {
+    type Slot = M::Slot;
+    type Out = Vec<M::Out>;
+
+    fn into_plans(self) -> Vec<Plan> {
+        self.into_iter().map(Step::into_plan).collect()
+    }
+}
+
+/// What two slots side by side wait for.
+type Join<A, B> = <A as Slot>::Join<B>;
+
+macro_rules! tuples {
+    ($first:ident $($rest:ident)*) => {
+        tuples!(@members [$first::Slot] [$($rest)*] [$first: Step,] $first $($rest)*);
+        tuples!(@chain [$first] [$($rest)*] [$first: Step,] $first $($rest)*);
+    };
+
+    (@members [$joined:ty] [$next:ident $($more:ident)*] [$($bounds:tt)*] $($all:ident)*) => {
+        tuples!(@members [Join<$joined, $next::Slot>] [$($more)*] [$($bounds)* $next: StepBeside<$joined>,] $($all)*);
+    };
+    (@members [$joined:ty] [] [$($bounds:tt)*] $($all:ident)*) => {
+        impl<$($bounds)*> Members for ($($all,)*) {
+            type Slot = $joined;
+            type Out = ($($all::Out,)*);
+
+            fn into_plans(self) -> Vec<Plan> {
+                #[allow(non_snake_case, reason = "values are named like their types")]
+                let ($($all,)*) = self;
+                vec![$($all.into_plan()),*]
+            }
+        }
+    };
+
+    (@chain [$last:ident] [$next:ident $($more:ident)*] [$($bounds:tt)*] $($all:ident)*) => {
+        tuples!(@chain [$next] [$($more)*] [$($bounds)* $next: StepAfter<$last::Out>,] $($all)*);
+    };
+    (@chain [$last:ident] [] [$($bounds:tt)*] $first:ident $($rest:ident)*) => {
+        impl<$($bounds)*> Chain for ($first, $($rest,)*) {
+            type Slot = $first::Slot;
+            type Out = $last::Out;
+
+            fn into_plan(self) -> Plan {
+                #[allow(non_snake_case, reason = "values are named like their types")]
+                let ($first, $($rest,)*) = self;
+                $first.into_plan().alone()$(.then($rest.into_plan()))*
+            }
+        }
+    };
+}
+
+tuples!(A);
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+tuples!(A B C D E);
+tuples!(A B C D E F);
+tuples!(A B C D E F G);
+tuples!(A B C D E F G H);
+tuples!(A B C D E F G H I);
+tuples!(A B C D E F G H I J);
+tuples!(A B C D E F G H I J K);
+tuples!(A B C D E F G H I J K L);

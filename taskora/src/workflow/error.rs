@@ -1,0 +1,199 @@
+//! How workflows end without a result, and what is wrong with those that cannot start.
+
+use std::time::Duration;
+
+use super::WorkflowId;
+use crate::adapter::AdapterError;
+
+/// How a workflow ended without a result, or why its result is not at hand.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkflowError {
+    /// One of its steps failed, was taken back from dead workers too often, or was not started in time.
+    #[error("step `{node}` (task `{task}`) failed: {message}")]
+    Failed {
+        /// The workflow.
+        id: WorkflowId,
+        /// The step's name, as the workflow's graph shows it.
+        node: String,
+        /// The step's task.
+        task: String,
+        /// The error's own message.
+        message: String,
+    },
+    /// It was cancelled, or one of its steps was.
+    #[error("workflow `{id}` was cancelled: {reason}")]
+    Cancelled {
+        /// The workflow.
+        id: WorkflowId,
+        /// The reason that was given.
+        reason: String,
+    },
+    /// It had not ended when its time was up.
+    #[error("workflow `{id}` expired before it had ended")]
+    Expired {
+        /// The workflow.
+        id: WorkflowId,
+    },
+    /// It is not known: never dispatched, or trimmed since.
+    #[error("workflow `{id}` is not known: it was never dispatched here, or its record has been trimmed")]
+    NotFound {
+        /// The workflow.
+        id: WorkflowId,
+    },
+    /// It had not ended when the caller's patience did. It goes on.
+    #[error("workflow `{id}` did not end within {waited:?}; it goes on")]
+    TimedOut {
+        /// The workflow.
+        id: WorkflowId,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Its result is not of the type that was asked for.
+    #[error("the result of workflow `{id}` is not a `{expected}`: {message}")]
+    Undecodable {
+        /// The workflow.
+        id: WorkflowId,
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// The store could not be asked.
+    #[error("cannot learn how workflow `{id}` ended: {source}")]
+    Adapter {
+        /// The workflow.
+        id: WorkflowId,
+        /// What happened.
+        source: AdapterError,
+    },
+}
+
+impl WorkflowError {
+    /// The workflow.
+    #[must_use]
+    pub const fn id(&self) -> &WorkflowId {
+        match self {
+            Self::Failed { id, .. }
+            | Self::Cancelled { id, .. }
+            | Self::Expired { id }
+            | Self::NotFound { id }
+            | Self::TimedOut { id, .. }
+            | Self::Undecodable { id, .. }
+            | Self::Adapter { id, .. } => id,
+        }
+    }
+
+    /// Whether asking again later may give another answer.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Adapter { source, .. } => source.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// What is wrong with a workflow that cannot be dispatched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// Two nodes of a [`WorkflowBuilder`](super::WorkflowBuilder) have one name.
+    #[error("two nodes are named `{name}`; give one of them another name")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A node has no name that can be shown.
+    #[error("a node cannot be named {name:?}; use 1 to 200 bytes without control characters")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// A node waits for a node that does not exist.
+    #[error("node `{node}` waits for `{parent}`, which does not exist; add it, or correct the name")]
+    UnknownParent {
+        /// The node that waits.
+        node: String,
+        /// What it waits for.
+        parent: String,
+    },
+    /// Nodes wait for each other.
+    #[error("nodes wait for each other: {}; remove one of the references", path(nodes))]
+    Cycle {
+        /// The nodes of the circle, each waiting for the next one, and the last one for the first.
+        nodes: Vec<String>,
+    },
+    /// A node has no payload.
+    #[error(
+        "node `{node}` has no payload; give it one, in which `{{\"$result\": \"name\"}}` stands for another node's result"
+    )]
+    MissingInput {
+        /// The node.
+        node: String,
+    },
+    /// The result is to be that of a node that does not exist.
+    #[error("the result is to be that of `{name}`, which does not exist; add it, or correct the name")]
+    UnknownOutput {
+        /// The name.
+        name: String,
+    },
+    /// Several nodes end the graph, so that any of them could give the result.
+    #[error("the result could be that of any of {}; choose with `.output(..)`", list(nodes))]
+    UnclearOutput {
+        /// The nodes that no other one waits for.
+        nodes: Vec<String>,
+    },
+    /// There are no nodes.
+    #[error("a workflow needs a node; add one with `.node(..)`")]
+    Empty,
+    /// A node handle of one [`Dag`](super::Dag) was used with another one.
+    #[error("a node of another `Dag` was used; a `Dag` knows only the nodes that it has made itself")]
+    ForeignNode,
+    /// `chunk` was asked for chunks of nothing.
+    #[error("chunks of 0 items would never end; use at least 1")]
+    EmptyChunks,
+    /// There are more nodes than a workflow may have.
+    #[error("a workflow has at most {} nodes, and this one has {len}; start several", super::MAX_NODES)]
+    TooLarge {
+        /// How many it has.
+        len: usize,
+    },
+}
+
+fn path(nodes: &[String]) -> String {
+    let mut text = list(nodes).replace(", ", " → ");
+    if let Some(first) = nodes.first() {
+        text.push_str(&format!(" → `{first}`"));
+    }
+    text
+}
+
+fn list(nodes: &[String]) -> String {
+    nodes.iter().map(|node| format!("`{node}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_step_its_task_and_its_error() {
+        let error = WorkflowError::Failed {
+            id: "w".into(),
+            node: "1.0.resize".to_owned(),
+            task: "resize".to_owned(),
+            message: "no such image".to_owned(),
+        };
+        assert_eq!(error.to_string(), "step `1.0.resize` (task `resize`) failed: no such image");
+        assert_eq!(error.id().as_str(), "w");
+    }
+
+    #[test]
+    fn a_cycle_is_shown_as_a_circle() {
+        let nodes = vec!["a".to_owned(), "b".to_owned()];
+        let text = GraphError::Cycle { nodes }.to_string();
+        assert_eq!(text, "nodes wait for each other: `a` → `b` → `a`; remove one of the references");
+    }
+}

@@ -1,0 +1,204 @@
+//! Handles of workflows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::error::WorkflowError;
+use super::graph::Graph;
+use super::shape::{RecipeError, Shape};
+use super::{WorkflowId, WorkflowState};
+use crate::adapter::{AdapterError, CancelOutcome, Culprit, Ending, WorkflowEnded};
+use crate::app::App;
+
+/// How many results are asked for at once.
+const PAGE: usize = 1_000;
+
+/// A workflow, dispatched here or elsewhere. Cheap to clone.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// #[task]
+/// async fn double(n: u32) -> u32 {
+///     n * 2
+/// }
+///
+/// # #[tokio::main] async fn main() -> taskora::Result<()> {
+/// let app = App::new(MemoryAdapter::new());
+/// let worker = Worker::builder(&app).register::<Double>().start().await?;
+///
+/// let handle = app.dispatch(Double { n: 10 }.then(Double::s())).id("doubled").await?;
+/// assert_eq!(handle.result().await?, 40);
+///
+/// let elsewhere = app.workflow::<u32>("doubled");
+/// assert_eq!(elsewhere.state().await?, Some(WorkflowState::Completed));
+/// let graph = elsewhere.graph().await?;
+/// assert_eq!(graph.nodes[1].name, "1.double");
+/// println!("{}", graph.mermaid());
+/// worker.shutdown().await?;
+/// # Ok(()) }
+/// ```
+///
+/// A step that fails ends the workflow, and the error names it:
+///
+/// ```
+/// # use taskora::prelude::*;
+/// # #[task] async fn first() {}
+/// #[task]
+/// async fn refuse() -> Result<(), String> {
+///     Err("not today".into())
+/// }
+///
+/// # #[tokio::main] async fn main() -> taskora::Result<()> {
+/// # let app = App::new(MemoryAdapter::new());
+/// # let worker = Worker::builder(&app).register_all(tasks![First, Refuse]).start().await?;
+/// let handle = app.dispatch(chain((First, Refuse, First))).await?;
+/// let error = handle.result().await.unwrap_err();
+/// assert_eq!(error.to_string(), "step `1.refuse` (task `refuse`) failed: not today");
+/// # worker.shutdown().await?;
+/// # Ok(()) }
+/// ```
+pub struct WorkflowHandle<Out> {
+    app: App,
+    id: WorkflowId,
+    typed: PhantomData<fn() -> Out>,
+}
+
+impl<Out> WorkflowHandle<Out> {
+    pub(crate) const fn new(app: App, id: WorkflowId) -> Self {
+        Self { app, id, typed: PhantomData }
+    }
+
+    /// The workflow's id.
+    #[must_use]
+    pub const fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// Where the workflow is in its life; `None` if it is not known (never dispatched, or trimmed since).
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn state(&self) -> Result<Option<WorkflowState>, AdapterError> {
+        Ok(self.app.adapter().workflow(&self.id, false).await?.map(|record| record.state))
+    }
+
+    /// The workflow's nodes, their states, and what they wait for.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`] if the workflow is not known, [`WorkflowError::Adapter`] if the store cannot be reached.
+    pub async fn graph(&self) -> Result<Graph, WorkflowError> {
+        let record = self.app.adapter().workflow(&self.id, true).await;
+        let record = record.map_err(|source| self.adapter_error(source))?;
+        record.map(Graph::of).ok_or_else(|| WorkflowError::NotFound { id: self.id.clone() })
+    }
+
+    /// Cancels the workflow, from any process. It has ended when this returns: nothing of it starts any more, and steps
+    /// that are running are told to stop. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, AdapterError> {
+        self.app.adapter().cancel_workflow(&self.id, &reason.into()).await
+    }
+
+    fn adapter_error(&self, source: AdapterError) -> WorkflowError {
+        WorkflowError::Adapter { id: self.id.clone(), source }
+    }
+
+    fn undecodable(&self, error: impl fmt::Display) -> WorkflowError {
+        let expected = std::any::type_name::<Out>();
+        WorkflowError::Undecodable { id: self.id.clone(), expected, message: error.to_string() }
+    }
+
+    /// Puts the result together of the results of nodes, read in pages.
+    async fn compose(&self, output: &[u8]) -> Result<Vec<u8>, WorkflowError> {
+        let shape = Shape::parse(output).map_err(|error| self.undecodable(error))?;
+        let mut nodes = shape.nodes();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut results = HashMap::with_capacity(nodes.len());
+        for page in nodes.chunks(PAGE) {
+            let answers = self.app.adapter().node_results(&self.id, page).await;
+            let answers = answers.map_err(|source| self.adapter_error(source))?;
+            results.extend(page.iter().zip(answers).filter_map(|(node, result)| Some((*node, result?))));
+        }
+        shape.compose(|node| results.get(&node).map(Vec::as_slice)).map_err(|error| match error {
+            // trimmed since
+            RecipeError::Missing(_) => WorkflowError::NotFound { id: self.id.clone() },
+            error @ RecipeError::Invalid(_) => self.undecodable(error),
+        })
+    }
+
+    fn failure(&self, ended: WorkflowEnded) -> WorkflowError {
+        let WorkflowEnded { state, culprit, reason, .. } = ended;
+        let id = self.id.clone();
+        match (state, culprit) {
+            (WorkflowState::Cancelled, culprit) => {
+                let own = culprit.and_then(|culprit| match culprit.ending {
+                    Ending::Cancelled(reason) => Some(reason),
+                    _ => None,
+                });
+                WorkflowError::Cancelled { id, reason: reason.or(own).unwrap_or_default() }
+            }
+            (WorkflowState::Expired, _) => WorkflowError::Expired { id },
+            (_, Some(Culprit { node: _, name, task, ending })) => {
+                let message = match ending {
+                    Ending::Failed(message) | Ending::Stalled(message) => message,
+                    Ending::Cancelled(reason) => format!("cancelled: {reason}"),
+                    Ending::Expired => "not started in time".to_owned(),
+                    Ending::Completed(_) => "ended the workflow by completing".to_owned(),
+                };
+                WorkflowError::Failed { id, node: name, task, message }
+            }
+            (state, None) => {
+                let message = format!("the store says that a workflow is {state}, and not why");
+                self.adapter_error(AdapterError::Protocol(message))
+            }
+        }
+    }
+}
+
+impl<Out: DeserializeOwned> WorkflowHandle<Out> {
+    /// Waits until the workflow has ended, however it ends. The end is pushed, not polled for; dropping the future gives
+    /// up the wait and leaves the workflow alone.
+    ///
+    /// # Errors
+    /// [`WorkflowError`], for every end but completion.
+    pub async fn result(&self) -> Result<Out, WorkflowError> {
+        let ended = self.app.adapter().workflow_ended(&self.id).await;
+        match ended.map_err(|source| self.adapter_error(source))? {
+            None => Err(WorkflowError::NotFound { id: self.id.clone() }),
+            Some(ended) if ended.state == WorkflowState::Completed => {
+                let json = self.compose(&ended.output).await?;
+                serde_json::from_slice(&json).map_err(|error| self.undecodable(error))
+            }
+            Some(ended) => Err(self.failure(ended)),
+        }
+    }
+
+    /// The same, for at most so long.
+    ///
+    /// # Errors
+    /// As [`WorkflowHandle::result`], and [`WorkflowError::TimedOut`] if the workflow has not ended by then; it goes on.
+    pub async fn result_within(&self, patience: Duration) -> Result<Out, WorkflowError> {
+        tokio::time::timeout(patience, self.result())
+            .await
+            .unwrap_or_else(|_| Err(WorkflowError::TimedOut { id: self.id.clone(), waited: patience }))
+    }
+}
+
+impl<Out> Clone for WorkflowHandle<Out> {
+    fn clone(&self) -> Self {
+        Self::new(self.app.clone(), self.id.clone())
+    }
+}
+
+impl<Out> fmt::Debug for WorkflowHandle<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkflowHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! The recipe of a composed payload.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::shape::{RecipeError, Shape};
+use crate::contract::Task;
+
+/// What stands in a template where a composed value goes.
+const HOLE: &str = "null";
+
+/// The recipe of a composed payload: JSON with holes, and what goes into them.
+///
+/// It is stored as JSON itself, and read without copying the results into anything but the payload:
+/// `{"form":"arguments","template":[null,800],"holes":[[1,3]]}` is a contract whose first argument is the result of
+/// node 3 and whose second one is 800.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    form: Form,
+    template: Box<RawValue>,
+    /// Where the holes are, in bytes, and what goes into them.
+    holes: Vec<(usize, Shape)>,
+}
+
+/// What a composed value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The payload: the contract, as it is written when it is dispatched.
+    Payload,
+    /// The contract's arguments, as a list in the order of their declaration.
+    Arguments,
+}
+
+impl Input {
+    /// The value is the payload.
+    pub(crate) fn whole(value: Shape) -> Result<Self, serde_json::Error> {
+        Self::new(Form::Payload, HOLE.to_owned(), vec![(0, value)])
+    }
+
+    /// Arguments as JSON; the value goes where one is missing.
+    pub(crate) fn arguments(bound: &[Option<String>], value: &Shape) -> Result<Self, serde_json::Error> {
+        let mut template = String::from("[");
+        let mut holes = Vec::new();
+        for (at, argument) in bound.iter().enumerate() {
+            if at > 0 {
+                template.push(',');
+            }
+            if argument.is_none() {
+                holes.push((template.len(), value.clone()));
+            }
+            template.push_str(argument.as_deref().unwrap_or(HOLE));
+        }
+        template.push(']');
+        Self::new(Form::Arguments, template, holes)
+    }
+
+    /// A payload with values in it.
+    pub(crate) fn template(template: String, holes: Vec<(usize, Shape)>) -> Result<Self, serde_json::Error> {
+        Self::new(Form::Payload, template, holes)
+    }
+
+    fn new(form: Form, template: String, holes: Vec<(usize, Shape)>) -> Result<Self, serde_json::Error> {
+        Ok(Self { form, template: RawValue::from_string(template)?, holes })
+    }
+
+    /// Moves every node by so many.
+    pub(crate) fn shift(&mut self, by: u32) {
+        self.holes.iter_mut().for_each(|(_, value)| value.shift(by));
+    }
+
+    /// Reads what a store has kept.
+    ///
+    /// # Errors
+    /// [`RecipeError::Invalid`].
+    pub fn parse(json: &[u8]) -> Result<Self, RecipeError> {
+        let invalid = |message: &str| RecipeError::Invalid(message.to_owned());
+        let input: Self = serde_json::from_slice(json).map_err(|error| invalid(&error.to_string()))?;
+        let mut free = 0;
+        for (at, value) in &input.holes {
+            value.check()?;
+            let is_hole =
+                at.checked_add(HOLE.len()).and_then(|end| input.template.get().get(*at..end)) == Some(HOLE);
+            if *at < free || !is_hole {
+                return Err(invalid("it has no hole where one should be"));
+            }
+            free = at.saturating_add(HOLE.len());
+        }
+        Ok(input)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // text, numbers and JSON: there is nothing that could fail
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The numbers of the nodes whose results it needs; one that it needs twice is named twice.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<u32> {
+        self.holes.iter().flat_map(|(_, value)| value.nodes()).collect()
+    }
+
+    /// Puts the value together.
+    ///
+    /// # Errors
+    /// [`RecipeError::Missing`] for a node without a result.
+    pub fn compose<'r>(
+        &self,
+        mut result: impl FnMut(u32) -> Option<&'r [u8]>,
+    ) -> Result<Composed, RecipeError> {
+        let template = self.template.get().as_bytes();
+        let mut json = Vec::with_capacity(template.len());
+        let mut from = 0;
+        for (at, value) in &self.holes {
+            json.extend_from_slice(template.get(from..*at).unwrap_or_default());
+            value.compose_into(&mut json, &mut result)?;
+            from = at.saturating_add(HOLE.len());
+        }
+        json.extend_from_slice(template.get(from..).unwrap_or_default());
+        Ok(Composed { form: self.form, json })
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the template holds arguments
+        f.debug_struct("Input").field("form", &self.form).field("holes", &self.holes).finish_non_exhaustive()
+    }
+}
+
+/// A value that was put together.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// What it is.
+    pub form: Form,
+    /// The value.
+    pub json: Vec<u8>,
+}
+
+impl Composed {
+    /// The contract that this is the payload of, or the arguments.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn decode<T: Task>(&self) -> Result<T, serde_json::Error> {
+        match self.form {
+            Form::Payload => serde_json::from_slice(&self.json),
+            Form::Arguments => T::from_args(&self.json),
+        }
+    }
+}
+
+impl std::fmt::Debug for Composed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Composed({:?}, {} bytes)", self.form, self.json.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(input: &Input) -> String {
+        String::from_utf8(input.to_json()).unwrap()
+    }
+
+    fn composed(input: &Input) -> (Form, String) {
+        let results: [&[u8]; 4] = [b"0", b"[1]", br#"{"two":2}"#, b"null"];
+        let Composed { form, json } = input.compose(|node| results.get(node as usize).copied()).unwrap();
+        (form, String::from_utf8(json).unwrap())
+    }
+
+    #[test]
+    fn the_whole_payload_can_be_a_value() {
+        let input = Input::whole(Shape::Node(2)).unwrap();
+        assert_eq!(json(&input), r#"{"form":"payload","template":null,"holes":[[0,2]]}"#);
+        assert_eq!(composed(&input), (Form::Payload, r#"{"two":2}"#.to_owned()));
+    }
+
+    #[test]
+    fn an_argument_can_be_a_value() {
+        let bound = [Some("\"a \\\"b\\\"\"".to_owned()), None, Some("null".to_owned())];
+        let input = Input::arguments(&bound, &Shape::List(vec![Shape::Node(1), Shape::Node(3)])).unwrap();
+        assert_eq!(
+            json(&input),
+            r#"{"form":"arguments","template":["a \"b\"",null,null],"holes":[[11,[1,3]]]}"#
+        );
+        assert_eq!(composed(&input), (Form::Arguments, r#"["a \"b\"",[[1],null],null]"#.to_owned()));
+        let again = Input::parse(&input.to_json()).unwrap();
+        assert_eq!((json(&again), again.nodes()), (json(&input), vec![1, 3]));
+    }
+
+    #[test]
+    fn values_can_stand_anywhere_in_a_payload() {
+        let template = r#"{"a":null,"b":[null],"c":null}"#.to_owned();
+        let holes = vec![(5, Shape::Node(0)), (15, Shape::Node(2))];
+        let mut input = Input::template(template, holes).unwrap();
+        assert_eq!(composed(&input).1, r#"{"a":0,"b":[{"two":2}],"c":null}"#);
+        input.shift(1);
+        assert_eq!(input.nodes(), [1, 3]);
+    }
+
+    #[test]
+    fn a_recipe_that_cannot_be_followed_is_refused() {
+        for json in [
+            "null",
+            "{}",
+            r#"{"form":"payload","template":null}"#,
+            r#"{"form":"x","template":null,"holes":[]}"#,
+            r#"{"form":"payload","template":null,"holes":[[1,0]]}"#,
+            r#"{"form":"payload","template":null,"holes":[[0,0],[0,1]]}"#,
+            r#"{"form":"payload","template":null,"holes":[[18446744073709551615,0]]}"#,
+            r#"{"form":"payload","template":"ünull","holes":[[2,0]]}"#,
+            r#"{"form":"payload","template":null,"holes":[[0,{"of":0,"len":4294967295,"step":1}]]}"#,
+        ] {
+            assert!(matches!(Input::parse(json.as_bytes()), Err(RecipeError::Invalid(_))), "{json}");
+        }
+        let input = Input::whole(Shape::Node(9)).unwrap();
+        assert_eq!(input.compose(|_| None).unwrap_err(), RecipeError::Missing(9));
+    }
+
+    #[test]
+    fn nothing_of_a_payload_is_shown() {
+        let input = Input::arguments(&[Some("\"secret\"".to_owned()), None], &Shape::Node(0)).unwrap();
+        assert!(!format!("{input:?} {:?}", input.compose(|_| Some(b"\"secret\""))).contains("secret"));
+    }
+}

@@ -1,0 +1,43 @@
+#![doc = include_str!("../docs/workflow.md")]
+
+mod builder;
+mod compose;
+mod dag;
+mod dispatch;
+mod error;
+mod graph;
+mod handle;
+mod id;
+mod input;
+mod partial;
+mod plan;
+mod shape;
+mod state;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use builder::WorkflowBuilder;
+pub use compose::{Chain, Members, chain, chord, group};
+pub(crate) use compose::{chunk, map};
+pub use dag::{Dag, DagNode, Parents};
+pub use dispatch::WorkflowDispatch;
+pub use error::{GraphError, WorkflowError};
+pub use graph::{Edge, Graph, GraphNode};
+pub use handle::WorkflowHandle;
+pub use id::WorkflowId;
+pub use input::{Composed, Form, Input};
+pub use partial::{
+    AllOpen, AllSet, Argument, FirstOpen, Followed, IsOpen, IsSet, OneOpen, Partial, Seen, SomeOpen,
+};
+#[doc(hidden)]
+pub use plan::Plan;
+pub use shape::{RecipeError, Shape};
+pub use state::WorkflowState;
+pub use step::{
+    Accepts, Becomes, Bound, IsGiven, Piped, SameInput, Shares, Slot, Starts, Step, StepAfter, StepBeside,
+    StepOptions, Workflow,
+};
+
+/// The most nodes that a workflow can have.
+pub const MAX_NODES: usize = 1_000_000;

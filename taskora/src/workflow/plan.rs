@@ -1,0 +1,374 @@
+//! A workflow under construction: the plain graph behind every typed composition.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::error::GraphError;
+use super::input::Input;
+use super::shape::Shape;
+use super::{MAX_NODES, StepOptions};
+use crate::adapter::{NewNode, TaskName};
+use crate::app::App;
+use crate::contract::{Task, TaskOptions};
+use crate::dispatch::{check_priority, check_size, check_task_name};
+use crate::error::DispatchError;
+
+/// Deeper places in a composition are named by the node's number instead of their path.
+const DEEPEST_PATH: usize = 12;
+
+/// A part of a graph: it begins where it is told to, and ends in a value.
+///
+/// Putting parts together renumbers the smaller, later one, so that a composition costs what it has in nodes.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Plan {
+    nodes: Vec<PlanNode>,
+    links: Vec<Link>,
+    /// The nodes that what follows has to wait for. None: there is nothing to wait for but what came before.
+    ends: Vec<u32>,
+    value: Shape,
+    /// How many steps the chain has that this is; none if it is no chain.
+    chain: Option<u32>,
+    /// Why it cannot be dispatched: told when it is.
+    mistake: Option<DispatchError>,
+}
+
+#[derive(Debug)]
+struct PlanNode {
+    /// Where it stands in the composition, innermost place first.
+    path: Vec<u32>,
+    /// Instead of the task's name.
+    name: Option<String>,
+    task: TaskName,
+    contract: TaskOptions,
+    payload: Payload,
+    /// The link that it stands behind; none: it begins with the part.
+    after: Option<u32>,
+    priority: Option<i16>,
+    delay: Duration,
+}
+
+/// The junction of two steps.
+#[derive(Debug)]
+struct Link {
+    /// The nodes to wait for; none: it is where the part begins.
+    wait: Vec<u32>,
+    /// What they have made.
+    value: Shape,
+}
+
+/// A node's payload, as far as it is known.
+pub(super) enum Payload {
+    /// All of it, as JSON.
+    Bound(Vec<u8>),
+    /// It is the value of what came before.
+    Piped,
+    /// Arguments as JSON; the open one is the value of what came before.
+    Arguments(Vec<Option<String>>),
+    /// A recipe that names its nodes itself.
+    Recipe(Input),
+}
+
+/// What a node is before it has its place.
+pub(super) struct NodeSpec {
+    pub(super) name: Option<String>,
+    pub(super) task: TaskName,
+    pub(super) contract: TaskOptions,
+    pub(super) payload: Payload,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Plan {
+    /// One step of this contract, with what is known of its payload.
+    pub(super) fn step<T: Task>(payload: Result<Payload, serde_json::Error>) -> Self {
+        let mut plan = Self::default();
+        let payload = payload.unwrap_or_else(|error| {
+            plan.blame(DispatchError::InvalidPayload {
+                task: T::NAME.to_owned(),
+                message: error.to_string(),
+            });
+            Payload::Piped
+        });
+        plan.push(NodeSpec { name: None, task: T::NAME.into(), contract: T::OPTIONS, payload }, None);
+        plan
+    }
+
+    #[doc(hidden)]
+    pub fn contract<T: Task>(task: &T) -> Self {
+        Self::step::<T>(to_json(task).map(Payload::Bound))
+    }
+
+    #[doc(hidden)]
+    pub fn piped<T: Task>() -> Self {
+        Self::step::<T>(Ok(Payload::Piped))
+    }
+
+    pub(super) fn mistaken(mistake: GraphError) -> Self {
+        Self { mistake: Some(mistake.into()), ..Self::default() }
+    }
+
+    /// Remembers the first mistake.
+    pub(super) fn blame(&mut self, mistake: impl Into<DispatchError>) {
+        self.mistake.get_or_insert(mistake.into());
+    }
+
+    /// Adds a node, which then is the part's end.
+    pub(super) fn push(&mut self, spec: NodeSpec, after: Option<u32>) -> u32 {
+        let node = self.len();
+        let NodeSpec { name, task, contract, payload } = spec;
+        let (path, priority, delay) = (Vec::new(), None, Duration::ZERO);
+        self.nodes.push(PlanNode { path, name, task, contract, payload, after, priority, delay });
+        self.end_in(vec![node], Shape::Node(node));
+        node
+    }
+
+    /// Adds a junction.
+    pub(super) fn link(&mut self, wait: Vec<u32>, value: Shape) -> u32 {
+        self.links.push(Link { wait, value });
+        number(self.links.len() - 1)
+    }
+
+    pub(super) fn end_in(&mut self, ends: Vec<u32>, value: Shape) {
+        (self.ends, self.value) = (ends, value);
+    }
+
+    fn len(&self) -> u32 {
+        number(self.nodes.len())
+    }
+
+    /// `next` follows. Chains are one chain, however they are put together.
+    pub(super) fn then(mut self, mut next: Self) -> Self {
+        let before = self.chain.unwrap_or_else(|| {
+            self.descend(0);
+            1
+        });
+        let more = match next.chain {
+            Some(steps) => {
+                next.nodes.iter_mut().filter_map(|node| node.path.last_mut()).for_each(|at| *at += before);
+                steps
+            }
+            None => {
+                next.descend(before);
+                1
+            }
+        };
+        let (wait, value) = (std::mem::take(&mut self.ends), std::mem::take(&mut self.value));
+        let link = self.link(wait, value);
+        (self.ends, self.value) = self.adopt(next, Some(link));
+        self.chain = Some(before + more);
+        self
+    }
+
+    /// A chain of one.
+    pub(super) fn alone(mut self) -> Self {
+        if self.chain.is_none() {
+            self.descend(0);
+            self.chain = Some(1);
+        }
+        self
+    }
+
+    /// The members side by side; the value is the list of theirs.
+    pub(super) fn group(members: impl IntoIterator<Item = Self>) -> Self {
+        let mut group = Self::default();
+        let (mut ends, mut values) = (Vec::new(), Vec::new());
+        for (at, mut member) in members.into_iter().enumerate() {
+            member.descend(number(at));
+            let (end, value) = group.adopt(member, None);
+            ends.extend(end);
+            values.push(value);
+        }
+        group.end_in(ends, Shape::list(values));
+        group
+    }
+
+    /// The value is the list of all nodes' results, however they follow each other.
+    pub(super) fn collect(mut self) -> Self {
+        self.value = Shape::list((0..self.len()).map(Shape::Node).collect());
+        self
+    }
+
+    /// The part is at this place of a larger one.
+    pub(super) fn descend(&mut self, place: u32) {
+        self.nodes.iter_mut().for_each(|node| node.path.push(place));
+    }
+
+    /// Takes in another part, behind this link; says what it ends in.
+    pub(super) fn adopt(&mut self, part: Self, link: Option<u32>) -> (Vec<u32>, Shape) {
+        let nodes = self.len();
+        let links = number(self.links.len());
+        let start = link.and_then(|link| self.links.get(link as usize)).map(|link| link.wait.clone());
+        let start = start.unwrap_or_default();
+        let moved = |mut list: Vec<u32>| {
+            if list.is_empty() {
+                return start.clone();
+            }
+            list.iter_mut().for_each(|node| *node += nodes);
+            list
+        };
+        let shifted = |mut shape: Shape| {
+            shape.shift(nodes);
+            shape
+        };
+        self.links.extend(
+            part.links
+                .into_iter()
+                .map(|Link { wait, value }| Link { wait: moved(wait), value: shifted(value) }),
+        );
+        self.nodes.extend(part.nodes.into_iter().map(|mut node| {
+            node.after = node.after.map(|after| after + links).or(link);
+            if let Payload::Recipe(input) = &mut node.payload {
+                input.shift(nodes);
+            }
+            node
+        }));
+        if let Some(mistake) = part.mistake {
+            self.blame(mistake);
+        }
+        (moved(part.ends), shifted(part.value))
+    }
+
+    /// Options for all of its steps: a priority for those that have none, a further delay for those it begins with.
+    pub(super) fn with(mut self, options: StepOptions) -> Self {
+        let links = &self.links;
+        for node in &mut self.nodes {
+            node.priority = node.priority.or(options.priority);
+            let begins =
+                node.after.and_then(|link| links.get(link as usize)).is_none_or(|link| link.wait.is_empty());
+            if begins {
+                node.delay = node.delay.saturating_add(options.delay);
+            }
+        }
+        self
+    }
+
+    /// The finished graph: what a store takes. Refuses what cannot be stored.
+    pub(super) fn finish(self, app: &App) -> Result<Graphed, DispatchError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        if self.nodes.len() > MAX_NODES {
+            return Err(GraphError::TooLarge { len: self.nodes.len() }.into());
+        }
+        let mut joins = Joins::of(self.links);
+        let nodes = self
+            .nodes
+            .into_iter()
+            .enumerate()
+            .map(|(at, node)| node.finish(at, &mut joins, app))
+            .collect::<Result<_, _>>()?;
+        Ok(Graphed { nodes, joins: joins.used, output: self.value.to_json() })
+    }
+}
+
+/// A finished graph, see [`NewWorkflow`](crate::adapter::NewWorkflow).
+#[derive(Debug)]
+pub(super) struct Graphed {
+    pub(super) nodes: Vec<NewNode>,
+    pub(super) joins: Vec<Vec<u32>>,
+    pub(super) output: Vec<u8>,
+}
+
+/// The links that nodes stand behind, as joins.
+struct Joins {
+    links: Vec<(Link, Option<u32>)>,
+    used: Vec<Vec<u32>>,
+}
+
+impl Joins {
+    fn of(links: Vec<Link>) -> Self {
+        Self { links: links.into_iter().map(|link| (link, None)).collect(), used: Vec::new() }
+    }
+
+    /// The join of a link, which is none where a workflow begins; and its value.
+    fn join(&mut self, link: Option<u32>) -> (Option<u32>, Shape) {
+        let Some((link, join)) = link.and_then(|link| self.links.get_mut(link as usize)) else {
+            return (None, Shape::default());
+        };
+        if join.is_none() && !link.wait.is_empty() {
+            *join = Some(number(self.used.len()));
+            self.used.push(std::mem::take(&mut link.wait));
+        }
+        (*join, link.value.clone())
+    }
+}
+
+impl PlanNode {
+    fn finish(self, at: usize, joins: &mut Joins, app: &App) -> Result<NewNode, DispatchError> {
+        let name = self.full_name(at);
+        let (after, value) = joins.join(self.after);
+        let task = &self.task;
+        check_task_name(task)?;
+        let priority = self.priority.unwrap_or_else(|| self.contract.priority());
+        check_priority(priority)?;
+        let recipe = match self.payload {
+            Payload::Bound(json) => Err(json),
+            Payload::Piped => Ok(Input::whole(value)),
+            Payload::Arguments(bound) => Ok(Input::arguments(&bound, &value)),
+            Payload::Recipe(input) => Ok(Ok(input)),
+        };
+        let (payload, composed) = match recipe {
+            Err(json) => (json, false),
+            Ok(Ok(input)) => (input.to_json(), true),
+            Ok(Err(error)) => {
+                let (task, message) = (task.to_string(), error.to_string());
+                return Err(DispatchError::InvalidPayload { task, message });
+            }
+        };
+        check_size(app, task, payload.len())?;
+        Ok(NewNode {
+            name,
+            payload,
+            composed,
+            after,
+            priority,
+            delay: self.delay,
+            max_attempts: self.contract.retry().max_attempts(),
+            max_stalls: self.contract.max_stalls(),
+            task: self.task,
+        })
+    }
+
+    /// Its place and its task, as in `1.0.resize`.
+    fn full_name(&self, number: usize) -> String {
+        use std::fmt::Write as _;
+
+        let mut name = String::new();
+        if self.path.len() > DEEPEST_PATH {
+            let _ = write!(name, "#{number}.");
+        } else {
+            for place in self.path.iter().rev() {
+                let _ = write!(name, "{place}.");
+            }
+        }
+        name.push_str(self.name.as_deref().unwrap_or(&self.task));
+        name
+    }
+}
+
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // payloads are not shown
+        f.write_str(match self {
+            Self::Bound(_) => "Bound",
+            Self::Piped => "Piped",
+            Self::Arguments(_) => "Arguments",
+            Self::Recipe(_) => "Recipe",
+        })
+    }
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(value)
+}
+
+/// A count as a node's number; what is beyond counting is refused when the plan is finished.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,63 @@
+//! Where a workflow is in its life.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a workflow is in its life. It runs from its start, and ends once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum WorkflowState {
+    /// Started, and not ended; also while it waits for its first step's time to come.
+    Running,
+    /// Ended with a result: all of its steps have completed.
+    Completed,
+    /// Ended because a step failed.
+    Failed,
+    /// Ended by a cancellation, of itself or of one of its steps.
+    Cancelled,
+    /// Had not ended when its time was up.
+    Expired,
+}
+
+impl WorkflowState {
+    /// Every state, in the order of a workflow's life.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Expired];
+
+    /// Whether the workflow has ended.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Running)
+    }
+
+    /// The state's name, as it is shown and stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for WorkflowState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_stored_as_it_is_shown() {
+        for state in WorkflowState::ALL {
+            assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Steps: what workflows are composed of, and what of it the compiler checks.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::plan::Plan;
+
+/// A step of a workflow: a contract (`SendEmail { .. }`), a signature with at most one open argument
+/// (`SendEmail::s().subject("Hi")`; with all of them open, the whole contract is), or a composition.
+///
+/// The open argument receives what the step before returns. A step without one runs after it as well, and ignores
+/// what it returned.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a step of a workflow",
+    label = "not a step",
+    note = "a step is a contract, as in `SendEmail {{ .. }}`, a signature, as in `SendEmail::s().to(..)`, or a composition of steps, as in `chain((a, b))`; several steps side by side are a `group(..)`",
+    note = "if an argument has a serde attribute such as `with` or `flatten`, a signature has all of its arguments or none"
+)]
+pub trait Step: Sized {
+    /// What the step waits for: [`Bound`] or [`Piped`].
+    type Slot: Slot;
+
+    /// What it returns.
+    type Out;
+
+    #[doc(hidden)]
+    fn into_plan(self) -> Plan;
+
+    /// This step, and then the next one, which receives what this one returns. `a.then(b).then(c)` is `chain((a, b, c))`.
+    fn then<N: StepAfter<Self::Out>>(self, next: N) -> Workflow<Self::Slot, N::Out> {
+        Workflow::new(self.into_plan().then(next.into_plan()))
+    }
+
+    /// The step with options of its own:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use taskora::workflow::Step;
+    /// # use std::time::Duration;
+    /// # #[task] async fn remind(who: String) {}
+    /// # #[task] async fn greet(who: String) {}
+    /// let flow = Greet { who: "Ada".into() }
+    ///     .then(Remind { who: "Ada".into() }.with(|o| o.priority(5).delay(Duration::from_secs(60))));
+    /// # let _ = flow;
+    /// ```
+    ///
+    /// On a composition, the priority holds for all of its steps that have none of their own, and the delay for
+    /// those that it begins with.
+    fn with(self, options: impl FnOnce(StepOptions) -> StepOptions) -> Workflow<Self::Slot, Self::Out> {
+        Workflow::new(self.into_plan().with(options(StepOptions::default())))
+    }
+}
+
+/// Options of one step, see [`Step::with`].
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub struct StepOptions {
+    pub(super) priority: Option<i16>,
+    pub(super) delay: Duration,
+}
+
+impl StepOptions {
+    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first.
+    pub const fn priority(mut self, priority: i16) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// The step becomes ready so long after it could run.
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+}
+
+/// Steps that were put together. `S` is what the first of them wait for, [`Bound`] or [`Piped`]; `Out` is what the
+/// last of them return.
+#[must_use = "a workflow does nothing until it is dispatched"]
+pub struct Workflow<S, Out> {
+    plan: Plan,
+    typed: PhantomData<fn() -> (S, Out)>,
+}
+
+impl<S, Out> Workflow<S, Out> {
+    pub(super) const fn new(plan: Plan) -> Self {
+        Self { plan, typed: PhantomData }
+    }
+
+    pub(super) fn plan(self) -> Plan {
+        self.plan
+    }
+}
+
+impl<S: Slot, Out> Step for Workflow<S, Out> {
+    type Slot = S;
+    type Out = Out;
+
+    fn into_plan(self) -> Plan {
+        self.plan
+    }
+}
+
+impl<S, Out> fmt::Debug for Workflow<S, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workflow").field("plan", &self.plan).finish()
+    }
+}
+
+/// The slot of a step that has all its arguments: it ignores what came before.
+#[derive(Debug)]
+pub enum Bound {}
+
+/// The slot of a step whose input is a `T`: what came before must return one.
+pub struct Piped<T>(PhantomData<fn() -> T>);
+
+impl<T> fmt::Debug for Piped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Piped<{}>", std::any::type_name::<T>())
+    }
+}
+
+/// What a step waits for: [`Bound`] or [`Piped`].
+pub trait Slot: sealed::Slot {
+    /// What two steps side by side wait for: members of a group receive the same input.
+    type Join<Other: Slot>: Slot;
+}
+
+mod sealed {
+    pub trait Slot {}
+    impl Slot for super::Bound {}
+    impl<T> Slot for super::Piped<T> {}
+}
+
+impl Slot for Bound {
+    type Join<Other: Slot> = Other;
+}
+
+impl<T> Slot for Piped<T> {
+    type Join<Other: Slot> = Self;
+}
+
+/// A step that can follow one that returns `Previous`.
+pub trait StepAfter<Previous>: Step {}
+
+impl<Previous, S: Step> StepAfter<Previous> for S where S::Slot: Accepts<Previous> {}
+
+/// A slot that what came before fits into.
+pub trait Accepts<Previous> {}
+
+impl<Previous> Accepts<Previous> for Bound {}
+
+impl<T, Previous: Becomes<T>> Accepts<Previous> for Piped<T> {}
+
+/// An output that is what the next step takes: the same type, and nothing else.
+#[diagnostic::on_unimplemented(
+    message = "this step's input does not match the previous step's output: expects `{Input}`, but the previous step returns `{Self}`",
+    label = "expects `{Input}`, but is given `{Self}`"
+)]
+pub trait Becomes<Input> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> Becomes<T> for T {}
+
+/// A step that can stand beside one that waits for `Other`.
+pub trait StepBeside<Other>: Step {}
+
+impl<Other, S: Step> StepBeside<Other> for S where S::Slot: Shares<Other> {}
+
+/// A slot whose input is the same as another one's.
+pub trait Shares<Other> {}
+
+impl<Other> Shares<Other> for Bound {}
+
+impl<T> Shares<Bound> for Piped<T> {}
+
+impl<T: SameInput<U>, U> Shares<Piped<U>> for Piped<T> {}
+
+/// An input that is the same as another one.
+#[diagnostic::on_unimplemented(
+    message = "the members of a group receive the same input, but one takes `{Other}` and this one `{Self}`",
+    label = "takes `{Self}`",
+    note = "bind the argument of one of them, or put a step before it that makes its input of the common one"
+)]
+pub trait SameInput<Other> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> SameInput<T> for T {}
+
+/// The slot of a workflow that can be dispatched.
+pub trait Starts {}
+
+impl Starts for Bound {}
+
+impl<T: IsGiven> Starts for Piped<T> {}
+
+/// Nothing is: the input of a first step has to be bound.
+#[diagnostic::on_unimplemented(
+    message = "this workflow cannot start: its first step still waits for `{Self}`",
+    label = "waits for `{Self}`",
+    note = "bind it, as in `Resize::s().image(..)`"
+)]
+pub trait IsGiven {}

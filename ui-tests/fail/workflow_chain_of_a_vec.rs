@@ -1,0 +1,15 @@
+use taskora::prelude::*;
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Receipt {
+    customer: u64,
+}
+
+#[task]
+async fn charge(customer: u64) -> Receipt {
+    Receipt { customer }
+}
+
+fn main() {
+    let _ = chain(vec![Charge { customer: 7 }, Charge { customer: 8 }]);
+}
