@@ -1,0 +1,59 @@
+//! What a contender brings.
+
+use std::any::Any;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::{Email, Kind};
+
+/// What a worker is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Jobs that may run at the same time.
+    pub concurrency: usize,
+    /// Jobs reserved beyond them.
+    pub prefetch: usize,
+    /// Registered tasks; the jobs are of the first one.
+    pub tasks: usize,
+}
+
+/// One queue library, driven by its own best public API. A clone is what a second caller in the same process would use.
+pub trait Contender: Clone + Send + Sync + Sized + 'static {
+    /// The most jobs that may wait before the library breaks.
+    const MAX_BACKLOG: usize = usize::MAX;
+
+    /// Why this kind of workload cannot be done, if it cannot.
+    fn refuses(_kind: &Kind) -> Option<&'static str> {
+        None
+    }
+
+    /// Connects a process. It is told the workload, for options that belong to the jobs (such as their attempts).
+    fn connect(url: &str, kind: &Kind) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Dispatches one job and waits for the acknowledgement.
+    fn dispatch(&mut self, email: Email) -> impl Future<Output = Result<()>> + Send;
+
+    /// Dispatches many jobs in one call.
+    fn dispatch_many(&mut self, emails: Vec<Email>) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            for email in emails {
+                self.dispatch(email).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// Dispatches many jobs that become due after `delay`.
+    fn dispatch_later(&mut self, _: Vec<Email>, _delay: Duration) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("delayed jobs are not implemented for this contender") }
+    }
+
+    /// Dispatches one job and waits for its result.
+    fn dispatch_and_await(&mut self, _: Email) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("results are not implemented for this contender") }
+    }
+
+    /// Starts a worker that runs until the process ends; what is returned is kept until then.
+    fn start_worker(&mut self, setup: Setup) -> impl Future<Output = Result<Box<dyn Any + Send>>> + Send;
+}

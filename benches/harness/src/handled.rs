@@ -1,0 +1,53 @@
+//! What the contenders' handlers report to. A process runs one workload, so this is static.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use crate::Email;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// Which runs the driver wants to hear of.
+pub(crate) struct Watch {
+    /// The counts at which a moment is sent; with none, it is sent at every run.
+    pub(crate) marks: Vec<u64>,
+    pub(crate) moments: Sender<Instant>,
+    /// Runs of each job, where jobs are to fail.
+    pub(crate) runs: Vec<AtomicU8>,
+}
+
+pub(crate) fn watch(watch: Watch) {
+    assert!(WATCH.set(watch).is_ok(), "a process drives one workload");
+}
+
+pub(crate) fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// Every handler calls this, and does nothing else.
+#[inline]
+pub fn ran() {
+    let now = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    if let Some(watch) = WATCH.get()
+        && (watch.marks.is_empty() || watch.marks.contains(&now))
+    {
+        // the driver is gone once it has what it wants
+        let _ = watch.moments.send(Instant::now());
+    }
+}
+
+/// The same where a workload may want failures: true if the job is to fail now. A failure counts as no run.
+#[inline]
+pub fn ran_or_fail(n: u64) -> bool {
+    let runs = WATCH.get().and_then(|watch| watch.runs.get((n - Email::FIRST) as usize));
+    match runs {
+        Some(runs) if runs.fetch_add(1, Ordering::Relaxed) < 2 => true,
+        _ => {
+            ran();
+            false
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the runner asks of a contender, and what it answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One measurement to take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The server to use, as `redis://127.0.0.1:port`; it is empty.
+    pub url: String,
+    /// How many jobs to measure.
+    pub jobs: usize,
+    /// The size of a job's payload as JSON, in bytes.
+    pub bytes: usize,
+    /// After so many seconds the measurement ends with what was done by then.
+    pub limit: f64,
+    /// What to do.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// The kinds of workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// So many callers, each with one call in flight, each call with `batch` jobs.
+    Dispatch { callers: usize, batch: usize },
+    /// A worker empties a queue; `waiting` jobs more than are measured stand behind them.
+    Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize },
+    /// A worker empties a queue, and each job fails twice before it succeeds.
+    Retry { concurrency: usize },
+    /// All jobs become due at the same moment, and a worker is waiting for them.
+    Due { concurrency: usize },
+    /// So many callers, each dispatches a job and awaits its result.
+    Results { callers: usize, concurrency: usize },
+    /// One job at a time to an idle worker: from the call to the handler's first line.
+    Latency,
+    /// The server's memory with `jobs` waiting.
+    Memory,
+    /// A worker with so many tasks and nothing to do.
+    Idle { tasks: usize },
+}
+
+/// One measurement.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// Jobs per second, milliseconds (p50), bytes per job or calls per minute, by the kind of workload.
+    pub value: f64,
+    /// The server's CPU time, in microseconds per job.
+    #[serde(default)]
+    pub redis_us: Option<f64>,
+    /// The contender's CPU time, in microseconds per job.
+    #[serde(default)]
+    pub client_us: Option<f64>,
+    /// Further figures, by name.
+    #[serde(default)]
+    pub more: BTreeMap<String, f64>,
+    /// Why there is no measurement.
+    #[serde(default)]
+    pub refused: Option<String>,
+}
+
+impl Sample {
+    /// No measurement, for this reason.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self { refused: Some(reason.into()), ..Self::default() }
+    }
+}

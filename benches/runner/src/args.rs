@@ -1,0 +1,53 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+Measures taskora beside its peers, on a redis-server of its own.
+
+usage: scripts/bench [options]
+
+  --quick             fewer rounds, shorter ones, fewer workloads: at most three minutes
+  --only a,b          only these workloads
+  --peers a,b         only these contenders beside taskora; `--peers none` for taskora alone
+  --json FILE         also write everything that was measured
+  --compile           measure the compile time of contracts instead
+";
+
+pub struct Args {
+    pub quick: bool,
+    pub only: Option<Vec<String>>,
+    pub peers: Option<Vec<String>>,
+    pub json: Option<PathBuf>,
+    pub compile: bool,
+}
+
+impl Args {
+    /// `None` if all that was wanted is help, which is printed.
+    pub fn parse() -> Result<Option<Self>> {
+        let mut args = Self { quick: false, only: None, peers: None, json: None, compile: false };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Long("quick") => args.quick = true,
+                Long("only") => args.only = Some(list(&parser.value()?.string()?)),
+                Long("peers") => args.peers = Some(list(&parser.value()?.string()?)),
+                Long("json") => args.json = Some(parser.value()?.into()),
+                Long("compile") => args.compile = true,
+                Long("help") | Short('h') => {
+                    print!("{HELP}");
+                    return Ok(None);
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(Some(args))
+    }
+}
+
+fn list(value: &str) -> Vec<String> {
+    value.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}

@@ -1,0 +1,236 @@
+//! What is measured.
+
+use harness::Kind;
+
+use crate::contenders::{RAW, TASKORA};
+
+/// The payload of all workloads that do not say otherwise.
+const BYTES: usize = 92;
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Unit {
+    JobsPerSecond,
+    Milliseconds,
+    BytesPerJob,
+    CallsPerMinute,
+}
+
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JobsPerSecond => "jobs/s",
+            Self::Milliseconds => "ms (p50)",
+            Self::BytesPerJob => "B/job",
+            Self::CallsPerMinute => "calls/min",
+        }
+    }
+
+    pub fn more_is_better(self) -> bool {
+        self == Self::JobsPerSecond
+    }
+}
+
+pub struct Workload {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub unit: Unit,
+    kind: Kind,
+    pub bytes: usize,
+    pub aof: bool,
+    /// Where the number of jobs is part of the workload; else it follows from the time.
+    pub jobs: Option<usize>,
+    only_taskora: bool,
+    in_quick: bool,
+    /// A variant of the one before: both are measured in the same rounds, and compared.
+    pub beside_previous: bool,
+}
+
+impl Workload {
+    fn rate(id: &'static str, title: &'static str, kind: Kind) -> Self {
+        Self {
+            id,
+            title,
+            unit: Unit::JobsPerSecond,
+            kind,
+            bytes: BYTES,
+            aof: false,
+            jobs: None,
+            only_taskora: false,
+            in_quick: true,
+            beside_previous: false,
+        }
+    }
+
+    fn unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    fn jobs(self, jobs: usize) -> Self {
+        Self { jobs: Some(jobs), ..self }
+    }
+
+    fn full_only(self) -> Self {
+        Self { in_quick: false, ..self }
+    }
+
+    fn beside_previous(self) -> Self {
+        Self { beside_previous: true, ..self }
+    }
+
+    fn only_taskora(self) -> Self {
+        Self { only_taskora: true, ..self }
+    }
+
+    pub fn takes(&self, contender: &str) -> bool {
+        match contender {
+            TASKORA => true,
+            RAW => matches!(self.kind, Kind::Dispatch { .. }) && !self.aof,
+            _ => !self.only_taskora,
+        }
+    }
+
+    /// The kind, smaller in a quick run.
+    pub fn kind(&self, size: &Size) -> Kind {
+        match self.kind {
+            Kind::Process { concurrency, prefetch, tasks, waiting } => {
+                Kind::Process { concurrency, prefetch, tasks, waiting: size.fixed(waiting) }
+            }
+            ref other => other.clone(),
+        }
+    }
+
+    /// Whether a first round is needed to find out how many jobs fill the time.
+    pub fn calibrates(&self) -> bool {
+        self.jobs.is_none()
+    }
+
+    pub fn first_jobs(&self) -> usize {
+        1_000
+    }
+
+    /// The jobs that take about so many seconds at this rate.
+    pub fn jobs_for(&self, rate: f64, seconds: f64) -> usize {
+        ((rate * seconds) as usize).clamp(500, 400_000)
+    }
+}
+
+/// How much is measured.
+pub struct Size {
+    rounds: usize,
+    /// The time of one measurement, about.
+    pub seconds: f64,
+    quick: bool,
+}
+
+impl Size {
+    pub const FULL: Self = Self { rounds: 5, seconds: 0.8, quick: false };
+    pub const QUICK: Self = Self { rounds: 3, seconds: 0.15, quick: true };
+
+    pub fn takes(&self, workload: &Workload) -> bool {
+        !self.quick || workload.in_quick
+    }
+
+    pub fn rounds(&self, workload: &Workload) -> usize {
+        match workload.unit {
+            // these do not depend on the machine's phase
+            Unit::BytesPerJob => {
+                if self.quick {
+                    1
+                } else {
+                    2
+                }
+            }
+            Unit::CallsPerMinute => 1,
+            _ if workload.jobs.is_some_and(|jobs| jobs >= 100_000) => 2,
+            _ => self.rounds,
+        }
+    }
+
+    /// A fixed number of jobs.
+    pub fn fixed(&self, jobs: usize) -> usize {
+        if self.quick && jobs >= 10_000 { jobs / 5 } else { jobs }
+    }
+
+    /// After so many seconds a measurement ends with what it has.
+    pub fn limit(&self, workload: &Workload) -> f64 {
+        match (workload.unit, self.quick) {
+            (Unit::CallsPerMinute, false) => 20.0,
+            (Unit::CallsPerMinute, true) => 4.0,
+            (Unit::Milliseconds, false) => 4.0,
+            (Unit::Milliseconds, true) => 1.5,
+            (_, false) => 8.0,
+            (_, true) => 4.0,
+        }
+    }
+}
+
+fn dispatch(callers: usize, batch: usize) -> Kind {
+    Kind::Dispatch { callers, batch }
+}
+
+fn process(concurrency: usize) -> Kind {
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0 }
+}
+
+/// All workloads, in the order of the table.
+///
+/// Workflows (a chain of 3, a group of 1,000, a chord of 10,000) belong at the end, as kinds of their own, once taskora
+/// has them.
+pub fn all() -> Vec<Workload> {
+    let rate = Workload::rate;
+    vec![
+        rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
+        rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
+        rate("bulk-50", "dispatch, 50 a call, two callers", dispatch(2, 50)),
+        rate("bulk-500", "dispatch, 500 a call, two callers", dispatch(2, 500)),
+        rate("process-1", "process, concurrency 1", process(1)),
+        rate(
+            "process-1-prefetch-32",
+            "process, concurrency 1, prefetch 32 where there is one",
+            Kind::Process { concurrency: 1, prefetch: 32, tasks: 1, waiting: 0 },
+        ),
+        rate("process-100", "process, concurrency 100", process(100)),
+        rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
+        rate("memory", "memory of a waiting job", Kind::Memory).unit(Unit::BytesPerJob).jobs(100_000),
+        rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50 })
+            .unit(Unit::CallsPerMinute)
+            .jobs(1),
+        rate(
+            "results",
+            "dispatch and await the result, 64 callers",
+            Kind::Results { callers: 64, concurrency: 100 },
+        ),
+        rate("retry", "each job fails twice, concurrency 100", Kind::Retry { concurrency: 100 }),
+        rate("due", "100k delayed jobs due at once", Kind::Due { concurrency: 100 })
+            .jobs(100_000)
+            .full_only(),
+        Workload {
+            bytes: 1024,
+            ..rate("dispatch-64-1k", "dispatch, 64 callers, 1 KB payload", dispatch(64, 1)).full_only()
+        },
+        Workload {
+            bytes: 1024,
+            ..rate("process-100-1k", "process, concurrency 100, 1 KB payload", process(100)).full_only()
+        },
+        Workload {
+            aof: true,
+            ..rate("aof-dispatch-64", "dispatch, 64 callers, AOF everysec", dispatch(64, 1))
+        }
+        .full_only(),
+        Workload {
+            aof: true,
+            ..rate("aof-process-100", "process, concurrency 100, AOF everysec", process(100))
+        }
+        .full_only(),
+        of_taskora("waiting-10k", "process, concurrency 100, 10k more waiting", 1, 10_000).full_only(),
+        of_taskora("waiting-1m", "process, concurrency 100, 1M more waiting", 1, 1_000_000)
+            .full_only()
+            .beside_previous(),
+        of_taskora("tasks-1", "process, concurrency 100, 1 task registered", 1, 0),
+        of_taskora("tasks-50", "process, concurrency 100, 50 tasks registered", 50, 0).beside_previous(),
+    ]
+}
+
+fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {
+    Workload::rate(id, title, Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting }).only_taskora()
+}

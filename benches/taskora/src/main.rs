@@ -1,0 +1,107 @@
+//! taskora, with its defaults.
+
+use std::any::Any;
+use std::time::Duration;
+
+use anyhow::Result;
+use harness::{Contender, Email, Kind, Setup};
+use taskora::{App, Worker, task};
+use taskora_redis::RedisAdapter;
+
+#[task]
+async fn send_email(to: String, subject: String, body: String, n: u64) {
+    let _ = (to, subject, body, n);
+    harness::ran();
+}
+
+/// Its own contract, since retrying belongs to the contract.
+#[task(retry(attempts = 3, backoff = fixed, delay = "1ms", jitter = false))]
+async fn send_email_at_last(to: String, subject: String, body: String, n: u64) -> Result<(), std::io::Error> {
+    let _ = (to, subject, body);
+    if harness::ran_or_fail(n) { Err(std::io::Error::other("told to fail")) } else { Ok(()) }
+}
+
+/// Tasks that no job is for.
+macro_rules! idle_tasks {
+    ($($module:ident $name:tt)*) => { $(
+        mod $module {
+            #[taskora::task(name = $name)]
+            pub async fn idle() {}
+        }
+    )* };
+}
+idle_tasks! {
+    t01 "t01" t02 "t02" t03 "t03" t04 "t04" t05 "t05" t06 "t06" t07 "t07" t08 "t08" t09 "t09" t10 "t10"
+    t11 "t11" t12 "t12" t13 "t13" t14 "t14" t15 "t15" t16 "t16" t17 "t17" t18 "t18" t19 "t19" t20 "t20"
+    t21 "t21" t22 "t22" t23 "t23" t24 "t24" t25 "t25" t26 "t26" t27 "t27" t28 "t28" t29 "t29" t30 "t30"
+    t31 "t31" t32 "t32" t33 "t33" t34 "t34" t35 "t35" t36 "t36" t37 "t37" t38 "t38" t39 "t39" t40 "t40"
+    t41 "t41" t42 "t42" t43 "t43" t44 "t44" t45 "t45" t46 "t46" t47 "t47" t48 "t48" t49 "t49"
+}
+
+macro_rules! register_idle {
+    ($builder:ident; $($module:ident)*) => { $builder$(.register::<$module::Idle>())* };
+}
+
+#[derive(Clone)]
+struct Taskora {
+    app: App,
+    retry: bool,
+}
+
+fn contract(Email { to, subject, body, n }: Email) -> SendEmail {
+    SendEmail { to, subject, body, n }
+}
+
+fn retried(Email { to, subject, body, n }: Email) -> SendEmailAtLast {
+    SendEmailAtLast { to, subject, body, n }
+}
+
+impl Contender for Taskora {
+    async fn connect(url: &str, kind: &Kind) -> Result<Self> {
+        Ok(Self {
+            app: App::new(RedisAdapter::connect(url).await?),
+            retry: matches!(kind, Kind::Retry { .. }),
+        })
+    }
+
+    async fn dispatch(&mut self, email: Email) -> Result<()> {
+        self.app.dispatch(contract(email)).await?;
+        Ok(())
+    }
+
+    async fn dispatch_many(&mut self, emails: Vec<Email>) -> Result<()> {
+        if self.retry {
+            self.app.dispatch_many(emails.into_iter().map(retried)).await?;
+        } else {
+            self.app.dispatch_many(emails.into_iter().map(contract)).await?;
+        }
+        Ok(())
+    }
+
+    async fn dispatch_later(&mut self, emails: Vec<Email>, delay: Duration) -> Result<()> {
+        self.app.dispatch_many(emails.into_iter().map(contract)).delay(delay).await?;
+        Ok(())
+    }
+
+    async fn dispatch_and_await(&mut self, email: Email) -> Result<()> {
+        Ok(self.app.dispatch(contract(email)).await?.result().await?)
+    }
+
+    async fn start_worker(&mut self, setup: Setup) -> Result<Box<dyn Any + Send>> {
+        let builder = Worker::builder(&self.app).concurrency(setup.concurrency).prefetch(setup.prefetch);
+        let builder =
+            if self.retry { builder.register::<SendEmailAtLast>() } else { builder.register::<SendEmail>() };
+        let builder = if setup.tasks > 1 {
+            register_idle!(builder; t01 t02 t03 t04 t05 t06 t07 t08 t09 t10 t11 t12 t13 t14 t15 t16 t17 t18 t19 t20 t21
+                t22 t23 t24 t25 t26 t27 t28 t29 t30 t31 t32 t33 t34 t35 t36 t37 t38 t39 t40 t41 t42 t43 t44 t45 t46 t47
+                t48 t49)
+        } else {
+            builder
+        };
+        Ok(Box::new(builder.start().await?))
+    }
+}
+
+fn main() -> Result<()> {
+    harness::main::<Taskora>()
+}
