@@ -74,8 +74,8 @@ impl Workflows for RedisAdapter {
 
     async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let stored = id::store_workflow(id);
-        let answer = self.inner.commands.script(&SCRIPTS.cancel_workflow, |cmd, _| {
-            cmd.arg(&stored).arg(reason);
+        let answer = self.inner.commands.script(&SCRIPTS.cancel_workflow, |cmd, how| {
+            cmd.arg(u8::from(how.repeat)).arg(&stored).arg(reason);
         });
         match bytes(answer.await?, "the answer to `cancel_workflow`")?.as_slice() {
             b"N" => Ok(CancelOutcome::NotFound),

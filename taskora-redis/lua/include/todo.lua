@@ -7,7 +7,8 @@ local function work_off(budget)
   local kind, what, from, id = match(entry, '^(%u)(%w+):(%d+) (.*)$')
   local flow = flow_of(id)
   from = tonumber(from)
-  if flow.head and kind == 'X' then
+  -- an entry may have outlived its workflow, and another one may have its id by now
+  if flow.head and flow.ended and kind == 'X' then
     cancel_nodes(flow, from, budget / 4)
     write_ends(true)
   elseif flow.head and not flow.ended and kind == 'R' then

@@ -46,6 +46,8 @@ local function release(flow, joins, budget)
   for _, join in ipairs(joins) do
     local values, before = call('HMGET', flow.key, 'c' .. join, 'j' .. join), #numbers
     local from, is_left = 0 - tonumber(values[2] or 0), false
+    -- a join that still counts has nothing to release
+    if from < 0 then values[1] = false end
     for at = 1, values[1] and #values[1] or 0, 8 do
       local first, last = struct.unpack('>I4I4', values[1], at)
       for number = math.max(first, from), last do

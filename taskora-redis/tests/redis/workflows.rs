@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use taskora::adapter::{AttemptEnd, Enqueued, Exchange, Inspection, Jobs, NewNode, NewWorkflow, Workflows};
+use taskora::adapter::{
+    AttemptEnd, CancelOutcome, Enqueued, Exchange, Inspection, Jobs, NewNode, NewWorkflow, Workflows,
+};
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use crate::flows::{chain, chord, flow, node};
 use crate::kit::{PATIENCE, TASK, complete, drain, exchange, settlement};
-use crate::proxy::Proxy;
+use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
 /// No script may keep Redis for longer, in microseconds.
@@ -307,4 +309,35 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
         assert_eq!(adapter.counts(TASK).await.expect("counts").active, 0);
     }
     assert!(died >= 4, "it died {died} times, and makes at least four calls");
+}
+
+#[tokio::test]
+async fn an_entry_that_outlived_its_workflow_does_nothing_to_the_next_one_of_that_id() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    adapter.start(chain("w", 3)).await.expect("start");
+    // to cancel its nodes, and to release those that wait for its second one
+    server.cli(&["RPUSH", "{taskora}:todo", "Xx:0 =w", "R1:0 =w"]);
+    assert_eq!(run(&adapter, "w", 1).await, [0, 1, 2], "each in its turn");
+    assert_eq!(server.cli(&["EXISTS", "{taskora}:todo"]), "0");
+    let ended = adapter.workflow_ended(&"w".into()).await.expect("ended").expect("known");
+    assert_eq!(ended.state, WorkflowState::Completed);
+}
+
+#[tokio::test]
+async fn a_lost_answer_does_not_make_a_cancelled_workflow_somebody_elses() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    for id in ["first", "w"] {
+        adapter.start(chain(id, 3)).await.expect("start");
+    }
+    // which loads the script, so that it is its own answer that is lost
+    adapter.cancel_workflow(&"first".into(), "done").await.expect("cancel");
+    let proxy = Proxy::start(server.port()).await;
+    let through = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    proxy.set(Fate::CutNext);
+    let outcome = through.cancel_workflow(&"w".into(), "enough").await.expect("cancel");
+    assert_eq!(outcome, CancelOutcome::Cancelled);
+    let again = through.cancel_workflow(&"w".into(), "enough").await.expect("cancel");
+    assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Cancelled));
 }

@@ -11,8 +11,8 @@
 //!   not happened, or is finished by the store's sweeps.
 //! - **Settling a node, advancing its workflow and making ready what can run is one step**, whose cost does not depend on
 //!   the workflow's size; what has to be made ready or cancelled beyond a page is done by later exchanges and sweeps.
-//! - **Every end of a node tells its workflow.** When the last node has completed, the workflow has. When a node fails, stalls
-//!   out, expires or is cancelled alone, the workflow has failed (in the last case it is cancelled): nothing of it
+//! - **Every end of a node tells its workflow.** When the last node has completed, the workflow has. When a node fails or
+//!   stalls out, the workflow has failed; when one expires or is cancelled alone, so has or is the workflow: nothing of it
 //!   starts any more, and all nodes that have not ended are cancelled, running ones by a flag.
 //! - **A node that waits for others is no job yet**: it has no state, [`Inspection::job`](super::Inspection::job) does not know
 //!   it, and it cannot be cancelled alone. Once released it is a job like all others, except that its end is kept with

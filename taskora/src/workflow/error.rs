@@ -9,7 +9,7 @@ use crate::adapter::AdapterError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkflowError {
-    /// One of its steps failed, was taken back from dead workers too often, or was not started in time.
+    /// One of its steps failed, or was taken back from dead workers too often.
     #[error("step `{node}` (task `{task}`) failed: {message}")]
     Failed {
         /// The workflow.

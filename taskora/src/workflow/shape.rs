@@ -100,8 +100,9 @@ impl Shape {
 
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         match self.extent() {
-            Some((values, last)) if values <= MAX_NODES as u64 && last <= u64::from(u32::MAX) => Ok(()),
-            _ => Err(RecipeError::Invalid(format!("it has more than {MAX_NODES} values"))),
+            // a list of all nodes is one value more than they are
+            Some((values, last)) if values <= 2 * MAX_NODES as u64 && last <= u64::from(u32::MAX) => Ok(()),
+            _ => Err(RecipeError::Invalid(format!("it has more than {} values", 2 * MAX_NODES))),
         }
     }
 
@@ -296,6 +297,14 @@ mod tests {
         let rows = Shape::list(rows);
         assert_eq!(text(&rows), r#"{"of":{"of":0,"len":50,"step":1},"len":100,"step":50}"#);
         assert_eq!(rows.nodes(), (0..5_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_largest_group_has_a_result() {
+        let all = Shape::Run { of: Box::new(Shape::Node(0)), len: MAX_NODES as u32, step: 1 };
+        assert_eq!(Shape::parse(&all.to_json()), Ok(all));
+        let more = Shape::Run { of: Box::new(Shape::Node(0)), len: 2 * MAX_NODES as u32, step: 1 };
+        assert!(Shape::parse(&more.to_json()).is_err());
     }
 
     #[test]
