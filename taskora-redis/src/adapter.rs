@@ -9,6 +9,7 @@ use taskora::adapter::{Ended, Signals, WorkSignal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
 
+use crate::advice::ServerWarning;
 use crate::answer::{array, bytes};
 use crate::config::{RedisConfig, Settings};
 use crate::gather::Gather;
@@ -64,6 +65,13 @@ impl RedisAdapter {
         let commands = Arc::new(Link::new(Arc::clone(&settings), Use::Commands));
         let gather = Gather::new(Arc::clone(&commands));
         Ok(Self { inner: Arc::new(Inner { settings, commands, gather, side: OnceLock::new() }) })
+    }
+
+    /// What the server's settings would lose, as of the newest connection for commands; empty before the first, and when
+    /// nothing is wrong.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<ServerWarning> {
+        self.inner.settings.advice.warnings()
     }
 
     /// For tests: lets the namespace's time pass, see [`RedisConfig::test_clock`].

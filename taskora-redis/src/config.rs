@@ -6,6 +6,8 @@ use std::time::Duration;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use taskora::AdapterError;
 
+use crate::advice::Advice;
+
 /// How to connect, and what to call things.
 ///
 /// ```
@@ -142,6 +144,7 @@ impl RedisConfig {
             command_timeout: self.command_timeout,
             connect_timeout: self.connect_timeout,
             test_clock: self.test_clock,
+            advice: Advice::default(),
         })
     }
 }
@@ -168,8 +171,7 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// A configuration that can work.
-#[derive(Clone)]
+/// A configuration that can work, and what is known of the server behind it.
 pub(crate) struct Settings {
     /// Where the server is; never with a password.
     pub(crate) address: String,
@@ -179,6 +181,7 @@ pub(crate) struct Settings {
     pub(crate) command_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) test_clock: bool,
+    pub(crate) advice: Advice,
 }
 
 impl Settings {

@@ -17,7 +17,7 @@
 //! What Redis itself keeps: with `appendonly yes` and `appendfsync always` everything, with `appendfsync everysec` all but
 //! about the last second, with snapshots alone all since the last one. A failover to a replica loses what had not been
 //! replicated. The adapter warns when it connects to a server without an append-only file, or with a
-//! `maxmemory-policy` other than `noeviction`.
+//! `maxmemory-policy` other than `noeviction`: see [`ServerWarning`].
 //!
 //! # Connections
 //! One for commands; for a worker, one more to wait for work, and one more for renewals and pushes, which also
@@ -35,6 +35,7 @@
 )]
 
 mod adapter;
+mod advice;
 mod answer;
 mod config;
 mod exchange;
@@ -55,6 +56,7 @@ mod work;
 mod workflows;
 
 pub use adapter::RedisAdapter;
+pub use advice::ServerWarning;
 pub use config::RedisConfig;
 #[doc(hidden)]
 pub use scripts::script_hashes;

@@ -1,11 +1,10 @@
 //! The first words with a server: is it new enough, is it set up for a queue, and whose is the namespace.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, RedisError, Value};
 use taskora::AdapterError;
 
+use crate::advice::field;
 use crate::answer::{exactly, nonsense, text};
 use crate::config::Settings;
 use crate::scripts::SCRIPTS;
@@ -38,7 +37,7 @@ pub(crate) async fn greet(
         other => text(other, "the answer to INFO")?,
     };
     check_version(&info)?;
-    warn_once(&info, settings);
+    settings.advice.learn(&info, &settings.address);
 
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(&SCRIPTS.handshake.source).arg(1).arg(settings.keys.prefix());
@@ -52,10 +51,6 @@ pub(crate) async fn greet(
     signature.check(&settings.namespace)
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-}
-
 fn check_version(info: &str) -> Result<(), AdapterError> {
     let version = field(info, "redis_version").ok_or_else(|| nonsense("INFO names no `redis_version`"))?;
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -65,29 +60,6 @@ fn check_version(info: &str) -> Result<(), AdapterError> {
             "the server is Redis {version}, which is too old; use Redis {OLDEST_REDIS}.0 or newer"
         ))),
         None => Err(nonsense(format!("INFO names an odd `redis_version`: {version}"))),
-    }
-}
-
-/// Says loudly, once per process, what would lose jobs.
-fn warn_once(info: &str, settings: &Settings) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    let evicts = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction");
-    let keeps_no_log = field(info, "aof_enabled") == Some("0");
-    if (evicts.is_none() && !keeps_no_log) || WARNED.swap(true, Ordering::Relaxed) {
-        return;
-    }
-    let address = &settings.address;
-    if let Some(policy) = evicts {
-        tracing::warn!(
-            %address,
-            "Redis may throw jobs away when its memory is full (`maxmemory-policy {policy}`); set it to `noeviction`"
-        );
-    }
-    if keeps_no_log {
-        tracing::warn!(
-            %address,
-            "Redis keeps no append-only file, so a crash of the server loses accepted jobs; set `appendonly yes`"
-        );
     }
 }
 

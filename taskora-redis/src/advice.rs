@@ -1,0 +1,105 @@
+//! What a server's settings mean for a queue: read when connecting, said loudly, and kept as data.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// A setting of the server under which accepted jobs can be lost. Each is written once as a `tracing` event of the level
+/// `WARN` with the fields `address` and `warning` ([`ServerWarning::code`]), and answered by
+/// [`RedisAdapter::warnings`](crate::RedisAdapter::warnings).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerWarning {
+    /// `maxmemory-policy` is not `noeviction`: a server whose memory is full deletes keys, jobs among them.
+    Evicts {
+        /// The policy that is set.
+        policy: String,
+    },
+    /// `appendonly` is `no`: a crash of the server loses all jobs since its last snapshot, if it makes any.
+    NoAppendOnlyFile,
+}
+
+impl ServerWarning {
+    /// A short name that does not change, for filters and alerts: `evicts`, `no-append-only-file`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Evicts { .. } => "evicts",
+            Self::NoAppendOnlyFile => "no-append-only-file",
+        }
+    }
+}
+
+/// What can happen, and what to set.
+impl fmt::Display for ServerWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Evicts { policy } => write!(
+                f,
+                "Redis may throw jobs away when its memory is full (`maxmemory-policy {policy}`); set it to `noeviction`"
+            ),
+            Self::NoAppendOnlyFile => f.write_str(
+                "Redis keeps no append-only file, so a crash of the server loses accepted jobs; set `appendonly yes`",
+            ),
+        }
+    }
+}
+
+/// What is known of the server, as of the newest connection.
+#[derive(Default)]
+pub(crate) struct Advice {
+    warnings: Mutex<Vec<ServerWarning>>,
+}
+
+impl Advice {
+    pub(crate) fn warnings(&self) -> Vec<ServerWarning> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes in the server's answer to `INFO`, and says what it did not say before.
+    pub(crate) fn learn(&self, info: &str, address: &str) {
+        let found = read(info);
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in found.iter().filter(|warning| !known.contains(warning)) {
+            tracing::warn!(address, warning = warning.code(), "{warning}");
+        }
+        *known = found;
+    }
+}
+
+fn read(info: &str) -> Vec<ServerWarning> {
+    let mut warnings = Vec::new();
+    if let Some(policy) = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction") {
+        warnings.push(ServerWarning::Evicts { policy: policy.to_owned() });
+    }
+    if field(info, "aof_enabled") == Some("0") {
+        warnings.push(ServerWarning::NoAppendOnlyFile);
+    }
+    warnings
+}
+
+/// A field of the answer to `INFO`.
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_has_its_own_warning() {
+        let evicts = ServerWarning::Evicts { policy: "allkeys-lru".into() };
+        for (info, expected) in [
+            ("maxmemory_policy:noeviction\r\naof_enabled:1\r\n", vec![]),
+            ("maxmemory_policy:allkeys-lru\r\naof_enabled:1\r\n", vec![evicts.clone()]),
+            ("maxmemory_policy:noeviction\r\naof_enabled:0\r\n", vec![ServerWarning::NoAppendOnlyFile]),
+            (
+                "aof_enabled:0\r\nmaxmemory_policy:allkeys-lru\r\n",
+                vec![evicts, ServerWarning::NoAppendOnlyFile],
+            ),
+            ("", vec![]),
+        ] {
+            assert_eq!(read(info), expected, "{info}");
+        }
+    }
+}
