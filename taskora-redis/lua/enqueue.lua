@@ -1,27 +1,25 @@
 #!lua
 -- Stores new jobs. A known id is left alone.
 -- KEYS: the prefix of all keys
--- ARGV: test clock, repeat (1 if the outcome of a first try is unknown), number of jobs, for each job: id and record
---   without version and creation time; then, in the order of the jobs, what their flags announce: the payload
+-- ARGV: test clock, repeat (1 if the outcome of a first try is unknown), number of jobs (at most 500), for each job: id and
+--   record without version and creation time; then, in the order of the jobs, what their flags announce: the payload
 --   (flag 1), the due time (flag 4: `+` milliseconds from now or `@` milliseconds of the epoch)
 -- Returns: one character per job: 1 stored, 0 duplicate
 -- Events: wakes a worker per task
 --- @include "start"
 --- @include "line"
---- @include "due"
 
 local count = tonumber(ARGV[3])
-local head = '\1' .. now6
 local ids = {}
 for i = 1, count do ids[i] = ARGV[2 + 2 * i] end
-local known = {}
-pages(ids, function(...)
-  for _, record in ipairs(call('HMGET', K.jobs, ...)) do known[#known + 1] = record end
-end)
+local known = call('HMGET', K.jobs, unpack(ids))
 
-local answer, new, blobs, seen = {}, {}, {}, {}
-local waits, prios, delays, ready = {}, {}, {}, 0
-local order, tasks = {}, {}
+-- each has a number, also those that need none: numbers only have to grow
+local first = BASE + call('INCRBY', K.seq, count) - count
+local head, pack = '\1' .. now6, struct.pack
+local answer, new, at, seen = {}, {}, 0, {}
+local waits = {}
+local blobs, prios, delays -- few have some
 local extra = 4 + 2 * count
 for i = 1, count do
   local id, rest = ids[i], ARGV[3 + 2 * i]
@@ -37,67 +35,63 @@ for i = 1, count do
   else
     answer[i] = '1'
     seen[id] = true
-    local task = sub(rest, 8, 7 + length)
-    if not tasks[task] then
-      tasks[task] = true
-      order[#order + 1] = task
-      waits[task], prios[task], delays[task] = {}, {}, {}
-    end
-    new[#new + 1] = id
-    new[#new + 1] = head .. rest
+    new[at + 1], new[at + 2] = id, head .. rest
+    at = at + 2
     if payload then
+      blobs = blobs or {}
       blobs[#blobs + 1] = id
       blobs[#blobs + 1] = payload
     end
-    local at = 0
+    local task, time = sub(rest, 8, 7 + length), 0
     if due then
-      at = tonumber(sub(due, 2))
-      if byte(due) == 43 then at = now + at end
+      time = tonumber(sub(due, 2))
+      if byte(due) == 43 then time = now + time end
     end
-    if at > now then
-      local list = delays[task]
-      list[#list + 1] = at
+    if time > now then
+      delays = delays or {}
+      local list = delays[task] or {}
+      delays[task] = list
+      list[#list + 1] = time
       list[#list + 1] = id
-    else
-      ready = ready + 1
-      if high == 0 and low == 0 then
-        local list = waits[task]
-        list[#list + 1] = ready
-        list[#list + 1] = id
+    elseif high == 0 and low == 0 then
+      local list = waits[task]
+      if list then
+        list[#list + 1] = pack('>I6', first + i) .. id
       else
-        local priority = high * 256 + low
-        if priority >= 32768 then priority = priority - 65536 end
-        local list = prios[task]
-        list[#list + 1] = ready - priority * BAND
-        list[#list + 1] = id
+        waits[task] = { pack('>I6', first + i) .. id }
       end
+    else
+      local priority = high * 256 + low
+      if priority >= 32768 then priority = priority - 65536 end
+      prios = prios or {}
+      local list = prios[task] or {}
+      prios[task] = list
+      list[#list + 1] = first + i - priority * BAND
+      list[#list + 1] = id
     end
   end
 end
-if #new == 0 then return table.concat(answer) end
+answer = table.concat(answer)
+if at == 0 then return answer end
 
-local first = BASE
-if ready > 0 then first = first + call('INCRBY', K.seq, ready) - ready end
-pages(new, function(...) call('HSET', K.jobs, ...) end)
-pages(blobs, function(...) call('HSET', K.blobs, ...) end)
-for _, task in ipairs(order) do
-  local list, entries = waits[task], {}
-  for i = 1, #list, 2 do
-    entries[#entries + 1] = struct.pack('>I6', first + list[i]) .. list[i + 1]
-  end
-  pages(entries, function(...) call('RPUSH', K.wait .. task, ...) end)
-  list = prios[task]
-  for i = 1, #list, 2 do list[i] = first + list[i] end
-  pages(list, function(...) call('ZADD', K.prio .. task, ...) end)
-  if #entries + #list > 0 then
-    if call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
-    wake(task)
-  end
-  list = delays[task]
-  if #list > 0 then
-    pages(list, function(...) call('ZADD', K.delayed .. task, ...) end)
+call('HSET', K.jobs, unpack(new))
+if blobs then call('HSET', K.blobs, unpack(blobs)) end
+for task, list in pairs(waits) do
+  call('RPUSH', K.wait .. task, unpack(list))
+  if call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
+  wake(task)
+end
+for task, list in pairs(prios or {}) do
+  call('ZADD', K.prio .. task, unpack(list))
+  if call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
+  wake(task)
+end
+if delays then
+  --- @include "due"
+  for task, list in pairs(delays) do
+    call('ZADD', K.delayed .. task, unpack(list))
     call('SADD', K.tasks, task)
     announce(task, plan(task))
   end
 end
-return table.concat(answer)
+return answer

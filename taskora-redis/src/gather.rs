@@ -57,6 +57,9 @@ impl Gather {
     }
 
     pub(crate) async fn enqueue(self: &Arc<Self>, jobs: Vec<Packed>) -> Answers {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
         if jobs.len() > MAX_SMALL || size(&jobs) > MAX_BYTES / 4 {
             let mut answers = Vec::with_capacity(jobs.len());
             let mut rest = jobs.as_slice();

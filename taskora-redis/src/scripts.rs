@@ -79,7 +79,8 @@ const INCLUDES: &[(&str, &str)] = &[
 fn build(text: &str) -> Script {
     let mut source = String::new();
     for line in text.lines() {
-        let included = line.strip_prefix("--- @include \"").and_then(|rest| rest.strip_suffix('"'));
+        let included =
+            line.trim_start().strip_prefix("--- @include \"").and_then(|rest| rest.strip_suffix('"'));
         match included.and_then(|name| INCLUDES.iter().find(|(known, _)| *known == name)) {
             Some((_, include)) => include.lines().for_each(|line| add_line(&mut source, line)),
             None => add_line(&mut source, line),
