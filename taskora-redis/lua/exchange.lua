@@ -3,205 +3,224 @@
 -- KEYS: the prefix of all keys
 -- ARGV: test clock, worker, slot, number of the call, completed jobs to keep, failed ones to keep, workflows to keep,
 --   claim limit (-1: no claim), own tasks, number of names, the names of the tasks to settle, then for each settlement:
---   `<id>:<token>`, head, body. A head is kind (C complete, F fail, R retry, X cancel, L release), id length, place of the task's name
---   (2), attempt (4), claimed at (6), delay (6), token (4)
+--   `<id>:<token>`, and what its end begins with (kind: C complete, F fail, R retry, X cancel, L release; attempt (4), stalls
+--   (4), claimed at (6)), id length, place of the task's name (2), of a retry its delay (6), then result or error
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
---   then for each job: id, record (of a node: after the length of its workflow's head, and the head), token, attempt
+--   for each job token (4) and attempt (4) (empty: all are 1), then for each job: id, record (of a node: after the length of
+--   its workflow's head, and the head)
 -- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
 --- @include "start"
---- @include "record"
 --- @include "line"
 --- @include "moves"
---- @include "due"
 local OWN = 9
 --- @include "own"
---- @include "flow"
---- @include "promote"
---- @include "life"
 --- @include "active"
---- @include "place"
---- @include "withdraw"
---- @include "workflow"
---- @include "finish"
---- @include "todo"
---- @include "retire"
+
+-- What a plain call does without. To make these functions costs more than all that a plain call does.
+local rare
+local function rarely()
+  if rare then return rare end
+  --- @include "record"
+  --- @include "due"
+  --- @include "flow"
+  --- @include "promote"
+  --- @include "life"
+  --- @include "place"
+  --- @include "withdraw"
+  --- @include "workflow"
+  --- @include "finish"
+  --- @include "todo"
+  --- @include "retire"
+  --- @include "settle"
+  --- @include "claim"
+  --- @include "repeat"
+  rare = {
+    settle = settle, write_settled = write_settled, write_ends = write_ends, drop_completed = drop_completed,
+    work_off = work_off, retire_ended = retire_ended, promote = promote, merge = merge, claimable = claimable,
+    runnable = runnable, take_timer = take_timer, answer_again = answer_again, touched = TOUCHED,
+  }
+  return rare
+end
 
 local slot = K.call .. ARGV[2] .. ':' .. ARGV[3]
 local saved = call('GET', slot)
 if saved then
   saved = cmsgpack.unpack(saved)
-  if saved[1] == ARGV[4] then
-    local reply, ids, flags = { saved[2], saved[3], saved[4], saved[5], '' }, saved[6], {}
-    if #ids > 0 then
-      local records, flows = records_of(ids)
-      for id, nodes in pairs(flows or {}) do
-        local flow = flow_of(id)
-        for _, place in ipairs(nodes.places) do
-          records[place] = flow.head and records[place] and with_head(flow, records[place])
-        end
-      end
-      for i, record in ipairs(records) do
-        if record then
-          local at = #reply
-          flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
-          reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ids[i], record, saved[7][i], saved[8][i]
-        end
-      end
-    end
-    reply[5] = table.concat(flags)
-    return reply
-  end
+  if saved[1] == ARGV[4] then return rarely().answer_again(saved) end
 end
 
--- settle
-local any_side = call('EXISTS', K.life, K.cancel, K.waiters) > 0
-local any_life = any_side and call('EXISTS', K.life) == 1
+-- settle: a plain job that has completed leaves an end and an entry in the index, all others are rare
+local is_plain = call('EXISTS', K.life, K.cancel, K.waiters, K.due, K.todo) == 0
 local names = tonumber(ARGV[10])
 local first = 11 + names
-local settled, groups, touched = {}, {}, {}
+local states, done, ended, completed = {}, {}, 0, nil
 if #ARGV >= first then
-  for i = first, #ARGV, 3 do
-    local _, _, high, low = byte(ARGV[i + 1], 1, 4)
-    local place = high * 256 + low
-    local group = groups[place]
-    if not group then
-      group = { task = ARGV[10 + place], members = {}, valid = {} }
-      groups[place] = group
-    end
-    group.members[#group.members + 1] = ARGV[i]
-  end
-  for _, group in pairs(groups) do
-    local only, at = #group.members == 1 and group.members[1], 0
-    if only then
-      group.valid[only] = call('ZREM', K.active .. group.task, only) == 1 or nil
-    else
-      pages(group.members, function(...)
-        for _, deadline in ipairs(call('ZMSCORE', K.active .. group.task, ...)) do
-          at = at + 1
-          if deadline then group.valid[group.members[at]] = true end
-        end
-        call('ZREM', K.active .. group.task, ...)
+  local lives, reasons, waiters
+  if not is_plain then
+    local ids = {}
+    for i = first, #ARGV, 2 do ids[#ids + 1] = sub(ARGV[i], 1, (byte(ARGV[i + 1], 16))) end
+    local function beside(key)
+      local values = {}
+      if call('EXISTS', key) == 0 then return values end
+      pages(ids, function(...)
+        for _, value in ipairs(call('HMGET', key, ...)) do values[#values + 1] = value end
       end)
+      return values
     end
+    lives, reasons, waiters = beside(K.life), beside(K.cancel), beside(K.waiters)
   end
-  local any_cancel = any_side and call('EXISTS', K.cancel) == 1
-  for i = first, #ARGV, 3 do
-    local member, head, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-    local kind, length, high, low = byte(head, 1, 4)
-    local group = groups[high * 256 + low]
-    local task, id, state = group.task, sub(member, 1, length), '-'
-    if group.valid[member] then
-      local attempt, started = sub(head, 5, 8), sub(head, 9, 14)
-      local stalls4, _, stalls, last_error = ZERO4, nil, 0, false
-      if any_life then
-        local life = call('HGET', K.life, id)
-        if life then
-          _, _, stalls, last_error = life_of(life)
-          stalls4 = u32(stalls)
-        end
-      end
-      local reason = any_cancel and call('HGET', K.cancel, id)
-      if reason then
-        state = 'X'
-        finish(task, id, state, attempt, stalls4, started, reason)
-      elseif kind == 67 or kind == 70 then
-        state = string.char(kind)
-        finish(task, id, state, attempt, stalls4, started, body)
+  completed = {}
+  for i = first, #ARGV, 2 do
+    local member, entry, at = ARGV[i], ARGV[i + 1], #states + 1
+    local length, high, low = byte(entry, 16, 18)
+    local task, state = ARGV[10 + high * 256 + low], '-'
+    if call('ZREM', K.active .. task, member) == 1 then
+      local life, reason = lives and lives[at], reasons and reasons[at]
+      if byte(entry) ~= 67 or byte(member) == 42 or life or reason or (waiters and waiters[at]) then
+        state = rarely().settle(task, member, entry, life, reason)
       else
-        local record = record_of(id)
-        local number, _, delay, token = struct.unpack('>I4c6I6I4', sub(head, 5, 24))
-        if not record then
-          state = '-'
-        elseif kind == 82 then
-          live_on(id, token, number, stalls, body)
-          any_life = true
-          if delay > 0 then
-            state = 'R'
-            call('ZADD', K.delayed .. task, now + delay, id)
-            touched[task] = 'delayed'
-          else
-            state = 'W'
-            to_back(task, id, priority_of(record))
-            touched[task] = touched[task] or 'ready'
-          end
+        state = 'C'
+        local id = sub(member, 1, length)
+        done[ended + 1], done[ended + 2] = id, sub(entry, 1, 15) .. now6 .. sub(entry, 19)
+        ended = ended + 2
+        local list = completed[task]
+        if list then
+          list[#list + 1] = now6 .. id
         else
-          state = 'W'
-          live_on(id, token, number - 1, stalls, last_error)
-          any_life = true
-          to_front(task, id, priority_of(record))
-          touched[task] = touched[task] or 'ready'
+          completed[task] = { now6 .. id }
         end
       end
-      group.valid[member] = nil
     end
-    settled[#settled + 1] = state
+    states[at] = state
   end
-  for task, what in pairs(touched) do
-    if what == 'delayed' then announce(task, plan(task)) end
+  if ended > 0 then pages(done, function(...) call('HSET', K.done, ...) end) end
+  local keep = tonumber(ARGV[5])
+  for task, list in pairs(completed) do
+    local length
+    pages(list, function(...) length = call('RPUSH', K.completed .. task, ...) end)
+    if length > keep + 64 then rarely().drop_completed(task, length - keep) end
   end
-  write_ends(any_side, tonumber(ARGV[5]), tonumber(ARGV[6]))
+  if rare then rare.write_settled(not is_plain, keep, tonumber(ARGV[6])) end
 end
-settled = table.concat(settled)
+states = table.concat(states)
 
 -- what is beyond a page, and what is beyond what is kept
-local more = call('EXISTS', K.todo) == 1 and work_off(256) and 1 or 0
-if flows_ended then
-  local beyond = call('ZCARD', K.wfdone) - tonumber(ARGV[7])
-  if beyond > 0 then retire(call('ZRANGE', K.wfdone, 0, math.min(beyond, 64) - 1)) end
+local more = 0
+if not is_plain or rare then
+  if call('EXISTS', K.todo) == 1 and rarely().work_off(256) then more = 1 end
+  if rare then rare.retire_ended(tonumber(ARGV[7])) end
 end
 
 -- claim
---- @include "claim"
-
 local limit = tonumber(ARGV[8])
-local ids, tokens, attempts, records, from = {}, {}, {}, {}, {}
-local leases = {}
-local next_due = -1
+local ids, records, from, leased = {}, {}, {}, {}
+local lives, next_due = '', -1
 if limit >= 0 then
-  local unfinished, dues
-  ids, records, from, unfinished, dues = claim(limit, own_due())
-  write_ends(true)
+  local unfinished, changed, promoted = false, {}, false
+  local dues = (not is_plain or rare) and own_due() or {}
+  for _, due in ipairs(dues) do
+    if due[2] <= now then
+      unfinished, promoted = rarely().promote(dues, 256)
+      break
+    end
+  end
+  local ready, open, quota, length = own_ready(), {}, nil, nil
+  if limit > 0 then
+    for _, task in ipairs(ready) do
+      local most, lease = terms(task)
+      if most > 0 then
+        open[#open + 1] = task
+        quota, length = most, lease
+      end
+    end
+  end
+  local has_nodes = false
+  if #open == 1 and call('EXISTS', K.prio .. open[1], K.stale .. open[1]) == 0 then
+    local task = open[1]
+    changed[task] = true
+    local entries = call('LPOP', K.wait .. task, math.min(limit, quota)) or {}
+    for i = 1, #entries do
+      local entry = entries[i]
+      ids[i], from[i] = sub(entry, 7), task
+      if byte(entry, 7) == 42 then has_nodes = true end
+    end
+  elseif #open > 0 then
+    local gave_up
+    has_nodes = true
+    changed, gave_up = rarely().merge(open, limit, ids, from)
+    unfinished = unfinished or gave_up
+  end
+  for _, task in ipairs(ready) do
+    if not changed[task] or still_ready(task) then wake(task) end
+  end
+  if #ids > 0 then
+    if has_nodes then
+      records = rarely().claimable(ids, from)
+    else
+      pages(ids, function(...)
+        for _, record in ipairs(call('HMGET', K.jobs, ...)) do records[#records + 1] = record end
+      end)
+    end
+    for i = 1, #ids do
+      if not records[i] then
+        ids, records, from = rarely().runnable(ids, records, from)
+        unfinished = true
+        break
+      end
+    end
+  end
+  if promoted then dues = own_due() end
+  if rare then rare.write_ends(true) end
   if unfinished then more = 1 end
   if #ids >= limit then more = 0 end
   if #ids > 0 then
-    local lives = any_life and call('HMGET', K.life, unpack(ids))
-    for i, id in ipairs(ids) do
-      local token, attempt = 1, 1
-      if lives and lives[i] then
-        local claims, ended = life_of(lives[i])
-        token, attempt = claims + 1, ended + 1
-      end
-      tokens[i], attempts[i] = token, attempt
-      local task = from[i]
-      local lease = leases[task]
-      if not lease then
-        local _, length = terms(task)
-        lease = { deadline = now + length, args = { '+inf', SENTINEL } }
-        leases[task] = lease
-      end
-      local args = lease.args
-      args[#args + 1] = lease.deadline
-      args[#args + 1] = id .. ':' .. token
+    local tokens
+    if (not is_plain or rare) and call('EXISTS', K.life) == 1 then
+      tokens = {}
+      local packed = {}
+      pages(ids, function(...)
+        for _, life in ipairs(call('HMGET', K.life, ...)) do
+          local claims, attempts = 0, 0
+          if life then claims, attempts = struct.unpack('>I4I4', life) end
+          tokens[#tokens + 1] = claims + 1
+          packed[#packed + 1] = struct.pack('>I4I4', claims + 1, attempts + 1)
+        end
+      end)
+      lives = table.concat(packed)
     end
-    for task, lease in pairs(leases) do
+    for i = 1, #ids do
+      local task = from[i]
+      local lease = leased[task]
+      if not lease then
+        if #open > 1 then length = select(2, terms(task)) end
+        -- a number would be written anew for each job
+        lease = { deadline = string.format('%.0f', now + length), args = { '+inf', SENTINEL } }
+        leased[task] = lease
+      end
+      local args, at = lease.args, #lease.args
+      args[at + 1], args[at + 2] = lease.deadline, ids[i] .. (tokens and ':' .. tokens[i] or ':1')
+    end
+    for task, lease in pairs(leased) do
       pages(lease.args, function(...) call('ZADD', K.active .. task, 'NX', ...) end)
     end
   end
-  next_due = take_timer(dues, ARGV[2], #ids < limit)
+  if #dues > 0 then next_due = rarely().take_timer(dues, ARGV[2], #ids < limit) end
 end
-for task in pairs(TOUCHED) do touched[task] = true end
-for task in pairs(touched) do
-  if call('SISMEMBER', K.ready, task) == 1 then wake(task) end
+if rare then
+  for task in pairs(rare.touched) do
+    if call('SISMEMBER', K.ready, task) == 1 then wake(task) end
+  end
 end
-for _, group in pairs(groups) do
-  if not leases[group.task] then tidy_active(group.task) end
+for i = 1, names do
+  local task = ARGV[10 + i]
+  if not leased[task] then tidy_active(task) end
 end
 
-call('SET', slot, cmsgpack.pack({ ARGV[4], settled, more, next_due, now, ids, tokens, attempts }), 'PX', 60000)
-local reply, at = { settled, more, next_due, now, '' }, 5
-for i, id in ipairs(ids) do
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = id, records[i], tokens[i], attempts[i]
-  at = at + 4
+call('SET', slot, cmsgpack.pack({ ARGV[4], states, more, next_due, now, lives, ids }), 'PX', '60000')
+local reply, at = { states, more, next_due, now, '', lives }, 6
+for i = 1, #ids do
+  reply[at + 1], reply[at + 2] = ids[i], records[i]
+  at = at + 2
 end
 return reply

@@ -7,7 +7,7 @@ use taskora::adapter::{
 use taskora::{AdapterError, Timestamp};
 
 use crate::answer::{array, bytes, nonsense, number};
-use crate::record::{Record, millis, state, u48};
+use crate::record::{Reader, Record, millis, state, u48};
 use crate::{id, tasks};
 
 /// Jobs that one call claims at most.
@@ -25,18 +25,18 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(exchange: Exchange) -> Self {
+    pub(crate) fn new(exchange: &Exchange) -> Self {
         let Exchange { call, settle, claim, retention } = exchange;
         let settlements = settle.len();
         let asked = claim.as_ref().map_or(0, |claim| claim.limit);
         let limit = asked.min(MAX_CLAIM);
-        let (limit_text, own) = match &claim {
+        let (limit_text, own) = match claim {
             Some(Claim { tasks, .. }) => (limit.to_string(), tasks::with_terms(tasks)),
             None => ("-1".to_owned(), Vec::new()),
         };
         let mut names: Vec<&str> = Vec::new();
-        let mut parts = Vec::with_capacity(settlements * 3);
-        for settlement in &settle {
+        let mut parts = Vec::with_capacity(settlements * 2);
+        for settlement in settle {
             let task = &*settlement.lease.task;
             let place = names.iter().position(|name| *name == task).unwrap_or_else(|| {
                 names.push(task);
@@ -44,8 +44,7 @@ impl Call {
             });
             let stored = id::store(&settlement.lease.id);
             parts.push(id::member(&stored, &settlement.lease));
-            parts.push(head(settlement, stored.len(), place + 1));
-            parts.push(Vec::new());
+            parts.push(entry(settlement, stored.len(), place + 1));
         }
         let mut fixed = vec![
             call.worker.as_bytes().to_vec(),
@@ -59,13 +58,6 @@ impl Call {
             names.len().to_string().into_bytes(),
         ];
         fixed.extend(names.iter().map(|name| name.as_bytes().to_vec()));
-        for (body, settlement) in parts.iter_mut().skip(2).step_by(3).zip(settle) {
-            *body = match settlement.end {
-                AttemptEnd::Complete(result) => result,
-                AttemptEnd::Fail(error) | AttemptEnd::Retry { error, .. } => error.into_bytes(),
-                AttemptEnd::Cancel | AttemptEnd::Release => Vec::new(),
-            };
-        }
         fixed.extend(parts);
         Self { fixed, settlements, asked, limit }
     }
@@ -91,6 +83,8 @@ impl Call {
         let next_due = number::<i64>(&next()?, "the next due time")?;
         let now = Timestamp::from_millis(number(&next()?, "the server's time")?);
         let flags = bytes(next()?, "the flags")?;
+        let lives = bytes(next()?, "the claims and attempts")?;
+        let mut lives = Reader(&lives);
         let settled = letters
             .into_iter()
             .map(|letter| match letter {
@@ -105,7 +99,7 @@ impl Call {
             claimed += 1;
             let stored = bytes(stored, "a job's id")?;
             let record = bytes(next()?, "a job's record")?;
-            let (token, attempt) = (number(&next()?, "a claim number")?, number(&next()?, "an attempt")?);
+            let (token, attempt) = (lives.u32().unwrap_or(1), lives.u32().unwrap_or(1));
             let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &record)) else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");
@@ -135,20 +129,24 @@ impl Call {
     }
 }
 
-/// Kind, length of the id, place of the task's name (2), attempt (4), claimed at (6), delay (6), token (4).
-fn head(settlement: &Settlement, id_len: usize, place: usize) -> Vec<u8> {
-    let (kind, delay) = match &settlement.end {
-        AttemptEnd::Complete(_) => (b'C', 0),
-        AttemptEnd::Fail(_) => (b'F', 0),
-        AttemptEnd::Retry { delay, .. } => (b'R', millis(*delay)),
-        AttemptEnd::Cancel => (b'X', 0),
-        AttemptEnd::Release => (b'L', 0),
+/// What an end begins with (kind, attempt (4), stalls (4), claimed at (6)), length of the id, place of the task's name (2), of
+/// a retry its delay (6), then the result or the error.
+fn entry(settlement: &Settlement, id_len: usize, place: usize) -> Vec<u8> {
+    let (kind, delay, body) = match &settlement.end {
+        AttemptEnd::Complete(result) => (b'C', None, result.as_slice()),
+        AttemptEnd::Fail(error) => (b'F', None, error.as_bytes()),
+        AttemptEnd::Retry { error, delay } => (b'R', Some(millis(*delay)), error.as_bytes()),
+        AttemptEnd::Cancel => (b'X', None, &[][..]),
+        AttemptEnd::Release => (b'L', None, &[][..]),
     };
-    let mut head = vec![kind, u8::try_from(id_len).unwrap_or(0)];
-    head.extend(u16::try_from(place).unwrap_or(0).to_be_bytes());
-    head.extend(settlement.attempt.to_be_bytes());
-    head.extend(u48(settlement.started_at.as_millis()));
-    head.extend(u48(delay));
-    head.extend(settlement.lease.token.to_be_bytes());
-    head
+    let mut entry = Vec::with_capacity(24 + body.len());
+    entry.push(kind);
+    entry.extend(settlement.attempt.to_be_bytes());
+    entry.extend([0; 4]);
+    entry.extend(u48(settlement.started_at.as_millis()));
+    entry.push(u8::try_from(id_len).unwrap_or(0));
+    entry.extend(u16::try_from(place).unwrap_or(0).to_be_bytes());
+    entry.extend(delay.map(u48).into_iter().flatten());
+    entry.extend(body);
+    entry
 }

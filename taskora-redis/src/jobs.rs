@@ -35,7 +35,7 @@ impl Jobs for RedisAdapter {
         if exchange.claim.is_some() {
             self.inner.hear_cancellations().await;
         }
-        let call = Call::new(exchange);
+        let call = Call::new(&exchange);
         let commands = &self.inner.commands;
         let (_, answer) =
             commands.script_carrying(call.size(), &SCRIPTS.exchange, |cmd, _| call.fill(cmd)).await?;

@@ -68,6 +68,8 @@ const INCLUDES: &[(&str, &str)] = &[
     ("active", include_str!("../lua/include/active.lua")),
     ("finish", include_str!("../lua/include/finish.lua")),
     ("place", include_str!("../lua/include/place.lua")),
+    ("settle", include_str!("../lua/include/settle.lua")),
+    ("repeat", include_str!("../lua/include/repeat.lua")),
     ("claim", include_str!("../lua/include/claim.lua")),
     ("flow", include_str!("../lua/include/flow.lua")),
     ("withdraw", include_str!("../lua/include/withdraw.lua")),

@@ -1,6 +1,6 @@
--- Takes jobs out of the lines of the caller's tasks, in one order: by priority, then by sequence number.
+-- What a claim needs beyond jobs of one task in a list.
 
--- the general case: several sources, or cancelled jobs among them
+-- Takes jobs out of the lines of several tasks, in one order: by priority, then by sequence number. Steps over cancelled ones.
 local function merge(open, limit, ids, from)
   -- A source is a task's list or sorted set, read in pages that grow; both give scores that compare.
   local function next_page(source)
@@ -94,48 +94,16 @@ local function merge(open, limit, ids, from)
   return changed, unfinished
 end
 
--- answers the ids, records and tasks of the jobs taken, whether something bounded was left unfinished, and the earliest
--- times after it
-local function claim(limit, dues)
-  local unfinished, changed_dues = promote(dues, 256)
-  local names, open = own_ready(), {}
-  local ids, from, changed = {}, {}, {}
-  if limit > 0 then
-    for _, task in ipairs(names) do
-      if terms(task) > 0 then open[#open + 1] = task end
+-- leaves out the jobs that cannot run: somebody removed the record by hand, or the workflow has ended
+local function runnable(ids, records, from)
+  local kept, kept_records, kept_from = {}, {}, {}
+  for i, id in ipairs(ids) do
+    if records[i] then
+      local at = #kept + 1
+      kept[at], kept_records[at], kept_from[at] = id, records[i], from[i]
     end
   end
-  if #open == 1 and call('EXISTS', K.prio .. open[1], K.stale .. open[1]) == 0 then
-    local task = open[1]
-    changed[task] = true
-    local quota = terms(task)
-    for i, entry in ipairs(call('LPOP', K.wait .. task, math.min(limit, quota)) or {}) do
-      ids[i], from[i] = sub(entry, 7), task
-    end
-  elseif #open > 0 then
-    local gave_up
-    changed, gave_up = merge(open, limit, ids, from)
-    unfinished = unfinished or gave_up
-  end
-  for _, task in ipairs(names) do
-    if not changed[task] or still_ready(task) then wake(task) end
-  end
-  local records = #ids > 0 and claimable(ids, from) or {}
-  local kept, kept_records, kept_from = ids, records, from
-  for i = 1, #ids do
-    if not records[i] then
-      -- somebody removed the record by hand, or its workflow has ended: such a job cannot run
-      kept, kept_records, kept_from, unfinished = {}, {}, {}, true
-      for j = 1, #ids do
-        if records[j] then
-          local at = #kept + 1
-          kept[at], kept_records[at], kept_from[at] = ids[j], records[j], from[j]
-        end
-      end
-      break
-    end
-  end
-  return kept, kept_records, kept_from, unfinished, changed_dues and own_due() or dues
+  return kept, kept_records, kept_from
 end
 
 -- Who has room is told the earliest time among those that nobody else was told; who has none passes its own on.

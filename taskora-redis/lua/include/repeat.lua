@@ -1,0 +1,22 @@
+-- The answer to a call that was made before: the same, as far as its jobs are there, and who was cancelled since.
+local function answer_again(saved)
+  local ids, lives, kept, flags = saved[7], saved[6], {}, {}
+  local reply = { saved[2], saved[3], saved[4], saved[5], '', '' }
+  local records, flows = records_of(ids)
+  for id, nodes in pairs(flows or {}) do
+    local flow = flow_of(id)
+    for _, place in ipairs(nodes.places) do
+      records[place] = flow.head and records[place] and with_head(flow, records[place])
+    end
+  end
+  for i, record in ipairs(records) do
+    if record then
+      flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
+      kept[#kept + 1] = sub(lives, 8 * i - 7, 8 * i)
+      reply[#reply + 1] = ids[i]
+      reply[#reply + 1] = record
+    end
+  end
+  reply[5], reply[6] = table.concat(flags), table.concat(kept)
+  return reply
+end
