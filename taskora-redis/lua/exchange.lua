@@ -16,6 +16,7 @@
 local OWN = 9
 --- @include "own"
 --- @include "active"
+local argv = ARGV -- a local is read faster
 
 -- What a plain call does without. To make these functions costs more than all that a plain call does.
 local rare
@@ -43,23 +44,23 @@ local function rarely()
   return rare
 end
 
-local slot = K.call .. ARGV[2] .. ':' .. ARGV[3]
+local slot = K.call .. argv[2] .. ':' .. argv[3]
 local saved = call('GET', slot)
 if saved then
   saved = cmsgpack.unpack(saved)
-  if saved[1] == ARGV[4] then return rarely().answer_again(saved) end
+  if saved[1] == argv[4] then return rarely().answer_again(saved) end
 end
 
 -- settle: a plain job that has completed leaves an end and an entry in the index, all others are rare
 local is_plain = call('EXISTS', K.life, K.cancel, K.waiters, K.due, K.todo) == 0
-local names = tonumber(ARGV[10])
+local names = tonumber(argv[10])
 local first = 11 + names
 local states, done, ended, completed = {}, {}, 0, nil
-if #ARGV >= first then
+if #argv >= first then
   local lives, reasons, waiters
   if not is_plain then
     local ids = {}
-    for i = first, #ARGV, 2 do ids[#ids + 1] = sub(ARGV[i], 1, (byte(ARGV[i + 1], 16))) end
+    for i = first, #argv, 2 do ids[#ids + 1] = sub(argv[i], 1, (byte(argv[i + 1], 16))) end
     local function beside(key)
       local values = {}
       if call('EXISTS', key) == 0 then return values end
@@ -71,11 +72,15 @@ if #ARGV >= first then
     lives, reasons, waiters = beside(K.life), beside(K.cancel), beside(K.waiters)
   end
   completed = {}
-  for i = first, #ARGV, 2 do
-    local member, entry, at = ARGV[i], ARGV[i + 1], #states + 1
+  local task, active, list
+  for at = 1, (#argv - first + 1) / 2 do
+    local member, entry, state = argv[first + 2 * at - 2], argv[first + 2 * at - 1], '-'
     local length, high, low = byte(entry, 16, 18)
-    local task, state = ARGV[10 + high * 256 + low], '-'
-    if call('ZREM', K.active .. task, member) == 1 then
+    if argv[10 + high * 256 + low] ~= task then
+      task = argv[10 + high * 256 + low]
+      active, list = K.active .. task, completed[task]
+    end
+    if call('ZREM', active, member) == 1 then
       local life, reason = lives and lives[at], reasons and reasons[at]
       if byte(entry) ~= 67 or byte(member) == 42 or life or reason or (waiters and waiters[at]) then
         state = rarely().settle(task, member, entry, life, reason)
@@ -84,24 +89,24 @@ if #ARGV >= first then
         local id = sub(member, 1, length)
         done[ended + 1], done[ended + 2] = id, sub(entry, 1, 15) .. now6 .. sub(entry, 19)
         ended = ended + 2
-        local list = completed[task]
         if list then
           list[#list + 1] = now6 .. id
         else
-          completed[task] = { now6 .. id }
+          list = { now6 .. id }
+          completed[task] = list
         end
       end
     end
     states[at] = state
   end
   if ended > 0 then pages(done, function(...) call('HSET', K.done, ...) end) end
-  local keep = tonumber(ARGV[5])
+  local keep = tonumber(argv[5])
   for task, list in pairs(completed) do
     local length
     pages(list, function(...) length = call('RPUSH', K.completed .. task, ...) end)
     if length > keep + 64 then rarely().drop_completed(task, length - keep) end
   end
-  if rare then rare.write_settled(not is_plain, keep, tonumber(ARGV[6])) end
+  if rare then rare.write_settled(not is_plain, keep, tonumber(argv[6])) end
 end
 states = table.concat(states)
 
@@ -109,11 +114,11 @@ states = table.concat(states)
 local more = 0
 if not is_plain or rare then
   if call('EXISTS', K.todo) == 1 and rarely().work_off(256) then more = 1 end
-  if rare then rare.retire_ended(tonumber(ARGV[7])) end
+  if rare then rare.retire_ended(tonumber(argv[7])) end
 end
 
 -- claim
-local limit = tonumber(ARGV[8])
+local limit = tonumber(argv[8])
 local ids, records, from, leased = {}, {}, {}, {}
 local lives, next_due = '', -1
 if limit >= 0 then
@@ -139,7 +144,8 @@ if limit >= 0 then
   if #open == 1 and call('EXISTS', K.prio .. open[1], K.stale .. open[1]) == 0 then
     local task = open[1]
     changed[task] = true
-    local entries = call('LPOP', K.wait .. task, math.min(limit, quota)) or {}
+    -- as text, for a number would have to be written
+    local entries = call('LPOP', K.wait .. task, limit <= quota and argv[8] or quota) or {}
     for i = 1, #entries do
       local entry = entries[i]
       ids[i], from[i] = sub(entry, 7), task
@@ -189,23 +195,26 @@ if limit >= 0 then
       end)
       lives = table.concat(packed)
     end
+    local task, args, deadline
     for i = 1, #ids do
-      local task = from[i]
-      local lease = leased[task]
-      if not lease then
+      if from[i] ~= task then
+        task = from[i]
+        args = leased[task]
+        if not args then
+          args = { '+inf', SENTINEL }
+          leased[task] = args
+        end
         if #open > 1 then length = select(2, terms(task)) end
-        -- a number would be written anew for each job
-        lease = { deadline = string.format('%.0f', now + length), args = { '+inf', SENTINEL } }
-        leased[task] = lease
+        deadline = string.format('%.0f', now + length) -- a number would be written anew for each job
       end
-      local args, at = lease.args, #lease.args
-      args[at + 1], args[at + 2] = lease.deadline, ids[i] .. (tokens and ':' .. tokens[i] or ':1')
+      local at = #args
+      args[at + 1], args[at + 2] = deadline, ids[i] .. (tokens and ':' .. tokens[i] or ':1')
     end
-    for task, lease in pairs(leased) do
-      pages(lease.args, function(...) call('ZADD', K.active .. task, 'NX', ...) end)
+    for task, args in pairs(leased) do
+      pages(args, function(...) call('ZADD', K.active .. task, 'NX', ...) end)
     end
   end
-  if #dues > 0 then next_due = rarely().take_timer(dues, ARGV[2], #ids < limit) end
+  if #dues > 0 then next_due = rarely().take_timer(dues, argv[2], #ids < limit) end
 end
 if rare then
   for task in pairs(rare.touched) do
@@ -213,11 +222,11 @@ if rare then
   end
 end
 for i = 1, names do
-  local task = ARGV[10 + i]
+  local task = argv[10 + i]
   if not leased[task] then tidy_active(task) end
 end
 
-call('SET', slot, cmsgpack.pack({ ARGV[4], states, more, next_due, now, lives, ids }), 'PX', '60000')
+call('SET', slot, cmsgpack.pack({ argv[4], states, more, next_due, now, lives, ids }), 'PX', '60000')
 local reply, at = { states, more, next_due, now, '', lives }, 6
 for i = 1, #ids do
   reply[at + 1], reply[at + 2] = ids[i], records[i]
