@@ -1,15 +1,24 @@
 // BullMQ on Node: takes the order that the Rust contenders take (see ../harness), and prints the same sample.
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { Queue, QueueEvents, Worker } from 'bullmq';
+import { FlowProducer, Queue, QueueEvents, Worker } from 'bullmq';
 
 const FIRST = 10_000_000;
 const LATER_MS = 1000;
 const order = JSON.parse(process.argv[2]);
 const connection = { host: '127.0.0.1', port: Number(new URL(order.url).port), maxRetriesPerRequest: null };
+// How much longer than its limit a measurement may take.
+const PATIENCE_MS = 60_000;
 const kept = [];
 let count = 0;
 let onRun = () => {};
+
+// The bench ends with whoever started it, and a library that hangs does not stop the bench.
+process.stdin.on('end', () => process.exit(1)).resume();
+setTimeout(() => {
+  console.error('it did not end within its patience');
+  process.exit(1);
+}, PATIENCE_MS + order.limit * 1000);
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -64,6 +73,9 @@ function queue() {
 async function startWorker(concurrency, tasks = 1) {
   const failures = new Map();
   const handle = async (job) => {
+    // the parent that makes jobs a group is no step; another one takes the outputs of those that it waited for
+    if (job.name === 'group') return null;
+    if (job.name === 'after') await job.getChildrenValues();
     if (order.kind === 'retry') {
       const failed = failures.get(job.data.n) ?? 0;
       if (failed < 2) {
@@ -73,7 +85,7 @@ async function startWorker(concurrency, tasks = 1) {
     }
     count += 1;
     onRun(performance.now());
-    return null;
+    return job.data.n;
   };
   for (let task = 0; task < tasks; task += 1) {
     const worker = new Worker(`emails-${task}`, handle, { connection, concurrency });
@@ -183,6 +195,48 @@ const kinds = {
       const job = await target.add('send', data);
       await job.waitUntilFinished(events);
     });
+  },
+  async workflow({ shape, size, callers, concurrency }) {
+    const flows = new FlowProducer({ connection });
+    kept.push(flows);
+    await flows.waitUntilReady();
+    const step = (name, n, children) => ({ name, queueName: 'emails-0', data: email(n), children });
+    const tree = (first, size) => {
+      const sends = Array.from({ length: size }, (_, i) => step('send', first + i));
+      if (shape === 'group') return { name: 'group', queueName: 'emails-0', children: sends };
+      if (shape === 'chord') return step('after', 0, sends);
+      // what comes first is the innermost child
+      return sends.reduce((before, next) => ({ ...next, name: 'after', children: [before] }));
+    };
+    const extra = shape === 'chord' ? 1 : 0;
+    const dispatch = async (count, size, deadline) => {
+      let next = 0;
+      const caller = async () => {
+        while (next < count && performance.now() < deadline) await flows.add(tree(next++ * size, size));
+      };
+      await Promise.all(Array.from({ length: callers }, caller));
+    };
+    const workflows = Math.max(1, Math.floor(Math.max(20, order.jobs) / size));
+    const warm = workflows < 10 ? [1, Math.ceil(size / 10)] : [Math.floor(workflows / 10), size];
+    const warmRuns = warm[0] * (warm[1] + extra);
+    const runs = workflows * (size + extra);
+    const marks = { [warmRuns]: resolvers(), [warmRuns + runs]: resolvers() };
+    onRun = (at) => marks[count]?.resolve(at);
+    await startWorker(concurrency);
+    const within = (ms) => sleep(ms).then(() => null);
+    await dispatch(...warm, performance.now() + order.limit * 1000);
+    if ((await Promise.race([marks[warmRuns].promise, within(order.limit * 1000)])) === null) {
+      throw new Error('the warm-up did not end');
+    }
+    const start = await reading();
+    const limit = within(order.limit * 1000);
+    await dispatch(workflows, size, start.at + order.limit * 1000);
+    const last = await Promise.race([marks[warmRuns + runs].promise, limit]);
+    const end = await reading();
+    const done = end.count - start.count;
+    const sample = rate(done, (last ?? end.at) - start.at, start, end);
+    if (last === null) sample.more = { 'left at the limit': runs - done };
+    return sample;
   },
   async latency() {
     await startWorker(10);

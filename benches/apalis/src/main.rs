@@ -37,6 +37,9 @@ impl Contender for Apalis {
             Kind::Process { waiting: 1.., .. } | Kind::Due { .. } => {
                 Some("its fetch script unpacks all due ids, and fails when 8,000 or more wait")
             }
+            Kind::Workflow { .. } => {
+                Some("it has no workflows of its own (apalis-workflow is another crate)")
+            }
             _ => None,
         }
     }

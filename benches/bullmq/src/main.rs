@@ -1,23 +1,34 @@
 //! bullmq-official: one queue and one worker per task.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bullmq::options::RedisConnectionOptions;
 use bullmq::worker::CancellationToken;
-use bullmq::{BulkJob, Error, Job, JobOptions, Queue, QueueOptions, Worker, WorkerOptions};
-use harness::{Contender, Email, Kind, Setup};
+use bullmq::{
+    BulkJob, Error, FlowJob, FlowProducer, FlowProducerOptions, Job, JobOptions, Queue, QueueOptions, Worker,
+    WorkerOptions,
+};
+use harness::{Contender, Email, Kind, Setup, Shape};
+
+const QUEUE: &str = "emails-0";
+/// A job that takes the outputs of those that it waited for.
+const AFTER: &str = "after";
+/// The parent that makes jobs a group; it is no step.
+const GROUP: &str = "group";
 
 #[derive(Clone)]
 struct BullMq {
     connection: RedisConnectionOptions,
     queue: Queue,
+    flows: Arc<FlowProducer>,
 }
 
 impl Contender for BullMq {
     fn refuses(kind: &Kind) -> Option<&'static str> {
-        matches!(kind, Kind::Results { .. }).then_some("a dispatcher cannot wait for a job's result")
+        matches!(kind, Kind::Results { .. }).then_some("it has no call that waits for a job's result")
     }
 
     async fn connect(url: &str, kind: &Kind) -> Result<Self> {
@@ -31,7 +42,12 @@ impl Contender for BullMq {
             default_job_options: defaults,
             ..Default::default()
         };
-        Ok(Self { connection, queue: Queue::with_options("emails-0", options).await? })
+        let flows = FlowProducerOptions::new().connection(connection.clone());
+        Ok(Self {
+            connection,
+            queue: Queue::with_options(QUEUE, options).await?,
+            flows: Arc::new(FlowProducer::with_options(flows).await?),
+        })
     }
 
     async fn dispatch(&mut self, email: Email) -> Result<()> {
@@ -50,6 +66,28 @@ impl Contender for BullMq {
         Ok(())
     }
 
+    async fn dispatch_workflow(&mut self, shape: Shape, emails: Vec<Email>) -> Result<()> {
+        let mut emails = emails.into_iter();
+        let sends = |emails: std::vec::IntoIter<Email>| {
+            emails.map(|email| FlowJob::new("send", QUEUE, email)).collect::<Result<Vec<_>, _>>()
+        };
+        let flow = match shape {
+            Shape::Plain => bail!("plain jobs are taskora's own comparison"),
+            // what comes first is the innermost child
+            Shape::Chain => {
+                let mut chain = sends(emails.by_ref().take(1).collect::<Vec<_>>().into_iter())?;
+                for email in emails {
+                    chain = vec![FlowJob::new(AFTER, QUEUE, email)?.children(chain)];
+                }
+                return Ok(drop(self.flows.add_bulk(chain).await?));
+            }
+            Shape::Group => FlowJob::new(GROUP, QUEUE, ())?.children(sends(emails)?),
+            Shape::Chord => FlowJob::new(AFTER, QUEUE, Email::new(0, 0))?.children(sends(emails)?),
+        };
+        self.flows.add(flow).await?;
+        Ok(())
+    }
+
     async fn start_worker(&mut self, setup: Setup) -> Result<Box<dyn Any + Send>> {
         let mut workers = Vec::new();
         for task in 0..setup.tasks {
@@ -65,11 +103,16 @@ impl Contender for BullMq {
 }
 
 async fn handle(job: Job, _: CancellationToken) -> Result<serde_json::Value, Error> {
+    match job.name() {
+        GROUP => return Ok(serde_json::Value::Null),
+        AFTER => drop(job.get_children_values().await?),
+        _ => {}
+    }
     let email: Email = serde_json::from_value(job.data().clone())?;
     if harness::ran_or_fail(email.n) {
         return Err(Error::ProcessingError("told to fail".into()));
     }
-    Ok(serde_json::Value::Null)
+    Ok(email.n.into())
 }
 
 fn main() -> Result<()> {

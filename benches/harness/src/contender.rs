@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{Email, Kind};
+use crate::{Email, Kind, Shape};
 
 /// What a worker is started with.
 #[derive(Clone, Debug)]
@@ -52,6 +52,12 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// Dispatches one job and waits for its result.
     fn dispatch_and_await(&mut self, _: Email) -> impl Future<Output = Result<()>> + Send {
         async { bail!("results are not implemented for this contender") }
+    }
+
+    /// Dispatches one workflow, with a step for each of these payloads; each step returns its number. The callback of a
+    /// chord is one more.
+    fn dispatch_workflow(&mut self, _: Shape, _: Vec<Email>) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("workflows are not implemented for this contender") }
     }
 
     /// Starts a worker that runs until the process ends; what is returned is kept until then.

@@ -1,6 +1,8 @@
 //! The workloads. The load runs in spawned tasks, as it would in a service: the future given to `block_on` runs off the
 //! runtime's worker threads, and would make every contender look slower than it is.
 
+mod workflows;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU8;
 use std::sync::mpsc::{Receiver, channel};
@@ -24,14 +26,14 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
         Kind::Process { concurrency, prefetch, tasks, waiting } => {
             let jobs = bench.jobs().min(C::MAX_BACKLOG);
             bench.fill(&bench.connect()?, jobs + waiting, None)?;
-            let moments = watch(jobs, 0);
+            let moments = watch([warm_up(jobs), jobs], 0);
             bench.start_worker(Setup { concurrency, prefetch, tasks })?;
             bench.drain(&moments, jobs)
         }
         Kind::Retry { concurrency } => {
             let jobs = bench.jobs().min(C::MAX_BACKLOG);
             bench.fill(&bench.connect()?, jobs, None)?;
-            let moments = watch(jobs, jobs);
+            let moments = watch([warm_up(jobs), jobs], jobs);
             bench.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
             bench.drain(&moments, jobs)
         }
@@ -44,20 +46,24 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
                 Ok(contender)
             })
         }
+        Kind::Workflow { shape, size, callers, concurrency } => {
+            bench.workflows(shape, size, callers, concurrency)
+        }
         Kind::Latency => bench.latency(),
         Kind::Memory => bench.memory(),
         Kind::Idle { tasks } => bench.idle(tasks),
     }
 }
 
-/// Has the handlers report the end of the warm-up (a tenth of the jobs) and the last job.
-fn watch(jobs: usize, failing: usize) -> Receiver<Instant> {
+/// Has the handlers report when so many jobs have run: those of the warm-up, and all.
+fn watch(marks: [usize; 2], failing: usize) -> Receiver<Instant> {
     let (moments, receiver) = channel();
-    let marks = vec![warm_up(jobs) as u64, jobs as u64];
+    let marks = marks.map(|mark| mark as u64).into();
     handled::watch(Watch { marks, moments, runs: (0..failing).map(|_| AtomicU8::new(0)).collect() });
     receiver
 }
 
+/// A tenth of the jobs.
 fn warm_up(jobs: usize) -> usize {
     (jobs / 10).max(1)
 }
@@ -193,7 +199,6 @@ impl<C: Contender> Bench<'_, C> {
     /// Waits until a worker has run all jobs. The clock starts after the warm-up.
     fn drain(&mut self, moments: &Receiver<Instant>, jobs: usize) -> Result<Sample> {
         let deadline = Instant::now() + self.limit();
-        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         let started = Reading::take(&mut self.server)?;
         let (start, first) = match moments.recv_timeout(left(deadline)) {
             Ok(at) => (Reading::take(&mut self.server)?, Some(at)),
@@ -219,7 +224,7 @@ impl<C: Contender> Bench<'_, C> {
         let jobs = self.jobs().min(C::MAX_BACKLOG);
         self.fill(&self.connect()?, jobs, Some(LATER))?;
         std::thread::sleep(LATER);
-        let moments = watch(jobs, 0);
+        let moments = watch([warm_up(jobs), jobs], 0);
         self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
         self.drain(&moments, jobs)
     }
@@ -241,7 +246,7 @@ impl<C: Contender> Bench<'_, C> {
                 Ok((start, dispatcher))
             })?;
             dispatcher = back;
-            let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+            let patience = left(deadline).max(Duration::from_secs(1));
             match moments.recv_timeout(patience) {
                 Ok(at) if n >= 10 => taken.push((at - start).as_secs_f64() * 1e3),
                 Ok(_) => {}
@@ -300,6 +305,10 @@ impl<C: Contender> Bench<'_, C> {
             ..Sample::default()
         })
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 fn rate(jobs: f64, elapsed: Duration, start: &Reading, end: &Reading) -> Sample {

@@ -9,13 +9,13 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 /// A plain connection to the server, for what the bench itself asks of it.
-pub struct Server {
+pub(crate) struct Server {
     stream: BufReader<TcpStream>,
 }
 
 impl Server {
     /// Connects to a URL of the form `redis://host:port`.
-    pub fn connect(url: &str) -> Result<Self> {
+    pub(crate) fn connect(url: &str) -> Result<Self> {
         let address = url.strip_prefix("redis://").context("the URL starts with `redis://`")?;
         let stream = TcpStream::connect(address.trim_end_matches('/'))?;
         stream.set_nodelay(true)?;
@@ -23,7 +23,7 @@ impl Server {
     }
 
     /// Sends one command without spaces in its arguments, and returns a status, a number or a bulk string.
-    pub fn ask(&mut self, command: &str) -> Result<String> {
+    pub(crate) fn ask(&mut self, command: &str) -> Result<String> {
         self.stream.get_mut().write_all(format!("{command}\r\n").as_bytes())?;
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
@@ -41,13 +41,13 @@ impl Server {
     }
 
     /// A field of `INFO section`, as a number.
-    pub fn info(&mut self, section: &str, field: &str) -> Result<f64> {
+    pub(crate) fn info(&mut self, section: &str, field: &str) -> Result<f64> {
         let info = self.ask(&format!("INFO {section}"))?;
         number(&info, field)
     }
 
     /// The CPU time that the server has used, in microseconds.
-    pub fn cpu_us(&mut self) -> Result<f64> {
+    pub(crate) fn cpu_us(&mut self) -> Result<f64> {
         let info = self.ask("INFO cpu")?;
         Ok((number(&info, "used_cpu_user")? + number(&info, "used_cpu_sys")?) * 1e6)
     }

@@ -30,16 +30,32 @@ pub enum Kind {
     Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize },
     /// A worker empties a queue, and each job fails twice before it succeeds.
     Retry { concurrency: usize },
-    /// All jobs become due at the same moment, and a worker is waiting for them.
+    /// All jobs are due at the moment when a worker starts.
     Due { concurrency: usize },
     /// So many callers, each dispatches a job and awaits its result.
     Results { callers: usize, concurrency: usize },
+    /// So many callers dispatch workflows of `size` steps each while a worker runs them; `jobs` counts steps.
+    Workflow { shape: Shape, size: usize, callers: usize, concurrency: usize },
     /// One job at a time to an idle worker: from the call to the handler's first line.
     Latency,
     /// The server's memory with `jobs` waiting.
     Memory,
     /// A worker with so many tasks and nothing to do.
     Idle { tasks: usize },
+}
+
+/// What the steps of a workflow have to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Nothing: plain jobs, for comparison.
+    Plain,
+    /// One after the other, each with the output of the one before it.
+    Chain,
+    /// Side by side, and their outputs are collected.
+    Group,
+    /// A group, and one more step that gets all of its outputs.
+    Chord,
 }
 
 /// One measurement.

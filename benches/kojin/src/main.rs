@@ -4,11 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
-use harness::{Contender, Email, Kind, Setup};
+use anyhow::{Context, Result, bail};
+use harness::{Contender, Email, Kind, Setup, Shape};
 use kojin::{
-    Broker, KojinBuilder, RedisBroker, RedisConfig, RedisResultBackend, ResultBackend, Task, TaskContext,
-    TaskMessage, TaskResult,
+    Broker, Canvas, KojinBuilder, RedisBroker, RedisConfig, RedisResultBackend, ResultBackend, Signature,
+    Task, TaskContext, TaskMessage, TaskResult, chord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ const POOL: usize = 64;
 struct Kojin {
     url: String,
     broker: RedisBroker,
-    /// Only where results are wanted: storing them costs.
+    /// Only where results or workflows are wanted: storing them costs.
     results: Option<Arc<RedisResultBackend>>,
 }
 
@@ -34,11 +34,11 @@ const NAMES: [&str; 50] = harness::fifty!(names);
 #[async_trait::async_trait]
 impl<const N: usize> Task for SendEmail<N> {
     const NAME: &'static str = NAMES[N];
-    type Output = ();
+    type Output = u64;
 
-    async fn run(&self, _: &TaskContext) -> TaskResult<()> {
+    async fn run(&self, _: &TaskContext) -> TaskResult<u64> {
         harness::ran();
-        Ok(())
+        Ok(self.0.n)
     }
 }
 
@@ -61,7 +61,9 @@ impl Contender for Kojin {
     async fn connect(url: &str, kind: &Kind) -> Result<Self> {
         let config = RedisConfig::new(url).with_pool_size(POOL);
         let results = match kind {
-            Kind::Results { .. } => Some(Arc::new(RedisResultBackend::new(config.clone()).await?)),
+            Kind::Results { .. } | Kind::Workflow { .. } => {
+                Some(Arc::new(RedisResultBackend::new(config.clone()).await?))
+            }
             _ => None,
         };
         Ok(Self { url: url.into(), broker: RedisBroker::new(config).await?, results })
@@ -78,6 +80,22 @@ impl Contender for Kojin {
         if let Some(results) = &self.results {
             results.wait(&id, Duration::from_secs(30)).await?;
         }
+        Ok(())
+    }
+
+    async fn dispatch_workflow(&mut self, shape: Shape, emails: Vec<Email>) -> Result<()> {
+        let signature = |email| anyhow::Ok(Signature::new(NAMES[0], "default", serde_json::to_value(email)?));
+        let callback = signature(Email::new(0, 0))?;
+        let steps = emails.into_iter().map(signature).collect::<Result<Vec<_>>>()?;
+        let singles = |steps: Vec<_>| steps.into_iter().map(Canvas::Single).collect();
+        let canvas = match shape {
+            Shape::Plain => bail!("plain jobs are taskora's own comparison"),
+            Shape::Chain => Canvas::Chain(singles(steps)),
+            Shape::Group => Canvas::Group(singles(steps)),
+            Shape::Chord => chord(steps, callback),
+        };
+        let results = self.results.as_ref().context("workflows are told to `connect`")?;
+        canvas.apply(&self.broker, results.as_ref()).await?;
         Ok(())
     }
 

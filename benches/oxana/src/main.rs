@@ -58,7 +58,11 @@ impl oxana::Queue for Emails {
 
 impl Contender for Oxana {
     fn refuses(kind: &Kind) -> Option<&'static str> {
-        matches!(kind, Kind::Results { .. }).then_some("it stores no results")
+        match kind {
+            Kind::Results { .. } => Some("it stores no results"),
+            Kind::Workflow { .. } => Some("it has no workflows"),
+            _ => None,
+        }
     }
 
     async fn connect(url: &str, _: &Kind) -> Result<Self> {

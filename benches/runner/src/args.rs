@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
@@ -14,6 +14,7 @@ usage: scripts/bench [options]
   --only a,b          only these workloads
   --peers a,b         only these contenders beside taskora; `--peers none` for taskora alone
   --json FILE         also write everything that was measured
+  --readme            also write the tables into README.md and docs/performance.md, between their markers
   --compile           measure the compile time of contracts instead
 ";
 
@@ -22,13 +23,15 @@ pub struct Args {
     pub only: Option<Vec<String>>,
     pub peers: Option<Vec<String>>,
     pub json: Option<PathBuf>,
+    pub readme: bool,
     pub compile: bool,
 }
 
 impl Args {
     /// `None` if all that was wanted is help, which is printed.
     pub fn parse() -> Result<Option<Self>> {
-        let mut args = Self { quick: false, only: None, peers: None, json: None, compile: false };
+        let mut args =
+            Self { quick: false, only: None, peers: None, json: None, readme: false, compile: false };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
             match arg {
@@ -36,6 +39,7 @@ impl Args {
                 Long("only") => args.only = Some(list(&parser.value()?.string()?)),
                 Long("peers") => args.peers = Some(list(&parser.value()?.string()?)),
                 Long("json") => args.json = Some(parser.value()?.into()),
+                Long("readme") => args.readme = true,
                 Long("compile") => args.compile = true,
                 Long("help") | Short('h') => {
                     print!("{HELP}");
@@ -43,6 +47,9 @@ impl Args {
                 }
                 other => return Err(other.unexpected().into()),
             }
+        }
+        if args.readme && (args.only.is_some() || args.peers.is_some()) {
+            bail!("`--readme` writes the table of a whole run; leave out `--only` and `--peers`");
         }
         Ok(Some(args))
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::contenders::workspace;
+use crate::machine::Machine;
 use crate::results::median;
 
 const CONTRACTS: usize = 100;
@@ -85,9 +86,13 @@ pub fn run(quick: bool) -> Result<String> {
     let medians: Vec<f64> =
         times.iter().map(|times| median(times.iter().copied()).unwrap_or_default()).collect();
 
+    let machine = Machine::bare()?;
     let per = |value: f64, empty: f64| (value - empty) / CONTRACTS as f64;
-    let mut out =
-        format!("{CONTRACTS} contracts of four fields, dev profile, median of {rounds} builds.\n\n");
+    let Machine { date, rustc, .. } = &machine;
+    let mut out = format!(
+        "{CONTRACTS} contracts of four fields, dev profile, median of {rounds} builds; {date}, {rustc}, {}.\n\n",
+        machine.hardware()
+    );
     out += "| crate | build ms | ms per contract | ÷ serde | expansion: lines | bytes |\n|---|---|---|---|---|---|\n";
     for (at, case) in CASES.iter().enumerate() {
         let marginal = per(medians[at], medians[0]);

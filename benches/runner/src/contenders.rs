@@ -1,7 +1,7 @@
 //! Who takes part, and how each is built and run.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use harness::{Order, Sample};
@@ -11,20 +11,27 @@ pub const TASKORA: &str = "taskora";
 /// The ceiling, which is no peer.
 pub const RAW: &str = "raw";
 
-/// Never runs the jobs of a killed worker again, and so needs no bookkeeping before a job starts: its latency is no
-/// measure for the others.
-pub const NOT_CRASH_SAFE: &[&str] = &["kojin"];
+/// Who does not run the jobs of a killed worker again, and why. Without that there is no bookkeeping before a job
+/// starts, so that its latency is no measure for the others; in the other workloads it counts as a peer all the same.
+///
+/// The others do: taskora and BullMQ by leases that run out, oxana and apalis by heartbeats that stop.
+pub const NOT_CRASH_SAFE: &[(&str, &str)] =
+    &[("kojin", "nothing takes jobs from the processing list of a dead worker, and delayed jobs never run")];
 
-/// The packages of this workspace by contender, in the order of the table's columns.
-const PACKAGES: &[(&str, &str)] = &[
-    (TASKORA, "bench-taskora"),
-    ("apalis", "bench-apalis"),
-    ("oxana", "bench-oxana"),
-    ("kojin", "bench-kojin"),
-    ("bullmq-rs", "bench-bullmq"),
-    (RAW, "bench-raw"),
+/// The packages of this workspace by contender, in the order of the table's columns, and the crate that each stands for.
+const PACKAGES: &[(&str, &str, &str)] = &[
+    (TASKORA, "bench-taskora", "taskora"),
+    ("apalis", "bench-apalis", "apalis-redis"),
+    ("oxana", "bench-oxana", "oxana"),
+    ("kojin", "bench-kojin", "kojin"),
+    ("bullmq-rs", "bench-bullmq", "bullmq-official"),
+    (RAW, "bench-raw", "redis"),
 ];
 const NODE: &str = "bullmq-node";
+
+pub fn is_crash_safe(id: &str) -> bool {
+    NOT_CRASH_SAFE.iter().all(|(other, _)| *other != id)
+}
 
 /// A program that takes an [`Order`] as JSON and prints a [`Sample`].
 pub struct Contender {
@@ -36,12 +43,19 @@ pub struct Contender {
 impl Contender {
     /// One measurement, in a process of its own.
     pub fn run(&self, order: &Order) -> Result<Sample> {
-        let output = Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(&self.script)
             .arg(serde_json::to_string(order)?)
             .env("RUST_BACKTRACE", "0")
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .with_context(|| format!("cannot start `{}`", self.program.display()))?;
+        // it ends when its input does, which stays open here
+        let input = child.stdin.take();
+        let output = child.wait_with_output()?;
+        drop(input);
         if !output.status.success() {
             let error = String::from_utf8_lossy(&output.stderr);
             let last = error.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
@@ -60,14 +74,14 @@ pub fn prepare(peers: Option<&[String]>) -> Result<(Vec<Contender>, Vec<String>)
     if let Some(unknown) = peers
         .into_iter()
         .flatten()
-        .find(|peer| *peer != "none" && *peer != NODE && PACKAGES.iter().all(|(id, _)| peer != id))
+        .find(|peer| *peer != "none" && *peer != NODE && PACKAGES.iter().all(|(id, ..)| peer != id))
     {
-        let known: Vec<_> = PACKAGES.iter().map(|(id, _)| *id).chain([NODE]).collect();
+        let known: Vec<_> = PACKAGES.iter().map(|(id, ..)| *id).chain([NODE]).collect();
         bail!("unknown contender `{unknown}`; there are {}", known.join(", "));
     }
     let (mut contenders, mut skipped) = (Vec::new(), Vec::new());
     let directory = std::env::current_exe()?.parent().context("a program has a directory")?.to_owned();
-    for (id, package) in PACKAGES.iter().filter(|(id, _)| wanted(id)) {
+    for (id, package, _) in PACKAGES.iter().filter(|(id, ..)| wanted(id)) {
         let status = Command::new("cargo")
             .args(["build", "--release", "--quiet", "--package", package])
             .current_dir(workspace())
@@ -116,6 +130,42 @@ fn node() -> Result<PathBuf> {
 
 /// All contenders, in the order of the table's columns.
 pub fn ids() -> impl Iterator<Item = &'static str> {
-    let (raw, others): (Vec<_>, Vec<_>) = PACKAGES.iter().map(|(id, _)| *id).partition(|id| *id == RAW);
+    let (raw, others): (Vec<_>, Vec<_>) = PACKAGES.iter().map(|(id, ..)| *id).partition(|id| *id == RAW);
     others.into_iter().chain([NODE]).chain(raw)
+}
+
+/// What was measured: the crate of each of these contenders, with its version.
+pub fn versions(contenders: &[Contender]) -> Result<Vec<(&'static str, String)>> {
+    let lock = std::fs::read_to_string(workspace().join("Cargo.lock"))?;
+    contenders.iter().map(|contender| Ok((contender.id, version(contender.id, &lock)?))).collect()
+}
+
+fn version(id: &str, lock: &str) -> Result<String> {
+    if id == NODE {
+        let package = workspace().join("node/node_modules/bullmq/package.json");
+        let package: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(package)?)?;
+        return Ok(format!("bullmq {} (npm)", package["version"].as_str().unwrap_or("unknown")));
+    }
+    let (.., package) = PACKAGES.iter().find(|(known, ..)| *known == id).context("it has a package")?;
+    Ok(format!("{package} {}", locked(package, lock).unwrap_or("unknown")))
+}
+
+/// The version of a package in a `Cargo.lock`; the newest one, if there are several.
+fn locked<'a>(package: &str, lock: &'a str) -> Option<&'a str> {
+    let (_, rest) = lock.rsplit_once(&format!("name = \"{package}\"\nversion = \""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_crate_has_a_version() {
+        let lock = std::fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
+        for (_, _, package) in PACKAGES {
+            assert!(locked(package, &lock).is_some_and(|version| version.contains('.')), "{package}");
+        }
+        assert_eq!(locked("no-such-crate", &lock), None);
+    }
 }

@@ -3,40 +3,73 @@
 mod args;
 mod compile;
 mod contenders;
+mod machine;
+mod readme;
 mod results;
 mod server;
 mod table;
 mod workloads;
 
-use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
 use harness::{Order, Sample};
+use taskora_test_server::RedisServer;
 
 use crate::args::Args;
-use crate::contenders::Contender;
+use crate::contenders::{Contender, workspace};
+use crate::machine::Machine;
 use crate::results::{Results, Row};
-use crate::server::RedisServer;
 use crate::workloads::{Size, Workload};
 
 fn main() -> Result<()> {
     let Some(args) = Args::parse()? else { return Ok(()) };
     if args.compile {
-        print!("{}", compile::run(args.quick)?);
-        return Ok(());
+        return compile(&args);
     }
     let (contenders, skipped) = contenders::prepare(args.peers.as_deref())?;
-    let server = RedisServer::start()?;
+    let start = Instant::now();
+    let server = server::start()?;
     let size = if args.quick { Size::QUICK } else { Size::FULL };
-    let mut results = Results::new(&server, &args, skipped)?;
     let chosen = chosen(&args, &size)?;
+    let mut results = Results::new(Machine::look(&server, &contenders)?, args.quick, skipped);
     for group in chosen.chunk_by(|_, next| next.beside_previous) {
-        results.rows.extend(measure(group, &contenders, &server, &size));
+        let start = Instant::now();
+        results.rows.extend(measure(group, &contenders, &server, &size)?);
+        let titles: Vec<_> = group.iter().map(|workload| workload.id).collect();
+        eprintln!("{} took {}", titles.join(" and "), time(start.elapsed()));
     }
-    print!("{}", table::markdown(&results));
+    results.seconds = start.elapsed().as_secs_f64();
+    print!("{}", table::full(&results));
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_string_pretty(&results)?)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
+    if args.readme {
+        let repository = workspace().join("..");
+        readme::write(&repository.join("README.md"), "bench", &table::summary(&results))?;
+        readme::write(&repository.join("docs/performance.md"), "bench", &table::full(&results))?;
+    }
+    let (took, budget) = (start.elapsed(), size.budget());
+    eprintln!("took {} of {}", time(took), time(budget));
+    if took > budget {
+        eprintln!("warning: that is longer than it should be; is the machine busy with something else?");
+    }
     Ok(())
+}
+
+fn compile(args: &Args) -> Result<()> {
+    let table = compile::run(args.quick)?;
+    print!("{table}");
+    if args.readme {
+        readme::write(&workspace().join("../docs/performance.md"), "compile", &table)?;
+    }
+    Ok(())
+}
+
+fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    format!("{} min {:02} s", seconds / 60, seconds % 60)
 }
 
 /// The workloads asked for, or those of this size of run.
@@ -62,7 +95,17 @@ struct Turn<'a> {
 
 /// All rounds of one workload, or of several that are compared. All take turns within a round, and a round starts with
 /// another one each time, because the machine has slow and fast phases of its own.
-fn measure(group: &[Workload], contenders: &[Contender], server: &RedisServer, size: &Size) -> Vec<Row> {
+fn measure(
+    group: &[Workload],
+    contenders: &[Contender],
+    server: &RedisServer,
+    size: &Size,
+) -> Result<Vec<Row>> {
+    if let [workload] = group
+        && workload.side_by_side()
+    {
+        return Ok(vec![side_by_side(workload, contenders, size)?]);
+    }
     let mut rows: Vec<Row> = group.iter().map(Row::new).collect();
     let turns = group.iter().enumerate().flat_map(|(row, workload)| {
         let taking = contenders.iter().filter(|contender| workload.takes(contender.id));
@@ -94,7 +137,29 @@ fn measure(group: &[Workload], contenders: &[Contender], server: &RedisServer, s
     if let [first, others @ ..] = rows.as_mut_slice() {
         others.iter_mut().for_each(|row| row.compare_with(first));
     }
-    rows
+    Ok(rows)
+}
+
+/// One round of a workload in which everybody does next to nothing, at the same time, with a server for each.
+fn side_by_side(workload: &Workload, contenders: &[Contender], size: &Size) -> Result<Row> {
+    let taking: Vec<_> = contenders.iter().filter(|contender| workload.takes(contender.id)).collect();
+    let servers = taking.iter().map(|_| server::start()).collect::<Result<Vec<_>>>()?;
+    let mut row = Row::new(workload);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = taking
+            .iter()
+            .zip(&servers)
+            .map(|(contender, server)| scope.spawn(move || one(workload, contender, 1, server, size)))
+            .collect();
+        for (contender, run) in taking.iter().zip(runs) {
+            let sample = run.join().unwrap_or_else(|_| Err(anyhow!("the runner panicked")));
+            let sample = sample.unwrap_or_else(|error| Sample::refused(format!("{error:#}")));
+            let brief = table::brief(workload, &sample);
+            eprintln!("{:<24} round 1  {:<12} {brief}", workload.id, contender.id);
+            row.add(contender.id, sample);
+        }
+    });
+    Ok(row)
 }
 
 fn one(
@@ -104,7 +169,7 @@ fn one(
     server: &RedisServer,
     size: &Size,
 ) -> Result<Sample> {
-    server.clear(workload.aof)?;
+    server::clear(server, workload.aof)?;
     let order = Order {
         url: server.url(),
         jobs: workload.jobs.map_or(jobs, |jobs| size.fixed(jobs)),

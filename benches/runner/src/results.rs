@@ -2,49 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use harness::Sample;
 use serde::Serialize;
 
-use crate::args::Args;
-use crate::contenders::{NOT_CRASH_SAFE, RAW, TASKORA};
-use crate::server::RedisServer;
+use crate::contenders::{RAW, TASKORA, is_crash_safe};
+use crate::machine::Machine;
 use crate::workloads::{Unit, Workload};
+
+/// The further figure of a latency that is compared too.
+pub const P99: &str = "p99";
 
 /// A whole run; its JSON form is the bench's.
 #[derive(Serialize)]
 pub struct Results {
-    pub redis: String,
-    pub cpus: usize,
-    pub cpu: String,
-    pub date: String,
+    pub machine: Machine,
     pub quick: bool,
+    /// How long it took, without what had to be built.
+    pub seconds: f64,
     /// Who could not take part, and why.
     pub skipped: Vec<String>,
     pub rows: Vec<Row>,
 }
 
 impl Results {
-    pub fn new(server: &RedisServer, args: &Args, skipped: Vec<String>) -> Result<Self> {
-        let cpus = std::thread::available_parallelism()?.get();
-        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let cpu = cpu.map_or("unknown", |(_, name)| name).to_owned();
-        Ok(Self {
-            redis: server.version()?,
-            cpus,
-            cpu,
-            date: today(),
-            quick: args.quick,
-            skipped,
-            rows: Vec::new(),
-        })
+    pub fn new(machine: Machine, quick: bool, skipped: Vec<String>) -> Self {
+        Self { machine, quick, seconds: 0.0, skipped, rows: Vec::new() }
     }
-}
-
-fn today() -> String {
-    let output = std::process::Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 /// One workload.
@@ -59,12 +42,16 @@ pub struct Row {
     /// taskora beside the best peer, or beside the workload that this one is a variant of; above 1 is better, whatever
     /// the unit.
     pub ratio: Option<Ratio>,
+    /// taskora beside the raw ceiling, where there is one.
+    pub of_ceiling: Option<f64>,
 }
 
 #[derive(Serialize)]
 pub struct Ratio {
     pub to: &'static str,
     pub times: f64,
+    /// The same of the 99th percentile of a latency.
+    pub p99: Option<f64>,
 }
 
 /// All rounds of one contender, with their medians.
@@ -92,6 +79,7 @@ impl Row {
             measure: workload.unit,
             contenders: BTreeMap::new(),
             ratio: None,
+            of_ceiling: None,
         }
     }
 
@@ -99,7 +87,11 @@ impl Row {
         self.contenders.get(contender).is_some_and(|cell| cell.refused.is_some())
     }
 
-    pub fn add(&mut self, contender: &'static str, sample: Sample) {
+    pub fn add(&mut self, contender: &'static str, mut sample: Sample) {
+        if self.measure == Unit::RedisMicros {
+            // it is driven as a rate
+            sample.value = sample.redis_us.take().unwrap_or_default();
+        }
         let cell = self.contenders.entry(contender).or_default();
         if sample.refused.is_some() {
             // one failed round is enough: a median of the others would hide it
@@ -121,38 +113,56 @@ impl Row {
             cell.more.insert(name.clone(), median(values).unwrap_or_default());
         }
         self.ratio = self.compare();
+        self.of_ceiling = self.cell(TASKORA).zip(self.cell(RAW)).and_then(|(own, raw)| self.times(own, raw));
     }
 
-    /// The rounds are compared in pairs, since the machine was in the same phase then.
+    /// What was measured of a contender.
+    pub fn cell(&self, contender: &str) -> Option<&Cell> {
+        self.contenders.get(contender).filter(|cell| cell.refused.is_none())
+    }
+
     fn compare(&self) -> Option<Ratio> {
         if self.measure == Unit::CallsPerMinute {
             return None; // none at all is no better than a few, and makes no ratio
         }
-        let own = self.contenders.get(TASKORA).filter(|cell| cell.refused.is_none())?;
+        let own = self.cell(TASKORA)?;
         let latency = self.measure == Unit::Milliseconds;
         let peers = self.contenders.iter().filter(|(id, cell)| {
-            let left_out = [TASKORA, RAW].contains(id) || latency && NOT_CRASH_SAFE.contains(id);
+            let left_out = [TASKORA, RAW].contains(id) || latency && !is_crash_safe(id);
             !left_out && cell.refused.is_none()
         });
         let better = self.measure.more_is_better();
         let (peer, best) = peers.max_by(|(_, a), (_, b)| {
             if better { a.median.total_cmp(&b.median) } else { b.median.total_cmp(&a.median) }
         })?;
-        Some(Ratio { to: peer, times: self.times(own, best)? })
+        let p99 = own.further(P99).zip(best.further(P99)).and_then(|(own, best)| self.pairs(&own, &best));
+        Some(Ratio { to: peer, times: self.times(own, best)?, p99: p99.filter(|_| latency) })
     }
 
     /// For a workload that is a variant of another: taskora here beside taskora there.
     pub fn compare_with(&mut self, other: &Row) {
-        if let (Some(own), Some(its)) = (self.contenders.get(TASKORA), other.contenders.get(TASKORA)) {
-            self.ratio = self.times(own, its).map(|times| Ratio { to: other.workload, times });
+        if let (Some(own), Some(its)) = (self.cell(TASKORA), other.cell(TASKORA)) {
+            self.ratio = self.times(own, its).map(|times| Ratio { to: other.workload, times, p99: None });
         }
     }
 
     fn times(&self, own: &Cell, other: &Cell) -> Option<f64> {
+        self.pairs(&own.rounds, &other.rounds)
+    }
+
+    /// Rounds are compared in pairs, since the machine was in the same phase then.
+    fn pairs(&self, own: &[f64], other: &[f64]) -> Option<f64> {
         let better = self.measure.more_is_better();
-        let pairs = own.rounds.iter().zip(&other.rounds);
+        let pairs = own.iter().zip(other);
         median(pairs.map(|(own, other)| if better { own / other } else { other / own }))
             .filter(|times| times.is_finite())
+    }
+}
+
+impl Cell {
+    /// A further figure in each round.
+    fn further(&self, name: &str) -> Option<Vec<f64>> {
+        self.samples.iter().map(|sample| sample.more.get(name).copied()).collect()
     }
 }
 
@@ -165,5 +175,67 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
         Some(upper)
     } else {
         Some((upper + values.get(middle.checked_sub(1)?)?) / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workloads;
+
+    fn row(workload: &str) -> Row {
+        Row::new(workloads::all().iter().find(|known| known.id == workload).unwrap())
+    }
+
+    fn sample(value: f64, p99: f64) -> Sample {
+        Sample {
+            value,
+            redis_us: Some(value / 2.0),
+            more: [(P99.to_owned(), p99)].into(),
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn a_rate_is_compared_with_the_best_peer_round_by_round() {
+        let mut row = row("dispatch-64");
+        for (own, best, raw) in [(100.0, 50.0, 200.0), (30.0, 10.0, 60.0), (80.0, 20.0, 100.0)] {
+            row.add(TASKORA, sample(own, 0.0));
+            row.add("oxana", sample(best, 0.0));
+            row.add("apalis", sample(5.0, 0.0));
+            row.add(RAW, sample(raw, 0.0));
+        }
+        let ratio = row.ratio.unwrap();
+        assert_eq!((ratio.to, ratio.times, ratio.p99), ("oxana", 3.0, None));
+        assert_eq!(row.of_ceiling, Some(0.5));
+    }
+
+    #[test]
+    fn a_latency_is_compared_with_the_best_that_survives_crashes() {
+        let mut row = row("latency");
+        row.add(TASKORA, sample(0.2, 1.0));
+        row.add("kojin", sample(0.1, 0.1));
+        row.add("bullmq-rs", sample(0.4, 3.0));
+        row.add("apalis", sample(100.0, 100.0));
+        let ratio = row.ratio.unwrap();
+        assert_eq!((ratio.to, ratio.times, ratio.p99), ("bullmq-rs", 2.0, Some(3.0)));
+    }
+
+    #[test]
+    fn a_failed_round_is_not_hidden_by_the_others() {
+        let mut row = row("retry");
+        row.add(TASKORA, sample(1.0, 0.0));
+        row.add(TASKORA, Sample::refused("it broke"));
+        assert!(row.is_refused(TASKORA) && row.cell(TASKORA).is_none());
+    }
+
+    #[test]
+    fn a_cost_is_what_redis_spent_and_less_is_better() {
+        let (mut plain, mut chain) = (row("cost-plain"), row("cost-chain"));
+        plain.add(TASKORA, sample(10.0, 0.0));
+        chain.add(TASKORA, sample(20.0, 0.0));
+        chain.compare_with(&plain);
+        assert_eq!(chain.contenders[TASKORA].median, 10.0);
+        assert_eq!(chain.ratio.unwrap().times, 0.5);
     }
 }

@@ -1,54 +1,81 @@
-//! The Markdown that a run prints.
+//! The Markdown that a run prints, and that the documents show.
 
 use std::fmt::Write;
 
 use harness::Sample;
 
-use crate::contenders::{NOT_CRASH_SAFE, RAW};
-use crate::results::{Cell, Results, Row};
+use crate::contenders::{NOT_CRASH_SAFE, RAW, TASKORA, ids};
+use crate::results::{Cell, P99, Results, Row};
 use crate::workloads::{Unit, Workload};
 
 /// One measurement, for the log of a run.
 pub fn brief(workload: &Workload, sample: &Sample) -> String {
     match &sample.refused {
         Some(reason) => format!("– ({reason})"),
+        None if workload.unit == Unit::RedisMicros => {
+            format!("{} {}", number(workload.unit, sample.redis_us.unwrap_or_default()), workload.unit.name())
+        }
         None => format!("{} {}", number(workload.unit, sample.value), workload.unit.name()),
     }
 }
 
-pub fn markdown(results: &Results) -> String {
-    let mut out = String::new();
-    let Results { redis, cpus, cpu, date, quick, skipped, rows } = results;
-    let kind = if *quick { "quick run" } else { "full run" };
-    let _ = writeln!(
-        out,
-        "{kind} of {date}, Redis {redis}, {cpus} × {cpu}; client and server on the same machine.\n"
-    );
-    let mut columns: Vec<&str> = Vec::new();
-    for id in crate::contenders::ids() {
-        if rows.iter().any(|row| row.contenders.contains_key(id)) {
-            columns.push(id);
-        }
+/// taskora beside the best peer.
+pub fn summary(results: &Results) -> String {
+    let mut out = head(results);
+    out += "| workload | taskora | best peer | ÷ | µs per job, taskora | µs per job, peer |\n|---|---|---|---|---|---|\n";
+    for row in &results.rows {
+        let Some(own) = row.cell(TASKORA) else { continue };
+        let peer = row.ratio.as_ref().and_then(|ratio| Some((ratio.to, row.cell(ratio.to)?)));
+        let value = |cell: &Cell| format!("{} {}", short(row, cell), row.measure.name());
+        let spent = |cell: &Cell| micros(cell).unwrap_or_else(|| "–".into());
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} |",
+            row.title,
+            value(own),
+            peer.map_or("–".into(), |(id, cell)| format!("{id}: {}", short(row, cell))),
+            ratio(row, ", "),
+            spent(own),
+            peer.map_or("–".into(), |(_, cell)| spent(cell)),
+        );
     }
+    out += "\nMedians of the rounds, in which all took turns; µs per job are Redis CPU + client CPU. A ratio above 1 is better \
+            than the best peer, or than the workload named.\n";
+    out
+}
+
+/// Everybody, and what belongs below.
+pub fn full(results: &Results) -> String {
+    let mut out = head(results);
+    let columns: Vec<&str> =
+        ids().filter(|id| results.rows.iter().any(|row| row.contenders.contains_key(id))).collect();
     let _ = writeln!(out, "| workload | unit | {} | ÷ best peer |", columns.join(" | "));
     let _ = writeln!(out, "|---|---|{}---|", "---|".repeat(columns.len()));
-    for row in rows {
-        let cells: Vec<String> = columns.iter().map(|id| cell(row, row.contenders.get(id))).collect();
-        let ratio =
-            row.ratio.as_ref().map_or("–".into(), |ratio| format!("{:.2}× {}", ratio.times, ratio.to));
-        let _ = writeln!(out, "| {} | {} | {} | {ratio} |", row.title, row.unit, cells.join(" | "));
+    for row in &results.rows {
+        let cells: Vec<String> =
+            columns.iter().map(|id| row.cell(id).map_or("–".into(), |cell| long(row, cell))).collect();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            row.title,
+            row.unit,
+            cells.join(" | "),
+            ratio(row, "<br>")
+        );
     }
     let _ = writeln!(
         out,
         "\nMedian ± half the range of the rounds; below it Redis CPU + client CPU in µs per job. A ratio above 1 is \
-         better than the best peer, or than the workload named (for the latency: the best that recovers the jobs of a killed worker, which {} does \
-         not). `{RAW}` is the same client calling a script that does nothing.\n",
-        NOT_CRASH_SAFE.join(", ")
+         better than the best peer, or than the workload named. `{RAW}` is the same client calling a script that does \
+         nothing, and no peer.\n"
     );
-    for reason in skipped {
+    for (id, reason) in NOT_CRASH_SAFE {
+        let _ = writeln!(out, "- The latency is not compared with {id}, which is not crash-safe: {reason}.");
+    }
+    for reason in &results.skipped {
         let _ = writeln!(out, "- {reason}");
     }
-    for row in rows {
+    for row in &results.rows {
         for (id, cell) in &row.contenders {
             if let Some(reason) = &cell.refused {
                 let _ = writeln!(out, "- {}, {id}: {reason}", row.title);
@@ -58,25 +85,64 @@ pub fn markdown(results: &Results) -> String {
     out
 }
 
-fn cell(row: &Row, cell: Option<&Cell>) -> String {
-    let Some(cell) = cell.filter(|cell| cell.refused.is_none()) else { return "–".into() };
+fn head(results: &Results) -> String {
+    let Results { machine, quick, .. } = results;
+    let rounds = results.rows.iter().flat_map(|row| row.contenders.values().map(|cell| cell.rounds.len()));
+    let kind = if *quick {
+        "A quick run: short rounds, fixed numbers of 10,000 and more are a fifth of what is said"
+    } else {
+        "A full run"
+    };
+    format!(
+        "{kind}; {} rounds, {}, {}; server and clients on the same machine.\n\n{}.\n\n",
+        rounds.max().unwrap_or_default(),
+        machine.date,
+        machine.hardware(),
+        machine.software()
+    )
+}
+
+fn ratio(row: &Row, separator: &str) -> String {
+    let mut out = row.ratio.as_ref().map_or("–".into(), |ratio| match ratio.p99 {
+        Some(p99) => format!("{:.2}×, p99 {p99:.2}× {}", ratio.times, ratio.to),
+        None => format!("{:.2}× {}", ratio.times, ratio.to),
+    });
+    if let Some(part) = row.of_ceiling {
+        let _ = write!(out, "{separator}{part:.2}× {RAW}");
+    }
+    out
+}
+
+/// The median, with what a latency needs beside it.
+fn short(row: &Row, cell: &Cell) -> String {
+    let median = number(row.measure, cell.median);
+    match cell.more.get(P99) {
+        Some(p99) => format!("{median}, p99 {}", number(row.measure, *p99)),
+        None => median,
+    }
+}
+
+fn long(row: &Row, cell: &Cell) -> String {
     let mut out = number(row.measure, cell.median);
     if cell.rounds.len() > 2 {
         let _ = write!(out, " ± {:.0} %", cell.spread * 100.0);
     }
-    if let (Some(redis), Some(client)) = (cell.redis_us, cell.client_us) {
-        let _ = write!(out, "<br>{} + {}", micros(redis), micros(client));
+    if let Some(micros) = micros(cell) {
+        let _ = write!(out, "<br>{micros}");
     }
-    let more: Vec<String> = cell
-        .more
-        .iter()
-        .filter(|(name, _)| *name != "samples")
-        .map(|(name, value)| format!("{name} {}", number(row.measure, *value)))
-        .collect();
+    let further = cell.more.iter().filter(|(name, _)| *name != "samples");
+    let more: Vec<String> =
+        further.map(|(name, value)| format!("{name} {}", number(row.measure, *value))).collect();
     if !more.is_empty() {
         let _ = write!(out, "<br>{}", more.join(", "));
     }
     out
+}
+
+/// The server's and the client's CPU time.
+fn micros(cell: &Cell) -> Option<String> {
+    let figure = |value: f64| if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") };
+    Some(format!("{} + {}", figure(cell.redis_us?), figure(cell.client_us?)))
 }
 
 fn number(unit: Unit, value: f64) -> String {
@@ -84,10 +150,7 @@ fn number(unit: Unit, value: f64) -> String {
         Unit::JobsPerSecond if value >= 99_950.0 => format!("{:.0}k", value / 1e3),
         Unit::JobsPerSecond if value >= 1_000.0 => format!("{:.1}k", value / 1e3),
         Unit::Milliseconds => format!("{value:.2}"),
+        Unit::RedisMicros => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
-}
-
-fn micros(value: f64) -> String {
-    if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }

@@ -1,6 +1,8 @@
 //! What is measured.
 
-use harness::Kind;
+use std::time::Duration;
+
+use harness::{Kind, Shape};
 
 use crate::contenders::{RAW, TASKORA};
 
@@ -13,6 +15,7 @@ pub enum Unit {
     Milliseconds,
     BytesPerJob,
     CallsPerMinute,
+    RedisMicros,
 }
 
 impl Unit {
@@ -22,6 +25,7 @@ impl Unit {
             Self::Milliseconds => "ms (p50)",
             Self::BytesPerJob => "B/job",
             Self::CallsPerMinute => "calls/min",
+            Self::RedisMicros => "Redis µs/job",
         }
     }
 
@@ -69,6 +73,14 @@ impl Workload {
         Self { jobs: Some(jobs), ..self }
     }
 
+    fn bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    fn aof(self) -> Self {
+        Self { aof: true, ..self }
+    }
+
     fn full_only(self) -> Self {
         Self { in_quick: false, ..self }
     }
@@ -84,7 +96,7 @@ impl Workload {
     pub fn takes(&self, contender: &str) -> bool {
         match contender {
             TASKORA => true,
-            RAW => matches!(self.kind, Kind::Dispatch { .. }) && !self.aof,
+            RAW => self.has_ceiling(),
             _ => !self.only_taskora,
         }
     }
@@ -95,6 +107,9 @@ impl Workload {
             Kind::Process { concurrency, prefetch, tasks, waiting } => {
                 Kind::Process { concurrency, prefetch, tasks, waiting: size.fixed(waiting) }
             }
+            Kind::Workflow { shape, size: steps, callers, concurrency } => {
+                Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
+            }
             ref other => other.clone(),
         }
     }
@@ -104,6 +119,7 @@ impl Workload {
         self.jobs.is_none()
     }
 
+    /// The jobs of that first round.
     pub fn first_jobs(&self) -> usize {
         1_000
     }
@@ -111,6 +127,17 @@ impl Workload {
     /// The jobs that take about so many seconds at this rate.
     pub fn jobs_for(&self, rate: f64, seconds: f64) -> usize {
         ((rate * seconds) as usize).clamp(500, 400_000)
+    }
+
+    /// Whether the contenders can be measured at the same time, each with a server of its own, because they do next to
+    /// nothing.
+    pub fn side_by_side(&self) -> bool {
+        self.unit == Unit::CallsPerMinute
+    }
+
+    /// Whether the raw ceiling belongs beside it.
+    pub fn has_ceiling(&self) -> bool {
+        matches!(self.kind, Kind::Dispatch { .. }) && !self.aof
     }
 }
 
@@ -123,25 +150,24 @@ pub struct Size {
 }
 
 impl Size {
-    pub const FULL: Self = Self { rounds: 5, seconds: 0.8, quick: false };
+    pub const FULL: Self = Self { rounds: 5, seconds: 0.6, quick: false };
     pub const QUICK: Self = Self { rounds: 3, seconds: 0.15, quick: true };
 
     pub fn takes(&self, workload: &Workload) -> bool {
         !self.quick || workload.in_quick
     }
 
+    /// The time that a run may take once everything is built.
+    pub fn budget(&self) -> Duration {
+        Duration::from_secs(60 * if self.quick { 3 } else { 25 })
+    }
+
     pub fn rounds(&self, workload: &Workload) -> usize {
         match workload.unit {
-            // these do not depend on the machine's phase
-            Unit::BytesPerJob => {
-                if self.quick {
-                    1
-                } else {
-                    2
-                }
-            }
+            // one long look
             Unit::CallsPerMinute => 1,
-            _ if workload.jobs.is_some_and(|jobs| jobs >= 100_000) => 2,
+            // does not depend on the machine's phase
+            Unit::BytesPerJob if self.quick => 1,
             _ => self.rounds,
         }
     }
@@ -154,8 +180,8 @@ impl Size {
     /// After so many seconds a measurement ends with what it has.
     pub fn limit(&self, workload: &Workload) -> f64 {
         match (workload.unit, self.quick) {
-            (Unit::CallsPerMinute, false) => 20.0,
-            (Unit::CallsPerMinute, true) => 4.0,
+            (Unit::CallsPerMinute, false) => 60.0,
+            (Unit::CallsPerMinute, true) => 10.0,
             (Unit::Milliseconds, false) => 4.0,
             (Unit::Milliseconds, true) => 1.5,
             (_, false) => 8.0,
@@ -172,23 +198,28 @@ fn process(concurrency: usize) -> Kind {
     Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0 }
 }
 
+fn workflow(shape: Shape, size: usize) -> Kind {
+    let callers = match shape {
+        Shape::Plain | Shape::Chain => 64,
+        Shape::Group => 2,
+        Shape::Chord => 1,
+    };
+    Kind::Workflow { shape, size, callers, concurrency: 100 }
+}
+
 /// All workloads, in the order of the table.
-///
-/// Workflows (a chain of 3, a group of 1,000, a chord of 10,000) belong at the end, as kinds of their own, once taskora
-/// has them.
 pub fn all() -> Vec<Workload> {
     let rate = Workload::rate;
+    let prefetch = |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0 };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
         rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
         rate("bulk-50", "dispatch, 50 a call, two callers", dispatch(2, 50)),
         rate("bulk-500", "dispatch, 500 a call, two callers", dispatch(2, 500)),
         rate("process-1", "process, concurrency 1", process(1)),
-        rate(
-            "process-1-prefetch-32",
-            "process, concurrency 1, prefetch 32 where there is one",
-            Kind::Process { concurrency: 1, prefetch: 32, tasks: 1, waiting: 0 },
-        ),
+        rate("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
+            .full_only(),
+        rate("process-1-prefetch-32", "process, concurrency 1, prefetch 32 where there is one", prefetch(32)),
         rate("process-100", "process, concurrency 100", process(100)),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
         rate("memory", "memory of a waiting job", Kind::Memory).unit(Unit::BytesPerJob).jobs(100_000),
@@ -204,24 +235,20 @@ pub fn all() -> Vec<Workload> {
         rate("due", "100k delayed jobs due at once", Kind::Due { concurrency: 100 })
             .jobs(100_000)
             .full_only(),
-        Workload {
-            bytes: 1024,
-            ..rate("dispatch-64-1k", "dispatch, 64 callers, 1 KB payload", dispatch(64, 1)).full_only()
-        },
-        Workload {
-            bytes: 1024,
-            ..rate("process-100-1k", "process, concurrency 100, 1 KB payload", process(100)).full_only()
-        },
-        Workload {
-            aof: true,
-            ..rate("aof-dispatch-64", "dispatch, 64 callers, AOF everysec", dispatch(64, 1))
-        }
-        .full_only(),
-        Workload {
-            aof: true,
-            ..rate("aof-process-100", "process, concurrency 100, AOF everysec", process(100))
-        }
-        .full_only(),
+        rate("dispatch-64-1k", "dispatch, 64 callers, 1 KB payload", dispatch(64, 1)).bytes(1024).full_only(),
+        rate("process-100-1k", "process, concurrency 100, 1 KB payload", process(100))
+            .bytes(1024)
+            .full_only(),
+        rate("aof-dispatch-serial", "dispatch, one caller, AOF everysec", dispatch(1, 1)).aof().full_only(),
+        rate("aof-dispatch-64", "dispatch, 64 callers, AOF everysec", dispatch(64, 1)).aof().full_only(),
+        rate("aof-process-100", "process, concurrency 100, AOF everysec", process(100)).aof().full_only(),
+        rate("chain-3", "workflows: chains of 3", workflow(Shape::Chain, 3)),
+        rate("group-1000", "workflows: groups of 1,000", workflow(Shape::Group, 1_000)).full_only(),
+        rate("chord-10000", "workflows: chords of 10,000", workflow(Shape::Chord, 10_000)),
+        step("cost-plain", "cost of a plain job, dispatched and run", Shape::Plain, 1),
+        step("cost-chain", "cost of a step of a chain of 3", Shape::Chain, 3).beside_previous(),
+        step("cost-group", "cost of a step of a group of 1,000", Shape::Group, 1_000).beside_previous(),
+        step("cost-chord", "cost of a step of a chord of 10,000", Shape::Chord, 10_000).beside_previous(),
         of_taskora("waiting-10k", "process, concurrency 100, 10k more waiting", 1, 10_000).full_only(),
         of_taskora("waiting-1m", "process, concurrency 100, 1M more waiting", 1, 1_000_000)
             .full_only()
@@ -229,6 +256,10 @@ pub fn all() -> Vec<Workload> {
         of_taskora("tasks-1", "process, concurrency 100, 1 task registered", 1, 0),
         of_taskora("tasks-50", "process, concurrency 100, 50 tasks registered", 50, 0).beside_previous(),
     ]
+}
+
+fn step(id: &'static str, title: &'static str, shape: Shape, size: usize) -> Workload {
+    Workload::rate(id, title, workflow(shape, size)).unit(Unit::RedisMicros).only_taskora()
 }
 
 fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {

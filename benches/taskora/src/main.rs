@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::time::Duration;
 
-use anyhow::Result;
-use harness::{Contender, Email, Kind, Setup};
-use taskora::{App, Worker, task};
+use anyhow::{Result, bail};
+use harness::{Contender, Email, Kind, Setup, Shape};
+use taskora::prelude::*;
 use taskora_redis::RedisAdapter;
 
 #[task]
@@ -19,6 +19,21 @@ async fn send_email(to: String, subject: String, body: String, n: u64) {
 async fn send_email_at_last(to: String, subject: String, body: String, n: u64) -> Result<(), std::io::Error> {
     let _ = (to, subject, body);
     if harness::ran_or_fail(n) { Err(std::io::Error::other("told to fail")) } else { Ok(()) }
+}
+
+/// A step of the workflows: it returns what the next one takes.
+#[task]
+async fn pass_on(to: String, subject: String, body: String, n: u64) -> u64 {
+    let _ = (to, subject, body);
+    harness::ran();
+    n
+}
+
+/// The callback of the chords.
+#[task]
+async fn gather(numbers: Vec<u64>) -> usize {
+    harness::ran();
+    numbers.len()
 }
 
 /// Tasks that no job is for.
@@ -46,6 +61,7 @@ macro_rules! register_idle {
 struct Taskora {
     app: App,
     retry: bool,
+    workflows: bool,
 }
 
 fn contract(Email { to, subject, body, n }: Email) -> SendEmail {
@@ -56,11 +72,16 @@ fn retried(Email { to, subject, body, n }: Email) -> SendEmailAtLast {
     SendEmailAtLast { to, subject, body, n }
 }
 
+fn first_step(Email { to, subject, body, n }: Email) -> PassOn {
+    PassOn { to, subject, body, n }
+}
+
 impl Contender for Taskora {
     async fn connect(url: &str, kind: &Kind) -> Result<Self> {
         Ok(Self {
             app: App::new(RedisAdapter::connect(url).await?),
             retry: matches!(kind, Kind::Retry { .. }),
+            workflows: matches!(kind, Kind::Workflow { .. }),
         })
     }
 
@@ -87,10 +108,34 @@ impl Contender for Taskora {
         Ok(self.app.dispatch(contract(email)).await?.result().await?)
     }
 
+    async fn dispatch_workflow(&mut self, shape: Shape, emails: Vec<Email>) -> Result<()> {
+        match shape {
+            Shape::Plain => {
+                for email in emails {
+                    self.app.dispatch(first_step(email)).await?;
+                }
+            }
+            Shape::Chain => {
+                let Ok([a, b, c]) = <[Email; 3]>::try_from(emails) else { bail!("a chain is one of 3") };
+                let next = |email: Email| PassOn::s().to(email.to).subject(email.subject).body(email.body);
+                self.app.dispatch(chain((first_step(a), next(b), next(c)))).await?;
+            }
+            Shape::Group => {
+                self.app.dispatch(PassOn::map(emails.into_iter().map(first_step))).await?;
+            }
+            Shape::Chord => {
+                let header: Vec<_> = emails.into_iter().map(first_step).collect();
+                self.app.dispatch(chord(header, Gather::s())).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn start_worker(&mut self, setup: Setup) -> Result<Box<dyn Any + Send>> {
         let builder = Worker::builder(&self.app).concurrency(setup.concurrency).prefetch(setup.prefetch);
         let builder =
             if self.retry { builder.register::<SendEmailAtLast>() } else { builder.register::<SendEmail>() };
+        let builder = if self.workflows { builder.register_all(tasks![PassOn, Gather]) } else { builder };
         let builder = if setup.tasks > 1 {
             register_idle!(builder; t01 t02 t03 t04 t05 t06 t07 t08 t09 t10 t11 t12 t13 t14 t15 t16 t17 t18 t19 t20 t21
                 t22 t23 t24 t25 t26 t27 t28 t29 t30 t31 t32 t33 t34 t35 t36 t37 t38 t39 t40 t41 t42 t43 t44 t45 t46 t47
