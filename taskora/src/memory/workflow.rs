@@ -152,6 +152,7 @@ impl Store {
             return false;
         };
         let delay = flow.nodes.get(node as usize).map_or(0, |new| millis(new.delay));
+        let created_at = flow.created_at;
         let Some((job, of)) = flow.job(id, node) else { return false };
         let due = since.saturating_add(delay);
         let phase = if due > now {
@@ -160,17 +161,19 @@ impl Store {
             self.flows.released.insert(job.task.clone());
             Phase::Waiting(self.place_at_the_end(job.priority))
         };
-        self.insert(Record { node: Some(of), ..Record::new(job, now, phase) });
+        self.insert(Record { node: Some(of), ..Record::new(job, created_at, phase) });
         true
     }
 
     /// A node that was never released ends, too.
     fn cancel_unreleased(&mut self, id: &WorkflowId, node: u32, reason: &str, now: u64) {
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
+        let created_at = flow.created_at;
         let Some((job, of)) = flow.job(id, node) else { return };
         let ending = Ending::Cancelled(reason.to_owned());
         let phase = Phase::Ended { at: now, started_at: None, ending: ending.clone() };
-        self.jobs.insert(job.id.clone(), Record { node: Some(of.clone()), ..Record::new(job, now, phase) });
+        self.jobs
+            .insert(job.id.clone(), Record { node: Some(of.clone()), ..Record::new(job, created_at, phase) });
         self.node_ended(&of, &ending, now);
     }
 

@@ -1,0 +1,182 @@
+//! What can be seen of a store, in a form in which two stores can be compared.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use taskora::adapter::{Adapter, ClaimedJob, Ended, Ending, Inspection, WorkflowEnded};
+use taskora::workflow::WorkflowId;
+use taskora::{AdapterError, JobId, Timestamp};
+
+use super::operation::{NODES, TASKS};
+
+/// Clocks differ by so much more than by what a case takes: they are read one after the other, in milliseconds.
+const ROUNDING: u64 = 5;
+
+/// What was seen, each under a name. Times are apart: two clocks never agree to the millisecond.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    seen: Vec<(String, String)>,
+    times: Vec<(String, Option<Timestamp>)>,
+}
+
+/// What a snapshot looks at: what was ever enqueued and started.
+#[derive(Default)]
+pub(super) struct Subjects {
+    pub(super) jobs: BTreeSet<JobId>,
+    pub(super) flows: BTreeSet<WorkflowId>,
+}
+
+impl Snapshot {
+    /// Everything that can be read. The parts are asked for together, so that they share round trips.
+    pub(super) async fn take<A: Adapter + Clone>(
+        adapter: &A,
+        subjects: &Subjects,
+    ) -> Result<Self, AdapterError> {
+        let mut parts = Vec::new();
+        for id in subjects.jobs.clone() {
+            let adapter = adapter.clone();
+            parts.push(tokio::spawn(async move {
+                let mut part = Self::default();
+                part.job(&adapter, &id).await.map(|()| part)
+            }));
+        }
+        for id in subjects.flows.clone() {
+            let adapter = adapter.clone();
+            parts.push(tokio::spawn(async move {
+                let mut part = Self::default();
+                part.workflow(&adapter, id).await.map(|()| part)
+            }));
+        }
+        let mut snapshot = Self::default();
+        for task in TASKS {
+            let counts = adapter.counts(task).await?;
+            snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
+        }
+        for part in parts {
+            let part = part.await.expect("no panic")?;
+            snapshot.seen.extend(part.seen);
+            snapshot.times.extend(part.times);
+        }
+        Ok(snapshot)
+    }
+
+    async fn job(&mut self, adapter: &impl Adapter, id: &JobId) -> Result<(), AdapterError> {
+        let Some(mut info) = adapter.job(id).await? else {
+            self.seen.push((format!("job {id}"), "unknown".into()));
+            return Ok(());
+        };
+        let times = [
+            ("created", Some(std::mem::take(&mut info.created_at))),
+            ("due", info.due_at.take()),
+            ("started", info.started_at.take()),
+            ("finished", info.finished_at.take()),
+        ];
+        if info.state.is_terminal() {
+            let ended = adapter.ended(id).await?;
+            self.seen.push((format!("end of {id}"), shown(ended.as_ref())));
+        }
+        let logs = adapter.logs(id).await?;
+        self.seen
+            .push((format!("job {id}"), format!("{info:?} {:?} {:?} {logs:?}", info.progress, info.meta)));
+        self.times.extend(times.map(|(what, time)| (format!("{what} of {id}"), time)));
+        Ok(())
+    }
+
+    async fn workflow(&mut self, adapter: &impl Adapter, id: WorkflowId) -> Result<(), AdapterError> {
+        let Some(mut record) = adapter.workflow(&id, true).await? else {
+            self.seen.push((format!("workflow {id}"), "unknown".into()));
+            return Ok(());
+        };
+        if record.state.is_terminal() {
+            let ended = adapter.workflow_ended(&id).await?;
+            self.seen.push((format!("end of workflow {id}"), shown_workflow(ended.as_ref())));
+        }
+        let all: Vec<u32> = (0..NODES.into()).collect();
+        let results = adapter.node_results(&id, &all).await?;
+        self.times.push((format!("created of {id}"), Some(std::mem::take(&mut record.created_at))));
+        self.times.push((format!("finished of {id}"), record.finished_at.take()));
+        for (number, node) in (0..).zip(&mut record.nodes) {
+            let node_id = JobId::node(&id, number);
+            self.times.push((format!("started of {node_id}"), node.started_at.take()));
+            self.times.push((format!("finished of {node_id}"), node.finished_at.take()));
+            if node.state.is_some() {
+                self.job(adapter, &node_id).await?;
+            }
+        }
+        self.seen.push((format!("workflow {id}"), format!("{record:?} {results:?}")));
+        Ok(())
+    }
+
+    /// What Redis shows must be what the model does. Its times may be later, by what the case has taken so far.
+    pub(super) fn check(&self, redis: &Self, clocks: Clocks) -> Result<(), String> {
+        for ((what, expected), (_, found)) in self.seen.iter().zip(&redis.seen) {
+            if found != expected {
+                return Err(format!("{what}: memory shows {expected}, redis shows {found}"));
+            }
+        }
+        for ((what, expected), (_, found)) in self.times.iter().zip(&redis.times) {
+            clocks.check(what, *expected, *found)?;
+        }
+        if (self.seen.len(), self.times.len()) == (redis.seen.len(), redis.times.len()) {
+            Ok(())
+        } else {
+            Err("one of both shows more than the other".into())
+        }
+    }
+}
+
+/// When the case began by the clock of each, and how long ago that is in real time, which passes on Redis only.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    pub(super) memory: Timestamp,
+    pub(super) redis: Timestamp,
+    pub(super) elapsed: Duration,
+}
+
+impl Clocks {
+    fn check(self, what: &str, memory: Option<Timestamp>, redis: Option<Timestamp>) -> Result<(), String> {
+        let since = |time: Option<Timestamp>, start: Timestamp| {
+            time.map(|time| (time.as_millis() + ROUNDING).saturating_sub(start.as_millis()))
+        };
+        let (expected, found) = (since(memory, self.memory), since(redis, self.redis));
+        let latest = expected.map(|time| {
+            time.saturating_add(u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)) + ROUNDING
+        });
+        let earliest = expected.map(|time| time.saturating_sub(ROUNDING));
+        if found >= earliest && found <= latest {
+            return Ok(());
+        }
+        Err(format!("{what}: memory says {expected:?} ms after the start, redis {found:?}"))
+    }
+}
+
+/// What a claim hands out, without its time.
+pub(super) fn claimed(jobs: &[ClaimedJob]) -> String {
+    let one = |job: &ClaimedJob| {
+        let payload = String::from_utf8_lossy(&job.payload);
+        let ClaimedJob { lease, attempt, meta, cancelled, node, .. } = job;
+        format!("{lease:?} {payload} {attempt} {meta:?} {cancelled} {node:?}")
+    };
+    jobs.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn shown(ended: Option<&Ended>) -> String {
+    let result = match ended.map(|ended| &ended.ending) {
+        Some(Ending::Completed(result)) => String::from_utf8_lossy(result),
+        _ => "".into(),
+    };
+    format!("{ended:?} {result}")
+}
+
+pub(super) fn shown_workflow(ended: Option<&WorkflowEnded>) -> String {
+    let shown = |ended: &WorkflowEnded| {
+        let WorkflowEnded { state, output, culprit, reason } = ended;
+        format!("{state:?} {output:?} {culprit:?} {reason:?}")
+    };
+    ended.map_or_else(|| "unknown".into(), shown)
+}
+
+/// Whether anybody knows the job.
+pub(super) async fn is_known(adapter: &impl Inspection, id: &JobId) -> Result<bool, AdapterError> {
+    adapter.job(id).await.map(|info| info.is_some())
+}

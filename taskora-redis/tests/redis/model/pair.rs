@@ -1,0 +1,322 @@
+//! Both stores, and what has been handed out by them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Debug;
+use std::time::{Duration, Instant, SystemTime};
+
+use taskora::adapter::{
+    CallId, Claim, ClaimedJob, Enqueued, Exchange, Inspection, Jobs, NewJob, Notes, Renew, Settlement,
+    Signals, TaskClaim, TaskName, Workflows,
+};
+use taskora::{JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_test_server::{RedisServer, Reply};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::time::timeout;
+
+use super::compare::{Clocks, Snapshot, Subjects, claimed};
+use super::operation::{Claims, End, Kept, Operation, Report, TASKS, fives, flow_id, retention, task};
+use super::wait::{Wait, end_of};
+use crate::kit::{PATIENCE, job};
+
+/// What passes between two operations, so that they have different times. All steps of a case together are less than five
+/// seconds, by which everything else is counted.
+const STEP: Duration = Duration::from_millis(20);
+const LEASE: Duration = Duration::from_secs(20);
+/// How long the answer to an exchange is kept for a repetition.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Both adapters, each on a runtime of its own: the model's clock stands still unless it is moved.
+pub(super) struct Pair<'a> {
+    pub(super) server: &'a RedisServer,
+    pub(super) memory: (Runtime, MemoryAdapter),
+    pub(super) redis: (Runtime, RedisAdapter),
+    heard: [broadcast::Receiver<JobId>; 2],
+    /// What sweeps keep.
+    retention: Retention,
+    /// Leases that were handed out, valid or not.
+    claimed: Vec<ClaimedJob>,
+    /// Each worker's last call, and how long ago by the model's clock.
+    calls: [(u64, Option<(Exchange, Duration)>); 2],
+    pub(super) subjects: Subjects,
+    pub(super) waits: VecDeque<Wait>,
+    /// What Redis knows to be awaited, or has told.
+    pub(super) registered: BTreeSet<String>,
+    /// A workflow with a deadline was started: a claim that meets the nodes of a late workflow may hand out fewer jobs
+    /// on Redis, so it must be swept first.
+    has_deadlines: bool,
+    start: (Instant, SystemTime, Timestamp),
+}
+
+/// Runs one call on both, and compares what it answers.
+macro_rules! both {
+    ($pair:ident, |$adapter:ident| $call:expr) => {{
+        let $adapter = &$pair.memory.1;
+        let expected = $pair.memory.0.block_on($call).map_err(|error| format!("memory: {error}"))?;
+        let $adapter = &$pair.redis.1;
+        let found = $pair.redis.0.block_on($call).map_err(|error| format!("redis: {error}"))?;
+        same(stringify!($call), &expected, &found)?;
+        expected
+    }};
+}
+
+pub(super) use both;
+
+pub(super) fn same<T: PartialEq + Debug>(what: &str, memory: &T, redis: &T) -> Result<(), String> {
+    if memory == redis {
+        return Ok(());
+    }
+    Err(format!("`{what}`: memory answers {memory:?}, redis answers {redis:?}"))
+}
+
+impl<'a> Pair<'a> {
+    /// Two empty stores.
+    pub(super) fn new(server: &'a RedisServer, kept: Option<Kept>) -> Self {
+        let memory =
+            Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let redis = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        server.command(&["FLUSHALL"]).expect("an empty server");
+        let config = RedisConfig::new(server.url()).test_clock();
+        let adapter = redis.block_on(RedisAdapter::with(config)).expect("connect");
+        let begun = Instant::now();
+        let redis_start = now(server);
+        let model = memory.block_on(async { MemoryAdapter::new() });
+        Self {
+            heard: [model.cancellations(), adapter.cancellations()],
+            start: (begun, SystemTime::now(), redis_start),
+            server,
+            memory: (memory, model),
+            redis: (redis, adapter),
+            retention: retention(kept),
+            claimed: Vec::new(),
+            calls: [(0, None), (0, None)],
+            subjects: Subjects::default(),
+            waits: VecDeque::new(),
+            registered: BTreeSet::new(),
+            has_deadlines: false,
+        }
+    }
+
+    /// One operation; then everything that can be seen is compared.
+    pub(super) fn step(&mut self, operation: &Operation) -> Result<(), String> {
+        self.advance(STEP)?;
+        self.apply(operation)?;
+        self.compare_waits()?;
+        let memory = self.memory.0.block_on(Snapshot::take(&self.memory.1, &self.subjects));
+        let redis = self.redis.0.block_on(Snapshot::take(&self.redis.1, &self.subjects));
+        let redis = redis.map_err(|error| error.to_string())?;
+        memory.map_err(|error| error.to_string())?.check(&redis, self.clocks())
+    }
+
+    fn clocks(&self) -> Clocks {
+        let (begun, memory, redis) = self.start;
+        let since_epoch = memory.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let memory = Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(0));
+        Clocks { memory, redis, elapsed: begun.elapsed() }
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Result<(), String> {
+        match operation {
+            Operation::Enqueue(jobs) => {
+                let jobs: Vec<NewJob> = jobs.iter().map(|job| job.new_job(self.start.1)).collect();
+                for (job, enqueued) in jobs.iter().zip(both!(self, |adapter| adapter.enqueue(jobs.clone()))) {
+                    self.subjects.jobs.insert(job.id.clone());
+                    if enqueued == Enqueued::New {
+                        self.registered.remove(&end_of(&job.id));
+                    }
+                }
+            }
+            Operation::Exchange { worker, settle, claim } => {
+                let call = self.call(*worker, settle, claim.as_ref());
+                self.exchange(*worker, call)?;
+            }
+            Operation::Repeat { worker } => {
+                let last = self.calls[usize::from(*worker)].1.take();
+                if let Some((call, _)) = last.filter(|(_, age)| *age < KEPT) {
+                    self.exchange(*worker, call)?;
+                }
+            }
+            Operation::Renew(leases) => {
+                let leases = leases.iter().filter_map(|lease| self.lease(*lease));
+                let leases: Vec<Renew> =
+                    leases.map(|job| Renew { lease: job.lease, length: LEASE }).collect();
+                both!(self, |adapter| adapter.renew(leases.clone()));
+            }
+            Operation::Note(notes) => {
+                let notes = notes.iter().filter_map(|(lease, report)| {
+                    Some(self.lease(*lease)?).map(|job| notes_of(&job, *report))
+                });
+                let notes: Vec<Notes> = notes.collect();
+                both!(self, |adapter| adapter.note(notes.clone()));
+            }
+            Operation::Cancel(target) => {
+                both!(self, |adapter| adapter.cancel(&target.id(), "why"));
+            }
+            Operation::Sweep { tasks } => {
+                let some = (0..3).filter(|number| tasks >> number & 1 == 1).map(task);
+                self.sweep(&some.collect::<Vec<_>>())?;
+            }
+            Operation::Advance(number) => {
+                self.advance(fives(*number))?;
+                if self.has_deadlines {
+                    self.sweep(&TASKS.map(TaskName::from))?;
+                }
+            }
+            Operation::Start(flow) => {
+                self.has_deadlines |= flow.has_deadline();
+                let flow = flow.new_workflow(self.start.1);
+                self.subjects.flows.insert(flow.id.clone());
+                both!(self, |adapter| adapter.start(flow.clone()));
+            }
+            Operation::CancelWorkflow(number) => {
+                both!(self, |adapter| adapter.cancel_workflow(&flow_id(*number), "enough"));
+            }
+            Operation::Await(target) => self.wait(*target)?,
+            Operation::AwaitWorkflow(number) => self.wait_for_workflow(*number)?,
+            Operation::GiveUp => {
+                if let Some(wait) = self.waits.pop_front() {
+                    wait.memory.abort();
+                    wait.redis.abort();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, by: Duration) -> Result<(), String> {
+        self.memory.0.block_on(tokio::time::advance(by));
+        for (_, age) in self.calls.iter_mut().filter_map(|(_, last)| last.as_mut()) {
+            *age += by;
+        }
+        self.redis.0.block_on(self.redis.1.shift_clock(by)).map_err(|error| error.to_string())
+    }
+
+    fn lease(&self, back: u8) -> Option<ClaimedJob> {
+        let last = self.claimed.len().checked_sub(1)?;
+        self.claimed.get(last - usize::from(back) % self.claimed.len()).cloned()
+    }
+
+    fn call(&mut self, worker: u8, settle: &[(u8, End)], claim: Option<&Claims>) -> Exchange {
+        let settle = settle.iter().filter_map(|(lease, end)| {
+            let job = self.lease(*lease)?;
+            Some(Settlement {
+                lease: job.lease,
+                attempt: job.attempt,
+                started_at: job.claimed_at,
+                end: end.attempt_end(),
+                node: job.node,
+            })
+        });
+        let settle = settle.collect();
+        let claim = claim.map(|claims| {
+            let of = (0..).zip(claims.of).filter_map(|(number, limit)| {
+                Some(TaskClaim { task: task(number), limit: limit?.into(), lease: LEASE })
+            });
+            Claim { limit: claims.limit.into(), tasks: of.collect() }
+        });
+        let number = &mut self.calls[usize::from(worker)].0;
+        *number += 1;
+        let call = CallId { worker: format!("worker-{worker}").into(), slot: 0, number: *number };
+        Exchange { call, settle, claim, retention: Retention::default() }
+    }
+
+    fn exchange(&mut self, worker: u8, call: Exchange) -> Result<(), String> {
+        let memory = self.memory.0.block_on(self.memory.1.exchange(call.clone()));
+        let memory = memory.map_err(|error| error.to_string())?;
+        let redis = self.redis.0.block_on(self.redis.1.exchange(call.clone()));
+        let redis = redis.map_err(|error| error.to_string())?;
+        same("settled", &memory.settled, &redis.settled)?;
+        same("claimed", &claimed(&memory.jobs), &claimed(&redis.jobs))?;
+        for job in redis.jobs {
+            if !self.claimed.iter().any(|known| known.lease == job.lease) {
+                self.claimed.push(job);
+            }
+        }
+        self.calls[usize::from(worker)].1 = Some((call, Duration::ZERO));
+        Ok(())
+    }
+
+    fn sweep(&mut self, tasks: &[TaskName]) -> Result<(), String> {
+        let retention = self.retention;
+        while both!(self, |adapter| adapter.sweep(tasks, retention)).more {}
+        Ok(())
+    }
+
+    /// At the end: wake-ups, and cancellations that were heard.
+    pub(super) fn finish(mut self) -> Result<(), String> {
+        self.advance(STEP)?;
+        self.sweep(&TASKS.map(TaskName::from))?;
+        for task in TASKS.map(TaskName::from) {
+            // whoever is told may find nothing, so only one direction can be compared
+            if both!(self, |adapter| adapter.counts(&task)).waiting == 0 {
+                continue;
+            }
+            let (mut here, mut there, tasks) = (self.memory.1.work(), self.redis.1.work(), [task]);
+            let memory = self.memory.0.block_on(here.wait(&tasks, PATIENCE));
+            let redis = self.redis.0.block_on(there.wait(&tasks, PATIENCE));
+            let told = (memory.map_err(|e| e.to_string())?, redis.map_err(|e| e.to_string())?);
+            if told != (true, true) {
+                return Err(format!("{tasks:?} has jobs waiting: who listens is told {told:?}"));
+            }
+        }
+        // the last one is ours: afterwards all others have been heard
+        let last = NewJob { task: "last".into(), ..job("last") };
+        let of = TaskClaim { task: "last".into(), limit: 1, lease: LEASE };
+        let call = Exchange {
+            call: CallId { worker: "last".into(), slot: 0, number: 1 },
+            settle: Vec::new(),
+            claim: Some(Claim { limit: 1, tasks: [of].into() }),
+            retention: Retention::default(),
+        };
+        both!(self, |adapter| adapter.enqueue(vec![last.clone()]));
+        both!(self, |adapter| async { adapter.exchange(call.clone()).await.map(|done| done.jobs.len()) });
+        both!(self, |adapter| adapter.cancel(&"last".into(), "why"));
+        let [memory, redis] = &mut self.heard;
+        let expected: Vec<JobId> = std::iter::from_fn(|| memory.try_recv().ok()).collect();
+        let heard = self.redis.0.block_on(async {
+            let all = async {
+                let mut heard = Vec::new();
+                while heard.last() != expected.last() {
+                    heard.push(redis.recv().await.expect("not more than are kept"));
+                }
+                heard
+            };
+            timeout(PATIENCE, all).await
+        });
+        same("cancellations", &expected, &heard.map_err(|_| "a cancellation was not heard")?)?;
+        same("no further cancellation", &memory.try_recv(), &Err(TryRecvError::Empty))
+    }
+}
+
+impl Drop for Pair<'_> {
+    fn drop(&mut self) {
+        for wait in &self.waits {
+            wait.memory.abort();
+            wait.redis.abort();
+        }
+    }
+}
+
+fn notes_of(job: &ClaimedJob, report: Report) -> Notes {
+    let line = |number| LogEntry {
+        level: LogLevel::Warn,
+        message: format!("line {number}"),
+        fields: serde_json::Value::Null,
+        at: Timestamp::from_millis(1),
+        attempt: 1,
+    };
+    Notes {
+        lease: job.lease.clone(),
+        progress: report.progress.then(|| format!("{{\"done\":{}}}", report.lines).into_bytes()),
+        logs: (0..report.lines).map(line).collect(),
+    }
+}
+
+/// The server's time.
+fn now(server: &RedisServer) -> Timestamp {
+    let Ok(Reply::List(parts)) = server.command(&["TIME"]) else { panic!("the server tells no time") };
+    let part = |at: usize| parts[at].text().and_then(|text| text.parse::<u64>().ok()).expect("a number");
+    Timestamp::from_millis(part(0) * 1000 + part(1) / 1000)
+}
