@@ -86,6 +86,8 @@ impl Store {
             *room -= 1;
             claimed.extend(self.hand_out(&id, now.saturating_add(millis(asked.lease)), now));
         }
+        // the other nodes of a workflow that has ended here
+        let work_left = (voids > 0 && self.proceed(now)) || work_left;
         let more = (due_left || work_left || voids > 0) && claimed.len() < claim.limit;
         (claimed, more)
     }

@@ -130,12 +130,12 @@ impl<'a> Pair<'a> {
             }
             Operation::Exchange { worker, settle, claim } => {
                 let call = self.call(*worker, settle, claim.as_ref());
-                self.exchange(*worker, call)?;
+                self.exchange(*worker, call, Duration::ZERO)?;
             }
             Operation::Repeat { worker } => {
                 let last = self.calls[usize::from(*worker)].1.take();
-                if let Some((call, _)) = last.filter(|(_, age)| *age < KEPT) {
-                    self.exchange(*worker, call)?;
+                if let Some((call, age)) = last.filter(|(_, age)| *age < KEPT) {
+                    self.exchange(*worker, call, age)?;
                 }
             }
             Operation::Renew(leases) => {
@@ -222,7 +222,7 @@ impl<'a> Pair<'a> {
         Exchange { call, settle, claim, retention: Retention::default() }
     }
 
-    fn exchange(&mut self, worker: u8, call: Exchange) -> Result<(), String> {
+    fn exchange(&mut self, worker: u8, call: Exchange, age: Duration) -> Result<(), String> {
         let memory = self.memory.0.block_on(self.memory.1.exchange(call.clone()));
         let memory = memory.map_err(|error| error.to_string())?;
         let redis = self.redis.0.block_on(self.redis.1.exchange(call.clone()));
@@ -234,7 +234,7 @@ impl<'a> Pair<'a> {
                 self.claimed.push(job);
             }
         }
-        self.calls[usize::from(worker)].1 = Some((call, Duration::ZERO));
+        self.calls[usize::from(worker)].1 = Some((call, age));
         Ok(())
     }
 
