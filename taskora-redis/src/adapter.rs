@@ -12,10 +12,11 @@ use tokio::sync::broadcast;
 use crate::advice::ServerWarning;
 use crate::answer::{array, bytes};
 use crate::config::{RedisConfig, Settings};
+use crate::flow::Plan;
 use crate::gather::Gather;
 use crate::id;
 use crate::link::{Link, Use};
-use crate::record::millis;
+use crate::record::{Packed, millis};
 use crate::scripts::SCRIPTS;
 use crate::side::Side;
 use crate::work::Ear;
@@ -31,7 +32,8 @@ pub struct RedisAdapter {
 pub(crate) struct Inner {
     settings: Arc<Settings>,
     pub(crate) commands: Arc<Link>,
-    pub(crate) gather: Arc<Gather>,
+    pub(crate) enqueues: Arc<Gather<Packed>>,
+    pub(crate) starts: Arc<Gather<Plan>>,
     side: OnceLock<Side>,
 }
 
@@ -63,8 +65,10 @@ impl RedisAdapter {
     pub fn lazy(config: RedisConfig) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.check()?);
         let commands = Arc::new(Link::new(Arc::clone(&settings), Use::Commands));
-        let gather = Gather::new(Arc::clone(&commands));
-        Ok(Self { inner: Arc::new(Inner { settings, commands, gather, side: OnceLock::new() }) })
+        let enqueues = Gather::new(Arc::clone(&commands));
+        let starts = Gather::new(Arc::clone(&commands));
+        let side = OnceLock::new();
+        Ok(Self { inner: Arc::new(Inner { settings, commands, enqueues, starts, side }) })
     }
 
     /// What the server's settings would lose, as of the newest connection for commands; empty before the first, and when

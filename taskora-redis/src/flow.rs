@@ -1,8 +1,10 @@
 //! How a new workflow is written: the fields of its hash. `docs/wire-format.md` draws them.
 
-use taskora::adapter::NewWorkflow;
+use taskora::adapter::{NewNode, NewWorkflow};
+use uuid::Uuid;
 
-use crate::record::{due_text, millis, pack_node};
+use crate::id;
+use crate::record::{due_text, millis, pack_node, u48};
 
 /// What stands for "waits for no join".
 pub(crate) const ROOT: u32 = u32::MAX;
@@ -10,20 +12,29 @@ pub(crate) const ROOT: u32 = u32::MAX;
 const MAX_FIELDS: usize = 1_000;
 /// About how many bytes of fields go in one call.
 const MAX_BYTES: usize = 1 << 20;
+/// Bytes of a slab of those who wait for a join.
+const MAX_SLAB: usize = 4096;
 
-type Field = (String, Vec<u8>);
+/// A field of a workflow's hash, and its value.
+pub(crate) type Field = (String, Vec<u8>);
 
 /// A workflow, ready to be sent as often as need be.
 pub(crate) struct Plan {
+    pub(crate) id: Vec<u8>,
+    /// The same if its start is repeated.
+    pub(crate) nonce: [u8; 16],
     pub(crate) ttl: Option<u64>,
     pub(crate) due: Option<String>,
     pub(crate) nodes: usize,
     pub(crate) joins: usize,
     pub(crate) meta: Vec<u8>,
     pub(crate) output: Vec<u8>,
+    /// Empty if they are among the fields.
     pub(crate) roots: Vec<u8>,
     /// What has a field of its own: nodes and joins.
     pub(crate) fields: Vec<Field>,
+    /// About how many bytes the fields are.
+    bytes: usize,
 }
 
 impl Plan {
@@ -48,61 +59,88 @@ impl Plan {
                 joins_of.get_mut(*member as usize).into_iter().for_each(|joins| joins.push(number));
             }
         }
-        let mut roots = Ranges::default();
-        let mut children = vec![Ranges::default(); join_count];
-        let mut fields = Vec::with_capacity(2 * (node_count + join_count));
-        for ((number, node), joins) in (0u32..).zip(nodes).zip(joins_of) {
-            match node.after {
-                None => roots.push(number),
-                Some(after) => {
-                    // so that there is no circle
-                    if last_of.get(after as usize).is_none_or(|last| *last >= number) {
-                        return Err(format!(
-                            "node {number} waits for a join that does not exist or comes after it"
-                        ));
-                    }
-                    children.get_mut(after as usize).into_iter().for_each(|children| children.push(number));
-                }
-            }
+        let mut roots = Line::default();
+        let mut lines = vec![Line::default(); join_count];
+        for (number, node) in (0u32..).zip(&nodes) {
+            let line = match node.after {
+                None => &mut roots,
+                // so that there is no circle
+                Some(after) => lines
+                    .get_mut(after as usize)
+                    .filter(|_| last_of.get(after as usize).is_some_and(|last| *last < number))
+                    .ok_or_else(|| {
+                        format!("node {number} waits for a join that does not exist or comes after it")
+                    })?,
+            };
+            line.push(number, node)?;
+        }
+        let sole: Vec<bool> = joins.iter().map(|members| members.len() == 1).collect();
+        let mut fields = Vec::with_capacity(2 * node_count + join_count);
+        for ((number, node), joins) in (0u32..).zip(nodes).zip(&joins_of) {
             let mut about = node.after.unwrap_or(ROOT).to_be_bytes().to_vec();
             about.extend(u32::try_from(joins.len()).unwrap_or(u32::MAX).to_be_bytes());
             about.extend(joins.iter().flat_map(|join| join.to_be_bytes()));
+            let next = match joins.as_slice() {
+                [join] if sole.get(*join as usize) == Some(&true) => lines.get_mut(*join as usize),
+                _ => None,
+            };
+            let next = next.and_then(Line::take_one).unwrap_or_default();
+            about.push(u8::try_from(next.len()).unwrap_or(0));
+            about.extend(next);
             about.extend(node.name.as_bytes());
             let (record, blob) = pack_node(node)?;
             fields.push((format!("n{number}"), about));
             fields.push((format!("p{number}"), record));
             fields.extend(blob.map(|blob| (format!("b{number}"), blob)));
         }
-        for ((number, members), children) in (0u32..).zip(&joins).zip(children) {
-            fields.push((format!("j{number}"), members.len().to_string().into_bytes()));
-            if !children.bytes.is_empty() {
-                fields.push((format!("c{number}"), children.bytes));
-            }
+        for ((number, members), line) in (0u32..).zip(&joins).zip(lines).filter(|(_, line)| !line.is_taken) {
+            line.write(&number.to_string(), members.len(), &mut fields);
         }
         let meta = if meta.is_empty() {
             Vec::new()
         } else {
             serde_json::to_vec(&meta).map_err(|error| error.to_string())?
         };
-        Ok(Self {
+        let mut plan = Self {
+            id: id::store_workflow(&id),
+            nonce: Uuid::now_v7().into_bytes(),
             ttl: ttl.map(millis),
             due: due_text(due),
             nodes: node_count,
             joins: join_count,
             meta,
             output,
-            roots: roots.bytes,
+            roots: Vec::new(),
+            bytes: fields.iter().map(size).sum(),
             fields,
-        })
+        };
+        if plan.is_small() {
+            plan.roots = roots.slabs.concat();
+        } else {
+            // not all of them are released by the call that starts it
+            roots.write("r", 0, &mut plan.fields);
+            plan.fields.push(("jr".to_owned(), b"-0 0".to_vec()));
+        }
+        Ok(plan)
     }
 
-    /// The fields in pieces that each go in one call; one piece if all of them do.
+    /// Whether all of it goes in one call.
+    pub(crate) fn is_small(&self) -> bool {
+        self.fields.len() <= MAX_FIELDS && self.bytes <= MAX_BYTES
+    }
+
+    /// About how many bytes travel with its start.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes + self.meta.len() + self.output.len() + self.roots.len() + 64
+    }
+
+    /// The fields of a workflow that is not small in pieces that each go in one call.
     pub(crate) fn pieces(&self) -> Vec<&[Field]> {
         let (mut pieces, mut rest) = (Vec::new(), self.fields.as_slice());
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fitting = rest.iter().take(MAX_FIELDS).take_while(|(_, value)| {
-                bytes += value.len() + 16;
+            let fitting = rest.iter().take(MAX_FIELDS).take_while(|field| {
+                bytes += size(field);
                 bytes <= MAX_BYTES
             });
             let (piece, tail) = rest.split_at(fitting.count().max(1));
@@ -113,22 +151,69 @@ impl Plan {
     }
 }
 
-/// Growing numbers, as first and last of each run of them, 4 bytes each.
-#[derive(Clone, Default)]
-struct Ranges {
-    bytes: Vec<u8>,
-    last: Option<u32>,
+fn size((_, value): &Field) -> usize {
+    value.len() + 16
 }
 
-impl Ranges {
-    fn push(&mut self, number: u32) {
-        if self.last.is_some_and(|last| last.checked_add(1) == Some(number)) {
-            self.bytes.truncate(self.bytes.len().saturating_sub(4));
-        } else {
-            self.bytes.extend(number.to_be_bytes());
+/// Those who wait for a join, in the order of their numbers: entries of nodes that follow each other and are alike, in
+/// slabs, so that a release reads as much as it releases.
+#[derive(Clone, Default)]
+struct Line {
+    slabs: Vec<Vec<u8>>,
+    /// The last node, and where its entry begins in the last slab.
+    last: Option<(u32, usize)>,
+    /// It has gone where the one node is kept that it waits for.
+    is_taken: bool,
+}
+
+impl Line {
+    fn push(&mut self, number: u32, node: &NewNode) -> Result<(), String> {
+        let len = u8::try_from(node.task.len()).map_err(|_| "a task's name is too long".to_owned())?;
+        let mut terms = u48(millis(node.delay)).to_vec();
+        terms.extend(node.priority.to_be_bytes());
+        terms.push(len);
+        terms.extend(node.task.as_bytes());
+        let now = number.to_be_bytes();
+        if let (Some((last, at)), Some(slab)) = (self.last, self.slabs.last_mut())
+            && last.checked_add(1) == Some(number)
+            && slab.get(at + 8..) == Some(&terms)
+            && let Some(end) = slab.get_mut(at + 4..at + 8)
+        {
+            end.copy_from_slice(&now);
+            self.last = Some((number, at));
+            return Ok(());
         }
-        self.bytes.extend(number.to_be_bytes());
-        self.last = Some(number);
+        if self.slabs.last().is_none_or(|slab| slab.len() + 8 + terms.len() > MAX_SLAB) {
+            self.slabs.push(Vec::new());
+        }
+        if let Some(slab) = self.slabs.last_mut() {
+            self.last = Some((number, slab.len()));
+            slab.extend(now);
+            slab.extend(now);
+            slab.extend(terms);
+        }
+        Ok(())
+    }
+
+    /// Its entry, if that is one node.
+    fn take_one(&mut self) -> Option<Vec<u8>> {
+        let [slab] = self.slabs.as_slice() else { return None };
+        let is_one = self.last.is_some_and(|(last, at)| at == 0 && slab.starts_with(&last.to_be_bytes()));
+        if !is_one {
+            return None;
+        }
+        self.is_taken = true;
+        self.slabs.pop()
+    }
+
+    /// Its fields: the first one begins with the number of nodes that the join waits for, and the number of slabs.
+    fn write(self, join: &str, members: usize, fields: &mut Vec<Field>) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
+        let mut first = [number(members), number(self.slabs.len())].concat();
+        let mut slabs = self.slabs.into_iter();
+        first.extend(slabs.next().unwrap_or_default());
+        fields.push((format!("c{join}"), first));
+        fields.extend((1..).zip(slabs).map(|(at, slab)| (format!("c{join}.{at}"), slab)));
     }
 }
 
@@ -157,12 +242,44 @@ mod tests {
         NewWorkflow { id: "w".into(), nodes, joins, output, ttl: None, due: Due::Now, meta }
     }
 
+    /// First and last node of each entry.
+    fn entries(slab: &[u8]) -> Vec<(u32, u32)> {
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("four bytes"));
+        slab.chunks(18).map(|entry| (number(&entry[..4]), number(&entry[4..8]))).collect()
+    }
+
+    fn line(nodes: impl IntoIterator<Item = (u32, NewNode)>) -> Line {
+        let mut line = Line::default();
+        nodes.into_iter().for_each(|(number, node)| line.push(number, &node).expect("a short name"));
+        line
+    }
+
     #[test]
-    fn neighbours_are_one_range() {
-        let mut ranges = Ranges::default();
-        [1, 2, 3, 7, 9, 10].into_iter().for_each(|number| ranges.push(number));
-        let expected = [1u32, 3, 7, 7, 9, 10].map(u32::to_be_bytes).concat();
-        assert_eq!(ranges.bytes, expected);
+    fn neighbours_are_one_entry_if_they_are_alike() {
+        let alike = line([1, 2, 3, 7, 9, 10].map(|number| (number, node(None))));
+        assert_eq!(
+            alike.slabs.iter().map(|slab| entries(slab)).collect::<Vec<_>>(),
+            [[(1, 3), (7, 7), (9, 10)]]
+        );
+        let late = NewNode { delay: Duration::from_millis(1), ..node(None) };
+        let first = NewNode { priority: 1, ..node(None) };
+        let other = NewNode { task: "u".into(), ..node(None) };
+        let mixed = line((0..).zip([node(None), late.clone(), late, first, other, node(None)]));
+        assert_eq!(entries(&mixed.slabs[0]), [(0, 0), (1, 2), (3, 3), (4, 4), (5, 5)]);
+    }
+
+    #[test]
+    fn scattered_nodes_are_many_slabs() {
+        let scattered = line((0..1_000).map(|number| (2 * number, node(None))));
+        assert!(scattered.slabs.iter().all(|slab| slab.len() <= MAX_SLAB));
+        let all: Vec<_> = scattered.slabs.iter().flat_map(|slab| entries(slab)).collect();
+        assert_eq!(all, (0..1_000).map(|number| (2 * number, 2 * number)).collect::<Vec<_>>());
+        let mut fields = Vec::new();
+        let slabs = scattered.slabs.len();
+        scattered.write("7", 3, &mut fields);
+        assert_eq!(fields.len(), slabs);
+        assert_eq!((fields[0].0.as_str(), fields[1].0.as_str()), ("c7", "c7.1"));
+        assert_eq!(fields[0].1[..8], [0, 0, 0, 3, 0, 0, 0, slabs as u8]);
     }
 
     #[test]
@@ -181,10 +298,12 @@ mod tests {
     #[test]
     fn a_large_workflow_goes_in_several_pieces() {
         let plan = Plan::new(flow(vec![node(None); 10_000], Vec::new())).expect("a valid workflow");
-        assert_eq!(plan.roots, [0u32, 9_999].map(u32::to_be_bytes).concat());
-        assert_eq!(plan.pieces().iter().map(|piece| piece.len()).sum::<usize>(), 20_000);
+        assert!(!plan.is_small() && plan.roots.is_empty());
+        assert_eq!(plan.pieces().iter().map(|piece| piece.len()).sum::<usize>(), 20_002, "and its roots");
         assert!(plan.pieces().iter().all(|piece| piece.len() <= MAX_FIELDS));
         let large = NewNode { payload: vec![b' '; 2 << 20], ..node(None) };
-        assert_eq!(Plan::new(flow(vec![large], Vec::new())).expect("valid").pieces().len(), 2);
+        let plan = Plan::new(flow(vec![large], Vec::new())).expect("valid");
+        assert!(!plan.is_small());
+        assert_eq!(plan.pieces().len(), 3, "its payload goes by itself");
     }
 }

@@ -1,23 +1,19 @@
-//! Puts concurrent dispatches together. At most two calls are under way; what comes meanwhile goes with the next one.
+//! Puts concurrent dispatches together: jobs with jobs, and starts of small workflows with each other. At most two calls are under way; what comes meanwhile goes with the next one.
 //! A dispatch that finds a call free goes at once, in its caller's own future.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taskora::AdapterError;
-use taskora::adapter::Enqueued;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::answer::letters;
 use crate::fault::again;
 use crate::link::Link;
-use crate::record::Packed;
-use crate::scripts::SCRIPTS;
 
-/// Jobs in one call.
+/// Jobs, or nodes, in one call.
 const MAX_JOBS: usize = 500;
-/// Jobs in one call made of several dispatches.
+/// Of these in one call made of several dispatches.
 const MAX_GATHERED: usize = 256;
 /// About how many bytes go in one call.
 const MAX_BYTES: usize = 1 << 20;
@@ -25,55 +21,71 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_SMALL: usize = 64;
 const MAX_CALLS: u8 = 2;
 
-type Answers = Result<Vec<Enqueued>, AdapterError>;
+/// What is gathered.
+pub(crate) trait Item: Send + Sync + Sized + 'static {
+    type Answer: Send + 'static;
 
-/// Stores jobs in few calls.
-pub(crate) struct Gather {
+    /// How many jobs it is.
+    fn count(&self) -> usize;
+
+    /// About how many bytes travel.
+    fn size(&self) -> usize;
+
+    /// One call for all of them; one answer for each.
+    fn send(
+        link: &Link,
+        items: &[&Self],
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, AdapterError>> + Send;
+}
+
+type Answers<T> = Result<Vec<<T as Item>::Answer>, AdapterError>;
+
+/// Dispatches in few calls.
+pub(crate) struct Gather<T: Item> {
     link: Arc<Link>,
-    line: Mutex<Line>,
+    line: Mutex<Line<T>>,
 }
 
-#[derive(Default)]
-struct Line {
+struct Line<T: Item> {
     calls: u8,
-    waiting: VecDeque<Dispatch>,
+    waiting: VecDeque<Dispatch<T>>,
 }
 
-struct Dispatch {
-    jobs: Vec<Packed>,
-    answer: oneshot::Sender<Answers>,
+struct Dispatch<T: Item> {
+    items: Vec<T>,
+    answer: oneshot::Sender<Answers<T>>,
 }
 
-enum Place {
+enum Place<T: Item> {
     /// A call is free: send them now.
-    First(Vec<Packed>),
+    First(Vec<T>),
     /// They go with the next call.
-    InLine(oneshot::Receiver<Answers>),
+    InLine(oneshot::Receiver<Answers<T>>),
 }
 
-impl Gather {
+impl<T: Item> Gather<T> {
     pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
-        Arc::new(Self { link, line: Mutex::default() })
+        Arc::new(Self { link, line: Mutex::new(Line { calls: 0, waiting: VecDeque::new() }) })
     }
 
-    pub(crate) async fn enqueue(self: &Arc<Self>, jobs: Vec<Packed>) -> Answers {
-        if jobs.is_empty() {
+    pub(crate) async fn send(self: &Arc<Self>, items: Vec<T>) -> Answers<T> {
+        if items.is_empty() {
             return Ok(Vec::new());
         }
-        if jobs.len() > MAX_SMALL || size(&jobs) > MAX_BYTES / 4 {
-            let mut answers = Vec::with_capacity(jobs.len());
-            let mut rest = jobs.as_slice();
+        if count(&items) > MAX_SMALL || size(&items) > MAX_BYTES / 4 {
+            let mut answers = Vec::with_capacity(items.len());
+            let mut rest = items.as_slice();
             while !rest.is_empty() {
                 let (piece, tail) = rest.split_at(fitting(rest));
-                answers.extend(self.store(&piece.iter().collect::<Vec<_>>()).await?);
+                answers.extend(T::send(&self.link, &piece.iter().collect::<Vec<_>>()).await?);
                 rest = tail;
             }
             return Ok(answers);
         }
-        match self.find_place(jobs) {
-            Place::First(jobs) => {
+        match self.find_place(items) {
+            Place::First(items) => {
                 let _turn = Turn(self);
-                let answers = self.store(&jobs.iter().collect::<Vec<_>>()).await;
+                let answers = T::send(&self.link, &items.iter().collect::<Vec<_>>()).await;
                 if let Err(error) = &answers {
                     self.fail_waiting(error);
                 }
@@ -88,29 +100,29 @@ impl Gather {
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, Line<T>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find_place(&self, jobs: Vec<Packed>) -> Place {
+    fn find_place(&self, items: Vec<T>) -> Place<T> {
         let mut line = self.line();
         if line.calls < MAX_CALLS && line.waiting.is_empty() {
             line.calls += 1;
-            return Place::First(jobs);
+            return Place::First(items);
         }
         let (sender, answer) = oneshot::channel();
-        line.waiting.push_back(Dispatch { jobs, answer: sender });
+        line.waiting.push_back(Dispatch { items, answer: sender });
         Place::InLine(answer)
     }
 
     /// What waits, up to the limits of one call. With nothing waiting the caller's turn ends.
-    fn next_batch(&self) -> Vec<Dispatch> {
+    fn next_batch(&self) -> Vec<Dispatch<T>> {
         let mut line = self.line();
         let (mut jobs, mut bytes) = (0, 0);
         let mut batch = Vec::new();
         while let Some(dispatch) = line.waiting.front() {
-            jobs += dispatch.jobs.len();
-            bytes += size(&dispatch.jobs);
+            jobs += count(&dispatch.items);
+            bytes += size(&dispatch.items);
             if !batch.is_empty() && (jobs > MAX_GATHERED || bytes > MAX_BYTES) {
                 break;
             }
@@ -135,7 +147,7 @@ impl Gather {
     }
 
     /// Serves whoever waits until nobody does.
-    async fn serve(mut turn: Serving) {
+    async fn serve(mut turn: Serving<T>) {
         let gather = Arc::clone(&turn.gather);
         loop {
             let batch = gather.next_batch();
@@ -143,54 +155,30 @@ impl Gather {
                 turn.is_over = true;
                 return;
             }
-            let jobs: Vec<&Packed> = batch.iter().flat_map(|dispatch| &dispatch.jobs).collect();
-            let answers = gather.store(&jobs).await;
+            let items: Vec<&T> = batch.iter().flat_map(|dispatch| &dispatch.items).collect();
+            let answers = T::send(&gather.link, &items).await;
             if let Err(error) = &answers {
                 gather.fail_waiting(error);
             }
             let mut answers = answers.map(Vec::into_iter);
             for dispatch in batch {
                 let own = match &mut answers {
-                    Ok(answers) => Ok(answers.take(dispatch.jobs.len()).collect()),
+                    Ok(answers) => Ok(answers.by_ref().take(dispatch.items.len()).collect()),
                     Err(error) => Err(again(error)),
                 };
-                // whoever is gone asked for no answer; the jobs are stored all the same
+                // whoever is gone asked for no answer; what was dispatched is stored all the same
                 let _ = dispatch.answer.send(own);
             }
             // those who were just answered may come back at once, and go together
             tokio::task::yield_now().await;
         }
     }
-
-    async fn store(&self, jobs: &[&Packed]) -> Answers {
-        let answer = self
-            .link
-            .script_carrying(jobs.iter().map(|job| job.size()).sum(), &SCRIPTS.enqueue, |cmd, how| {
-                cmd.arg(u8::from(how.repeat)).arg(jobs.len());
-                for job in jobs {
-                    cmd.arg(&job.id).arg(&job.rest);
-                }
-                for job in jobs {
-                    if let Some(payload) = &job.payload {
-                        cmd.arg(payload);
-                    }
-                    if let Some(due) = &job.due {
-                        cmd.arg(due);
-                    }
-                }
-            })
-            .await?
-            .1;
-        let answers = letters(answer, jobs.len(), "the answer to `enqueue`")?;
-        let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
-        Ok(answers.into_iter().map(read).collect())
-    }
 }
 
 /// A caller's turn. When it is over, also because the caller's future was dropped, somebody else serves whoever waits.
-struct Turn<'a>(&'a Arc<Gather>);
+struct Turn<'a, T: Item>(&'a Arc<Gather<T>>);
 
-impl Drop for Turn<'_> {
+impl<T: Item> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         let mut line = self.0.line();
         if line.waiting.is_empty() {
@@ -213,12 +201,12 @@ impl Drop for Turn<'_> {
 
 /// The turn of [`Gather::serve`]. A runtime that is shut down drops it before it is over, or does not even begin it: those
 /// who wait are told so, and the turn is free again.
-struct Serving {
-    gather: Arc<Gather>,
+struct Serving<T: Item> {
+    gather: Arc<Gather<T>>,
     is_over: bool,
 }
 
-impl Drop for Serving {
+impl<T: Item> Drop for Serving<T> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut line = self.gather.line();
@@ -228,16 +216,21 @@ impl Drop for Serving {
     }
 }
 
-fn size(jobs: &[Packed]) -> usize {
-    jobs.iter().map(Packed::size).sum()
+fn count<T: Item>(items: &[T]) -> usize {
+    items.iter().map(Item::count).sum()
 }
 
-/// How many of these jobs go in one call; at least one.
-fn fitting(jobs: &[Packed]) -> usize {
-    let mut bytes = 0;
-    let fit = jobs.iter().take(MAX_JOBS).take_while(|job| {
-        bytes += job.size();
-        bytes <= MAX_BYTES
+fn size<T: Item>(items: &[T]) -> usize {
+    items.iter().map(Item::size).sum()
+}
+
+/// How many of these go in one call; at least one.
+fn fitting<T: Item>(items: &[T]) -> usize {
+    let (mut jobs, mut bytes) = (0, 0);
+    let fit = items.iter().take_while(|item| {
+        jobs += item.count();
+        bytes += item.size();
+        jobs <= MAX_JOBS && bytes <= MAX_BYTES
     });
     fit.count().max(1)
 }

@@ -11,6 +11,8 @@ use taskora::{AdapterError, JobId, LogEntry, Retention};
 use crate::adapter::{Inner, RedisAdapter};
 use crate::answer::{array, bytes, exactly, letters, nonsense, number};
 use crate::exchange::{Blob, Call};
+use crate::gather::Item;
+use crate::link::Link;
 use crate::record::{Packed, millis, pack, state};
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
@@ -28,7 +30,7 @@ const MAX_NOTES: usize = 64;
 impl Jobs for RedisAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
         let jobs: Result<Vec<Packed>, String> = jobs.into_iter().map(pack).collect();
-        self.inner.gather.enqueue(jobs.map_err(AdapterError::Config)?).await
+        self.inner.enqueues.send(jobs.map_err(AdapterError::Config)?).await
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
@@ -107,6 +109,40 @@ impl Jobs for RedisAdapter {
             stalled: number(&stalled, "the stalled jobs")?,
             more: number::<u8>(&more, "`more`")? == 1,
         })
+    }
+}
+
+/// Jobs that are dispatched at the same time are stored together.
+impl Item for Packed {
+    type Answer = Enqueued;
+
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
+    }
+
+    async fn send(link: &Link, jobs: &[&Self]) -> Result<Vec<Enqueued>, AdapterError> {
+        let size = jobs.iter().map(|job| job.size()).sum();
+        let answer = link.script_carrying(size, &SCRIPTS.enqueue, |cmd, how| {
+            cmd.arg(u8::from(how.repeat)).arg(jobs.len());
+            for job in jobs {
+                cmd.arg(&job.id).arg(&job.rest);
+            }
+            for job in jobs {
+                if let Some(payload) = &job.payload {
+                    cmd.arg(payload);
+                }
+                if let Some(due) = &job.due {
+                    cmd.arg(due);
+                }
+            }
+        });
+        let answers = letters(answer.await?.1, jobs.len(), "the answer to `enqueue`")?;
+        let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
+        Ok(answers.into_iter().map(read).collect())
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("wf", "wf:"),
     ("wfdue", "wfdue"),
     ("wfdone", "wfdone"),
+    ("wfgone", "wfgone"),
     ("noted", "noted:"),
     ("stage", "stage:"),
     ("todo", "todo"),

@@ -13,7 +13,7 @@ const LAYOUT: u8 = 1;
 const BLOB: u8 = 1;
 /// Annotations follow the task's name.
 const META: u8 = 2;
-/// Dispatched for later: the enqueue script finds the time among its further arguments. Of a node: a delay follows.
+/// Dispatched for later: the enqueue script finds the time among its further arguments.
 const DELAYED: u8 = 4;
 /// Of a node: the payload is a recipe.
 const COMPOSED: u8 = 8;
@@ -111,21 +111,18 @@ fn push_terms(
     Ok(())
 }
 
-/// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head.
+/// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head, and its
+/// delay is with the join that it waits for.
 pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
     let is_blob = node.payload.len() > INLINE;
-    let delay = millis(node.delay);
     let mut flags = 0;
-    for (flag, is_set) in [(BLOB, is_blob), (DELAYED, delay > 0), (COMPOSED, node.composed)] {
+    for (flag, is_set) in [(BLOB, is_blob), (COMPOSED, node.composed)] {
         if is_set {
             flags |= flag;
         }
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
-    if delay > 0 {
-        record.extend(u48(delay));
-    }
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -147,11 +144,6 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// `None` if these bytes are not a record.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        Self::read_kind(bytes, false)
-    }
-
     /// The record of the job with this stored id, as scripts answer it: a node's comes with its workflow's head.
     pub(crate) fn read_of(stored: &[u8], bytes: &[u8]) -> Option<Self> {
         if !id::is_node(stored) {
@@ -160,16 +152,12 @@ impl Record {
         let mut reader = Reader(bytes);
         let len = reader.u32()?;
         let head = Head::read(reader.take(usize::try_from(len).ok()?)?)?;
-        let record = Self::read_kind(reader.0, true)?;
+        let record = Self::read(reader.0)?;
         Some(Self { created_at: head.created_at, meta: head.meta, ..record })
     }
 
-    /// A node's record without its payload.
-    pub(crate) fn read_node(bytes: &[u8]) -> Option<Self> {
-        Self::read_kind(bytes, true)
-    }
-
-    fn read_kind(bytes: &[u8], is_node: bool) -> Option<Self> {
+    /// `None` if these bytes are not a record.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         if reader.u8()? != LAYOUT {
             return None;
@@ -187,9 +175,6 @@ impl Record {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
-        if is_node && flags & DELAYED != 0 && !reader.0.is_empty() {
-            let _delay = reader.u48()?;
-        }
         let payload = (flags & BLOB == 0).then(|| reader.0.to_vec());
         let composed = flags & COMPOSED != 0;
         Some(Self { created_at, priority, max_attempts, task, meta, payload, composed })
@@ -238,6 +223,13 @@ pub(crate) struct FlowEnd {
 }
 
 impl FlowEnd {
+    /// The end in a workflow's `m`: empty if it runs. `None` if these bytes are no `m`.
+    pub(crate) fn within(bytes: &[u8]) -> Option<&[u8]> {
+        let mut reader = Reader(bytes);
+        let (_left, len) = (reader.u32()?, reader.u32()?);
+        reader.take(usize::try_from(len).ok()?)
+    }
+
     /// `None` if these bytes are not such an end.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);

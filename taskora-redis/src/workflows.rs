@@ -7,12 +7,13 @@ use taskora::adapter::{
 };
 use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{AdapterError, JobState};
-use uuid::Uuid;
 
 use crate::adapter::{Inner, RedisAdapter};
-use crate::answer::{array, bytes, nonsense, number};
-use crate::flow::{Plan, ROOT};
+use crate::answer::{array, bytes, letters, nonsense, number};
+use crate::flow::{Field, Plan, ROOT};
+use crate::gather::Item;
 use crate::id;
+use crate::link::Link;
 use crate::record::{End, FlowEnd, Head, Life, Reader, Record, message, state, state_at};
 use crate::scripts::SCRIPTS;
 
@@ -30,20 +31,22 @@ const REACH: usize = 100;
 #[async_trait]
 impl Workflows for RedisAdapter {
     async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
-        let stored = id::store_workflow(&workflow.id);
         let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
-        let nonce = Uuid::now_v7().into_bytes();
+        if plan.is_small() {
+            let answers = self.inner.starts.send(vec![plan]).await?;
+            return Ok(if answers.first() == Some(&b'1') { Enqueued::New } else { Enqueued::Duplicate });
+        }
         for _ in 0..TRIES {
-            match self.inner.start(&stored, &plan, &nonce).await? {
-                b'0' => return Ok(Enqueued::Duplicate),
-                b'1' => {
-                    if plan.pieces().len() > 1 {
-                        self.inner.catch_up(plan.nodes).await;
-                    }
+            let staged = self.inner.stage(&plan).await?;
+            let answers = start(&self.inner.commands, &[&plan], staged).await?;
+            match answers.first() {
+                Some(b'0') => return Ok(Enqueued::Duplicate),
+                Some(b'1') => {
+                    self.inner.catch_up(plan.nodes).await;
                     return Ok(Enqueued::New);
                 }
-                b'L' => {}
-                other => return Err(nonsense(format!("a start was answered with {other}"))),
+                // what was put aside is lost
+                _ => {}
             }
         }
         Err(AdapterError::Unavailable {
@@ -98,13 +101,13 @@ impl Workflows for RedisAdapter {
         }
         let key = self.inner.settings().keys.workflow(&stored);
         let mut values =
-            self.inner.fields(&key, &["s", "o"]).await?.into_iter().map(Option::unwrap_or_default);
-        let (end, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
-        if end.is_empty() {
+            self.inner.fields(&key, &["m", "o"]).await?.into_iter().map(Option::unwrap_or_default);
+        let (state, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        if state.is_empty() {
             // trimmed meanwhile
             return Ok(None);
         }
-        let end = FlowEnd::read(&end).ok_or_else(|| unreadable(id))?;
+        let end = FlowEnd::within(&state).and_then(FlowEnd::read).ok_or_else(|| unreadable(id))?;
         let culprit = match end.culprit {
             Some(node) => self.inner.culprit(&key, node).await?,
             None => None,
@@ -165,34 +168,18 @@ impl Workflows for RedisAdapter {
 }
 
 impl Inner {
-    /// One try to start a workflow: what does not go in one call is put aside before.
-    async fn start(&self, stored: &[u8], plan: &Plan, nonce: &[u8]) -> Result<u8, AdapterError> {
-        let pieces = plan.pieces();
-        let (aside, with_it): (&[_], &[_]) = if pieces.len() > 1 { (&pieces, &[]) } else { (&[], &pieces) };
-        for piece in aside {
+    /// Puts the fields of a workflow aside that does not go in one call; how many they are.
+    async fn stage(&self, plan: &Plan) -> Result<usize, AdapterError> {
+        for piece in plan.pieces() {
             let put = self.commands.script(&SCRIPTS.stage_workflow, |cmd, _| {
-                cmd.arg(nonce).arg(ASIDE);
-                for (field, value) in *piece {
+                cmd.arg(&plan.nonce).arg(ASIDE);
+                for (field, value) in piece {
                     cmd.arg(field).arg(value);
                 }
             });
             put.await?;
         }
-        let staged: usize = aside.iter().map(|piece| piece.len()).sum();
-        let answer = self.commands.script(&SCRIPTS.start_workflow, |cmd, _| {
-            cmd.arg(stored).arg(nonce);
-            match plan.ttl {
-                Some(ttl) => cmd.arg(ttl),
-                None => cmd.arg(""),
-            };
-            cmd.arg(plan.due.as_deref().unwrap_or_default()).arg(plan.nodes).arg(plan.joins);
-            cmd.arg(&plan.meta).arg(&plan.output).arg(&plan.roots).arg(staged);
-            for (field, value) in with_it.iter().copied().flatten() {
-                cmd.arg(field).arg(value);
-            }
-        });
-        let answer = bytes(answer.await?, "the answer to `start_workflow`")?;
-        answer.first().copied().ok_or_else(|| nonsense("a start was not answered"))
+        Ok(plan.fields.len())
     }
 
     /// Does what was more than a page. What is left if this fails is done by the workers.
@@ -214,11 +201,51 @@ impl Inner {
         let (Some(about), Some(record), Some(end)) = (next(), next(), next()) else { return Ok(None) };
         let read = || {
             let (_, _, name) = read_about(&about)?;
-            let (record, end) = (Record::read_node(&record)?, End::read(&end)?);
+            let (record, end) = (Record::read(&record)?, End::read(&end)?);
             Some(Culprit { node, name, task: record.task, ending: end.ending })
         };
         read().map(Some).ok_or_else(|| nonsense("the node that ended a workflow cannot be read"))
     }
+}
+
+/// Small workflows start together.
+impl Item for Plan {
+    type Answer = u8;
+
+    fn count(&self) -> usize {
+        self.nodes
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
+    }
+
+    async fn send(link: &Link, plans: &[&Self]) -> Result<Vec<u8>, AdapterError> {
+        start(link, plans, 0).await
+    }
+}
+
+/// Starts workflows, or one whose fields are all aside: `1` started, `0` duplicate, `L` what was put aside is lost.
+async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<u8>, AdapterError> {
+    let size = if staged == 0 { plans.iter().map(|plan| plan.size()).sum() } else { 0 };
+    let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |cmd, how| {
+        cmd.arg(u8::from(how.repeat)).arg(plans.len());
+        for plan in plans {
+            cmd.arg(&plan.id).arg(&plan.nonce);
+            match plan.ttl {
+                Some(ttl) => cmd.arg(ttl),
+                None => cmd.arg(""),
+            };
+            cmd.arg(plan.due.as_deref().unwrap_or_default()).arg(plan.nodes).arg(plan.joins);
+            cmd.arg(&plan.meta).arg(&plan.output).arg(&plan.roots).arg(staged);
+            let fields: &[Field] = if staged == 0 { &plan.fields } else { &[] };
+            cmd.arg(fields.len());
+            for (field, value) in fields {
+                cmd.arg(field).arg(value);
+            }
+        }
+    });
+    letters(answer.await?.1, plans.len(), "the answer to `start_workflow`")
 }
 
 fn unreadable(id: &WorkflowId) -> AdapterError {
@@ -231,13 +258,15 @@ fn read_about(bytes: &[u8]) -> Option<(Option<u32>, Vec<u32>, String)> {
     let after = Some(reader.u32()?).filter(|after| *after != ROOT);
     let count = reader.u32()?;
     let joins = (0..count).map(|_| reader.u32()).collect::<Option<_>>()?;
+    let next = reader.u8()?;
+    reader.take(next.into())?;
     Some((after, joins, String::from_utf8(reader.0.to_vec()).ok()?))
 }
 
 /// A node, and the joins that it is in.
 fn read_node(about: &[u8], [record, life, end, place]: &[Vec<u8>; 4]) -> Option<(NodeRecord, Vec<u32>)> {
     let (after, joins, name) = read_about(about)?;
-    let task = Record::read_node(record)?.task;
+    let task = Record::read(record)?.task;
     let mut node = NodeRecord {
         name,
         task,

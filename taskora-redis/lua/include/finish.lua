@@ -79,12 +79,12 @@ local function push_ends(ends, ids)
 end
 
 local function write_some(ends, any_side, keep_completed, keep_failed)
-  local ids, nodes, done, completed, others = {}, {}, {}, {}, {}
+  local ids, nodes, node_ends, done, completed, others = {}, {}, {}, {}, {}, {}
   for i, job in ipairs(ends) do
     local task, id, state = job[1], job[2], job[3]
     ids[i] = id
     if byte(id) == 42 then
-      nodes[#nodes + 1] = job
+      nodes[#nodes + 1], node_ends[#nodes + 1] = id, job
     else
       done[#done + 1] = id
       done[#done + 1] = job[4]
@@ -122,17 +122,18 @@ local function write_some(ends, any_side, keep_completed, keep_failed)
       drop_ended(task, index, call('ZRANGE', index, 0, math.min(length - keep_failed, 256) - 1))
     end
   end
-  if #nodes > 0 then write_nodes(nodes) end
+  if #nodes > 0 then write_nodes(nodes, node_ends) end
 end
 
 -- writes what `finish` has gathered, and cancels the nodes of workflows that have ended by it. `any_side` is false if nobody
 -- has a life, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs: only when 64 are.
 local function write_ends(any_side, keep_completed, keep_failed)
   local spare = INLINE_NODES
-  while #ENDS > 0 or #CANCELS > 0 do
+  while #ENDS > 0 or #ENDED > 0 or #CANCELS > 0 do
     local ends = ENDS
     ENDS = {}
     if #ends > 0 then write_some(ends, any_side, keep_completed, keep_failed) end
+    if #ENDED > 0 then tell_ends() end
     local flow = table.remove(CANCELS, 1)
     if flow then
       cancel_nodes(flow, 0, spare)

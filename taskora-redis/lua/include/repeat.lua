@@ -2,12 +2,9 @@
 local function answer_again(saved)
   local ids, lives, kept, flags = saved[7], saved[6], {}, {}
   local reply = { saved[2], saved[3], saved[4], saved[5], '', '' }
-  local records, flows = records_of(ids)
-  for id, nodes in pairs(flows or {}) do
-    local flow = flow_of(id)
-    for _, place in ipairs(nodes.places) do
-      records[place] = flow.head and records[place] and with_head(flow, records[place])
-    end
+  local records, owners = records_of(ids)
+  for i, flow in ipairs(owners or {}) do
+    if flow then records[i] = flow.head and records[i] and with_head(flow, records[i]) end
   end
   for i, record in ipairs(records) do
     if record then

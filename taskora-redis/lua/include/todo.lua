@@ -13,13 +13,15 @@ local function work_off(budget)
     write_ends(true)
   elseif flow.head and not flow.ended and kind == 'R' then
     spare_releases = budget
-    release_some(flow, { what })
+    release_rest(flow, what)
   elseif flow.head and not flow.ended then
-    local about, order, counts, last = call('HGET', flow.key, 'n' .. what), {}, {}, {}
-    local rest = about and add_joins(about, from, order, counts, last)
+    local about, joins = call('HGET', flow.key, 'n' .. what), {}
+    local rest = about and add_joins(about, from, joins, {}, 1)
     spare_releases = budget
     if rest then put_off('J', what, rest, flow) end
-    count_down(flow, order, counts, last)
+    count_down(flow, joins)
   end
+  save(flow)
+  line_up()
   return call('EXISTS', K.todo) == 1
 end

@@ -1,7 +1,10 @@
 -- Workflows, moved: a node's end counts down joins, a join at zero releases the nodes that wait for it, and an end other
 -- than completion ends the workflow. What is beyond a page goes to `todo`: R release, J count down, X cancel.
 local INLINE_NODES = 64
-local CANCELS, TOUCHED = {}, {} -- workflows whose nodes are to be cancelled; tasks with released nodes
+local CANCELS = {} -- workflows whose nodes are to be cancelled
+local ENDED = {} -- workflows whose ends are not yet told
+local LINES, RELEASED = {}, 0 -- released nodes that are not yet in line, by task; how many go to the end of a line
+local TOUCHED = {} -- tasks with released nodes
 local spare_releases = INLINE_NODES
 local flows_ended = false
 local finish -- see finish.lua
@@ -10,19 +13,63 @@ local function put_off(kind, what, from, flow)
   call('RPUSH', K.todo, kind .. what .. ':' .. from .. ' ' .. flow.id)
 end
 
+-- what is written to a workflow is gathered, and written at once
+local function put(flow, field, value)
+  local puts = flow.puts
+  if puts then
+    local at = #puts
+    puts[at + 1], puts[at + 2] = field, value
+  else
+    flow.puts = { field, value }
+  end
+end
+
+local function save(flow)
+  local puts = flow.puts or {}
+  flow.puts = false
+  if flow.is_changed then
+    flow.is_changed = false
+    local ended = flow.ended or ''
+    local state = struct.pack('>I4I4', flow.left, #ended) .. ended .. flow.head
+    if #puts <= 500 then
+      call('HSET', flow.key, 'm', state, unpack(puts))
+      return
+    end
+    call('HSET', flow.key, 'm', state)
+  end
+  pages(puts, function(...) call('HSET', flow.key, ...) end)
+end
+
 -- An ended workflow's record: state, ended (6), the number of the node that ended it plus one (4), reason.
 local function end_workflow(flow, state, culprit, reason)
   flow.ended = state .. now6 .. struct.pack('>I4', culprit and culprit + 1 or 0) .. (reason or '')
-  call('HSET', flow.key, 's', flow.ended)
-  if struct.unpack('>I6', flow.head, 8) > 0 then call('ZREM', K.wfdue, flow.id) end
-  local watched = '*' .. flow.id .. '#'
-  local tags = call('HGET', K.waiters, watched)
-  if tags then
-    local message = struct.pack('B', #watched) .. watched .. '\1w' .. state .. ZERO4 .. ZERO4 .. ZERO6 .. now6
-    for tag in string.gmatch(tags, '%S+') do redis.pcall('PUBLISH', K.push .. tag, message) end
-    call('HDEL', K.waiters, watched)
-  end
+  flow.is_changed = true
+  ENDED[#ENDED + 1] = flow
   if state ~= 'C' then CANCELS[#CANCELS + 1] = flow end
+end
+
+-- writes the ends of workflows, and tells who waits for them
+local function tell_ends()
+  local flows, watched, late, told, at = ENDED, {}, {}, false, 0
+  ENDED = {}
+  for i, flow in ipairs(flows) do
+    save(flow)
+    watched[i] = '*' .. flow.id .. '#'
+    if struct.unpack('>I6', flow.head, 8) > 0 then late[#late + 1] = flow.id end
+  end
+  pages(late, function(...) call('ZREM', K.wfdue, ...) end)
+  for _, tags in ipairs(fields_of(K.waiters, watched)) do
+    at = at + 1
+    if tags then
+      local name = watched[at]
+      local message = struct.pack('B', #name) .. name .. '\1w' .. sub(flows[at].ended, 1, 1) .. ZERO4 .. ZERO4 .. ZERO6 .. now6
+      for tag in string.gmatch(tags, '%S+') do redis.pcall('PUBLISH', K.push .. tag, message) end
+      told = true
+    end
+  end
+  if told then
+    pages(watched, function(...) call('HDEL', K.waiters, ...) end)
+  end
 end
 
 local function expire_if_late(flow)
@@ -39,74 +86,78 @@ local function reason_of(flow)
   return sub(flow.ended, 12)
 end
 
--- makes at most `budget` of the nodes ready that wait for these joins, in the order of their numbers; answers how many,
--- and the joins of which some are left
-local function release(flow, joins, budget)
-  local numbers, reached, left = {}, {}, {}
+-- takes a released node down for `line_up`
+local function release_node(flow, number, due, priority, task)
+  local line, list = LINES[task], 'delayed'
+  if not line then
+    line = { wait = {}, prio = {}, delayed = {} }
+    LINES[task] = line
+  end
+  if due <= now then
+    RELEASED = RELEASED + 1
+    due, list = RELEASED, 'wait'
+    if priority ~= 0 then due, list = due - priority * BAND, 'prio' end
+  end
+  list = line[list]
+  local at = #list
+  list[at + 1], list[at + 2] = due, '*' .. flow.id .. '#' .. digits(number)
+end
+
+-- Releases nodes that wait for these joins, as many as this call has room for, in the order of their numbers; the rest is
+-- put off. A join is its name, and how far it is: slab, number of slabs, text of the slab and where its next entry is in it,
+-- and the number that all released nodes are below. An entry is first and last node (4 each), delay (6), priority (2), length
+-- of the task's name, the name.
+local function release(flow, joins)
+  local several, base = #joins > 1 and {}, now
   for _, join in ipairs(joins) do
-    local values, before = call('HMGET', flow.key, 'c' .. join, 'j' .. join), #numbers
-    local from, is_left = 0 - tonumber(values[2] or 0), false
-    -- a join that still counts has nothing to release
-    if from < 0 then values[1] = false end
-    for at = 1, values[1] and #values[1] or 0, 8 do
-      local first, last = struct.unpack('>I4I4', values[1], at)
-      for number = math.max(first, from), last do
-        if #numbers == budget then
+    local text, at, slab, reached, is_left = join.text, join.at, join.slab or 0, join.reached or 0, false
+    -- roots wait for the time that the workflow was started for
+    if join.name == 'r' then base = math.max(now, (struct.unpack('>I6', flow.head, 14))) end
+    while not is_left do
+      if at > #text then
+        slab = slab + 1
+        text, at = slab < (join.slabs or 1) and call('HGET', flow.key, 'c' .. join.name .. '.' .. slab), 1
+        if not text then break end
+      end
+      local first, last, delay, priority, task, next_at = struct.unpack('>I4I4I6i2Bc0', text, at)
+      for number = math.max(first, reached), last do
+        -- those that follow one node are no more than have ended, which is a bound as well
+        if spare_releases <= 0 and not join.is_one then
           is_left = true
           break
         end
-        numbers[#numbers + 1] = number
+        spare_releases = spare_releases - 1
+        reached = number + 1
+        if several then
+          several[#several + 1] = { number, base + delay, priority, task }
+        else
+          release_node(flow, number, base + delay, priority, task)
+        end
       end
-      if is_left then break end
+      at = next_at
     end
-    if is_left then left[#left + 1] = join end
-    if #numbers > before then
-      reached[#reached + 1] = 'j' .. join
-      reached[#reached + 1] = 0 - numbers[#numbers] - 1
-    end
+    if not join.is_whole then put(flow, 'j' .. join.name, string.format('-%d %d', reached, slab)) end
+    if is_left then put_off('R', join.name, 0, flow) end
   end
-  if #joins > 1 then table.sort(numbers) end
-  local count = #numbers
-  if count == 0 then return 0, left end
-  local fields, records = {}, {}
-  for i, number in ipairs(numbers) do fields[i] = 'p' .. number end
-  pages(fields, function(...)
-    for _, record in ipairs(call('HMGET', flow.key, ...)) do records[#records + 1] = record end
-  end)
-  -- roots wait for the time that the workflow was started for
-  local base = joins[1] == 'r' and math.max(now, (struct.unpack('>I6', flow.head, 14))) or now
-  local seq = BASE + call('INCRBY', K.seq, count) - count
-  local order, lines = {}, {}
-  for i, record in ipairs(records) do
-    if record then
-      local id, task = '*' .. flow.id .. '#' .. numbers[i], task_of(record)
-      local line = lines[task]
-      if not line then
-        line = { wait = {}, prio = {}, delayed = {} }
-        lines[task] = line
-        order[#order + 1] = task
-      end
-      local at = base
-      if byte(record, 8) % 8 >= 4 then at = at + struct.unpack('>I6', record, 15 + #task) end
-      local priority = priority_of(record)
-      if at > now then
-        line.delayed[#line.delayed + 1] = at
-        line.delayed[#line.delayed + 1] = id
-      elseif priority == 0 then
-        line.wait[#line.wait + 1] = struct.pack('>I6', seq + i) .. id
-      else
-        line.prio[#line.prio + 1] = seq + i - priority * BAND
-        line.prio[#line.prio + 1] = id
-      end
-    end
+  if several then
+    table.sort(several, function(a, b) return a[1] < b[1] end)
+    for _, node in ipairs(several) do release_node(flow, unpack(node)) end
   end
-  pages(reached, function(...) call('HSET', flow.key, ...) end)
-  for _, task in ipairs(order) do
-    local line = lines[task]
-    pages(line.wait, function(...) call('RPUSH', K.wait .. task, ...) end)
-    pages(line.prio, function(...) call('ZADD', K.prio .. task, ...) end)
+end
+
+-- puts the released nodes in line
+local function line_up()
+  local seq = RELEASED > 0 and BASE + call('INCRBY', K.seq, RELEASED) - RELEASED
+  for task, line in pairs(LINES) do
+    local entries, prio = {}, line.prio
+    for i = 1, #line.wait, 2 do
+      entries[#entries + 1] = struct.pack('>I6', seq + line.wait[i]) .. line.wait[i + 1]
+    end
+    for i = 1, #prio, 2 do prio[i] = prio[i] + seq end
+    pages(entries, function(...) call('RPUSH', K.wait .. task, ...) end)
+    pages(prio, function(...) call('ZADD', K.prio .. task, ...) end)
     pages(line.delayed, function(...) call('ZADD', K.delayed .. task, ...) end)
-    if #line.wait + #line.prio > 0 then
+    if #entries + #prio > 0 then
       if call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
       TOUCHED[task] = true
     end
@@ -115,96 +166,121 @@ local function release(flow, joins, budget)
       announce(task, plan(task))
     end
   end
-  return count, left
+  LINES, RELEASED = {}, 0
 end
 
 local function wake_touched()
   for task in pairs(TOUCHED) do wake(task) end
 end
 
--- releases what this call still has room for
-local function release_some(flow, joins)
-  local count, left = release(flow, joins, spare_releases)
-  spare_releases = spare_releases - count
-  for _, join in ipairs(left) do put_off('R', join, 0, flow) end
+-- goes on with the release of the nodes that wait for a join
+local function release_rest(flow, name)
+  local values = fields_of(flow.key, { 'j' .. name, 'c' .. name })
+  local reached, slab = reach_of(values[1])
+  -- a join that still counts has nothing to release
+  if not reached or not values[2] then return end
+  local _, slabs = struct.unpack('>I4I4', values[2])
+  local text, at = values[2], 9
+  if slab > 0 then text, at = call('HGET', flow.key, 'c' .. name .. '.' .. slab) or '', 1 end
+  release(flow, { { name = name, text = text, at = at, slab = slab, slabs = slabs, reached = reached } })
 end
 
--- Counts down joins, each as often as it says. Those that come to zero by the same node are released together.
-local function count_down(flow, order, counts, last)
-  if #order > 1 then
-    table.sort(order, function(a, b)
-      if last[a] ~= last[b] then return last[a] < last[b] end
-      return a < b
+-- Counts down joins, each as often as it says. Those that come to zero by the same node are released together. A join that
+-- was not counted down yet has no `j`: how many nodes it waits for (4) begins its `c`, then the number of slabs (4). One that
+-- waits for one node, and that one node waits for, has no `c`, but an entry in its node's `n`.
+local function count_down(flow, joins)
+  if #joins == 0 then return end
+  if #joins > 1 then
+    table.sort(joins, function(a, b)
+      if a.last ~= b.last then return a.last < b.last end
+      return a.number < b.number
     end)
   end
-  local done = {}
-  for i, join in ipairs(order) do
-    if call('HINCRBY', flow.key, 'j' .. join, -counts[join]) == 0 then done[#done + 1] = join end
-    if #done > 0 and last[join] ~= last[order[i + 1]] then
-      release_some(flow, done)
+  local fields, places, done = {}, {}, {}
+  for i, join in ipairs(joins) do
+    if not join.text then
+      local at = #fields
+      fields[at + 1], fields[at + 2], places[i] = 'j' .. join.name, 'c' .. join.name, at
+    end
+  end
+  local values = fields_of(flow.key, fields)
+  for i, join in ipairs(joins) do
+    local at = places[i]
+    local text = join.text or values[at + 2]
+    if text then
+      local open = 0
+      if at then
+        local members, slabs = struct.unpack('>I4I4', text)
+        open, join.text, join.slabs = (values[at + 1] or members) - join.count, text, slabs
+      end
+      if open == 0 then
+        done[#done + 1] = join
+      else
+        put(flow, 'j' .. join.name, digits(open))
+      end
+    end
+    if #done > 0 and (i == #joins or joins[i + 1].last ~= join.last) then
+      release(flow, done)
       done = {}
     end
   end
 end
 
--- adds the joins of a node, from one of them on; answers at which to go on
-local function add_joins(about, from, order, counts, last)
+-- adds the joins of the node with this place among those that have ended, from one of them on; answers at which to go on
+local function add_joins(about, from, joins, known, place)
   local total = struct.unpack('>I4', about, 5)
   local to = math.min(total, from + INLINE_NODES)
-  last.count = (last.count or 0) + 1
   for at = from, to - 1 do
-    local join = struct.unpack('>I4', about, 9 + 4 * at)
-    if not counts[join] then
-      counts[join] = 0
-      order[#order + 1] = join
+    local number = struct.unpack('>I4', about, 9 + 4 * at)
+    local join = known[number]
+    if join then
+      join.count, join.last = join.count + 1, place
+    else
+      join = {
+        number = number, name = digits(number), count = 1, last = place, at = 9,
+      }
+      local length = total == 1 and byte(about, 13)
+      if length and length > 0 then join.is_one, join.text, join.at = true, sub(about, 14, 13 + length), 1 end
+      known[number] = join
+      joins[#joins + 1] = join
     end
-    counts[join] = counts[join] + 1
-    last[join] = last.count
   end
   return to < total and to
 end
 
--- after these nodes of a running workflow have completed
-local function advance(flow, numbers)
-  local fields, order, counts, last, at = {}, {}, {}, {}, 0
-  for i, number in ipairs(numbers) do fields[i] = 'n' .. number end
-  pages(fields, function(...)
-    for _, about in ipairs(call('HMGET', flow.key, ...)) do
-      at = at + 1
-      local rest = about and add_joins(about, 0, order, counts, last)
-      if rest then put_off('J', numbers[at], rest, flow) end
-    end
-  end)
-  count_down(flow, order, counts, last)
-end
-
--- writes the ends of nodes, which their workflows are told
-local function write_nodes(ends)
-  local order, groups = {}, {}
-  for _, job in ipairs(ends) do
-    local id, number = node_of(job[2])
-    local group = groups[id]
-    if not group then
-      group = { fields = {}, completed = {} }
-      groups[id] = group
-      order[#order + 1] = id
-    end
-    group.fields[#group.fields + 1] = 'd' .. number
-    group.fields[#group.fields + 1] = job[4]
-    if job[3] == 'C' then group.completed[#group.completed + 1] = number end
-  end
-  for _, id in ipairs(order) do
-    local flow, group = flow_of(id), groups[id]
+-- writes the ends of nodes, which their workflows are told: those of one that follow each other together
+local function write_nodes(ids, ends)
+  local done, i = {}, 1
+  while i <= #ids do
+    local id, fields = run_of(ids, i, 'n')
+    local flow, abouts, before = flow_of(id, fields)
     if flow.head then
-      pages(group.fields, function(...) call('HSET', flow.key, ...) end)
-      if call('HINCRBY', flow.key, 'l', -#group.fields / 2) == 0 then
-        if not flow.ended then end_workflow(flow, 'C') end
-        call('ZADD', K.wfdone, (struct.unpack('>I6', flow.ended, 2)), flow.id)
-        flows_ended = true
-      elseif not flow.ended then
-        advance(flow, group.completed)
+      local puts = { 'd' .. sub(fields[1], 2), ends[i][4] }
+      for at = 2, #fields do
+        puts[2 * at - 1], puts[2 * at] = 'd' .. sub(fields[at], 2), ends[i + at - 1][4]
       end
+      flow.puts, flow.left, flow.is_changed = puts, flow.left - #fields, true
+      if flow.left == 0 then
+        if not flow.ended then end_workflow(flow, 'C') end
+        done[#done + 1] = digits(struct.unpack('>I6', flow.ended, 2))
+        done[#done + 1] = flow.id
+      elseif not flow.ended then
+        local joins, known = {}, {}
+        for at, field in ipairs(fields) do
+          local about = abouts[before + at]
+          local rest = about and add_joins(about, 0, joins, known, at)
+          if rest then put_off('J', sub(field, 2), rest, flow) end
+        end
+        count_down(flow, joins)
+      end
+      save(flow)
     end
+    i = i + #fields
+  end
+  line_up()
+  if #done > 0 then
+    pages(done, function(...) call('ZADD', K.wfdone, ...) end)
+    flows_ended = true
   end
 end
 
@@ -228,18 +304,17 @@ end
 
 -- of jobs taken out of their lines: the records of those that may run; the nodes of ended workflows end here
 local function claimable(ids, from)
-  local records, flows = records_of(ids)
-  for id, nodes in pairs(flows or {}) do
-    local flow = flow_of(id)
-    if flow.head then expire_if_late(flow) end
-    for _, place in ipairs(nodes.places) do
-      local record = flow.head and records[place]
-      if record and flow.ended then
-        local _, attempts, stalls = life_of(call('HGET', K.life, ids[place]))
-        finish(from[place], ids[place], 'X', u32(attempts), u32(stalls), ZERO6, reason_of(flow))
+  local records, owners = records_of(ids)
+  for i, flow in ipairs(owners or {}) do
+    local record = records[i]
+    if flow and record then
+      if flow.head then expire_if_late(flow) end
+      if flow.ended then
+        local _, attempts, stalls = life_of(call('HGET', K.life, ids[i]))
+        finish(from[i], ids[i], 'X', u32(attempts), u32(stalls), ZERO6, reason_of(flow))
         record = false
       end
-      records[place] = record and with_head(flow, record)
+      records[i] = record and flow.head and with_head(flow, record)
     end
   end
   return records

@@ -216,7 +216,7 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
     adapter.start(chord("w", 2_000)).await.expect("start");
     // as if its starter had died after the last call of the start: nothing is released
     server.cli(&["DEL", "{taskora}:wait:send-email", "{taskora}:wake:send-email", "{taskora}:ready"]);
-    server.cli(&["HSET", "{taskora}:wf:=w", "jr", "0"]);
+    server.cli(&["HSET", "{taskora}:wf:=w", "jr", "-0 0"]);
     server.cli(&["RPUSH", "{taskora}:todo", "Rr:0 =w"]);
     let mut ear = taskora::adapter::Signals::work(&adapter);
     assert!(adapter.sweep(&["other".into()], Retention::default()).await.expect("sweep").more);
