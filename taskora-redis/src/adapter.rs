@@ -30,7 +30,7 @@ pub struct RedisAdapter {
 }
 
 pub(crate) struct Inner {
-    settings: Arc<Settings>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) commands: Arc<Link>,
     pub(crate) enqueues: Arc<Gather<Packed>>,
     pub(crate) starts: Arc<Gather<Plan>>,
@@ -148,7 +148,7 @@ impl fmt::Debug for RedisAdapter {
 #[async_trait]
 impl Signals for RedisAdapter {
     fn work(&self) -> Box<dyn WorkSignal> {
-        Box::new(Ear::new(Arc::clone(&self.inner.settings), Arc::clone(&self.inner.commands)))
+        Box::new(Ear::new(Arc::clone(&self.inner)))
     }
 
     fn cancellations(&self) -> broadcast::Receiver<JobId> {

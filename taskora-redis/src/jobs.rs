@@ -1,7 +1,7 @@
 //! The transitions of a job: each is one script.
 
 use async_trait::async_trait;
-use redis::Value;
+use redis::{Cmd, Value};
 use taskora::adapter::{
     CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, Jobs, NewJob, Notes, Renew, Renewal, Swept,
     TaskName,
@@ -37,15 +37,7 @@ impl Jobs for RedisAdapter {
         if exchange.claim.is_some() {
             self.inner.hear_cancellations().await;
         }
-        let call = Call::new(&exchange);
-        let commands = &self.inner.commands;
-        let (_, answer) =
-            commands.script_carrying(call.size(), &SCRIPTS.exchange, |cmd, _| call.fill(cmd)).await?;
-        let (mut exchanged, blobs) = call.read(answer)?;
-        if !blobs.is_empty() {
-            fetch_payloads(&self.inner, &mut exchanged.jobs, &blobs).await?;
-        }
-        Ok(exchanged)
+        self.inner.exchange(&Call::new(&exchange)).await
     }
 
     async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
@@ -143,6 +135,23 @@ impl Item for Packed {
         let answers = letters(answer.await?.1, jobs.len(), "the answer to `enqueue`")?;
         let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
         Ok(answers.into_iter().map(read).collect())
+    }
+}
+
+impl Inner {
+    pub(crate) async fn exchange(&self, call: &Call) -> Result<Exchanged, AdapterError> {
+        let fill = |cmd: &mut Cmd, _| call.fill(cmd);
+        let (_, answer) = self.commands.script_carrying(call.size(), &SCRIPTS.exchange, fill).await?;
+        self.read_exchange(call, answer).await
+    }
+
+    /// Reads the answer, and fetches what is kept beside it.
+    pub(crate) async fn read_exchange(&self, call: &Call, answer: Value) -> Result<Exchanged, AdapterError> {
+        let (mut exchanged, blobs) = call.read(answer)?;
+        if !blobs.is_empty() {
+            fetch_payloads(self, &mut exchanged.jobs, &blobs).await?;
+        }
+        Ok(exchanged)
     }
 }
 

@@ -69,12 +69,7 @@ impl Keys {
     }
 
     pub(crate) fn wake(&self, task: &str) -> String {
-        format!("{}{WAKE}{task}", self.prefix)
-    }
-
-    /// The task of a wake-up's key.
-    pub(crate) fn task_of_wake<'a>(&self, key: &'a str) -> Option<&'a str> {
-        key.strip_prefix(self.prefix.as_str())?.strip_prefix(WAKE)
+        format!("{}wake:{task}", self.prefix)
     }
 
     pub(crate) fn push_channel(&self, tag: &str) -> String {
@@ -85,8 +80,6 @@ impl Keys {
         format!("{}cancels", self.prefix)
     }
 }
-
-const WAKE: &str = "wake:";
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +97,5 @@ mod tests {
         assert_eq!(keys.wake("t"), spelled("wake") + "t");
         assert_eq!(keys.push_channel("a"), spelled("push") + "a");
         assert_eq!(keys.cancel_channel(), spelled("cancels"));
-        assert_eq!(keys.task_of_wake("{ns}:wake:a:b"), Some("a:b"));
     }
 }

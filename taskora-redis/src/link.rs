@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, Cmd, ProtocolVersion, PushInfo, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisError, Value};
 use taskora::AdapterError;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
@@ -166,9 +166,7 @@ impl Link {
                 let error = match answer {
                     Ok(Value::ServerError(error)) => error.into(),
                     Ok(value) => {
-                        if self.failures.load(Ordering::Relaxed) > 0 {
-                            self.failures.store(0, Ordering::Relaxed);
-                        }
+                        self.has_answered();
                         return Ok((live.generation, value));
                     }
                     Err(error) => error,
@@ -180,10 +178,6 @@ impl Link {
                     }
                     Verdict::Reconnect(error) => {
                         self.drop_generation(live.generation);
-                        if matches!(self.purpose, Use::Blocking) {
-                            // what it waited for may have come and gone: its owner looks for itself
-                            return Err(error);
-                        }
                         how.repeat = true;
                         last_error = Some(error);
                     }
@@ -204,6 +198,43 @@ impl Link {
             self.drop_generation(generation);
         }
         Err(last_error.unwrap_or_else(|| self.unavailable(format!("no answer within {limit:?}"))))
+    }
+
+    fn has_answered(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends commands together, and once. The answer to one of them may be an error of the server. When this fails, or is
+    /// dropped before the answer, the connection is closed, so that the server forgets what it has not begun.
+    pub(crate) async fn send_once(
+        &self,
+        limit: Duration,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, AdapterError> {
+        let mut live = self.get().await?;
+        let mut closing = Closing { link: self, generation: Some(live.generation) };
+        let count = commands.len();
+        match timeout(limit, live.connection.req_packed_commands(commands, 0, count)).await {
+            Ok(Ok(values)) => {
+                if !matches!(values.first(), Some(Value::ServerError(_))) {
+                    self.has_answered();
+                }
+                closing.generation = None;
+                Ok(values)
+            }
+            Ok(Err(error)) => Err(self.judged(&error)),
+            Err(_) => Err(self.unavailable(format!("no answer within {limit:?}"))),
+        }
+    }
+
+    /// What an error means to whoever tries only once.
+    pub(crate) fn judged(&self, error: &RedisError) -> AdapterError {
+        match judge(error, &self.settings.address) {
+            Verdict::Reconnect(error) | Verdict::TryLater(error) | Verdict::GiveUp(error) => error,
+            Verdict::SendSource => self.unavailable(error.to_string()),
+        }
     }
 
     /// Runs a script within the usual time. `fill` adds the arguments after the first.
@@ -232,18 +263,38 @@ impl Link {
         fill: impl Fn(&mut Cmd, Try),
     ) -> Result<(u64, Value), AdapterError> {
         self.send(self.settings.limit(bytes), |how| {
-            let mut cmd = Cmd::new();
-            if how.with_source {
-                cmd.arg("EVAL").arg(&script.source);
-            } else {
-                cmd.arg("EVALSHA").arg(&script.sha);
-            }
-            cmd.arg(1).arg(self.settings.keys.prefix());
-            cmd.arg(if self.settings.test_clock { "1" } else { "0" });
+            let mut cmd = self.call_of(script, how);
             fill(&mut cmd, how);
             cmd
         })
         .await
+    }
+
+    /// The call of a script, with its first argument.
+    pub(crate) fn call_of(&self, script: &Script, how: Try) -> Cmd {
+        let mut cmd = Cmd::new();
+        if how.with_source {
+            cmd.arg("EVAL").arg(&script.source);
+        } else {
+            cmd.arg("EVALSHA").arg(&script.sha);
+        }
+        cmd.arg(1).arg(self.settings.keys.prefix());
+        cmd.arg(if self.settings.test_clock { "1" } else { "0" });
+        cmd
+    }
+}
+
+/// Closes the connection, unless it has answered.
+struct Closing<'a> {
+    link: &'a Link,
+    generation: Option<u64>,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if let Some(generation) = self.generation {
+            self.link.drop_generation(generation);
+        }
     }
 }
 

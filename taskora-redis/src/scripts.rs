@@ -38,7 +38,6 @@ scripts!(
     cancel,
     sweep,
     watch,
-    wake,
     inspect,
     counts,
     handshake,

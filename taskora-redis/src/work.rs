@@ -1,167 +1,138 @@
-//! A worker's ear: `BLPOP` on the wake-up keys of its tasks, on a connection of its own.
+//! A worker's ear: `BLPOP` on the wake-up keys of its tasks, on a connection of its own, with the claim right behind it.
 //!
-//! Dropping a wait leaves its `BLPOP` under way, for the next wait to take up; a wake-up that comes when nobody waits
-//! is given back at once, so that another worker has it.
+//! Redis runs what follows a blocking command as soon as that ends. So the claim is made the moment a wake-up comes, without
+//! another round trip, and nobody is woken who does not claim.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Value;
+use redis::{Cmd, Pipeline, RedisError, Value};
 use taskora::AdapterError;
-use taskora::adapter::{TaskName, WorkSignal};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use taskora::adapter::{Claim, Exchange, Exchanged, WorkSignal};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
-use crate::answer::{array, text};
-use crate::config::Settings;
-use crate::link::{Link, Use};
+use crate::adapter::Inner;
+use crate::answer::nonsense;
+use crate::exchange::Call;
+use crate::fault::{Verdict, judge};
+use crate::link::{Link, Try, Use};
 use crate::scripts::SCRIPTS;
 
-/// The longest time that Redis is asked to hold an answer back: a dead connection is noticed that much later.
-const BLOCK: Duration = Duration::from_secs(5);
-/// How long an answer may be late.
+/// How late an answer may be.
 const GRACE: Duration = Duration::from_secs(5);
-
-type Woken = Result<Option<TaskName>, AdapterError>;
 
 /// See the [module](self).
 pub(crate) struct Ear {
-    commands: Arc<Link>,
-    blocking: Arc<Link>,
-    pending: Option<Pending>,
+    inner: Arc<Inner>,
+    blocking: Link,
 }
-
-/// A `BLPOP` under way.
-struct Pending {
-    tasks: Vec<TaskName>,
-    listener: Listener,
-}
-
-/// Who is told what the `BLPOP` brings; `None` once it has brought something, or is given up.
-type Listener = Arc<Mutex<Option<oneshot::Sender<Woken>>>>;
 
 impl Ear {
-    pub(crate) fn new(settings: Arc<Settings>, commands: Arc<Link>) -> Self {
-        let blocking = Arc::new(Link::new(settings, Use::Blocking));
-        Self { commands, blocking, pending: None }
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        let blocking = Link::new(Arc::clone(&inner.settings), Use::Blocking);
+        Self { inner, blocking }
     }
 
-    /// An ear for the `BLPOP` that is under way for these tasks, or for a new one.
-    fn listen(&mut self, tasks: &[TaskName], limit: Duration) -> oneshot::Receiver<Woken> {
-        let (sender, woken) = oneshot::channel();
-        if let Some(pending) = &self.pending {
-            let mut listener = pending.listener.lock().unwrap_or_else(PoisonError::into_inner);
-            if listener.is_some() {
-                if pending.tasks == tasks {
-                    *listener = Some(sender);
-                    return woken;
-                }
-                // for other tasks: it must end before the next one can begin on the same connection
-                *listener = None;
-                if let Some(client) = self.blocking.client_id() {
-                    tokio::spawn(unblock(Arc::clone(&self.commands), client));
-                }
-            }
+    /// Waits, then claims. `None`: the script is not loaded, so the claim was not made.
+    async fn listen(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        call: &Call,
+    ) -> Result<Option<Value>, AdapterError> {
+        connect(&self.blocking).await?;
+        let mut claim = self.blocking.call_of(&SCRIPTS.exchange, Try::default());
+        call.fill(&mut claim);
+        let mut commands = Pipeline::new();
+        commands.add_command(self.blpop(exchange, limit)).add_command(claim);
+        let mut answers = self.blocking.send_once(limit + GRACE, &commands).await?;
+        let answer = answers.pop().ok_or_else(|| nonsense("a wait for work has no answer"))?;
+        if let Some(Value::ServerError(error)) = answers.pop() {
+            return Err(self.refused(error.into()));
         }
-        let listener: Listener = Arc::new(Mutex::new(Some(sender)));
-        self.pending = Some(Pending { tasks: tasks.to_vec(), listener: Arc::clone(&listener) });
-        let (blocking, commands) = (Arc::clone(&self.blocking), Arc::clone(&self.commands));
-        let tasks = tasks.to_vec();
-        tokio::spawn(async move {
-            let woken = block(&blocking, &tasks, limit.min(BLOCK), &listener).await;
-            let listener = listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let unheard = match listener {
-                Some(listener) => listener.send(woken).err(),
-                None => Some(woken),
-            };
-            if let Some(Ok(Some(task))) = unheard {
-                give_back(&commands, &task).await;
+        match answer {
+            Value::ServerError(error) => {
+                let error = RedisError::from(error);
+                match judge(&error, &self.inner.settings().address) {
+                    Verdict::SendSource => Ok(None),
+                    _ => Err(self.refused(error)),
+                }
             }
-        });
-        woken
+            answer => Ok(Some(answer)),
+        }
+    }
+
+    /// Blocks until one of the claim's open tasks has a wake-up.
+    fn blpop(&self, exchange: &Exchange, limit: Duration) -> Cmd {
+        let keys = &self.inner.settings().keys;
+        let mut cmd = redis::cmd("BLPOP");
+        for task in exchange.claim.iter().flat_map(Claim::open_tasks) {
+            cmd.arg(keys.wake(task));
+        }
+        // Redis takes zero as for ever
+        cmd.arg(limit.as_secs_f64().max(0.001));
+        cmd
+    }
+
+    /// The server has refused to wait or to claim; a new connection may fare better.
+    fn refused(&self, error: RedisError) -> AdapterError {
+        self.blocking.drop_generation(self.blocking.generation());
+        self.blocking.judged(&error)
+    }
+
+    /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped.
+    async fn cut_short(&self) {
+        let mut pause = Duration::from_millis(2);
+        loop {
+            if let Some(client) = self.blocking.client_id() {
+                let build = |_| {
+                    let mut cmd = redis::cmd("CLIENT");
+                    cmd.arg("UNBLOCK").arg(client);
+                    cmd
+                };
+                let commands = &self.inner.commands;
+                // if this fails, the `BLPOP` ends by its own timeout
+                if let Err(error) = commands.send(commands.settings().command_timeout, build).await {
+                    tracing::debug!(%error, "a wait for work could not be ended");
+                }
+            }
+            // it may not have begun yet
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
     }
 }
 
 #[async_trait]
 impl WorkSignal for Ear {
-    async fn wait(&mut self, tasks: &[TaskName], limit: Duration) -> Result<bool, AdapterError> {
-        let deadline = Instant::now() + limit.min(Duration::from_secs(365 * 24 * 60 * 60));
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if tasks.is_empty() {
-                tokio::time::sleep(left).await;
-                return Ok(false);
-            }
-            let woken = self.listen(tasks, left);
-            let mut woken = Unheard { woken, commands: Arc::clone(&self.commands) };
-            // a little longer than asked for: what Redis answers at the last moment is worth waiting for
-            match timeout(left + Duration::from_millis(20), &mut woken.woken).await {
-                Ok(Ok(result)) => {
-                    self.pending = None;
-                    if result?.is_some() {
-                        return Ok(true);
-                    }
-                }
-                // the task is gone with its runtime
-                Ok(Err(_)) => self.pending = None,
-                Err(_) => return Ok(false),
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError> {
+        self.inner.hear_cancellations().await;
+        let call = Call::new(exchange);
+        if exchange.claim.iter().flat_map(Claim::open_tasks).next().is_none() {
+            let _ = timeout(limit, hurry.notified()).await;
+            return self.inner.exchange(&call).await;
         }
-    }
-}
-
-/// Gives a wake-up back that came in the moment in which the wait was dropped.
-struct Unheard {
-    woken: oneshot::Receiver<Woken>,
-    commands: Arc<Link>,
-}
-
-impl Drop for Unheard {
-    fn drop(&mut self) {
-        self.woken.close();
-        if let Ok(Ok(Some(task))) = self.woken.try_recv()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let commands = Arc::clone(&self.commands);
-            runtime.spawn(async move { give_back(&commands, &task).await });
+        let mut answer = std::pin::pin!(self.listen(exchange, limit, &call));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answer => answer?,
+            () = hurry.notified() => tokio::select! {
+                biased;
+                answer = &mut answer => answer?,
+                () = self.cut_short() => None,
+            },
+        };
+        match answer {
+            Some(answer) => self.inner.read_exchange(&call, answer).await,
+            None => self.inner.exchange(&call).await,
         }
-    }
-}
-
-/// Which task woke us, if any did in time.
-async fn block(link: &Link, tasks: &[TaskName], limit: Duration, listener: &Listener) -> Woken {
-    connect(link).await?;
-    if listener.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-        // given up before it began
-        return Ok(None);
-    }
-    let keys = &link.settings().keys;
-    // Redis takes zero as for ever
-    let seconds = limit.as_secs_f64().max(0.001);
-    let answer = link.send(limit + GRACE, |_| {
-        let mut cmd = redis::cmd("BLPOP");
-        for task in tasks {
-            cmd.arg(keys.wake(task));
-        }
-        cmd.arg(seconds);
-        cmd
-    });
-    match answer.await {
-        Ok((_, Value::Nil)) => Ok(None),
-        Ok((_, answer)) => {
-            let key = array(answer, "the answer to BLPOP")?.into_iter().next().unwrap_or(Value::Nil);
-            Ok(keys.task_of_wake(&text(key, "a key")?).map(TaskName::from))
-        }
-        // with the connection a wake-up may have been lost: as soon as there is another one, look for work
-        Err(error) if error.is_retryable() => {
-            connect(link).await?;
-            Ok(tasks.first().cloned())
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -183,30 +154,5 @@ async fn connect(link: &Link) -> Result<(), AdapterError> {
             address: settings.address.clone(),
             message: format!("no connection within {:?}", settings.command_timeout),
         })),
-    }
-}
-
-/// Ends a `BLPOP`. If it has ended already, the next one ends early, which only makes its wait begin anew.
-async fn unblock(commands: Arc<Link>, client: i64) {
-    let build = |_| {
-        let mut cmd = redis::cmd("CLIENT");
-        cmd.arg("UNBLOCK").arg(client);
-        cmd
-    };
-    // if this fails, the `BLPOP` ends by its own timeout
-    if let Err(error) = commands.send(commands.settings().command_timeout, build).await {
-        tracing::debug!(%error, "a wait for work could not be ended");
-    }
-}
-
-async fn give_back(commands: &Link, task: &TaskName) {
-    // if this fails, a sweep wakes somebody
-    if let Err(error) = commands
-        .script(&SCRIPTS.wake, |cmd, _| {
-            cmd.arg(&**task);
-        })
-        .await
-    {
-        tracing::debug!(%error, "a wake-up could not be given back");
     }
 }

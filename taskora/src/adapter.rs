@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -65,7 +65,8 @@ pub trait Jobs {
     /// [order](self#the-order-of-claims), at most [`Claim::limit`] in all and [`TaskClaim::limit`] of each task, so that
     /// what this very call has given back is claimed by it. Last, it wakes a worker for each of its tasks that has
     /// jobs left. A call that is repeated with the same [`Exchange::call`] within a minute, before the slot's next one,
-    /// answers what the first one did and changes nothing.
+    /// answers what the first one did and changes nothing; one that comes after the slot's next one settles and claims
+    /// nothing. Both pass the signal for work on.
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError>;
 
     /// Extends leases, each by its length from now, and says of each, in order, what became of it. Must not depend
@@ -110,14 +111,22 @@ pub trait Signals {
 
 /// A worker's own ear for work, see [`Signals::work`].
 #[async_trait]
-pub trait WorkSignal: Send {
-    /// Waits until one of these tasks may have something to claim, or until the timeout. `true` if there may be
-    /// work. One job wakes one worker: whoever is woken claims, even if only with a limit of zero, which
-    /// passes the signal on to the next one if jobs wait. A signal that nobody waits for is kept, and so is one
-    /// whose waiter is gone before it was told.
+pub trait WorkSignal: Send + Sync {
+    /// Makes this call, which claims, as soon as one of its tasks may have something to claim; without that when `limit`
+    /// has passed, or once `hurry` is notified. Only one wait of an ear may be under way.
     ///
-    /// Wait only for tasks that there is room for: a claim that leaves jobs of a task signals it again at once.
-    async fn wait(&mut self, tasks: &[TaskName], timeout: Duration) -> Result<bool, AdapterError>;
+    /// Waits for the tasks whose [`TaskClaim::limit`] is above zero. One job wakes one worker. As whoever is woken
+    /// claims, a signal is never lost: a claim that leaves jobs, also one with a limit of zero, signals them again. A
+    /// signal that nobody waits for is kept.
+    ///
+    /// After an error, and when the wait was dropped, the call may have been made or may still be: repeat it with
+    /// [`Jobs::exchange`], or make the slot's next one.
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError>;
 }
 
 /// Reading.
@@ -243,6 +252,13 @@ pub struct Claim {
     pub limit: usize,
     /// The tasks to claim from.
     pub tasks: Arc<[TaskClaim]>,
+}
+
+impl Claim {
+    /// The tasks of which a job may be claimed.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &TaskName> {
+        self.tasks.iter().filter(|task| task.limit > 0).map(|task| &task.task)
+    }
 }
 
 /// A task to claim from.

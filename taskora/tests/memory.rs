@@ -32,8 +32,11 @@ mod own {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use taskora::adapter::{Due, Enqueued, Jobs, NewJob, Signals, TaskName};
-    use taskora::{JobId, MemoryAdapter};
+    use taskora::adapter::{
+        CallId, Claim, Due, Enqueued, Exchange, Jobs, NewJob, Signals, TaskClaim, TaskName,
+    };
+    use taskora::{JobId, MemoryAdapter, Retention};
+    use tokio::sync::Notify;
     use tokio::task::{JoinHandle, yield_now};
     use tokio::time::Instant;
 
@@ -53,12 +56,20 @@ mod own {
         assert_eq!(store.enqueue(vec![job]).await.unwrap(), [Enqueued::New]);
     }
 
-    /// Waits for a signal, and has begun to when this returns; how long it was until then.
+    /// Waits for a job, and has begun to when this returns; how long it was until then.
     async fn park(store: &MemoryAdapter, timeout: Duration) -> JoinHandle<Option<Duration>> {
-        let (mut ear, start) = (store.work(), Instant::now());
-        let tasks = [TaskName::from("task")];
-        let parked =
-            tokio::spawn(async move { ear.wait(&tasks, timeout).await.unwrap().then(|| start.elapsed()) });
+        let (ear, start) = (store.work(), Instant::now());
+        let task = TaskClaim { task: TaskName::from("task"), limit: 1, lease: HOUR };
+        let exchange = Exchange {
+            call: CallId { worker: JobId::new().as_str().into(), slot: 0, number: 1 },
+            settle: Vec::new(),
+            claim: Some(Claim { limit: 1, tasks: [task].into() }),
+            retention: Retention::default(),
+        };
+        let parked = tokio::spawn(async move {
+            let answer = ear.wait(&exchange, timeout, &Notify::new()).await.unwrap();
+            answer.jobs.first().map(|_| start.elapsed())
+        });
         yield_now().await;
         parked
     }

@@ -1,5 +1,12 @@
 -- The answer to a call that was made before: the same, as far as its jobs are there, and who was cancelled since.
-local function answer_again(saved)
+-- A call whose number is lower than that one's comes too late. A wake-up that this call may have taken is for somebody else.
+local function answer_again(saved, later)
+  if argv[8] ~= '-1' then
+    for _, task in ipairs(own_ready()) do wake(task) end
+  end
+  if later > 0 then
+    return { string.rep('-', math.floor((#argv - 10 - tonumber(argv[10])) / 2)), 0, -1, now, '', '' }
+  end
   local ids, lives, kept, flags = saved[7], saved[6], {}, {}
   local reply = { saved[2], saved[3], saved[4], saved[5], '', '' }
   local records, owners = records_of(ids)

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kit::{PATIENCE, complete, drain, exchange, job};
+use crate::kit::{PATIENCE, complete, drain, exchange, job, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use taskora::adapter::{Ending, Enqueued, Inspection, Jobs, Notes, Renew, Renewal, Settled, Signals};
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 async fn connect(server: &Server) -> RedisAdapter {
@@ -169,15 +170,14 @@ async fn a_wait_survives_a_restart_and_lost_connections() {
 async fn a_wait_for_work_survives_a_restart() {
     let mut server = Server::start();
     let adapter = connect(&server).await;
-    let mut ear = adapter.work();
-    let tasks = [crate::kit::TASK.into()];
-    assert!(!ear.wait(&tasks, Duration::from_millis(50)).await.expect("nothing to do"));
+    let ear = adapter.work();
+    assert_eq!(wait(&*ear, Duration::from_millis(50)).await.expect("nothing to do"), 0);
     server.kill();
-    assert!(matches!(ear.wait(&tasks, PATIENCE).await, Err(AdapterError::Unavailable { .. })));
+    assert!(matches!(wait(&*ear, PATIENCE).await, Err(AdapterError::Unavailable { .. })));
     server.restart();
-    let waiting = tokio::spawn(async move { ear.wait(&tasks, PATIENCE).await });
+    let waiting = tokio::spawn(async move { wait(&*ear, PATIENCE).await });
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
-    assert!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"));
+    assert_eq!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"), 1);
 }
 
 #[tokio::test]
@@ -240,10 +240,10 @@ async fn x35_a_hundred_first_calls_make_one_connection() {
     assert_eq!(proxy.connections(), 1);
 
     // a worker has two more, however much it does
-    let (_cancels, mut ear) = (adapter.cancellations(), adapter.work());
-    assert!(ear.wait(&[crate::kit::TASK.into()], PATIENCE).await.expect("wait"));
-    assert_eq!(drain(&adapter, "w").await, 100);
-    assert!(adapter.ended(&"0".into()).await.expect("ended").is_some());
+    let (_cancels, ear) = (adapter.cancellations(), adapter.work());
+    assert_eq!(wait(&*ear, PATIENCE).await.expect("wait"), 1);
+    assert_eq!(drain(&adapter, "w").await, 99);
+    assert!(adapter.ended(&"1".into()).await.expect("ended").is_some());
     assert_eq!(proxy.connections(), 3);
 }
 
@@ -268,26 +268,66 @@ async fn dropped_dispatches_take_nobody_elses_jobs_with_them() {
     assert_eq!(adapter.enqueue(vec![job("last")]).await.expect("the way is free"), [Enqueued::New]);
 }
 
+fn clients(server: &Server, field: &str) -> u32 {
+    let info = server.cli(&["INFO", "clients"]);
+    let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.and_then(|value| value.trim().parse().ok()).expect("a number")
+}
+
 #[tokio::test]
-async fn waits_that_are_dropped_and_changed_share_one_connection() {
+async fn waits_that_are_dropped_leave_no_connection_and_take_nothing_with_them() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let (ear, hurry) = (adapter.work(), Notify::new());
+    let before = clients(&server, "connected_clients");
+    for round in 1..=50 {
+        let call = exchange("w", round, Vec::new(), 1);
+        let pause = Duration::from_millis(round % 5);
+        assert!(timeout(pause, ear.wait(&call, PATIENCE, &hurry)).await.is_err(), "there is nothing to do");
+    }
+    // whoever gives a wait up makes the slot's next call
+    adapter.exchange(exchange("w", 51, Vec::new(), 0)).await.expect("exchange");
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    let call = exchange("w", 52, Vec::new(), 1);
+    let claimed = timeout(PATIENCE, ear.wait(&call, PATIENCE, &hurry));
+    assert_eq!(claimed.await.expect("in time").expect("no error").jobs.len(), 1);
+    let after = clients(&server, "connected_clients");
+    assert!(after <= before + 1, "{after} connections after {before}");
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_repeated() {
     let server = Server::start();
     let proxy = Proxy::start(server.port()).await;
-    let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
-    let mut ear = adapter.work();
-    for round in 0..50 {
-        let tasks = [crate::kit::TASK, "resize"].map(Into::into);
-        let wait = ear.wait(&tasks[round % 2..], PATIENCE);
-        assert!(timeout(Duration::from_millis(5), wait).await.is_err(), "there is nothing to do");
+    load_scripts(&server).await;
+    let (adapter, other) =
+        (RedisAdapter::connect(proxy.url()).await.expect("connect"), connect(&server).await);
+    let (ear, call) = (adapter.work(), exchange("w", 1, Vec::new(), 1));
+    let hurry = Notify::new();
+    // its connection is made
+    assert!(ear.wait(&call, Duration::from_millis(1), &hurry).await.expect("nothing").jobs.is_empty());
+    let call = exchange("w", 2, Vec::new(), 1);
+    proxy.set(Fate::CutNext);
+    let (cut, _) = tokio::join!(ear.wait(&call, PATIENCE, &hurry), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        other.enqueue(vec![job("a")]).await.expect("enqueue")
+    });
+    assert!(matches!(cut, Err(AdapterError::Unavailable { .. })), "{cut:?}");
+    assert_eq!(other.counts(crate::kit::TASK).await.expect("counts").active, 1, "it was claimed");
+    let answer = adapter.exchange(call).await.expect("the same call");
+    assert_eq!(answer.jobs.first().expect("its job").lease.token, 1);
+}
+
+#[tokio::test]
+async fn a_wait_without_its_script_claims_all_the_same() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let ear = adapter.work();
+    let waiting = tokio::spawn(async move { wait(&*ear, PATIENCE).await });
+    while clients(&server, "blocked_clients") != 1 {
+        tokio::task::yield_now().await;
     }
-    let tasks = [crate::kit::TASK.into()];
-    let waiting = tokio::spawn(async move { ear.wait(&tasks, PATIENCE).await });
+    server.cli(&["SCRIPT", "FLUSH"]);
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
-    let started = Instant::now();
-    assert!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"));
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "no earlier wait is in the way: {:?}",
-        started.elapsed()
-    );
-    assert_eq!(proxy.connections(), 2);
+    assert_eq!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"), 1);
 }

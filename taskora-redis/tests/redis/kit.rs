@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use taskora::adapter::{
     AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Jobs, NewJob, Settlement, TaskClaim,
+    WorkSignal,
 };
-use taskora::{JobId, Retention};
+use taskora::{AdapterError, JobId, Retention};
 use taskora_redis::RedisAdapter;
+use tokio::sync::Notify;
 
 pub(crate) const TASK: &str = "send-email";
 /// What should happen happens within this time.
@@ -49,6 +51,12 @@ pub(crate) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
 
 pub(crate) fn complete(job: &ClaimedJob) -> Settlement {
     settlement(job, AttemptEnd::Complete(b"null".to_vec()))
+}
+
+/// Waits with an ear, as a new worker, for a job of [`TASK`]; how many were claimed.
+pub(crate) async fn wait(ear: &dyn WorkSignal, time: Duration) -> Result<usize, AdapterError> {
+    let call = exchange(JobId::new().as_str(), 1, Vec::new(), 1);
+    Ok(ear.wait(&call, time, &Notify::new()).await?.jobs.len())
 }
 
 /// Claims and completes until nothing is left; how many jobs there were.

@@ -10,7 +10,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, TASK, complete, exchange, job};
+use crate::kit::{PATIENCE, TASK, complete, exchange, job, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
@@ -178,13 +178,13 @@ async fn a_wait_that_always_fails_is_not_begun_without_pause() {
     let server = Server::start();
     let adapter = lazy(&server);
     adapter.enqueue(vec![job("a")]).await.expect("connect");
-    let mut ear = adapter.work();
+    let ear = adapter.work();
     // connecting works, waiting is a write
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let mut rounds = 0;
     let deadline = Instant::now() + Duration::from_secs(1);
     while Instant::now() < deadline {
-        let _ = timeout(PATIENCE, ear.wait(&[TASK.into()], PATIENCE)).await.expect("in time");
+        let _ = timeout(PATIENCE, wait(&*ear, PATIENCE)).await.expect("in time");
         rounds += 1;
     }
     assert!(rounds < 30, "{rounds} rounds in a second");

@@ -218,9 +218,13 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
     server.cli(&["DEL", "{taskora}:wait:send-email", "{taskora}:wake:send-email", "{taskora}:ready"]);
     server.cli(&["HSET", "{taskora}:wf:=w", "jr", "-0 0"]);
     server.cli(&["RPUSH", "{taskora}:todo", "Rr:0 =w"]);
-    let mut ear = taskora::adapter::Signals::work(&adapter);
+    let ear = taskora::adapter::Signals::work(&adapter);
     assert!(adapter.sweep(&["other".into()], Retention::default()).await.expect("sweep").more);
-    assert!(ear.wait(&[TASK.into()], PATIENCE).await.expect("wait"), "whoever sweeps wakes a worker");
+    let mut none = exchange("full", 1, Vec::new(), 1);
+    none.claim.as_mut().expect("a claim").limit = 0;
+    let (wait, hurry) = (Duration::from_secs(60), tokio::sync::Notify::new());
+    let woken = tokio::time::timeout(PATIENCE, ear.wait(&none, wait, &hurry)).await;
+    woken.expect("whoever sweeps wakes a worker").expect("wait");
     assert_eq!(run(&adapter, "w", 32).await, (0..=2_000).collect::<Vec<_>>());
 }
 

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::adapter::{
     Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Due, Ended, Ending, Enqueued, Exchange, Exchanged, Lease,
     NewJob, Notes, Renew, Renewal, Settled, Settlement, Swept, TaskClaim, TaskName, WorkSignal,
@@ -214,18 +216,33 @@ impl Caller {
     }
 
     /// Claims one job as an idle worker does: sleeps until a signal or the next due time says that there may be one.
-    pub(super) async fn next_job(&mut self, ear: &mut dyn WorkSignal, tasks: &[&str]) -> ClaimedJob {
-        let room: Vec<(&str, usize)> = tasks.iter().map(|task| (*task, 1)).collect();
+    pub(super) async fn next_job(&mut self, ear: &dyn WorkSignal, tasks: &[&str]) -> ClaimedJob {
         loop {
-            let mut answer = self.exchange(Vec::new(), Some(claim(1, &room))).await;
+            let call = self.next_call(tasks);
+            let mut answer = self.adapter.exchange(call).await.expect("exchange");
             if let Some(job) = answer.jobs.pop() {
                 return job;
             }
             if !answer.more {
                 let wait = answer.next_due.unwrap_or(PATIENCE).min(PATIENCE);
-                ear.wait(&names(tasks), wait).await.expect("wait");
+                answer = self.wait(ear, tasks, wait).await;
+                if let Some(job) = answer.jobs.pop() {
+                    return job;
+                }
             }
         }
+    }
+
+    /// Claims one job of these tasks when there is one, or none when the time has passed.
+    pub(super) async fn wait(&mut self, ear: &dyn WorkSignal, tasks: &[&str], time: Duration) -> Exchanged {
+        let call = self.next_call(tasks);
+        ear.wait(&call, time, &Notify::new()).await.expect("wait")
+    }
+
+    /// A call that claims one job of these tasks, not made yet.
+    pub(super) fn next_call(&mut self, tasks: &[&str]) -> Exchange {
+        let room: Vec<(&str, usize)> = tasks.iter().map(|task| (*task, 1)).collect();
+        self.call(Vec::new(), Some(claim(1, &room)))
     }
 }
 

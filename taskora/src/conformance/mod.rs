@@ -206,7 +206,10 @@ macro_rules! conformance_suite {
                 one_job_wakes_one_worker
                 a_claim_that_leaves_jobs_wakes_the_next_worker
                 a_claim_of_none_passes_the_signal_on
+                a_wait_that_is_hurried_claims_at_once
+                a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait
                 a_signal_outlives_a_wait_that_was_given_up
+                a_call_that_comes_after_the_next_one_does_nothing
                 a_signal_outlives_the_worker_that_waited
                 a_wait_hears_only_of_its_own_tasks
                 a_wait_hears_of_each_of_its_tasks

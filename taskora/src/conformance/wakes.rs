@@ -3,28 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::Fixture;
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, job, names, put,
-    retry, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, ids, job, put,
+    retry, settlement, state, sweep, within,
 };
-use crate::adapter::{Adapter, AttemptEnd, WorkSignal};
+use crate::adapter::{Adapter, AttemptEnd, Settled, WorkSignal};
+use crate::job::JobState;
 use crate::policy::Retention;
 
 /// How long an idle worker of these checks waits at most.
 const IDLE: Duration = PATIENCE;
 
-async fn wait(ear: &mut dyn WorkSignal, task: &str, time: Duration) -> bool {
-    ear.wait(&names(&[task]), time).await.expect("wait")
+/// Waits for a job of this task; the id of the one that was claimed.
+async fn wait(
+    adapter: &Arc<dyn Adapter>,
+    ear: &dyn WorkSignal,
+    task: &str,
+    time: Duration,
+) -> Option<String> {
+    let mut answer = Caller::new(adapter).wait(ear, &[task], time).await;
+    answer.jobs.pop().map(|job| job.lease.id.to_string())
 }
 
-/// Waits in the background for a signal for [`TASK`]; has begun to when this returns.
-async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<bool> {
-    let mut ear = adapter.work();
-    let mut parked = tokio::spawn(async move { wait(&mut *ear, TASK, time).await });
+/// Waits in the background for a job of [`TASK`]; has begun to when this returns.
+async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<Option<String>> {
+    let adapter = Arc::clone(adapter);
+    let mut parked = tokio::spawn(async move { wait(&adapter, &*adapter.work(), TASK, time).await });
     assert!(timeout(QUIET, &mut parked).await.is_err(), "nothing to do, so the wait goes on");
     parked
 }
@@ -33,7 +42,7 @@ async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<bool> {
 async fn idle_worker(adapter: &Arc<dyn Adapter>) -> JoinHandle<String> {
     let adapter = Arc::clone(adapter);
     let mut parked = tokio::spawn(async move {
-        let job = Caller::new(&adapter).next_job(&mut *adapter.work(), &[TASK]).await;
+        let job = Caller::new(&adapter).next_job(&*adapter.work(), &[TASK]).await;
         job.lease.id.to_string()
     });
     assert!(timeout(QUIET, &mut parked).await.is_err(), "nothing to do, so the worker sleeps");
@@ -46,9 +55,9 @@ async fn got(worker: JoinHandle<String>) -> String {
 
 pub async fn s295_a_wait_without_work_ends_at_its_timeout(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let (mut ear, start) = (adapter.work(), Instant::now());
+    let (ear, start) = (adapter.work(), Instant::now());
     for _ in 0..2 {
-        assert!(!wait(&mut *ear, TASK, Duration::from_millis(100)).await, "there is no work");
+        assert_eq!(wait(&adapter, &*ear, TASK, Duration::from_millis(100)).await, None, "there is no work");
     }
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(200), "not at once: two waits of 100 ms took {took:?}");
@@ -132,31 +141,33 @@ pub async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixtur
     let parked = park(&second, IDLE).await;
     f.advance(Duration::from_secs(61)).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
-    assert!(within(PROMPT, "waking up", parked).await.unwrap());
+    assert_eq!(within(PROMPT, "waking up", parked).await.unwrap().as_deref(), Some("a"));
 }
 
 pub async fn s300_work_that_waits_already_is_found_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
-    let mut ear = adapter.work();
-    assert!(within(PROMPT, "the signal", wait(&mut *ear, TASK, IDLE)).await, "the signal was kept");
-    let job = within(PROMPT, "the claim", Caller::new(&adapter).next_job(&mut *ear, &[TASK])).await;
-    assert_eq!(job.lease.id.as_str(), "a");
+    let ear = adapter.work();
+    let job = within(PROMPT, "the claim", wait(&adapter, &*ear, TASK, IDLE)).await;
+    assert_eq!(job.as_deref(), Some("a"), "the signal was kept");
 }
 
 pub async fn one_job_wakes_one_worker(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
-    let time = Duration::from_millis(800);
+    let time = Duration::from_secs(2);
     let mut parked = Vec::new();
     for adapter in [&adapter, &second, &adapter] {
         parked.push(park(adapter, time).await);
     }
     put(&adapter, [job("a", TASK)]).await;
-    let mut woken = 0;
-    for parked in parked {
-        woken += usize::from(within(PATIENCE, "waking up or the timeout", parked).await.unwrap());
-    }
+    tokio::time::sleep(QUIET).await;
+    let woken = parked.iter().filter(|parked| parked.is_finished()).count();
     assert_eq!(woken, 1, "workers woken by one job");
+    let mut jobs = Vec::new();
+    for parked in parked {
+        jobs.extend(within(PATIENCE, "the timeout", parked).await.unwrap());
+    }
+    assert_eq!(jobs, ["a"]);
 }
 
 pub async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
@@ -173,22 +184,79 @@ pub async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
 
 pub async fn a_claim_of_none_passes_the_signal_on(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
-    let mut ear = adapter.work();
     put(&adapter, [job("a", TASK)]).await;
-    assert!(within(PROMPT, "the first signal", wait(&mut *ear, TASK, IDLE)).await);
-    let other = park(&second, IDLE).await;
-    Caller::new(&adapter).exchange(Vec::new(), Some(claim(0, &[(TASK, 1)]))).await;
-    assert!(within(PROMPT, "the signal that was passed on", other).await.unwrap());
+    let (mut full, ear) = (Caller::new(&adapter), adapter.work());
+    let call = full.call(Vec::new(), Some(claim(0, &[(TASK, 1)])));
+    let none = within(PROMPT, "the signal", ear.wait(&call, IDLE, &Notify::new())).await.expect("wait");
+    assert!(none.jobs.is_empty());
+    let other = within(PROMPT, "the same signal", wait(&second, &*second.work(), TASK, IDLE)).await;
+    assert_eq!(other.as_deref(), Some("a"));
+}
+
+pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let (mut caller, ear, hurry) = (Caller::new(&adapter), adapter.work(), Notify::new());
+    put(&adapter, [job("other", OTHER)]).await;
+    for early in [true, false] {
+        // it hears of one task only, and claims of both
+        let call = caller.call(Vec::new(), Some(claim(1, &[(TASK, 1), (OTHER, 0)])));
+        let hurried = async {
+            if !early {
+                tokio::time::sleep(QUIET).await;
+            }
+            hurry.notify_one();
+        };
+        let both = async { tokio::join!(ear.wait(&call, IDLE, &hurry), hurried).0 };
+        assert!(within(PROMPT, "an end", both).await.expect("wait").jobs.is_empty());
+    }
+    put(&adapter, [job("a", TASK)]).await;
+    assert_eq!(wait(&adapter, &*ear, TASK, IDLE).await.as_deref(), Some("a"), "and no signal is lost");
+}
+
+pub async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [delayed("a", TASK, 60_000)]).await;
+    let (mut caller, ear, hurry) = (Caller::new(&adapter), adapter.work(), Notify::new());
+    // now it knows when to come back, and is the one to do so
+    assert!(caller.claim(1, &[TASK]).await.is_empty());
+    let call = caller.next_call(&[TASK]);
+    let hurried = async {
+        tokio::time::sleep(QUIET).await;
+        f.advance(Duration::from_secs(61)).await;
+        hurry.notify_one();
+    };
+    let both = async { tokio::join!(ear.wait(&call, IDLE * 10, &hurry), hurried).0 };
+    let answer = within(PATIENCE * 10, "the claim", both).await.expect("wait");
+    assert_eq!(ids(&answer.jobs), ["a"]);
 }
 
 pub async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
-    let adapter = f.adapter().await;
-    let mut ear = adapter.work();
+    let (adapter, ear) = (f.adapter().await, f.adapter().await.work());
+    let mut caller = Caller::new(&adapter);
     for _ in 0..2 {
-        assert!(timeout(QUIET, wait(&mut *ear, TASK, IDLE)).await.is_err(), "there is no work");
+        assert!(timeout(QUIET, caller.wait(&*ear, &[TASK], IDLE)).await.is_err(), "there is no work");
     }
+    // whoever gives a wait up makes the slot's next call
+    caller.exchange(Vec::new(), None).await;
     put(&adapter, [job("a", TASK)]).await;
-    assert!(within(PROMPT, "the signal", wait(&mut *ear, TASK, IDLE)).await);
+    let answer = within(PROMPT, "the signal", caller.wait(&*ear, &[TASK], IDLE)).await;
+    assert_eq!(ids(&answer.jobs), ["a"]);
+}
+
+pub async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut caller = Caller::new(&adapter);
+    let held = caller.claim_one().await;
+    let late = caller.call(vec![settlement(&held, complete("1"))], Some(claim(1, &[(TASK, 1)])));
+    caller.exchange(Vec::new(), None).await;
+    // it takes the signal, too
+    let ear = second.work();
+    let answer = within(PROMPT, "the signal", ear.wait(&late, IDLE, &Notify::new())).await.expect("wait");
+    assert_eq!((answer.settled.as_slice(), answer.jobs.len()), (&[Settled::Stale][..], 0));
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Active), "its lease is still held");
+    let next = within(PROMPT, "the signal", wait(&second, &*ear, TASK, IDLE)).await;
+    assert_eq!(next.as_deref(), Some("b"), "the signal that the late call heard was passed on");
 }
 
 pub async fn a_signal_outlives_the_worker_that_waited(f: &impl Fixture) {
@@ -205,10 +273,11 @@ pub async fn a_wait_hears_only_of_its_own_tasks(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("other", OTHER)]).await;
     let parked = park(&second, IDLE).await;
-    let mut ear = adapter.work();
-    assert!(within(PROMPT, "the signal for the other task", wait(&mut *ear, OTHER, IDLE)).await);
+    let ear = adapter.work();
+    let other = within(PROMPT, "the signal for the other task", wait(&adapter, &*ear, OTHER, IDLE)).await;
+    assert_eq!(other.as_deref(), Some("other"));
     put(&adapter, [job("a", TASK)]).await;
-    assert!(within(PROMPT, "its own signal", parked).await.unwrap());
+    assert_eq!(within(PROMPT, "its own signal", parked).await.unwrap().as_deref(), Some("a"));
 }
 
 pub async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
@@ -216,10 +285,10 @@ pub async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
     let tasks: Vec<String> = (0..50).map(|n| format!("task-{n}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
     let mut worker = Caller::new(&adapter);
-    let mut ear = adapter.work();
+    let ear = adapter.work();
     for task in [tasks[49], tasks[0], tasks[25]] {
         put(&adapter, [job(task, task)]).await;
-        let job = within(PROMPT, "the claim", worker.next_job(&mut *ear, &tasks)).await;
+        let job = within(PROMPT, "the claim", worker.next_job(&*ear, &tasks)).await;
         assert_eq!(&*job.lease.task, task);
     }
 }
@@ -228,13 +297,14 @@ pub async fn a_settled_job_does_not_wake_anybody(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let mut busy = Caller::new(&adapter);
-    let claimed = busy.next_job(&mut *adapter.work(), &[TASK]).await;
-    let mut ear = second.work();
+    let claimed = busy.next_job(&*adapter.work(), &[TASK]).await;
     // a signal may be left over from before the claim: once at most
-    wait(&mut *ear, TASK, QUIET).await;
+    assert_eq!(wait(&second, &*second.work(), TASK, QUIET).await, None);
     let parked = park(&second, QUIET * 4).await;
+    let start = Instant::now();
     busy.settle(&claimed, complete("1")).await;
-    assert!(!within(PATIENCE, "the timeout", parked).await.unwrap(), "there is no work");
+    assert_eq!(within(PATIENCE, "the timeout", parked).await.unwrap(), None, "there is no work");
+    assert!(start.elapsed() > QUIET, "nobody was woken");
 }
 
 pub async fn twenty_jobs_find_twenty_workers(f: &impl Fixture) {
@@ -243,7 +313,7 @@ pub async fn twenty_jobs_find_twenty_workers(f: &impl Fixture) {
         .map(|n| {
             let adapter = Arc::clone(if n % 2 == 0 { &adapter } else { &second });
             tokio::spawn(async move {
-                let job = Caller::new(&adapter).next_job(&mut *adapter.work(), &[TASK]).await;
+                let job = Caller::new(&adapter).next_job(&*adapter.work(), &[TASK]).await;
                 job.lease.id.to_string()
             })
         })

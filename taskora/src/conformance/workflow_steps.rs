@@ -218,8 +218,8 @@ pub async fn a_released_node_wakes_a_worker(f: &impl Fixture) {
     new.nodes[1].task = OTHER.into();
     let (mut worker, mut other) = (Caller::new(&adapter), Caller::new(&second));
     let parked = |task: &'static str, mut worker: Caller, adapter: &Arc<dyn Adapter>| {
-        let mut ear = adapter.work();
-        tokio::spawn(async move { (worker.next_job(&mut *ear, &[task]).await, worker) })
+        let ear = adapter.work();
+        tokio::spawn(async move { (worker.next_job(&*ear, &[task]).await, worker) })
     };
     let root = parked(TASK, worker, &adapter);
     tokio::time::sleep(QUIET).await;

@@ -30,8 +30,16 @@ impl Store {
     pub(super) fn exchange(&mut self, exchange: Exchange, now: u64) -> Exchanged {
         let Exchange { call, settle, claim, retention } = exchange;
         let slot = (call.worker, call.slot);
-        if let Some(answer) = self.calls.get(&slot).filter(|answer| answer.number == call.number) {
-            return self.exchanged(answer);
+        let claimed_from = claim.iter().flat_map(|claim| claim.tasks.iter().map(|asked| asked.task.clone()));
+        if let Some(answer) = self.calls.get(&slot).filter(|answer| answer.number >= call.number) {
+            let exchanged = if answer.number == call.number {
+                self.exchanged(answer)
+            } else {
+                Exchanged { settled: vec![Settled::Stale; settle.len()], ..Exchanged::default() }
+            };
+            // the signal that it may have heard is for somebody else
+            self.wake(claimed_from);
+            return exchanged;
         }
 
         let mut settled_of: HashMap<TaskName, usize> = HashMap::new();
@@ -51,7 +59,7 @@ impl Store {
         self.wake_released();
         // only now, so that nobody is woken for what this call has taken itself
         self.wake(settled_of.into_keys());
-        self.wake(claim.iter().flat_map(|claim| claim.tasks.iter().map(|asked| asked.task.clone())));
+        self.wake(claimed_from);
 
         let answer = Answer { number: call.number, at: now, settled, claimed, more };
         let exchanged = self.exchanged(&answer);

@@ -80,7 +80,9 @@ impl Record {
 
     /// Whether this lease is the valid one. It stays so after its deadline, until a sweep takes the job back.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
-        matches!(self.phase, Phase::Active { .. }) && self.claims == lease.token
+        matches!(self.phase, Phase::Active { .. })
+            && self.claims == lease.token
+            && self.new.task == lease.task
     }
 
     /// The only place where a job's state changes.

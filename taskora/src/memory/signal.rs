@@ -12,7 +12,7 @@ use tokio::time;
 
 use super::Shared;
 use super::queue::Queue;
-use crate::adapter::{AdapterError, TaskName, WorkSignal};
+use crate::adapter::{AdapterError, Claim, Exchange, Exchanged, TaskName, WorkSignal};
 use crate::job::JobId;
 
 /// One signal wakes one waiter, first come, first served; one that nobody waits for is kept, one for each task.
@@ -74,13 +74,20 @@ pub(super) struct Ear(pub(super) Arc<Shared>);
 
 #[async_trait]
 impl WorkSignal for Ear {
-    async fn wait(&mut self, tasks: &[TaskName], timeout: Duration) -> Result<bool, AdapterError> {
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError> {
+        let tasks: Vec<TaskName> = exchange.claim.iter().flat_map(Claim::open_tasks).cloned().collect();
         let earlier = Arc::clone(&self.0.lock().wakes.earlier);
-        let mut turn = Turn::enter(&self.0, tasks);
-        let mut timeout = std::pin::pin!(time::sleep(timeout));
+        let mut turn = Turn::enter(&self.0, &tasks);
+        let mut limit = std::pin::pin!(time::sleep(limit));
+        let mut hurry = std::pin::pin!(hurry.notified());
         loop {
             let earlier = earlier.notified();
-            let due = self.0.wake_due(tasks);
+            let due = self.0.wake_due(&tasks);
             let alarm = async {
                 match due {
                     Some(due) => time::sleep(due).await,
@@ -89,12 +96,19 @@ impl WorkSignal for Ear {
             };
             tokio::select! {
                 biased;
-                woken = &mut turn.woken => return Ok(woken.is_ok()),
+                _ = &mut turn.woken => break,
                 () = alarm => {}
                 () = earlier => {}
-                () = &mut timeout => return Ok(turn.woken.try_recv().is_ok()),
+                () = &mut hurry => break,
+                () = &mut limit => break,
             }
         }
+        let mut store = self.0.lock();
+        // the claim is what a signal asks for
+        let _ = turn.woken.try_recv();
+        let exchanged = store.exchange(exchange.clone(), self.0.now());
+        drop(store);
+        Ok(exchanged)
     }
 }
 

@@ -11,7 +11,6 @@ use super::capacity::{Capacity, Claimable};
 use super::engine::{Channels, Engine, Runnable, Settings};
 use super::keeper::Keeper;
 use super::leases::Leases;
-use super::listener::{self, Listen};
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::{Worker, reporter, sweeper};
 use crate::adapter::TaskName;
@@ -161,9 +160,6 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
 
         let (reporter, reports) = mpsc::unbounded_channel();
         tokio::spawn(reporter::run(adapter.clone(), reports));
-        let (woken_sender, woken) = mpsc::unbounded_channel();
-        let (listen, to_listen) = watch::channel(Listen { tasks: Arc::new([]), round: 0 });
-        let listener = tokio::spawn(listener::run(adapter.work(), to_listen, woken_sender));
         let sweeper = tokio::spawn(sweeper::run(adapter.clone(), names, self.app.retention(), self.sweep));
 
         let (orders_sender, orders) = mpsc::unbounded_channel();
@@ -176,13 +172,12 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             runnables,
             capacity,
             (leases, heartbeat),
-            Channels { woken, listen, orders, reporter },
+            Channels { orders, reporter },
         );
         let keep_orders_open = orders_sender.clone();
         let engine = tokio::spawn(async move {
             let ended = engine.run().await;
             sweeper.abort();
-            listener.abort();
             drop((keeping, keep_orders_open));
             ended
         });

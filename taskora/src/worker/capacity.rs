@@ -68,13 +68,19 @@ impl Capacity {
         }
     }
 
-    /// The tasks of which a job may be claimed now.
-    pub(crate) fn open_tasks(&self) -> impl Iterator<Item = &TaskName> {
-        let any = self.free() > 0;
-        self.tasks.iter().filter(move |task| any && self.free_of(task.pool) > 0).map(|task| &task.task)
+    /// Whether a job of some task may be claimed now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.free() > 0 && self.tasks.iter().any(|task| self.free_of(task.pool) > 0)
     }
 
-    /// Every task with its limit.
+    /// Whether a task that was full when these claims were made has room now.
+    pub(crate) fn has_opened(&self, claims: &[TaskClaim]) -> bool {
+        let full = |(_, claim): &(&Claimable, &TaskClaim)| claim.limit == 0;
+        self.free() > 0
+            && self.tasks.iter().zip(claims).filter(full).any(|(task, _)| self.free_of(task.pool) > 0)
+    }
+
+    /// Every task with its limit, always in the same order.
     pub(crate) fn claims(&mut self) -> Arc<[TaskClaim]> {
         if let Some(claims) = &self.claims {
             return claims.clone();
@@ -202,9 +208,14 @@ mod tests {
         assert!(!capacity.start(Some(0)));
         capacity.take(None);
         assert!(capacity.start(None));
-        assert_eq!(capacity.open_tasks().map(|task| &**task).collect::<Vec<_>>(), ["free"]);
+        let claims = capacity.claims();
+        assert_eq!(limits(&mut capacity), [usize::MAX, 0]);
+        assert!(!capacity.has_opened(&claims));
         capacity.end(Some(0));
+        assert!(!capacity.has_opened(&claims), "the job that was taken too early has the place");
         assert!(capacity.start(Some(0)));
+        capacity.end(Some(0));
+        assert!(capacity.has_opened(&claims));
     }
 
     #[test]

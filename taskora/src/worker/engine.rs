@@ -2,34 +2,27 @@
 //!
 //! One task owns all of its state. Settling and claiming are one call to the store, and up to two calls are under
 //! way at a time: what ends meanwhile goes with the next one. So batches grow with the load, without a timer, and
-//! at low load nothing waits.
+//! at low load nothing waits. With nothing to do, a third call claims as soon as there is work.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
+use super::calls::{Call, Calls};
 use super::capacity::{Capacity, Reservation};
 use super::leases::Leases;
-use super::listener::Listen;
-use super::pause::Pause;
 use super::registry::ErasedHandler;
 use crate::adapter::{
-    Adapter, AdapterError, AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled,
-    Settlement, TaskName,
+    AdapterError, AttemptEnd, Claim, ClaimedJob, Exchange, Exchanged, Settled, Settlement, TaskName,
 };
 use crate::app::App;
 use crate::context::{Context, StopReason};
 use crate::error::WorkerError;
 
-/// Calls under way at a time.
-const CALLS: usize = 2;
 /// Attempts settled, and jobs claimed, in one call.
 const BATCH: usize = 64;
 /// Bytes of results in one call.
@@ -88,23 +81,14 @@ pub(crate) struct Engine {
     /// Threads of blocking handlers that have outlived their attempts.
     threads: usize,
     outcomes: VecDeque<Settlement>,
-    calls: [Option<Call>; CALLS],
-    numbers: [u64; CALLS],
-    /// How many calls have been sent.
-    sent: u64,
+    calls: Calls,
 
     /// There may be jobs to claim.
     maybe_work: bool,
-    /// Whoever heard the signal for work must pass it on.
-    pass_on: bool,
     /// How often there was news of work.
     news: u64,
     due: Option<Instant>,
-    listening: Option<Listen>,
-    listen: watch::Sender<Listen>,
-    round: u64,
 
-    woken: mpsc::UnboundedReceiver<u64>,
     orders: mpsc::UnboundedReceiver<Order>,
     ended: mpsc::UnboundedReceiver<Ended>,
     ends: mpsc::UnboundedSender<Ended>,
@@ -117,22 +101,9 @@ struct Stopping {
     told: bool,
 }
 
-/// A call to the store that is under way.
-struct Call {
-    /// Its number among all calls.
-    number: u64,
-    answer: Pin<Box<dyn Future<Output = Exchanged> + Send>>,
-    sent: Vec<Lease>,
-    reservation: Option<Reservation>,
-    limit: usize,
-    asked: Instant,
-    news: u64,
-}
-
 enum Event {
     Ended(Ended),
     Answered(Vec<(Call, Exchanged)>),
-    Woken(u64),
     Due,
     Order(Order),
     GraceEnds,
@@ -140,8 +111,6 @@ enum Event {
 
 /// The ends of the channels that the engine listens to.
 pub(crate) struct Channels {
-    pub(crate) woken: mpsc::UnboundedReceiver<u64>,
-    pub(crate) listen: watch::Sender<Listen>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) reporter: mpsc::UnboundedSender<Context>,
 }
@@ -156,6 +125,7 @@ impl Engine {
         channels: Channels,
     ) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
+        let calls = Calls::new(app.adapter().clone(), settings.worker.clone());
         Self {
             app,
             settings,
@@ -168,17 +138,10 @@ impl Engine {
             running: 0,
             threads: 0,
             outcomes: VecDeque::new(),
-            calls: [const { None }; CALLS],
-            numbers: [0; CALLS],
-            sent: 0,
+            calls,
             maybe_work: true,
-            pass_on: false,
             news: 0,
             due: None,
-            listening: None,
-            listen: channels.listen,
-            round: 0,
-            woken: channels.woken,
             orders: channels.orders,
             ended,
             ends,
@@ -216,8 +179,7 @@ impl Engine {
             biased;
             Some(order) = self.orders.recv(), if self.stopping.is_none() => Event::Order(order),
             Some(ended) = self.ended.recv() => Event::Ended(ended),
-            answers = answered(&mut self.calls) => Event::Answered(answers),
-            Some(round) = self.woken.recv() => Event::Woken(round),
+            answers = self.calls.answered() => Event::Answered(answers),
             () = at(self.due) => Event::Due,
             () = at(grace_ends) => Event::GraceEnds,
         }
@@ -226,16 +188,8 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Ended(ended) => self.on_ended(ended),
-            Event::Answered(answers) => {
-                for (call, answer) in answers {
-                    self.on_answer(call, answer);
-                }
-            }
-            Event::Woken(round) => self.on_woken(round),
-            Event::Due => {
-                self.due = None;
-                self.expect_work();
-            }
+            Event::Answered(answers) => self.on_answers(answers),
+            Event::Due => self.on_due(),
             Event::Order(Order::Stop(grace)) => self.on_stop(grace),
             Event::GraceEnds => {
                 if let Some(stopping) = &mut self.stopping {
@@ -246,17 +200,14 @@ impl Engine {
         }
     }
 
-    fn expect_work(&mut self) {
-        self.maybe_work = true;
-        self.news += 1;
-    }
-
-    fn on_woken(&mut self, round: u64) {
-        if self.listening.as_ref().is_some_and(|listening| listening.round == round) {
-            self.listening = None;
+    fn on_due(&mut self) {
+        self.due = None;
+        if self.calls.listening().is_some() {
+            self.calls.hurry();
+        } else {
+            self.maybe_work = true;
+            self.news += 1;
         }
-        self.expect_work();
-        self.pass_on = true;
     }
 
     fn on_ended(&mut self, ended: Ended) {
@@ -280,6 +231,12 @@ impl Engine {
                 self.threads -= 1;
                 self.capacity.end(pool);
             }
+        }
+    }
+
+    fn on_answers(&mut self, answers: Vec<(Call, Exchanged)>) {
+        for (call, answer) in answers {
+            self.on_answer(call, answer);
         }
     }
 
@@ -370,11 +327,12 @@ impl Engine {
     /// Does everything that can be done now.
     fn pump(&mut self) {
         self.start_ready();
-        while let Some(slot) = self.calls.iter().position(Option::is_none) {
-            let Some(exchange) = self.next_exchange(slot) else { break };
-            self.call(slot, exchange);
+        while let Some(slot) = self.calls.free_slot() {
+            if !self.exchange(slot) {
+                break;
+            }
         }
-        self.listen_for_work();
+        self.listen();
     }
 
     fn start_ready(&mut self) {
@@ -414,26 +372,54 @@ impl Engine {
         });
     }
 
-    /// What to send next, if anything.
-    fn next_exchange(&mut self, slot: usize) -> Option<(Exchange, Option<Reservation>)> {
+    /// Sends what there is to settle, and claims; `false` if there is nothing to do.
+    fn exchange(&mut self, slot: usize) -> bool {
         let free = if self.stopping.is_some() { 0 } else { self.capacity.free().min(BATCH) };
         let claims = free > 0 && (self.maybe_work || !self.outcomes.is_empty());
-        let passes_on = std::mem::take(&mut self.pass_on) && !claims;
-        if self.outcomes.is_empty() && !claims && !passes_on {
-            return None;
+        if self.outcomes.is_empty() && !claims {
+            return false;
         }
-        let tasks = if claims || passes_on { Some(self.capacity.claims()) } else { None };
-        let limit = if claims { free } else { 0 };
-        let reservation = tasks.as_ref().map(|_| self.capacity.reserve(limit));
-        let number = self.numbers.get_mut(slot)?;
-        *number += 1;
-        let exchange = Exchange {
-            call: CallId { worker: self.settings.worker.clone(), slot: slot as u8, number: *number },
-            settle: self.take_outcomes(),
-            claim: tasks.map(|tasks| Claim { limit, tasks }),
-            retention: self.app.retention(),
-        };
-        Some((exchange, reservation))
+        let (claim, reservation) = if claims { self.claim(free) } else { (None, None) };
+        if claims {
+            // until the answer says otherwise, a claim that fills this worker takes all there is
+            self.maybe_work &= self.capacity.free() > 0;
+        }
+        let call = self.calls.name(slot);
+        let exchange =
+            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.retention() };
+        self.calls.exchange(slot, exchange, reservation, self.news);
+        true
+    }
+
+    /// A claim, and what is set aside for it.
+    fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
+        let tasks = self.capacity.claims();
+        (Some(Claim { limit, tasks }), Some(self.capacity.reserve(limit)))
+    }
+
+    /// Has the ear claim when there is work, if there is room and, as far as is known, nothing to claim.
+    fn listen(&mut self) {
+        if self.stopping.is_some() {
+            self.calls.hurry();
+            return;
+        }
+        if self.maybe_work || self.calls.claims() {
+            return;
+        }
+        if let Some(tasks) = self.calls.listening() {
+            // a task that is full is not worth a new wait; one that has room again is
+            if self.capacity.has_opened(tasks) {
+                self.calls.hurry();
+            }
+            return;
+        }
+        if !self.capacity.has_room() {
+            return;
+        }
+        let (claim, reservation) = self.claim(self.capacity.free().min(BATCH));
+        let call = self.calls.name_ear();
+        let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
+        self.calls.listen(exchange, reservation, self.news);
     }
 
     fn take_outcomes(&mut self) -> Vec<Settlement> {
@@ -448,77 +434,40 @@ impl Engine {
         taken
     }
 
-    fn call(&mut self, slot: usize, (exchange, reservation): (Exchange, Option<Reservation>)) {
-        let limit = exchange.claim.as_ref().map_or(0, |claim| claim.limit);
-        if limit > 0 {
-            // until the answer says otherwise, a claim that fills this worker takes all there is
-            self.maybe_work &= self.capacity.free() > 0;
-        }
-        let sent = exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect();
-        let answer = Box::pin(exchange_until_answered(self.app.adapter().clone(), exchange));
-        self.sent += 1;
-        let (number, asked, news) = (self.sent, Instant::now(), self.news);
-        if let Some(call) = self.calls.get_mut(slot) {
-            *call = Some(Call { number, answer, sent, reservation, limit, asked, news });
-        }
-    }
-
-    /// Listens if there is room and, as far as is known, nothing to claim.
-    fn listen_for_work(&mut self) {
-        if self.stopping.is_some() {
-            self.listen.send_if_modified(|listen| {
-                let listened = !listen.tasks.is_empty();
-                listen.tasks = Arc::new([]);
-                listened
-            });
-            return;
-        }
-        if self.maybe_work || self.calls.iter().flatten().any(|call| call.limit > 0) {
-            return;
-        }
-        let open = self.capacity.open_tasks();
-        if let Some(listening) = &self.listening {
-            // a task that is full is not worth a new wait; one that has room again is
-            let mut open = open;
-            if open.all(|task| listening.tasks.contains(task)) {
-                return;
-            }
-        } else if self.capacity.free() == 0 {
-            return;
-        }
-        let tasks: Arc<[TaskName]> = self.capacity.open_tasks().cloned().collect();
-        self.round += 1;
-        let listen = Listen { tasks, round: self.round };
-        self.listening = Some(listen.clone());
-        self.listen.send_replace(listen);
-    }
-
+    /// Whether all has been settled. The ear's claim, which may be on its way, is left to [`Engine::close`].
     fn is_drained(&self) -> bool {
-        self.running == 0 && self.outcomes.is_empty() && self.calls.iter().all(Option::is_none)
+        self.running == 0 && self.outcomes.is_empty() && !self.calls.exchanges()
     }
 
     /// The last call: hands back what is left, and passes on a signal that this worker may have heard last.
     async fn close(mut self) -> Result<(), WorkerError> {
-        drop(self.listen);
-        let tasks = self.capacity.claims();
-        let call = CallId { worker: self.settings.worker.clone(), slot: CALLS as u8, number: 1 };
-        let claim = Some(Claim { limit: 0, tasks });
-        let settle = self.outcomes.drain(..).collect();
-        let last = Exchange { call, settle, claim, retention: self.app.retention() };
         // also a store that does not answer holds up the end no longer than said
         let patience = self.stopping.as_ref().map_or(LAST_CALL, |stopping| {
             (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
         });
         let patience = patience.max(LAST_CALL / 10);
+        let deadline = Instant::now() + patience;
+        // what earlier calls still hand out goes back with the last one
+        while self.calls.any() {
+            match tokio::time::timeout_at(deadline - patience / 2, self.calls.answered()).await {
+                Ok(answers) => self.on_answers(answers),
+                Err(_) => break,
+            }
+        }
+        let call = self.calls.name_ear();
+        let claim = Some(Claim { limit: 0, tasks: self.capacity.claims() });
+        let settle = self.outcomes.drain(..).collect();
+        let last = Exchange { call, settle, claim, retention: self.app.retention() };
         let (adapter, calls) = (self.app.adapter(), &mut self.calls);
         // what was sent before, and is not answered yet, must be known to have arrived
         let earlier = async {
-            while calls.iter().any(Option::is_some) {
-                answered(calls).await;
+            while calls.exchanges() {
+                calls.answered().await;
             }
         };
         let answer =
-            tokio::time::timeout(patience, async { tokio::join!(adapter.exchange(last), earlier).0 }).await;
+            tokio::time::timeout_at(deadline, async { tokio::join!(adapter.exchange(last), earlier).0 })
+                .await;
         let attempts = self.running + self.threads;
         match answer {
             Ok(Ok(_)) if attempts == 0 => Ok(()),
@@ -530,54 +479,6 @@ impl Engine {
             })),
         }
     }
-}
-
-/// Repeats the call until the store has answered; it is the same call each time, so that nothing is done twice.
-async fn exchange_until_answered(adapter: Arc<dyn Adapter>, exchange: Exchange) -> Exchanged {
-    let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(2));
-    loop {
-        match adapter.exchange(exchange.clone()).await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                tracing::warn!(%error, "cannot settle and claim yet");
-                pause.rest().await;
-            }
-        }
-    }
-}
-
-/// The calls that have been answered, at least one, in the order they were sent: so their jobs start in order.
-async fn answered(calls: &mut [Option<Call>; CALLS]) -> Vec<(Call, Exchanged)> {
-    std::future::poll_fn(|cx| {
-        let mut answers = take_answered(calls, cx);
-        if answers.is_empty() {
-            return Poll::Pending;
-        }
-        // answers come in order: an earlier call that had none a moment ago has one by now
-        answers.extend(take_answered(calls, cx));
-        answers.sort_by_key(|(call, _)| call.number);
-        Poll::Ready(answers)
-    })
-    .await
-}
-
-/// Polls the calls in the order they were made, which is the order they are sent in.
-fn take_answered(
-    calls: &mut [Option<Call>; CALLS],
-    cx: &mut std::task::Context<'_>,
-) -> Vec<(Call, Exchanged)> {
-    let mut calls = calls.each_mut();
-    calls.sort_by_key(|slot| slot.as_ref().map(|call| call.number));
-    let mut answers = Vec::new();
-    for slot in calls {
-        if let Some(call) = slot
-            && let Poll::Ready(answer) = call.answer.as_mut().poll(cx)
-            && let Some(call) = slot.take()
-        {
-            answers.push((call, answer));
-        }
-    }
-    answers
 }
 
 async fn at(time: Option<Instant>) {

@@ -2,8 +2,8 @@
 //!
 //! A job's way through these files: `engine` claims it, `attempt` runs it with what `input`
 //! has put together, `engine` settles it. Beside them `keeper`
-//! renews leases, `reporter` writes progress and logs, `listener` waits for work and `sweeper` calls the store's
-//! repairs. `capacity` counts, and `registry` knows the handlers.
+//! renews leases, `reporter` writes progress and logs, and `sweeper` calls the store's repairs. `calls` are those that the
+//! engine has made, `capacity` counts, and `registry` knows the handlers.
 
 #![cfg_attr(
     not(test),
@@ -12,12 +12,12 @@
 
 mod attempt;
 mod builder;
+mod calls;
 mod capacity;
 mod engine;
 mod input;
 mod keeper;
 mod leases;
-mod listener;
 mod pause;
 mod registry;
 mod reporter;

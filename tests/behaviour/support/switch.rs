@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
@@ -131,7 +132,7 @@ impl Jobs for Switch {
 #[async_trait]
 impl Signals for Switch {
     fn work(&self) -> Box<dyn WorkSignal> {
-        self.inner.work()
+        Box::new(Ear { inner: self.inner.work(), switch: self.clone() })
     }
 
     fn cancellations(&self) -> broadcast::Receiver<JobId> {
@@ -140,6 +141,30 @@ impl Signals for Switch {
 
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
         self.inner.ended(id).await
+    }
+}
+
+struct Ear {
+    inner: Box<dyn WorkSignal>,
+    switch: Switch,
+}
+
+#[async_trait]
+impl WorkSignal for Ear {
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError> {
+        self.switch.check()?;
+        let answer = self.inner.wait(exchange, limit, hurry).await?;
+        if !answer.jobs.is_empty() {
+            self.switch.after_claim.pass().await;
+        }
+        // what was cut off meanwhile was not heard
+        self.switch.check()?;
+        Ok(answer)
     }
 }
 

@@ -12,6 +12,7 @@ use taskora::{JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::timeout;
@@ -253,12 +254,20 @@ impl<'a> Pair<'a> {
             if both!(self, |adapter| adapter.counts(&task)).waiting == 0 {
                 continue;
             }
-            let (mut here, mut there, tasks) = (self.memory.1.work(), self.redis.1.work(), [task]);
-            let memory = self.memory.0.block_on(here.wait(&tasks, PATIENCE));
-            let redis = self.redis.0.block_on(there.wait(&tasks, PATIENCE));
-            let told = (memory.map_err(|e| e.to_string())?, redis.map_err(|e| e.to_string())?);
-            if told != (true, true) {
-                return Err(format!("{tasks:?} has jobs waiting: who listens is told {told:?}"));
+            let claim = TaskClaim { task: task.clone(), limit: 1, lease: LEASE };
+            let call = Exchange {
+                call: CallId { worker: format!("ear of {task}").into(), slot: 0, number: 1 },
+                settle: Vec::new(),
+                claim: Some(Claim { limit: 1, tasks: [claim].into() }),
+                retention: self.retention,
+            };
+            let (here, there, hurry) = (self.memory.1.work(), self.redis.1.work(), Notify::new());
+            let memory = self.memory.0.block_on(here.wait(&call, PATIENCE, &hurry));
+            let redis = self.redis.0.block_on(there.wait(&call, PATIENCE, &hurry));
+            let (memory, redis) = (memory.map_err(|e| e.to_string())?, redis.map_err(|e| e.to_string())?);
+            same("claimed by who waits", &claimed(&memory.jobs), &claimed(&redis.jobs))?;
+            if redis.jobs.len() != 1 {
+                return Err(format!("`{task}` has jobs waiting, and who listens gets none"));
             }
         }
         // the last one is ours: afterwards all others have been heard

@@ -1,0 +1,230 @@
+//! The worker's calls to the store that are under way: exchanges, and the ear's claim, which is answered when there
+//! is work.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::capacity::Reservation;
+use super::pause::Pause;
+use crate::adapter::{Adapter, CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal};
+
+/// Exchanges under way at a time.
+const EXCHANGES: usize = 2;
+/// The slot of the ear.
+const EAR: usize = EXCHANGES;
+/// How long one wait for work lasts at most. Nothing depends on it but how soon a dead connection is noticed.
+const WAIT: Duration = Duration::from_secs(10);
+/// The same as a share of the shortest lease: a lease is counted from when its wait began.
+const WAIT_SHARE: f64 = 0.25;
+
+/// A call that is under way.
+pub(crate) struct Call {
+    /// Its number among all calls.
+    number: u64,
+    answer: Pin<Box<dyn Future<Output = Exchanged> + Send>>,
+    /// The leases that it settles.
+    pub(crate) sent: Vec<Lease>,
+    pub(crate) reservation: Option<Reservation>,
+    /// How many jobs it claims at most.
+    pub(crate) limit: usize,
+    pub(crate) asked: Instant,
+    /// How much news of work there had been when it was made.
+    pub(crate) news: u64,
+}
+
+/// What the ear waits for.
+struct Listening {
+    tasks: Arc<[TaskClaim]>,
+    hurry: Arc<Notify>,
+}
+
+pub(crate) struct Calls {
+    adapter: Arc<dyn Adapter>,
+    worker: Arc<str>,
+    ear: Arc<dyn WorkSignal>,
+    ear_pause: Arc<Mutex<Pause>>,
+    listening: Option<Listening>,
+    slots: [Option<Call>; EXCHANGES + 1],
+    numbers: [u64; EXCHANGES + 1],
+    /// How many calls have been made.
+    made: u64,
+}
+
+impl Calls {
+    pub(crate) fn new(adapter: Arc<dyn Adapter>, worker: Arc<str>) -> Self {
+        Self {
+            ear: Arc::from(adapter.work()),
+            ear_pause: Arc::new(Mutex::new(pause())),
+            adapter,
+            worker,
+            listening: None,
+            slots: [const { None }; EXCHANGES + 1],
+            numbers: [0; EXCHANGES + 1],
+            made: 0,
+        }
+    }
+
+    /// A slot for an exchange.
+    pub(crate) fn free_slot(&self) -> Option<usize> {
+        self.slots.iter().take(EXCHANGES).position(Option::is_none)
+    }
+
+    /// Whether exchanges are under way.
+    pub(crate) fn exchanges(&self) -> bool {
+        self.slots.iter().take(EXCHANGES).any(Option::is_some)
+    }
+
+    /// Whether exchanges that claim are under way.
+    pub(crate) fn claims(&self) -> bool {
+        self.slots.iter().take(EXCHANGES).flatten().any(|call| call.limit > 0)
+    }
+
+    /// Whether any call is under way.
+    pub(crate) fn any(&self) -> bool {
+        self.slots.iter().any(Option::is_some)
+    }
+
+    /// What the ear waits for, if it does.
+    pub(crate) fn listening(&self) -> Option<&[TaskClaim]> {
+        self.listening.as_ref().map(|listening| &*listening.tasks)
+    }
+
+    /// The name of this slot's next call.
+    pub(crate) fn name(&mut self, slot: usize) -> CallId {
+        let number = self.numbers.get_mut(slot).map_or(0, |number| {
+            *number += 1;
+            *number
+        });
+        CallId { worker: self.worker.clone(), slot: slot as u8, number }
+    }
+
+    /// The name of the ear's next call. The worker's last call has it, too: an earlier one of the ear that arrives after
+    /// it claims nothing.
+    pub(crate) fn name_ear(&mut self) -> CallId {
+        self.name(EAR)
+    }
+
+    /// Makes an exchange in a slot that is free.
+    pub(crate) fn exchange(
+        &mut self,
+        slot: usize,
+        exchange: Exchange,
+        reservation: Option<Reservation>,
+        news: u64,
+    ) {
+        let (limit, sent) = summary(&exchange);
+        let answer = Box::pin(until_answered(self.adapter.clone(), exchange));
+        self.put(slot, Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), news });
+    }
+
+    /// Makes the ear's claim: at once if a signal is kept, else when there is work.
+    pub(crate) fn listen(&mut self, exchange: Exchange, reservation: Option<Reservation>, news: u64) {
+        let hurry = Arc::new(Notify::new());
+        let tasks = exchange.claim.as_ref().map(|claim| claim.tasks.clone()).unwrap_or_default();
+        let shortest = tasks.iter().map(|task| task.lease).min().unwrap_or(WAIT);
+        let wait = WAIT.min(shortest.mul_f64(WAIT_SHARE));
+        self.listening = Some(Listening { tasks, hurry: hurry.clone() });
+        let (limit, sent) = summary(&exchange);
+        let (adapter, ear, pause) = (self.adapter.clone(), self.ear.clone(), self.ear_pause.clone());
+        let answer = Box::pin(async move {
+            // jobs that have just been claimed start before this is sent
+            tokio::task::yield_now().await;
+            match ear.wait(&exchange, wait, &hurry).await {
+                Ok(answer) => {
+                    locked(&pause).reset();
+                    answer
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot wait for work");
+                    let rest = locked(&pause).step();
+                    let _ = tokio::time::timeout(rest, hurry.notified()).await;
+                    // a signal may have been missed, so look for work; if the claim was made, this is the same one
+                    until_answered(adapter, exchange).await
+                }
+            }
+        });
+        self.put(EAR, Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), news });
+    }
+
+    fn put(&mut self, slot: usize, mut call: Call) {
+        self.made += 1;
+        call.number = self.made;
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = Some(call);
+        }
+    }
+
+    /// The ear claims now.
+    pub(crate) fn hurry(&self) {
+        if let Some(listening) = &self.listening {
+            listening.hurry.notify_one();
+        }
+    }
+
+    /// The calls that have been answered, at least one, in the order they were made: so their jobs start in order.
+    pub(crate) async fn answered(&mut self) -> Vec<(Call, Exchanged)> {
+        std::future::poll_fn(|cx| {
+            let mut answers = self.take_answered(cx);
+            if answers.is_empty() {
+                return Poll::Pending;
+            }
+            // answers come in order: an earlier call that had none a moment ago has one by now
+            answers.extend(self.take_answered(cx));
+            answers.sort_by_key(|(call, _)| call.number);
+            Poll::Ready(answers)
+        })
+        .await
+    }
+
+    /// Polls the calls in the order they were made, which is the order they are sent in.
+    fn take_answered(&mut self, cx: &mut Context<'_>) -> Vec<(Call, Exchanged)> {
+        let mut slots = self.slots.each_mut();
+        slots.sort_by_key(|slot| slot.as_ref().map(|call| call.number));
+        let mut answers = Vec::new();
+        for slot in slots {
+            if let Some(call) = slot
+                && let Poll::Ready(answer) = call.answer.as_mut().poll(cx)
+                && let Some(call) = slot.take()
+            {
+                answers.push((call, answer));
+            }
+        }
+        if self.slots.get(EAR).is_some_and(Option::is_none) {
+            self.listening = None;
+        }
+        answers
+    }
+}
+
+fn summary(exchange: &Exchange) -> (usize, Vec<Lease>) {
+    let limit = exchange.claim.as_ref().map_or(0, |claim| claim.limit);
+    (limit, exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect())
+}
+
+const fn pause() -> Pause {
+    Pause::new(Duration::from_millis(50), Duration::from_secs(2))
+}
+
+fn locked(pause: &Mutex<Pause>) -> std::sync::MutexGuard<'_, Pause> {
+    pause.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Repeats the call until the store has answered; it is the same call each time, so that nothing is done twice.
+async fn until_answered(adapter: Arc<dyn Adapter>, exchange: Exchange) -> Exchanged {
+    let mut pause = pause();
+    loop {
+        match adapter.exchange(exchange.clone()).await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                tracing::warn!(%error, "cannot settle and claim yet");
+                pause.rest().await;
+            }
+        }
+    }
+}
