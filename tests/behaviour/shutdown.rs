@@ -198,3 +198,28 @@ async fn x04_a_job_that_is_claimed_while_the_worker_stops_goes_back_at_once_in_m
 async fn x04_a_job_that_is_claimed_while_the_worker_stops_goes_back_at_once_on_redis() {
     claimed_while_the_worker_stops(Store::redis().await).await;
 }
+
+/// Virtual time, since the moment is one of the shutdown's last tenth of a second.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_answered_in_the_last_moment_of_a_shutdown_goes_back() {
+    let ((app, switch), probe) = (Store::memory().switched().await, Probe::new());
+    let single = Worker::builder(&app).state(probe.clone()).register::<Holds>().concurrency(1);
+    let stopped = single.start().await.unwrap();
+    let first = app.dispatch(Holds { n: 1 }).await.unwrap();
+    probe.until(1).await;
+    let second = app.dispatch(Holds { n: 2 }).await.unwrap();
+    switch.after_claim.close();
+    probe.open(1);
+    // what settles the first job has claimed the second, and the worker does not know it yet
+    switch.after_claim.arrived().await;
+    assert_eq!(second.state().await.unwrap(), Some(JobState::Active));
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(930)).await;
+        switch.after_claim.open();
+    };
+    let (ended, ()) = tokio::join!(stopped.shutdown_within(Duration::ZERO), late);
+    ended.unwrap();
+    assert_eq!(first.state().await.unwrap(), Some(JobState::Completed));
+    let back = info(&second).await;
+    assert_eq!((back.state, back.attempts, back.stalls), (JobState::Waiting, 0, 0));
+}

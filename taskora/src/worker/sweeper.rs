@@ -14,8 +14,10 @@ pub(crate) async fn run(
     retention: Retention,
     interval: Duration,
 ) {
+    let mut rest = interval.mul_f64(random());
     loop {
-        tokio::time::sleep(interval.mul_f64(0.5 + random() * 0.5)).await;
+        tokio::time::sleep(rest).await;
+        rest = interval.mul_f64(0.9 + random() * 0.1);
         loop {
             match adapter.sweep(&tasks, retention).await {
                 Ok(swept) => {
