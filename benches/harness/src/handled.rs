@@ -39,15 +39,10 @@ pub fn ran() {
     }
 }
 
-/// The same where a workload may want failures: true if the job is to fail now. A failure counts as no run.
+/// The same where a workload may want failures: true if the job is to fail now. A failure is a run too.
 #[inline]
 pub fn ran_or_fail(n: u64) -> bool {
+    ran();
     let runs = WATCH.get().and_then(|watch| watch.runs.get((n - Email::FIRST) as usize));
-    match runs {
-        Some(runs) if runs.fetch_add(1, Ordering::Relaxed) < 2 => true,
-        _ => {
-            ran();
-            false
-        }
-    }
+    runs.is_some_and(|runs| runs.fetch_add(1, Ordering::Relaxed) < 2)
 }

@@ -20,6 +20,9 @@ pub struct Order {
     pub kind: Kind,
 }
 
+/// How often the handler of a job that fails twice runs.
+pub(crate) const RUNS: usize = 3;
+
 /// The kinds of workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -28,7 +31,7 @@ pub enum Kind {
     Dispatch { callers: usize, batch: usize },
     /// A worker empties a queue; `waiting` jobs more than are measured stand behind them.
     Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize },
-    /// A worker empties a queue, and each job fails twice before it succeeds.
+    /// A worker empties a queue, and each job fails twice before it succeeds: three runs in all.
     Retry { concurrency: usize },
     /// All jobs are due at the moment when a worker starts.
     Due { concurrency: usize },

@@ -183,7 +183,7 @@ impl Size {
             (Unit::CallsPerMinute, false) => 60.0,
             (Unit::CallsPerMinute, true) => 10.0,
             (Unit::Milliseconds, false) => 4.0,
-            (Unit::Milliseconds, true) => 1.5,
+            (Unit::Milliseconds, true) => 1.0,
             (_, false) => 8.0,
             (_, true) => 4.0,
         }
