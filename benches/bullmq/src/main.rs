@@ -79,9 +79,10 @@ impl Contender for BullMq {
                 for email in emails {
                     chain = vec![FlowJob::new(AFTER, QUEUE, email)?.children(chain)];
                 }
-                return Ok(drop(self.flows.add_bulk(chain).await?));
+                self.flows.add_bulk(chain).await?;
+                return Ok(());
             }
-            Shape::Group => FlowJob::new(GROUP, QUEUE, ())?.children(sends(emails)?),
+            Shape::Group => FlowJob::new(GROUP, QUEUE, serde_json::Value::Null)?.children(sends(emails)?),
             Shape::Chord => FlowJob::new(AFTER, QUEUE, Email::new(0, 0))?.children(sends(emails)?),
         };
         self.flows.add(flow).await?;
