@@ -150,7 +150,7 @@ pub struct Size {
 }
 
 impl Size {
-    pub const FULL: Self = Self { rounds: 5, seconds: 0.6, quick: false };
+    pub const FULL: Self = Self { rounds: 5, seconds: 0.5, quick: false };
     pub const QUICK: Self = Self { rounds: 3, seconds: 0.15, quick: true };
 
     pub fn takes(&self, workload: &Workload) -> bool {
@@ -182,10 +182,10 @@ impl Size {
         match (workload.unit, self.quick) {
             (Unit::CallsPerMinute, false) => 60.0,
             (Unit::CallsPerMinute, true) => 10.0,
-            (Unit::Milliseconds, false) => 4.0,
+            (Unit::Milliseconds, false) => 3.0,
             (Unit::Milliseconds, true) => 1.0,
-            (_, false) => 8.0,
-            (_, true) => 4.0,
+            (_, false) => 6.0,
+            (_, true) => 2.0,
         }
     }
 }
@@ -244,7 +244,7 @@ pub fn all() -> Vec<Workload> {
         rate("aof-process-100", "process, concurrency 100, AOF everysec", process(100)).aof().full_only(),
         rate("chain-3", "workflows: chains of 3", workflow(Shape::Chain, 3)),
         rate("group-1000", "workflows: groups of 1,000", workflow(Shape::Group, 1_000)).full_only(),
-        rate("chord-10000", "workflows: chords of 10,000", workflow(Shape::Chord, 10_000)),
+        rate("chord-10000", "workflows: chords of 10,000", workflow(Shape::Chord, 10_000)).full_only(),
         step("cost-plain", "cost of a plain job, dispatched and run", Shape::Plain, 1),
         step("cost-chain", "cost of a step of a chain of 3", Shape::Chain, 3).beside_previous(),
         step("cost-group", "cost of a step of a group of 1,000", Shape::Group, 1_000).beside_previous(),
