@@ -26,13 +26,13 @@ pub fn summary(results: &Results) -> String {
     for row in &results.rows {
         let Some(own) = row.cell(TASKORA) else { continue };
         let peer = row.ratio.as_ref().and_then(|ratio| Some((ratio.to, row.cell(ratio.to)?)));
-        let value = |cell: &Cell| format!("{} {}", short(row, cell), row.measure.name());
         let spent = |cell: &Cell| micros(cell).unwrap_or_else(|| "–".into());
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {}, {} | {} | {} | {} | {} | {} |",
             row.title,
-            value(own),
+            row.unit,
+            short(row, own),
             peer.map_or("–".into(), |(id, cell)| format!("{id}: {}", short(row, cell))),
             ratio(row, ", "),
             spent(own),
@@ -113,13 +113,15 @@ fn ratio(row: &Row, separator: &str) -> String {
     out
 }
 
-/// The median, with what a latency needs beside it.
+/// The median, with what a latency and an idle worker need beside it.
 fn short(row: &Row, cell: &Cell) -> String {
-    let median = number(row.measure, cell.median);
-    match cell.more.get(P99) {
-        Some(p99) => format!("{median}, p99 {}", number(row.measure, *p99)),
-        None => median,
+    let mut out = number(row.measure, cell.median);
+    for name in [P99, "connections"] {
+        if let Some(value) = cell.more.get(name) {
+            let _ = write!(out, ", {name} {}", number(row.measure, *value));
+        }
     }
+    out
 }
 
 fn long(row: &Row, cell: &Cell) -> String {
