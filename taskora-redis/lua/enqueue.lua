@@ -15,7 +15,7 @@ for i = 1, count do ids[i] = ARGV[2 + 2 * i] end
 local known = call('HMGET', K.jobs, unpack(ids))
 
 -- each has a number, also those that need none: numbers only have to grow
-local first = BASE + call('INCRBY', K.seq, count) - count
+local first = BASE + call('INCRBY', K.seq, ARGV[3]) - count
 local head, pack = '\1' .. now6, struct.pack
 local answer, new, at, seen = {}, {}, 0, {}
 local waits = {}

@@ -1,8 +1,11 @@
 //! How settlements and claims are written for the exchange script, and how its answer is read.
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    AttemptEnd, Claim, ClaimedJob, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement,
+    AttemptEnd, ClaimedJob, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement, TaskClaim, TaskName,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -17,59 +20,71 @@ const MAX_CLAIM: usize = 500;
 pub(crate) type Blob = (usize, Vec<u8>);
 
 /// An exchange, ready to be sent as often as need be.
-pub(crate) struct Call {
-    fixed: Vec<Vec<u8>>,
+pub(crate) struct Call<'a> {
+    arguments: Arguments,
     settlements: usize,
+    tasks: &'a [TaskClaim],
     asked: usize,
     limit: usize,
 }
 
-impl Call {
-    pub(crate) fn new(exchange: &Exchange) -> Self {
-        let Exchange { call, settle, claim, retention } = exchange;
-        let settlements = settle.len();
+impl<'a> Call<'a> {
+    pub(crate) fn new(Exchange { call, settle, claim, retention }: &'a Exchange) -> Self {
         let asked = claim.as_ref().map_or(0, |claim| claim.limit);
         let limit = asked.min(MAX_CLAIM);
-        let (limit_text, own) = match claim {
-            Some(Claim { tasks, .. }) => (limit.to_string(), tasks::with_terms(tasks)),
-            None => ("-1".to_owned(), Vec::new()),
-        };
+        let tasks: &[TaskClaim] = claim.as_ref().map_or(&[], |claim| &claim.tasks);
         let mut names: Vec<&str> = Vec::new();
-        let mut parts = Vec::with_capacity(settlements * 2);
         for settlement in settle {
-            let task = &*settlement.lease.task;
-            let place = names.iter().position(|name| *name == task).unwrap_or_else(|| {
-                names.push(task);
-                names.len() - 1
-            });
-            let stored = id::store(&settlement.lease.id);
-            parts.push(id::member(&stored, &settlement.lease));
-            parts.push(entry(settlement, stored.len(), place + 1));
+            if !names.contains(&&*settlement.lease.task) {
+                names.push(&settlement.lease.task);
+            }
         }
-        let mut fixed = vec![
-            call.worker.as_bytes().to_vec(),
-            call.slot.to_string().into_bytes(),
-            call.number.to_string().into_bytes(),
-            retention.completed.count.to_string().into_bytes(),
-            retention.failed.count.to_string().into_bytes(),
-            retention.workflows.count.to_string().into_bytes(),
-            limit_text.into_bytes(),
-            own,
-            names.len().to_string().into_bytes(),
-        ];
-        fixed.extend(names.iter().map(|name| name.as_bytes().to_vec()));
-        fixed.extend(parts);
-        Self { fixed, settlements, asked, limit }
+        let mut arguments = Arguments::default();
+        arguments.add(call.worker.as_bytes());
+        arguments.add_text(call.slot);
+        arguments.add_text(call.number);
+        arguments.add_text(retention.completed.count);
+        arguments.add_text(retention.failed.count);
+        arguments.add_text(retention.workflows.count);
+        match claim {
+            Some(_) => arguments.add_text(limit),
+            None => arguments.add_text(-1),
+        }
+        tasks::with_terms(tasks, &mut arguments.bytes);
+        arguments.end();
+        arguments.add_text(names.len());
+        for name in &names {
+            arguments.add(name.as_bytes());
+        }
+        for settlement in settle {
+            let place = names.iter().position(|name| *name == &*settlement.lease.task).unwrap_or_default();
+            let start = arguments.bytes.len();
+            id::write(&settlement.lease.id, &mut arguments.bytes);
+            let id_len = arguments.bytes.len() - start;
+            let _ = write!(arguments.bytes, ":{}", settlement.lease.token);
+            arguments.end();
+            write_entry(settlement, id_len, place + 1, &mut arguments.bytes);
+            arguments.end();
+        }
+        Self { arguments, settlements: settle.len(), tasks, asked, limit }
     }
 
     /// How many bytes travel.
     pub(crate) fn size(&self) -> usize {
-        self.fixed.iter().map(Vec::len).sum()
+        self.arguments.bytes.len()
     }
 
     pub(crate) fn fill(&self, cmd: &mut Cmd) {
-        for argument in &self.fixed {
+        for argument in self.arguments.iter() {
             cmd.arg(argument);
+        }
+    }
+
+    /// The name that the caller knows the task by.
+    fn task(&self, name: &str) -> TaskName {
+        match self.tasks.iter().find(|claim| &*claim.task == name) {
+            Some(claim) => claim.task.clone(),
+            None => name.into(),
         }
     }
 
@@ -98,9 +113,9 @@ impl Call {
         while let Ok(stored) = next() {
             claimed += 1;
             let stored = bytes(stored, "a job's id")?;
-            let record = bytes(next()?, "a job's record")?;
+            let packed = bytes(next()?, "a job's record")?;
             let (token, attempt) = (lives.u32().unwrap_or(1), lives.u32().unwrap_or(1));
-            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &record)) else {
+            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &packed)) else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");
                 continue;
@@ -114,8 +129,8 @@ impl Call {
             }
             jobs.push(ClaimedJob {
                 node,
-                lease: Lease { id, task: record.task.into(), token },
-                payload: record.payload.unwrap_or_default(),
+                lease: Lease { id, task: self.task(record.task), token },
+                payload: record.payload.unwrap_or_default().to_vec(),
                 attempt,
                 created_at: record.created_at,
                 claimed_at: now,
@@ -131,7 +146,7 @@ impl Call {
 
 /// What an end begins with (kind, attempt (4), stalls (4), claimed at (6)), length of the id, place of the task's name (2), of
 /// a retry its delay (6), then the result or the error.
-fn entry(settlement: &Settlement, id_len: usize, place: usize) -> Vec<u8> {
+fn write_entry(settlement: &Settlement, id_len: usize, place: usize, to: &mut Vec<u8>) {
     let (kind, delay, body) = match &settlement.end {
         AttemptEnd::Complete(result) => (b'C', None, result.as_slice()),
         AttemptEnd::Fail(error) => (b'F', None, error.as_bytes()),
@@ -139,14 +154,41 @@ fn entry(settlement: &Settlement, id_len: usize, place: usize) -> Vec<u8> {
         AttemptEnd::Cancel => (b'X', None, &[][..]),
         AttemptEnd::Release => (b'L', None, &[][..]),
     };
-    let mut entry = Vec::with_capacity(24 + body.len());
-    entry.push(kind);
-    entry.extend(settlement.attempt.to_be_bytes());
-    entry.extend([0; 4]);
-    entry.extend(u48(settlement.started_at.as_millis()));
-    entry.push(u8::try_from(id_len).unwrap_or(0));
-    entry.extend(u16::try_from(place).unwrap_or(0).to_be_bytes());
-    entry.extend(delay.map(u48).into_iter().flatten());
-    entry.extend(body);
-    entry
+    to.push(kind);
+    to.extend(settlement.attempt.to_be_bytes());
+    to.extend([0; 4]);
+    to.extend(u48(settlement.started_at.as_millis()));
+    to.push(u8::try_from(id_len).unwrap_or(0));
+    to.extend(u16::try_from(place).unwrap_or(0).to_be_bytes());
+    to.extend(delay.map(u48).into_iter().flatten());
+    to.extend(body);
+}
+
+/// The arguments of a script, one after the other in one buffer.
+#[derive(Default)]
+struct Arguments {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Arguments {
+    /// What was written since the last argument is one.
+    fn end(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    fn add(&mut self, argument: &[u8]) {
+        self.bytes.extend(argument);
+        self.end();
+    }
+
+    fn add_text(&mut self, value: impl Display) {
+        let _ = write!(self.bytes, "{value}");
+        self.end();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
 }

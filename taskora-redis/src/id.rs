@@ -13,17 +13,29 @@ const NODE: u8 = b'*';
 
 /// The id as it is stored.
 pub(crate) fn store(id: &JobId) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(16);
+    write(id, &mut stored);
+    stored
+}
+
+/// Writes the id as it is stored.
+pub(crate) fn write(id: &JobId, to: &mut Vec<u8>) {
     match node_text(id.as_str()) {
         Some((workflow, number)) => {
-            [&[NODE], store_text(workflow).as_slice(), b"#", number.as_bytes()].concat()
+            to.push(NODE);
+            write_text(workflow, to);
+            to.push(b'#');
+            to.extend(number.as_bytes());
         }
-        None => store_text(id.as_str()),
+        None => write_text(id.as_str(), to),
     }
 }
 
 /// A workflow's id as it is stored.
 pub(crate) fn store_workflow(id: &WorkflowId) -> Vec<u8> {
-    store_text(id.as_str())
+    let mut stored = Vec::with_capacity(16);
+    write_text(id.as_str(), &mut stored);
+    stored
 }
 
 /// What a workflow is called where jobs are awaited: a node's id without a number.
@@ -31,14 +43,17 @@ pub(crate) fn watched(stored: &[u8]) -> Vec<u8> {
     [&[NODE], stored, b"#"].concat()
 }
 
-fn store_text(text: &str) -> Vec<u8> {
+fn write_text(text: &str, to: &mut Vec<u8>) {
     // only the usual spelling comes back as it was
     let is_usual = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
     match Uuid::try_parse(text) {
         Ok(uuid) if is_usual && !matches!(uuid.as_bytes().first(), Some(&(TEXT | NODE))) => {
-            uuid.into_bytes().to_vec()
+            to.extend(uuid.as_bytes());
         }
-        _ => [&[TEXT], text.as_bytes()].concat(),
+        _ => {
+            to.push(TEXT);
+            to.extend(text.as_bytes());
+        }
     }
 }
 

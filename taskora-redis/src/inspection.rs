@@ -28,7 +28,8 @@ impl Inspection for RedisAdapter {
         let [record, life, end, progress, place, due] =
             exactly(redis::Value::Array(values), "the answer to `inspect`")?;
         let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
-        let record = Record::read_of(&stored, &bytes(record, "a record")?).ok_or_else(unreadable)?;
+        let record = bytes(record, "a record")?;
+        let record = Record::read_of(&stored, &record).ok_or_else(unreadable)?;
         let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
         let end = bytes(end, "a job's end")?;
         let progress = bytes(progress, "a job's progress")?;

@@ -139,14 +139,18 @@ impl Item for Packed {
 }
 
 impl Inner {
-    pub(crate) async fn exchange(&self, call: &Call) -> Result<Exchanged, AdapterError> {
+    pub(crate) async fn exchange(&self, call: &Call<'_>) -> Result<Exchanged, AdapterError> {
         let fill = |cmd: &mut Cmd, _| call.fill(cmd);
         let (_, answer) = self.commands.script_carrying(call.size(), &SCRIPTS.exchange, fill).await?;
         self.read_exchange(call, answer).await
     }
 
     /// Reads the answer, and fetches what is kept beside it.
-    pub(crate) async fn read_exchange(&self, call: &Call, answer: Value) -> Result<Exchanged, AdapterError> {
+    pub(crate) async fn read_exchange(
+        &self,
+        call: &Call<'_>,
+        answer: Value,
+    ) -> Result<Exchanged, AdapterError> {
         let (mut exchanged, blobs) = call.read(answer)?;
         if !blobs.is_empty() {
             fetch_payloads(self, &mut exchanged.jobs, &blobs).await?;

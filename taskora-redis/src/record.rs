@@ -131,21 +131,21 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
 }
 
 /// A job's record, read.
-pub(crate) struct Record {
+pub(crate) struct Record<'a> {
     pub(crate) created_at: Timestamp,
     pub(crate) priority: i16,
     pub(crate) max_attempts: u32,
-    pub(crate) task: String,
+    pub(crate) task: &'a str,
     pub(crate) meta: Vec<(String, String)>,
     /// `None`: it is in `blobs`, or in the node's workflow.
-    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) payload: Option<&'a [u8]>,
     /// Of a node: the payload is a recipe.
     pub(crate) composed: bool,
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// The record of the job with this stored id, as scripts answer it: a node's comes with its workflow's head.
-    pub(crate) fn read_of(stored: &[u8], bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read_of(stored: &[u8], bytes: &'a [u8]) -> Option<Self> {
         if !id::is_node(stored) {
             return Self::read(bytes);
         }
@@ -157,7 +157,7 @@ impl Record {
     }
 
     /// `None` if these bytes are not a record.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         if reader.u8()? != LAYOUT {
             return None;
@@ -168,14 +168,14 @@ impl Record {
         let _max_stalls = reader.u8()?;
         let max_attempts = u32::from(u16::from_be_bytes(reader.array()?));
         let task_len = reader.u8()?;
-        let task = String::from_utf8(reader.take(task_len.into())?.to_vec()).ok()?;
+        let task = std::str::from_utf8(reader.take(task_len.into())?).ok()?;
         let meta = if flags & META == 0 {
             Vec::new()
         } else {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
-        let payload = (flags & BLOB == 0).then(|| reader.0.to_vec());
+        let payload = (flags & BLOB == 0).then_some(reader.0);
         let composed = flags & COMPOSED != 0;
         Some(Self { created_at, priority, max_attempts, task, meta, payload, composed })
     }
@@ -401,11 +401,12 @@ mod tests {
     #[test]
     fn a_record_comes_back() {
         let packed = pack(job(b"{}".to_vec())).expect("a valid job");
-        let record = Record::read(&stored(&packed)).expect("a record");
+        let bytes = stored(&packed);
+        let record = Record::read(&bytes).expect("a record");
         assert_eq!(record.created_at.as_millis(), 1_700_000_000_000);
-        assert_eq!((record.priority, record.max_attempts, record.task.as_str()), (-7, 3, "send-email"));
+        assert_eq!((record.priority, record.max_attempts, record.task), (-7, 3, "send-email"));
         assert_eq!(record.meta, [("k".to_owned(), "v".to_owned())]);
-        assert_eq!(record.payload.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(record.payload, Some(&b"{}"[..]));
     }
 
     #[test]

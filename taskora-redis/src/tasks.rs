@@ -1,30 +1,31 @@
 //! How a caller's tasks are written for the scripts: one string that is searched, see `lua/include/own.lua`.
 
+use std::fmt::Arguments;
+use std::io::Write as _;
+
 use taskora::adapter::{TaskClaim, TaskName};
 
 use crate::record::millis;
 
-/// Tasks with the limits and leases of a claim.
-pub(crate) fn with_terms(tasks: &[TaskClaim]) -> Vec<u8> {
-    let mut text = Vec::new();
+/// Writes tasks with the limits and leases of a claim.
+pub(crate) fn with_terms(tasks: &[TaskClaim], to: &mut Vec<u8>) {
     for claim in tasks {
-        push(&mut text, &claim.task, &format!("{} {}", claim.limit, millis(claim.lease).max(1)));
+        push(to, &claim.task, format_args!("{} {}", claim.limit, millis(claim.lease).max(1)));
     }
-    text.push(b'\n');
-    text
+    to.push(b'\n');
 }
 
 /// Tasks by their names alone.
 pub(crate) fn names(tasks: &[TaskName]) -> Vec<u8> {
     let mut text = Vec::new();
     for task in tasks {
-        push(&mut text, task, "0 0");
+        push(&mut text, task, format_args!("0 0"));
     }
     text.push(b'\n');
     text
 }
 
-fn push(text: &mut Vec<u8>, task: &str, terms: &str) {
+fn push(text: &mut Vec<u8>, task: &str, terms: Arguments<'_>) {
     // a name with control characters names no job
     if task.chars().any(char::is_control) {
         return;
@@ -32,7 +33,7 @@ fn push(text: &mut Vec<u8>, task: &str, terms: &str) {
     text.push(b'\n');
     text.extend(task.as_bytes());
     text.push(0);
-    text.extend(terms.as_bytes());
+    let _ = text.write_fmt(terms);
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Ear {
         &self,
         exchange: &Exchange,
         limit: Duration,
-        call: &Call,
+        call: &Call<'_>,
     ) -> Result<Option<Value>, AdapterError> {
         connect(&self.blocking).await?;
         let mut claim = self.blocking.call_of(&SCRIPTS.exchange, Try::default());

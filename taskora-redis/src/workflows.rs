@@ -202,7 +202,7 @@ impl Inner {
         let read = || {
             let (_, _, name) = read_about(&about)?;
             let (record, end) = (Record::read(&record)?, End::read(&end)?);
-            Some(Culprit { node, name, task: record.task, ending: end.ending })
+            Some(Culprit { node, name, task: record.task.to_owned(), ending: end.ending })
         };
         read().map(Some).ok_or_else(|| nonsense("the node that ended a workflow cannot be read"))
     }
@@ -266,7 +266,7 @@ fn read_about(bytes: &[u8]) -> Option<(Option<u32>, Vec<u32>, String)> {
 /// A node, and the joins that it is in.
 fn read_node(about: &[u8], [record, life, end, place]: &[Vec<u8>; 4]) -> Option<(NodeRecord, Vec<u32>)> {
     let (after, joins, name) = read_about(about)?;
-    let task = Record::read(record)?.task;
+    let task = Record::read(record)?.task.to_owned();
     let mut node = NodeRecord {
         name,
         task,

@@ -21,7 +21,7 @@ end
 
 -- the caller's tasks in `ready`
 local function own_ready()
-  local names, some = {}, call('SRANDMEMBER', K.ready, 65)
+  local names, some = {}, call('SRANDMEMBER', K.ready, '65')
   if #some < 65 then -- all there are
     for _, task in ipairs(some) do
       if mine(task) then names[#names + 1] = task end
@@ -40,7 +40,7 @@ end
 
 -- the caller's tasks that have delayed jobs, each with its earliest time
 local function own_due()
-  local dues, some = {}, call('ZRANGE', K.due, 0, 64, 'WITHSCORES')
+  local dues, some = {}, call('ZRANGE', K.due, '0', '64', 'WITHSCORES')
   if #some < 130 then -- all there are
     for i = 1, #some, 2 do
       if mine(some[i]) then dues[#dues + 1] = { some[i], tonumber(some[i + 1]) } end

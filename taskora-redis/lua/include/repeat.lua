@@ -1,14 +1,16 @@
 -- The answer to a call that was made before: the same, as far as its jobs are there, and who was cancelled since.
--- A call whose number is lower than that one's comes too late. A wake-up that this call may have taken is for somebody else.
-local function answer_again(saved, later)
+-- A call that comes after the slot's next one (`saved` is false) is too late. A wake-up that this call may have taken is for
+-- somebody else.
+local function answer_again(saved)
   if argv[8] ~= '-1' then
     for _, task in ipairs(own_ready()) do wake(task) end
   end
-  if later > 0 then
+  if not saved then
     return { string.rep('-', math.floor((#argv - 10 - tonumber(argv[10])) / 2)), 0, -1, now, '', '' }
   end
-  local ids, lives, kept, flags = saved[7], saved[6], {}, {}
-  local reply = { saved[2], saved[3], saved[4], saved[5], '', '' }
+  saved = cmsgpack.unpack(saved)
+  local ids, lives, kept, flags = saved[6], saved[5], {}, {}
+  local reply = { saved[1], saved[2], saved[3], saved[4], '', '' }
   local records, owners = records_of(ids)
   for i, flow in ipairs(owners or {}) do
     if flow then records[i] = flow.head and records[i] and with_head(flow, records[i]) end

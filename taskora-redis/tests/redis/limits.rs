@@ -211,3 +211,26 @@ async fn large_payloads_come_in_answers_of_bounded_size() {
     let calls = calls() - before;
     assert!(calls >= 6, "no answer has two of the large ones, but there were {calls} calls");
 }
+
+#[tokio::test]
+async fn a_plain_job_costs_few_commands() {
+    let server = Server::start();
+    let adapter = lazy(&server);
+    let commands = || info(&server, "total_commands_processed:");
+    // counted within scripts too, but for the script itself and for the two that count
+    let own = 2;
+    adapter.enqueue(vec![job("first")]).await.expect("enqueue");
+    adapter.exchange(exchange("w", 1, Vec::new(), 0)).await.expect("load the script");
+    let before = commands();
+    adapter.enqueue((0..100).map(|number| job(&number.to_string())).collect()).await.expect("enqueue");
+    let enqueue = commands() - before - own;
+    assert!(enqueue <= 7, "{enqueue} commands for a hundred jobs");
+
+    let claimed = adapter.exchange(exchange("w", 2, Vec::new(), 1)).await.expect("claim").jobs;
+    let before = commands();
+    let claimed =
+        adapter.exchange(exchange("w", 3, vec![complete(&claimed[0])], 1)).await.expect("exchange").jobs;
+    let exchange = commands() - before - own;
+    assert_eq!(claimed.len(), 1);
+    assert!(exchange <= 15, "{exchange} commands to settle one job and to claim the next");
+}
