@@ -10,5 +10,6 @@ mod layout;
 mod limits;
 mod model;
 mod proxy;
+mod retiring;
 mod server;
 mod workflows;

@@ -15,6 +15,10 @@ pub(crate) enum Fate {
     Pass,
     /// The next answer is lost, and its connection with it.
     CutNext,
+    /// The next answer is lost, and its connection with it; then as `Hold`.
+    CutAndHold,
+    /// It arrives when the fate is another one.
+    Hold,
     /// Connections stay open, and nothing arrives any more.
     Swallow,
     /// It arrives a fifth of a second late.
@@ -78,6 +82,13 @@ async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>, answers: Arc
             let (cut, pass) = (Fate::CutNext as u8, Fate::Pass as u8);
             if fate.compare_exchange(cut, pass, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                 return;
+            }
+            let (cut, hold) = (Fate::CutAndHold as u8, Fate::Hold as u8);
+            if fate.compare_exchange(cut, hold, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                return;
+            }
+            while fate.load(Ordering::SeqCst) == hold {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
             if fate.load(Ordering::SeqCst) == Fate::Swallow as u8 {
                 std::future::pending::<()>().await;

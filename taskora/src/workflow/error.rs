@@ -160,6 +160,22 @@ pub enum GraphError {
         /// How many it has.
         len: usize,
     },
+    /// A value would be made of more results and lists than can be.
+    #[error(
+        "{what} is made of more than {} values; let several steps merge parts of them first",
+        super::MAX_VALUES
+    )]
+    TooManyValues {
+        /// The input of which step it is, or the result.
+        what: String,
+    },
+    /// It would take too much to say which results the steps take in.
+    #[error(
+        "the steps take in lists of results that are more than {} MiB together; let one step merge such a list, and the \
+         others follow that one",
+        super::MAX_REFERENCES >> 20
+    )]
+    TooManyReferences,
 }
 
 fn path(nodes: &[String]) -> String {

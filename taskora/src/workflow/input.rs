@@ -70,6 +70,16 @@ impl Input {
         self.holes.iter_mut().for_each(|(_, value)| value.shift(by));
     }
 
+    /// Whether all of its values can be put together.
+    pub(super) fn check(&self) -> Result<(), RecipeError> {
+        self.holes.iter().try_for_each(|(_, value)| value.check())
+    }
+
+    /// How much of its JSON says where its values come from.
+    pub(super) fn references(&self, json: &[u8]) -> usize {
+        json.len().saturating_sub(self.template.get().len())
+    }
+
     /// Reads what a store has kept.
     ///
     /// # Errors

@@ -41,3 +41,11 @@ pub use step::{
 
 /// The most nodes that a workflow can have.
 pub const MAX_NODES: usize = 1_000_000;
+
+/// The most values that the input of a step, or a workflow's result, can be made of: results, and lists of them.
+pub const MAX_VALUES: usize = 2 * MAX_NODES;
+
+/// How many bytes it may take to say, for all steps together, which results they take in. A list of results of steps that
+/// are numbered evenly, as those of a group of like members are, takes about 30 bytes; any other one about 7 bytes for each
+/// result.
+pub const MAX_REFERENCES: usize = 64 << 20;

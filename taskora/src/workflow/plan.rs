@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::GraphError;
 use super::input::Input;
 use super::shape::Shape;
-use super::{MAX_NODES, StepOptions};
+use super::{MAX_NODES, MAX_REFERENCES, StepOptions};
 use crate::adapter::{NewNode, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
@@ -256,12 +256,14 @@ impl Plan {
         if self.nodes.len() > MAX_NODES {
             return Err(GraphError::TooLarge { len: self.nodes.len() }.into());
         }
+        self.value.check().map_err(|_| GraphError::TooManyValues { what: "the result".to_owned() })?;
         let mut joins = Joins::of(self.links);
+        let mut references = 0;
         let nodes = self
             .nodes
             .into_iter()
             .enumerate()
-            .map(|(at, node)| node.finish(at, &mut joins, app))
+            .map(|(at, node)| node.finish(at, &mut joins, &mut references, app))
             .collect::<Result<_, _>>()?;
         Ok(Graphed { nodes, joins: joins.used, output: self.value.to_json() })
     }
@@ -300,7 +302,14 @@ impl Joins {
 }
 
 impl PlanNode {
-    fn finish(self, at: usize, joins: &mut Joins, app: &App) -> Result<NewNode, DispatchError> {
+    /// Adds to `references` how many bytes it takes to say which results it takes in.
+    fn finish(
+        self,
+        at: usize,
+        joins: &mut Joins,
+        references: &mut usize,
+        app: &App,
+    ) -> Result<NewNode, DispatchError> {
         let name = self.full_name(at);
         let (after, value) = joins.join(self.after);
         let task = &self.task;
@@ -315,7 +324,16 @@ impl PlanNode {
         };
         let (payload, composed) = match recipe {
             Err(json) => (json, false),
-            Ok(Ok(input)) => (input.to_json(), true),
+            Ok(Ok(input)) => {
+                let what = || format!("the input of `{name}`");
+                input.check().map_err(|_| GraphError::TooManyValues { what: what() })?;
+                let json = input.to_json();
+                *references += input.references(&json);
+                if *references > MAX_REFERENCES {
+                    return Err(GraphError::TooManyReferences.into());
+                }
+                (json, true)
+            }
             Ok(Err(error)) => {
                 let (task, message) = (task.to_string(), error.to_string());
                 return Err(DispatchError::InvalidPayload { task, message });

@@ -6,7 +6,7 @@ use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::MAX_NODES;
+use super::{MAX_NODES, MAX_VALUES};
 
 /// How a value is put together of node results: as the result of a node, or as a list of such values.
 ///
@@ -101,8 +101,8 @@ impl Shape {
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         match self.extent() {
             // a list of all nodes is one value more than they are
-            Some((values, last)) if values <= 2 * MAX_NODES as u64 && last <= u64::from(u32::MAX) => Ok(()),
-            _ => Err(RecipeError::Invalid(format!("it has more than {} values", 2 * MAX_NODES))),
+            Some((values, last)) if values <= MAX_VALUES as u64 && last <= u64::from(u32::MAX) => Ok(()),
+            _ => Err(RecipeError::Invalid(format!("it has more than {MAX_VALUES} values"))),
         }
     }
 

@@ -282,3 +282,40 @@ fn mistakes_are_told_when_the_workflow_is_dispatched() {
     let error = Tick.then(named("a long name")).into_plan().finish(&app).unwrap_err();
     assert!(matches!(&error, DispatchError::TooLarge { task, .. } if task == "user"), "{error}");
 }
+
+#[test]
+fn a_value_of_more_parts_than_can_be_read_is_refused() {
+    let repeated = |times: usize| {
+        let mut dag = Dag::new();
+        let all = dag.add(group(pages(0..1_000)));
+        let last = dag.add_after(vec![all; times], Tables::s());
+        finish(dag.finish(last)).map(|graphed| graphed.nodes.len())
+    };
+    assert_eq!(repeated(1_900).unwrap(), 1_001);
+    let error = repeated(2_000).unwrap_err();
+    let expected = "the input of `1.tables` is made of more than 2000000 values; let several steps merge parts of them first";
+    assert_eq!(error.to_string(), expected);
+    let empty =
+        finish(group((0..2_000_001).map(|_| group(Vec::<Page>::new())).collect::<Vec<_>>())).unwrap_err();
+    assert!(
+        matches!(empty, DispatchError::InvalidWorkflow(GraphError::TooManyValues { what }) if what == "the result")
+    );
+}
+
+#[test]
+fn a_large_list_in_many_steps_is_refused_unless_it_is_even() {
+    // members of one and of two steps: their ends are not numbered evenly
+    let uneven = |members: u32| {
+        let member = |number: u32| match number % 3 {
+            0 => chain((Page { number }, Page::s())),
+            _ => chain((Page { number },)),
+        };
+        group((0..members).map(member).collect::<Vec<Workflow<Bound, u32>>>())
+    };
+    let fan_out = |steps| group((0..steps).map(|_| Sum::s()).collect::<Vec<_>>());
+    assert_eq!(finish(uneven(1_000).then(fan_out(1_000))).unwrap().nodes.len(), 2_334);
+    let error = finish(uneven(10_000).then(fan_out(10_000))).unwrap_err();
+    assert!(matches!(error, DispatchError::InvalidWorkflow(GraphError::TooManyReferences)), "{error}");
+    let even = group(pages(0..10_000)).then(fan_out(10_000));
+    assert_eq!(finish(even).unwrap().nodes.len(), 20_000);
+}

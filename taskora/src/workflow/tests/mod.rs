@@ -32,6 +32,11 @@ async fn sum(numbers: Vec<u32>) -> u32 {
 }
 
 #[task]
+async fn tables(tables: Vec<Vec<u32>>) -> usize {
+    tables.len()
+}
+
+#[task]
 async fn pair(both: (u64, u32)) -> u64 {
     both.0
 }
