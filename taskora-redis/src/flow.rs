@@ -77,15 +77,15 @@ impl Plan {
         let sole: Vec<bool> = joins.iter().map(|members| members.len() == 1).collect();
         let mut fields = Vec::with_capacity(2 * node_count + join_count);
         for ((number, node), joins) in (0u32..).zip(nodes).zip(&joins_of) {
-            let mut about = node.after.unwrap_or(ROOT).to_be_bytes().to_vec();
-            about.extend(u32::try_from(joins.len()).unwrap_or(u32::MAX).to_be_bytes());
-            about.extend(joins.iter().flat_map(|join| join.to_be_bytes()));
             let next = match joins.as_slice() {
                 [join] if sole.get(*join as usize) == Some(&true) => lines.get_mut(*join as usize),
                 _ => None,
             };
             let next = next.and_then(Line::take_one).unwrap_or_default();
+            let mut about = node.after.unwrap_or(ROOT).to_be_bytes().to_vec();
             about.push(u8::try_from(next.len()).unwrap_or(0));
+            about.extend(u32::try_from(joins.len()).unwrap_or(u32::MAX).to_be_bytes());
+            about.extend(joins.iter().flat_map(|join| join.to_be_bytes()));
             about.extend(next);
             about.extend(node.name.as_bytes());
             let (record, blob) = pack_node(node)?;

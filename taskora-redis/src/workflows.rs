@@ -256,9 +256,9 @@ fn unreadable(id: &WorkflowId) -> AdapterError {
 fn read_about(bytes: &[u8]) -> Option<(Option<u32>, Vec<u32>, String)> {
     let mut reader = Reader(bytes);
     let after = Some(reader.u32()?).filter(|after| *after != ROOT);
+    let next = reader.u8()?;
     let count = reader.u32()?;
     let joins = (0..count).map(|_| reader.u32()).collect::<Option<_>>()?;
-    let next = reader.u8()?;
     reader.take(next.into())?;
     Some((after, joins, String::from_utf8(reader.0.to_vec()).ok()?))
 }

@@ -121,8 +121,7 @@ local function release(flow, joins)
       end
       local first, last, delay, priority, task, next_at = struct.unpack('>I4I4I6i2Bc0', text, at)
       for number = math.max(first, reached), last do
-        -- those that follow one node are no more than have ended, which is a bound as well
-        if spare_releases <= 0 and not join.is_one then
+        if spare_releases <= 0 then
           is_left = true
           break
         end
@@ -186,8 +185,7 @@ local function release_rest(flow, name)
 end
 
 -- Counts down joins, each as often as it says. Those that come to zero by the same node are released together. A join that
--- was not counted down yet has no `j`: how many nodes it waits for (4) begins its `c`, then the number of slabs (4). One that
--- waits for one node, and that one node waits for, has no `c`, but an entry in its node's `n`.
+-- was not counted down yet has no `j`: how many nodes it waits for (4) begins its `c`, then the number of slabs (4).
 local function count_down(flow, joins)
   if #joins == 0 then return end
   if #joins > 1 then
@@ -196,24 +194,18 @@ local function count_down(flow, joins)
       return a.number < b.number
     end)
   end
-  local fields, places, done = {}, {}, {}
+  local fields, done = {}, {}
   for i, join in ipairs(joins) do
-    if not join.text then
-      local at = #fields
-      fields[at + 1], fields[at + 2], places[i] = 'j' .. join.name, 'c' .. join.name, at
-    end
+    fields[2 * i - 1], fields[2 * i] = 'j' .. join.name, 'c' .. join.name
   end
   local values = fields_of(flow.key, fields)
   for i, join in ipairs(joins) do
-    local at = places[i]
-    local text = join.text or values[at + 2]
+    local text = values[2 * i]
     if text then
-      local open = 0
-      if at then
-        local members, slabs = struct.unpack('>I4I4', text)
-        open, join.text, join.slabs = (values[at + 1] or members) - join.count, text, slabs
-      end
+      local members, slabs = struct.unpack('>I4I4', text)
+      local open = (values[2 * i - 1] or members) - join.count
       if open == 0 then
+        join.text, join.slabs = text, slabs
         done[#done + 1] = join
       else
         put(flow, 'j' .. join.name, digits(open))
@@ -228,24 +220,49 @@ end
 
 -- adds the joins of the node with this place among those that have ended, from one of them on; answers at which to go on
 local function add_joins(about, from, joins, known, place)
-  local total = struct.unpack('>I4', about, 5)
+  local total = struct.unpack('>I4', about, 6)
   local to = math.min(total, from + INLINE_NODES)
   for at = from, to - 1 do
-    local number = struct.unpack('>I4', about, 9 + 4 * at)
+    local number = struct.unpack('>I4', about, 10 + 4 * at)
     local join = known[number]
     if join then
       join.count, join.last = join.count + 1, place
     else
-      join = {
-        number = number, name = digits(number), count = 1, last = place, at = 9,
-      }
-      local length = total == 1 and byte(about, 13)
-      if length and length > 0 then join.is_one, join.text, join.at = true, sub(about, 14, 13 + length), 1 end
+      join = { number = number, name = digits(number), count = 1, last = place, at = 9 }
       known[number] = join
       joins[#joins + 1] = join
     end
   end
   return to < total and to
+end
+
+-- Releases the one node that follows a node, if it waits for nobody else and nobody else for that one: their join is no `c`,
+-- but an entry in `n`. There are no more of them than nodes that have ended, whatever else this call releases.
+local function release_next(flow, about)
+  local number, _, delay, priority, task = struct.unpack('>I4I4I6i2Bc0', about, 14)
+  release_node(flow, number, now + delay, priority, task)
+  put(flow, 'j' .. digits(struct.unpack('>I4', about, 10)), '-' .. digits(number + 1) .. ' 0')
+end
+
+-- after these nodes of a running workflow have completed; `abouts` is what their `n` say, from a place on
+local function advance(flow, fields, abouts, before)
+  local joins, known = nil, nil
+  for at, field in ipairs(fields) do
+    local about = abouts[before + at]
+    if about and byte(about, 5) > 0 then
+      if joins then
+        count_down(flow, joins)
+        save(flow)
+        joins = nil
+      end
+      release_next(flow, about)
+    elseif about then
+      if not joins then joins, known = {}, {} end
+      local rest = add_joins(about, 0, joins, known, at)
+      if rest then put_off('J', sub(field, 2), rest, flow) end
+    end
+  end
+  if joins then count_down(flow, joins) end
 end
 
 -- writes the ends of nodes, which their workflows are told: those of one that follow each other together
@@ -265,13 +282,7 @@ local function write_nodes(ids, ends)
         done[#done + 1] = digits(struct.unpack('>I6', flow.ended, 2))
         done[#done + 1] = flow.id
       elseif not flow.ended then
-        local joins, known = {}, {}
-        for at, field in ipairs(fields) do
-          local about = abouts[before + at]
-          local rest = about and add_joins(about, 0, joins, known, at)
-          if rest then put_off('J', sub(field, 2), rest, flow) end
-        end
-        count_down(flow, joins)
+        advance(flow, fields, abouts, before)
       end
       save(flow)
     end

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{Enqueued, Inspection, Jobs, NewNode, Workflows};
+use taskora::adapter::{Enqueued, Jobs, NewNode, Workflows};
 use taskora::{Keep, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 

@@ -1,8 +1,10 @@
 //! Workflows, from their composition to their end.
 
+mod cancelled;
 mod composed;
 mod ends;
 mod handles;
+mod model;
 mod property;
 
 use std::time::Duration;

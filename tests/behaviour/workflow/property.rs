@@ -1,34 +1,32 @@
-//! Random compositions, with steps that fail, retry, cancel and hang, against a model of what may become of them.
+//! Random compositions and random graphs, with steps that fail, retry, cancel and hang, that are cancelled from outside or
+//! run out of time at any moment, against a model of what may become of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use proptest::prelude::{Just, Strategy, prop, prop_oneof};
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
+use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use taskora::workflow::{GraphNode, Piped};
+use taskora::workflow::{Bound, Piped};
 use taskora::{JobCounts, prelude::*};
 
 use super::ends::all_ended;
+use super::model::{Deed, Model};
 use super::outcome;
 use crate::support::{Probe, SWEEP, Store};
 
 /// The most steps of a composition.
 const MOST: usize = 50;
 
-/// What a step does when it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Deed {
-    /// Returns.
-    Return,
-    /// Fails so often, and then returns.
-    Retry(u32),
-    Fail,
-    /// Cancels its own job.
-    CancelItself,
-    /// Cancels the whole workflow.
-    CancelAll,
-    /// Never returns: the workflow has a deadline.
-    Hang,
+/// What happens to all of it.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// Nothing.
+    Free,
+    /// It is cancelled when so many attempts have begun.
+    Cancelled(usize),
+    /// It has so many milliseconds.
+    Limited(u64),
 }
 
 /// A composition.
@@ -39,18 +37,22 @@ enum Tree {
     Group(Vec<Tree>),
 }
 
-#[task(retry(attempts = 4, delay = "1ms", backoff = fixed, jitter = false))]
-async fn act(
-    input: String,
-    name: String,
+/// What a step does, and returns if it does.
+async fn perform(
+    name: &str,
     deed: Deed,
-    probe: State<Probe>,
-    ctx: Context,
+    value: String,
+    probe: &Probe,
+    ctx: &Context,
 ) -> Result<String, TaskError> {
-    probe.saw(&name);
+    probe.saw(name);
     match deed {
+        Deed::Nap(millis) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            return Ok(value);
+        }
         Deed::Retry(times) if ctx.attempt() <= times => return Err(TaskError::msg("not yet")),
-        Deed::Return | Deed::Retry(_) => return Ok(format!("{name}({input})")),
+        Deed::Return | Deed::Retry(_) => return Ok(value),
         Deed::Fail => return Err(ctx.give_up(format!("{name} is broken"))),
         Deed::CancelItself => {
             let _ = ctx.app().raw_job(ctx.id()).cancel(format!("{name} gave up")).await;
@@ -65,33 +67,47 @@ async fn act(
     Ok("what is returned now is not used".into())
 }
 
+#[task(retry(attempts = 4, delay = "1ms", backoff = fixed, jitter = false))]
+async fn act(
+    input: String,
+    name: String,
+    deed: Deed,
+    probe: State<Probe>,
+    ctx: Context,
+) -> Result<String, TaskError> {
+    perform(&name, deed, format!("{name}({input})"), &probe, &ctx).await
+}
+
+/// A node of a graph.
+#[task(retry(attempts = 4, delay = "1ms", backoff = fixed, jitter = false))]
+async fn link(
+    inputs: Vec<String>,
+    name: String,
+    deed: Deed,
+    probe: State<Probe>,
+    ctx: Context,
+) -> Result<String, TaskError> {
+    perform(&name, deed, digest(&name, &inputs), &probe, &ctx).await
+}
+
+/// What a node of a graph returns: short, however many paths lead to it, and another one for any other input.
+fn digest(name: &str, inputs: &[String]) -> String {
+    let bytes = inputs.iter().flat_map(|input| input.bytes().chain([b','])).chain(name.bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{name}-{hash:x}")
+}
+
 #[task]
 async fn merge(results: Vec<String>, name: String, probe: State<Probe>) -> String {
     probe.saw(&name);
     format!("{name}{results:?}")
 }
 
-/// A step of the model: what it does, and the steps that it waits for.
-struct Member {
-    deed: Deed,
-    after: Vec<usize>,
-}
-
-/// The model: all steps by number, which is also their name, and the result if all goes well.
-#[derive(Default)]
-struct Model {
-    steps: Vec<Member>,
-}
-
 type Flow = Workflow<Piped<String>, String>;
 
 impl Model {
-    fn step(&mut self, deed: Deed, after: &[usize]) -> (usize, String) {
-        self.steps.push(Member { deed, after: after.to_vec() });
-        let number = self.steps.len() - 1;
-        (number, format!("s{number}"))
-    }
-
     /// Adds a composition: the step that ends it, its result given what comes in, and the flow itself.
     fn add(&mut self, tree: &Tree, after: usize, input: String) -> (usize, String, Flow) {
         match tree {
@@ -127,24 +143,12 @@ impl Model {
             }
         }
     }
-
-    fn completes(&self, step: usize) -> bool {
-        matches!(self.steps[step].deed, Deed::Return | Deed::Retry(_))
-    }
-
-    /// The steps that may start: all that they wait for completes.
-    fn may_start(&self) -> Vec<bool> {
-        let mut may: Vec<bool> = Vec::new();
-        for step in &self.steps {
-            may.push(step.after.iter().all(|parent| may[*parent] && self.completes(*parent)));
-        }
-        may
-    }
 }
 
 fn deeds() -> impl Strategy<Value = Deed> {
     prop_oneof![
         30 => Just(Deed::Return),
+        6 => (1..20u64).prop_map(Deed::Nap),
         4 => (1..=3u32).prop_map(Deed::Retry),
         1 => Just(Deed::Fail),
         1 => Just(Deed::CancelItself),
@@ -172,133 +176,159 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Runs a composition, and compares what became of it with what may.
-async fn check(store: &Store, tree: &Tree, ttl: Duration) {
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        2 => Just(Fate::Free),
+        1 => (0..=MOST).prop_map(Fate::Cancelled),
+        1 => (1..60u64).prop_map(Fate::Limited),
+    ]
+}
+
+/// What each node of a graph does, and which of the nodes before it it waits for.
+type Nodes = Vec<(Deed, Vec<Index>)>;
+
+fn graphs() -> impl Strategy<Value = Nodes> {
+    let node = (deeds(), prop::collection::vec(any::<Index>(), 0..5));
+    prop::collection::vec(node, 1..=MOST)
+}
+
+/// A workflow, what may become of it, and its result if all goes well.
+struct Case {
+    model: Model,
+    flow: Workflow<Bound, String>,
+    expected: String,
+}
+
+impl Case {
+    fn composition(tree: &Tree) -> Self {
+        let mut model = Model::default();
+        let (first, name) = model.step(Deed::Return, &[]);
+        let seed = Act { input: String::new(), name: name.clone(), deed: Deed::Return };
+        let (_, expected, rest) = model.add(tree, first, format!("{name}()"));
+        Self { model, flow: seed.then(rest), expected }
+    }
+
+    /// A graph whose result is its last node's.
+    fn graph(nodes: &Nodes) -> Self {
+        let (mut model, mut dag) = (Model::default(), Dag::new());
+        let (mut made, mut results) = (Vec::new(), Vec::new());
+        for (at, (deed, picks)) in nodes.iter().enumerate() {
+            let mut parents: Vec<usize> =
+                picks.iter().filter(|_| at > 0).map(|pick| pick.index(at)).collect();
+            parents.sort_unstable();
+            parents.dedup();
+            let (_, name) = model.step(*deed, &parents);
+            let inputs: Vec<String> = parents.iter().map(|parent| String::clone(&results[*parent])).collect();
+            results.push(digest(&name, &inputs));
+            let node = match parents.as_slice() {
+                [] => dag.add(Link { inputs, name, deed: *deed }),
+                _ => {
+                    let parents: Vec<_> = parents.iter().map(|parent| made[*parent]).collect();
+                    dag.add_after(parents, Link::s().name(name).deed(*deed))
+                }
+            };
+            made.push(node);
+        }
+        let last = made[made.len() - 1];
+        Self { model, flow: dag.finish(last), expected: results.pop().unwrap_or_default() }
+    }
+}
+
+/// Runs a workflow, and compares what became of it with what may.
+async fn check(store: &Store, case: Case, fate: Fate, ttl: Duration) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = format!("flow-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut model = Model::default();
-    let (first, name) = model.step(Deed::Return, &[]);
-    let seed = Act { input: String::new(), name: name.clone(), deed: Deed::Return };
-    let (_, expected, rest) = model.add(tree, first, format!("{name}()"));
+    let Case { mut model, flow, expected } = case;
 
     let (app, probe) = (store.app().await, Probe::new());
-    let worker = Worker::builder(&app).state(probe.clone()).register_all(tasks![Act, Merge]).sweep(SWEEP);
-    let worker = worker.start().await.unwrap();
-    let mut dispatch = app.dispatch(seed.then(rest)).id(&*id).meta("flow", &id);
-    if model.ends_it().any(|step| model.steps[step].deed == Deed::Hang) {
+    let worker = Worker::builder(&app).state(probe.clone()).register_all(tasks![Act, Link, Merge]);
+    let worker = worker.sweep(SWEEP).start().await.unwrap();
+    let mut dispatch = app.dispatch(flow).id(&*id).meta("flow", &id);
+    if let Fate::Limited(millis) = fate {
+        dispatch = dispatch.ttl(Duration::from_millis(millis));
+        model.is_limited = true;
+    } else if model.ends_it().any(|step| model.steps[step].deed == Deed::Hang) {
         dispatch = dispatch.ttl(ttl);
+        model.is_limited = true;
     }
     let handle = dispatch.await.unwrap();
+    if let Fate::Cancelled(attempts) = fate {
+        tokio::select! {
+            _ = probe.until(attempts) => {
+                handle.cancel("cancelled from outside").await.unwrap();
+                model.is_cancelled = true;
+            }
+            // it had ended before
+            _ = outcome(&handle) => {}
+        }
+    }
     let result = outcome(&handle).await;
     all_ended(&handle).await;
     let graph = handle.graph().await.unwrap();
-    assert_eq!(app.counts("act").await.unwrap(), JobCounts::default(), "nothing is left");
+    for task in ["act", "link", "merge"] {
+        assert_eq!(app.counts(task).await.unwrap(), JobCounts::default(), "nothing of `{task}` is left");
+    }
+    let runs: Vec<usize> = (0..model.steps.len()).map(|step| probe.count(&format!("s{step}"))).collect();
     worker.shutdown().await.unwrap();
 
     assert_eq!(graph.nodes.len(), model.steps.len());
     model.check_result(&result, &expected);
     for (step, node) in graph.nodes.iter().enumerate() {
-        let runs = probe.count(&format!("s{step}"));
-        model.check_node(step, node, runs, &graph.nodes, &result);
+        model.check_node(step, node, runs[step], &graph.nodes, &result);
+        assert_eq!(probe.count(&format!("s{step}")), runs[step], "s{step} ran after the end");
     }
 }
 
-impl Model {
-    /// The steps that end the workflow before it has completed: one of them does, if there are any.
-    fn ends_it(&self) -> impl Iterator<Item = usize> {
-        let may_start = self.may_start();
-        (0..self.steps.len()).filter(move |step| may_start[*step] && !self.completes(*step))
-    }
+fn cases() -> impl Strategy<Value = (Form, Fate)> {
+    let form = prop_oneof![trees().prop_map(Form::Tree), graphs().prop_map(Form::Graph)];
+    (form, fates())
+}
 
-    fn check_result(&self, result: &Result<String, WorkflowError>, expected: &str) {
-        let is = |says: &str, deed: Deed, text: &str| {
-            self.ends_it().any(|step| self.steps[step].deed == deed && says == format!("s{step} {text}"))
-        };
-        let is_right = match result {
-            Ok(result) => self.ends_it().next().is_none() && result == expected,
-            Err(WorkflowError::Failed { message, .. }) => is(message, Deed::Fail, "is broken"),
-            Err(WorkflowError::Cancelled { reason, .. }) => {
-                is(reason, Deed::CancelItself, "gave up") || is(reason, Deed::CancelAll, "stopped it")
-            }
-            Err(WorkflowError::Expired { .. }) => {
-                self.ends_it().any(|step| self.steps[step].deed == Deed::Hang)
-            }
-            Err(_) => false,
-        };
-        assert!(is_right, "{result:?}, and all together would be {expected}");
-    }
+/// What a workflow looks like.
+#[derive(Debug, Clone)]
+enum Form {
+    Tree(Tree),
+    Graph(Nodes),
+}
 
-    fn check_node(
-        &self,
-        step: usize,
-        node: &GraphNode,
-        runs: usize,
-        nodes: &[GraphNode],
-        result: &Result<String, WorkflowError>,
-    ) {
-        let Member { deed, after } = &self.steps[step];
-        let attempts = if let Deed::Retry(times) = deed { *times as usize + 1 } else { 1 };
-        let may_start = self.may_start()[step];
-        match node.state {
-            Some(JobState::Completed) => {
-                assert!(may_start && self.completes(step), "s{step} completed");
-                let done = |parent: &usize| nodes[*parent].finished_at <= node.started_at;
-                assert!(after.iter().all(done), "s{step} started before what it waits for had ended");
-                assert_eq!((runs, node.attempts as usize), (attempts, attempts), "s{step}");
-            }
-            // several may fail in the same moment; the first of them ends the workflow
-            Some(JobState::Failed) => {
-                let own = format!("s{step} is broken");
-                assert!(
-                    *deed == Deed::Fail && node.error.as_ref() == Some(&own),
-                    "s{step}: {:?}",
-                    node.error
-                );
-                assert!(result.is_err(), "s{step} failed, and the workflow completed");
-            }
-            Some(JobState::Cancelled) => {
-                assert!(result.is_err(), "s{step} was cancelled, and the workflow completed");
-                assert!(runs <= attempts && node.error.is_some(), "s{step} ran {runs} times");
-            }
-            state => panic!("s{step} is {state:?}"),
+impl Form {
+    fn case(&self) -> Case {
+        match self {
+            Self::Tree(tree) => Case::composition(tree),
+            Self::Graph(nodes) => Case::graph(nodes),
         }
-        if let Err(WorkflowError::Failed { message, .. }) = result
-            && *message == format!("s{step} is broken")
-        {
-            assert_eq!(node.state, Some(JobState::Failed), "s{step} failed the workflow");
-        }
-        assert!(may_start || runs == 0, "s{step} ran, and may not even start");
     }
 }
 
-fn run(cases: u32, mut check: impl FnMut(&Tree)) {
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+fn run(number: u32, mut check: impl FnMut(Case, Fate)) {
+    let mut runner =
+        TestRunner::new(Config { cases: number, failure_persistence: None, ..Config::default() });
     let check = std::cell::RefCell::new(&mut check);
-    let outcome = runner.run(&trees(), |tree| {
-        (check.borrow_mut())(&tree);
+    let outcome = runner.run(&cases(), |(form, fate)| {
+        (check.borrow_mut())(form.case(), fate);
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
-fn any_composition_ends_as_it_may_in_memory() {
+fn any_workflow_ends_as_it_may_in_memory() {
     let runtime =
         || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    run(500, |tree| {
-        runtime().block_on(async { check(&Store::memory(), tree, Duration::from_secs(5)).await })
+    run(800, |case, fate| {
+        runtime().block_on(async { check(&Store::memory(), case, fate, Duration::from_secs(5)).await })
     });
 }
 
 #[test]
-fn any_composition_ends_as_it_may_on_redis() {
+fn any_workflow_ends_as_it_may_on_redis() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // most of it is waiting for deadlines
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let store = runtime.block_on(Store::redis());
-                run(25, |tree| runtime.block_on(check(&store, tree, Duration::from_millis(200))));
+                run(30, |case, fate| runtime.block_on(check(&store, case, fate, Duration::from_millis(200))));
             });
         }
     });
