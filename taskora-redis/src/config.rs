@@ -7,6 +7,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 use taskora::AdapterError;
 
 use crate::advice::Advice;
+use crate::route::Route;
 
 /// How to connect, and what to call things.
 ///
@@ -22,7 +23,7 @@ use crate::advice::Advice;
 /// ```
 #[derive(Clone)]
 pub struct RedisConfig {
-    server: Result<ConnectionInfo, String>,
+    servers: Vec<Result<ConnectionInfo, String>>,
     namespace: String,
     password: Option<String>,
     db: Option<i64>,
@@ -36,11 +37,16 @@ impl RedisConfig {
     /// `rustls`), or `redis+unix:///path`. A URL that cannot be read is an error when connecting.
     #[must_use]
     pub fn new(url: impl AsRef<str>) -> Self {
-        // the reason is kept to ourselves: it may quote the URL, and the URL may hold a password
-        let server = url.as_ref().into_connection_info().map_err(|_| {
-            "the Redis URL cannot be read; write it as `redis://[user:password@]host[:port][/db]`".to_owned()
-        });
-        Self::with_server(server)
+        Self::with_server(read(url.as_ref()))
+    }
+
+    /// One more server of the same Redis, as in [`RedisConfig::new`]: another node of its cluster, or the one that takes
+    /// over when the first fails. Those that cannot be reached, are replicas or have lost their cluster are passed over; a
+    /// node of a cluster that does not have the namespace's slot says which one does.
+    #[must_use]
+    pub fn node(mut self, url: impl AsRef<str>) -> Self {
+        self.servers.push(read(url.as_ref()));
+        self
     }
 
     /// A server by the `redis` crate's own description of it, for what a URL cannot say.
@@ -51,7 +57,7 @@ impl RedisConfig {
 
     fn with_server(server: Result<ConnectionInfo, String>) -> Self {
         Self {
-            server,
+            servers: vec![server],
             namespace: "taskora".to_owned(),
             password: None,
             db: None,
@@ -111,7 +117,8 @@ impl RedisConfig {
 
     /// The configuration, checked.
     pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let server = self.server.map_err(AdapterError::Config)?;
+        let servers: Vec<_> =
+            self.servers.into_iter().collect::<Result<_, _>>().map_err(AdapterError::Config)?;
         let is_usable = |c: char| !c.is_control() && c != '{' && c != '}';
         if !(1..=100).contains(&self.namespace.len()) || !self.namespace.chars().all(is_usable) {
             return Err(AdapterError::Config(
@@ -129,16 +136,20 @@ impl RedisConfig {
         }
         #[cfg(feature = "rustls")]
         choose_cryptography();
-        let mut redis = server.redis_settings().clone();
-        if let Some(password) = self.password {
-            redis = redis.set_password(password);
-        }
-        if let Some(db) = self.db {
-            redis = redis.set_db(db);
-        }
+        let mine = |server: ConnectionInfo| {
+            let mut redis = server.redis_settings().clone();
+            if let Some(password) = &self.password {
+                redis = redis.set_password(password);
+            }
+            if let Some(db) = self.db {
+                redis = redis.set_db(db);
+            }
+            server.set_redis_settings(redis)
+        };
+        let addresses: Vec<_> = servers.iter().map(|server| server.addr().to_string()).collect();
         Ok(Settings {
-            address: server.addr().to_string(),
-            server: server.set_redis_settings(redis),
+            address: addresses.join(", "),
+            route: Route::new(servers.into_iter().map(mine).collect()),
             keys: crate::keys::Keys::new(&self.namespace),
             namespace: self.namespace,
             command_timeout: self.command_timeout,
@@ -147,6 +158,13 @@ impl RedisConfig {
             advice: Advice::default(),
         })
     }
+}
+
+fn read(url: &str) -> Result<ConnectionInfo, String> {
+    // the reason is kept to ourselves: it may quote the URL, and the URL may hold a password
+    url.into_connection_info().map_err(|_| {
+        "the Redis URL cannot be read; write it as `redis://[user:password@]host[:port][/db]`".to_owned()
+    })
 }
 
 /// rustls leaves the choice of its cryptography to the program, and panics in the first connection of one that has made
@@ -161,8 +179,10 @@ fn choose_cryptography() {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = |server: &ConnectionInfo| server.addr().to_string();
+        let addresses: Vec<_> = self.servers.iter().map(|server| server.as_ref().map(address)).collect();
         f.debug_struct("RedisConfig")
-            .field("address", &self.server.as_ref().map(|server| server.addr().to_string()))
+            .field("address", &addresses)
             .field("namespace", &self.namespace)
             .field("db", &self.db)
             .field("command_timeout", &self.command_timeout)
@@ -173,9 +193,9 @@ impl fmt::Debug for RedisConfig {
 
 /// A configuration that can work, and what is known of the server behind it.
 pub(crate) struct Settings {
-    /// Where the server is; never with a password.
+    /// Where the server is, or all that were configured; never with a password.
     pub(crate) address: String,
-    pub(crate) server: ConnectionInfo,
+    pub(crate) route: Route,
     pub(crate) keys: crate::keys::Keys,
     pub(crate) namespace: String,
     pub(crate) command_timeout: Duration,
@@ -219,7 +239,8 @@ mod tests {
     fn builders_win_over_the_url() {
         let settings =
             RedisConfig::new("redis://:old@localhost/1").password("new").db(2).check().expect("valid");
-        let redis = settings.server.redis_settings();
+        let target = settings.route.target(0).expect("a server");
+        let redis = target.server.redis_settings();
         assert_eq!((redis.password(), redis.db()), (Some("new"), 2));
     }
 

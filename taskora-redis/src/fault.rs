@@ -12,6 +12,8 @@ pub(crate) enum Verdict {
     SendSource,
     /// The connection is of no use any more: try on a new one.
     Reconnect(AdapterError),
+    /// Refused before anything was done, and another server would not: find it, and try there.
+    Elsewhere(AdapterError),
     /// The server is busy with itself: try again on the same connection.
     TryLater(AdapterError),
     /// Trying again changes nothing.
@@ -26,10 +28,14 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
         Some("NOSCRIPT") => Verdict::SendSource,
         Some("OOM") => Verdict::GiveUp(AdapterError::Full { address: address.to_owned(), message }),
         // refused before anything was done: it cannot save, has too few replicas, or is not ready yet
-        Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "MISCONF" | "NOREPLICAS") => {
+        // `ASK` and `TRYAGAIN`: the slot is on its way to another node, and whoever followed it would find half of it
+        Some("LOADING" | "BUSY" | "ASK" | "TRYAGAIN" | "MISCONF" | "NOREPLICAS") => {
             Verdict::TryLater(unavailable())
         }
-        Some("READONLY") => Verdict::Reconnect(unavailable()),
+        // the slot is another node's, the cluster is lost, or the master has become a replica
+        Some("MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "UNBLOCKED") => {
+            Verdict::Elsewhere(unavailable())
+        }
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Verdict::GiveUp(AdapterError::Config(format!(
             "the server at `{address}` refuses access ({message}); check user, password and permissions"
         ))),
@@ -58,7 +64,10 @@ pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
         Verdict::GiveUp(AdapterError::Protocol(_)) if error.code().is_some() => {
             AdapterError::Unavailable { address: address.to_owned(), message }
         }
-        Verdict::Reconnect(error) | Verdict::TryLater(error) | Verdict::GiveUp(error) => error,
+        Verdict::Reconnect(error)
+        | Verdict::Elsewhere(error)
+        | Verdict::TryLater(error)
+        | Verdict::GiveUp(error) => error,
         Verdict::SendSource => AdapterError::Protocol(message),
     }
 }
@@ -103,6 +112,15 @@ mod tests {
         for line in ["MISCONF no disk", "NOREPLICAS too few", "LOADING a file", "BUSY with a script"] {
             assert!(
                 matches!(judge(&said(line), "here"), Verdict::TryLater(error) if error.is_retryable()),
+                "{line}"
+            );
+        }
+        for line in ["ASK 42 b:7000", "TRYAGAIN some keys are gone"] {
+            assert!(matches!(judge(&said(line), "here"), Verdict::TryLater(_)), "{line}");
+        }
+        for line in ["MOVED 42 b:7000", "CLUSTERDOWN no quorum", "READONLY a replica", "UNBLOCKED demoted"] {
+            assert!(
+                matches!(judge(&said(line), "here"), Verdict::Elsewhere(error) if error.is_retryable()),
                 "{line}"
             );
         }

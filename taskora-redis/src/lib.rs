@@ -25,6 +25,19 @@
 //! first needed, and made again by itself when it is lost: until then calls are repeated for
 //! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError).
 //!
+//! # Redis Cluster and failovers
+//! All of a namespace is on one node of a cluster, and the adapter's connections go to that node, wherever they began: they
+//! follow the namespace when its slot moves, and when a replica takes over. Give it several addresses with
+//! [`RedisConfig::node`], so that it can begin, and find the new master, while one of them is down. User, password
+//! and TLS of an address are kept for the nodes that it points to. A cluster has the database 0 only.
+//!
+//! The same holds for a master and replicas without a cluster: of several addresses, those of replicas are passed over. With
+//! one address, such as that of a proxy, it is connected to again until a master answers. Sentinels are not asked:
+//! give the addresses of the servers that they watch.
+//!
+//! While a slot moves from one node to another, the namespace rests: calls are repeated until it has arrived, or for
+//! [`command_timeout`](RedisConfig::command_timeout).
+//!
 //! # Limits
 //! At most 255 stalls and 65,535 attempts are stored with a job: larger numbers count as these. No time is longer than
 //! about 4,400 years.
@@ -48,6 +61,7 @@ mod jobs;
 mod keys;
 mod link;
 mod record;
+mod route;
 mod scripts;
 mod server;
 mod side;

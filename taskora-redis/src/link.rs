@@ -11,9 +11,10 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::answer::number;
+use crate::answer::{nonsense, number};
 use crate::config::Settings;
 use crate::fault::{Verdict, judge, judge_opening, pause};
+use crate::route::Target;
 use crate::scripts::Script;
 use crate::server;
 
@@ -43,6 +44,9 @@ pub(crate) struct Link {
 #[derive(Clone)]
 struct Live {
     generation: u64,
+    /// Where on the route.
+    place: usize,
+    target: Arc<Target>,
     /// What Redis calls a blocking connection.
     client_id: Option<i64>,
     connection: MultiplexedConnection,
@@ -97,8 +101,10 @@ impl Link {
         }
     }
 
+    /// The connection; one to a server that the others have left is none.
     fn read_live(&self) -> Option<Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner).clone();
+        live.filter(|live| live.place == self.settings.route.at())
     }
 
     /// Makes sure of a connection: one try, after the pause that the failures before demand.
@@ -171,7 +177,8 @@ impl Link {
                     }
                     Err(error) => error,
                 };
-                match judge(&error, &self.settings.address) {
+                let is_redirect = self.settings.route.follow(&error, live.place);
+                match judge(&error, &live.target.address) {
                     Verdict::SendSource => {
                         how.with_source = true;
                         continue;
@@ -180,6 +187,19 @@ impl Link {
                         self.drop_generation(live.generation);
                         how.repeat = true;
                         last_error = Some(error);
+                    }
+                    Verdict::Elsewhere(error) => {
+                        self.drop_generation(live.generation);
+                        if matches!(self.purpose, Use::Blocking) {
+                            return Err(error);
+                        }
+                        last_error = Some(error);
+                        if is_redirect && failures == 0 {
+                            // an answer all the same: no need to rest before the first try there
+                            self.failures.store(0, Ordering::Relaxed);
+                            failures += 1;
+                            continue;
+                        }
                     }
                     Verdict::TryLater(error) => last_error = Some(error),
                     Verdict::GiveUp(error) => return Err(error),
@@ -230,11 +250,23 @@ impl Link {
     }
 
     /// What an error means to whoever tries only once.
-    pub(crate) fn judged(&self, error: &RedisError) -> AdapterError {
+    fn judged(&self, error: &RedisError) -> AdapterError {
         match judge(error, &self.settings.address) {
-            Verdict::Reconnect(error) | Verdict::TryLater(error) | Verdict::GiveUp(error) => error,
+            Verdict::Reconnect(error)
+            | Verdict::Elsewhere(error)
+            | Verdict::TryLater(error)
+            | Verdict::GiveUp(error) => error,
             Verdict::SendSource => self.unavailable(error.to_string()),
         }
+    }
+
+    /// The server has refused what was sent once; a new connection, to where it points if it does, may fare better.
+    pub(crate) fn refused(&self, error: &RedisError) -> AdapterError {
+        if let Some(live) = self.read_live() {
+            self.settings.route.follow(error, live.place);
+            self.drop_generation(live.generation);
+        }
+        self.judged(error)
     }
 
     /// Runs a script within the usual time. `fill` adds the arguments after the first.
@@ -298,42 +330,70 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// One attempt to connect, for at most the time that the settings give it.
+/// One attempt to connect: to the server that is in use, or else to the next one that can be.
 async fn open(settings: Arc<Settings>, purpose: Use, generation: u64) -> Result<Live, AdapterError> {
+    let route = &settings.route;
+    let mut tries = route.tries();
+    loop {
+        tries -= 1;
+        let place = route.at();
+        match open_at(&settings, &purpose, generation, place).await {
+            Err(error) if error.is_retryable() => {
+                route.pass_over(place);
+                if tries == 0 || route.at() == place {
+                    return Err(error);
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Connects to this server, for at most the time that the settings give it.
+async fn open_at(
+    settings: &Arc<Settings>,
+    purpose: &Use,
+    generation: u64,
+    place: usize,
+) -> Result<Live, AdapterError> {
+    let target = settings.route.target(place).ok_or_else(|| nonsense("a place that is not on the route"))?;
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(settings.connect_timeout))
         .set_response_timeout(None);
-    let mut server = settings.server.clone();
-    if let Use::Pushes { to, .. } = &purpose {
+    let mut server = target.server.clone();
+    if let Use::Pushes { to, .. } = purpose {
         let to = to.clone();
         config = config.set_push_sender(move |push| to.send((generation, push)));
         let redis = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         server = server.set_redis_settings(redis);
     }
-    let judged = |error| judge_opening(&error, &settings.address);
+    let judged = |error| {
+        settings.route.follow(&error, place);
+        judge_opening(&error, &target.address)
+    };
     let opened = async {
         let client = Client::open(server).map_err(judged)?;
         let mut connection =
             client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
         let mut client_id = None;
-        match &purpose {
-            Use::Commands => server::greet(&mut connection, &settings, judged).await?,
+        match purpose {
+            Use::Commands => server::greet(&mut connection, settings, judged).await?,
             Use::Blocking => {
                 let id = connection.req_packed_command(redis::cmd("CLIENT").arg("ID")).await;
                 client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
             }
             Use::Pushes { channels, .. } => {
-                server::greet(&mut connection, &settings, judged).await?;
+                server::greet(&mut connection, settings, judged).await?;
                 connection.subscribe(channels.as_slice()).await.map_err(judged)?;
             }
         }
-        Ok(Live { generation, client_id, connection })
+        Ok(Live { generation, place, target: Arc::clone(&target), client_id, connection })
     };
     // the client's own limit is that of its first steps only; this one is also for a server that then says nothing
     match timeout(settings.connect_timeout, opened).await {
         Ok(result) => result,
         Err(_) => Err(AdapterError::Unavailable {
-            address: settings.address.clone(),
+            address: target.address.clone(),
             message: format!("no connection within {:?}", settings.connect_timeout),
         }),
     }

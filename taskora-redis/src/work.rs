@@ -50,14 +50,14 @@ impl Ear {
         let mut answers = self.blocking.send_once(limit + GRACE, &commands).await?;
         let answer = answers.pop().ok_or_else(|| nonsense("a wait for work has no answer"))?;
         if let Some(Value::ServerError(error)) = answers.pop() {
-            return Err(self.refused(error.into()));
+            return Err(self.blocking.refused(&error.into()));
         }
         match answer {
             Value::ServerError(error) => {
                 let error = RedisError::from(error);
                 match judge(&error, &self.inner.settings().address) {
                     Verdict::SendSource => Ok(None),
-                    _ => Err(self.refused(error)),
+                    _ => Err(self.blocking.refused(&error)),
                 }
             }
             answer => Ok(Some(answer)),
@@ -74,12 +74,6 @@ impl Ear {
         // Redis takes zero as for ever
         cmd.arg(limit.as_secs_f64().max(0.001));
         cmd
-    }
-
-    /// The server has refused to wait or to claim; a new connection may fare better.
-    fn refused(&self, error: RedisError) -> AdapterError {
-        self.blocking.drop_generation(self.blocking.generation());
-        self.blocking.judged(&error)
     }
 
     /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped.

@@ -80,9 +80,9 @@ impl Record {
 
     /// Whether this lease is the valid one. It stays so after its deadline, until a sweep takes the job back.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
-        matches!(self.phase, Phase::Active { .. })
-            && self.claims == lease.token
-            && self.new.task == lease.task
+        // an id that was trimmed and used again may name a job of another task
+        let is_same = self.new.task == lease.task && self.claims == lease.token;
+        is_same && matches!(self.phase, Phase::Active { .. })
     }
 
     /// The only place where a job's state changes.

@@ -10,6 +10,7 @@
 //! # Ok(()) }
 //! ```
 
+mod cluster;
 mod error;
 mod process;
 mod wire;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use cluster::Cluster;
 pub use error::ServerError;
 use process::Process;
 pub use wire::Reply;

@@ -131,18 +131,19 @@ pub(super) struct Clocks {
     pub(super) memory: Timestamp,
     pub(super) redis: Timestamp,
     pub(super) elapsed: Duration,
+    /// By how much the model's beginning may be wrong.
+    pub(super) unsure: Duration,
 }
 
 impl Clocks {
     fn check(self, what: &str, memory: Option<Timestamp>, redis: Option<Timestamp>) -> Result<(), String> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let since = |time: Option<Timestamp>, start: Timestamp| {
             time.map(|time| (time.as_millis() + ROUNDING).saturating_sub(start.as_millis()))
         };
         let (expected, found) = (since(memory, self.memory), since(redis, self.redis));
-        let latest = expected.map(|time| {
-            time.saturating_add(u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)) + ROUNDING
-        });
-        let earliest = expected.map(|time| time.saturating_sub(ROUNDING));
+        let latest = expected.map(|time| time + millis(self.elapsed) + ROUNDING);
+        let earliest = expected.map(|time| time.saturating_sub(millis(self.unsure) + ROUNDING));
         if found >= earliest && found <= latest {
             return Ok(());
         }

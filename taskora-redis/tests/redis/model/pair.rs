@@ -49,6 +49,8 @@ pub(super) struct Pair<'a> {
     /// on Redis, so it must be swept first.
     has_deadlines: bool,
     start: (Instant, SystemTime, Timestamp),
+    /// How long the model's start took: its clock began within this time.
+    unsure: Duration,
 }
 
 /// Runs one call on both, and compares what it answers.
@@ -83,10 +85,13 @@ impl<'a> Pair<'a> {
         let adapter = redis.block_on(RedisAdapter::with(config)).expect("connect");
         let begun = Instant::now();
         let redis_start = now(server);
+        let memory_start = SystemTime::now();
         let model = memory.block_on(async { MemoryAdapter::new() });
+        let unsure = memory_start.elapsed().unwrap_or_default();
         Self {
             heard: [model.cancellations(), adapter.cancellations()],
-            start: (begun, SystemTime::now(), redis_start),
+            start: (begun, memory_start, redis_start),
+            unsure,
             server,
             memory: (memory, model),
             redis: (redis, adapter),
@@ -115,7 +120,7 @@ impl<'a> Pair<'a> {
         let (begun, memory, redis) = self.start;
         let since_epoch = memory.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let memory = Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(0));
-        Clocks { memory, redis, elapsed: begun.elapsed() }
+        Clocks { memory, redis, elapsed: begun.elapsed(), unsure: self.unsure }
     }
 
     fn apply(&mut self, operation: &Operation) -> Result<(), String> {
@@ -231,8 +236,11 @@ impl<'a> Pair<'a> {
         same("settled", &memory.settled, &redis.settled)?;
         same("claimed", &claimed(&memory.jobs), &claimed(&redis.jobs))?;
         for job in redis.jobs {
-            if !self.claimed.iter().any(|known| known.lease == job.lease) {
-                self.claimed.push(job);
+            // a job that was trimmed and enqueued anew is counted from 1 again: to both stores its leases are the old ones
+            match self.claimed.iter_mut().find(|known| known.lease == job.lease) {
+                Some(known) if known.claimed_at < job.claimed_at => *known = job,
+                Some(_) => {}
+                None => self.claimed.push(job),
             }
         }
         self.calls[usize::from(worker)].1 = Some((call, age));
