@@ -112,7 +112,7 @@ impl Inner {
     ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
         let (_, answer) = self
             .commands
-            .send(self.settings.command_timeout, |_| {
+            .send("hmget", self.settings.command_timeout, |_| {
                 let mut cmd = redis::cmd("HMGET");
                 cmd.arg(key);
                 for field in fields {

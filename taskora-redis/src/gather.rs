@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taskora::AdapterError;
+use taskora::adapter::step_aside;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -170,7 +171,7 @@ impl<T: Item> Gather<T> {
                 let _ = dispatch.answer.send(own);
             }
             // those who were just answered may come back at once, and go together
-            tokio::task::yield_now().await;
+            step_aside().await;
         }
     }
 }

@@ -68,7 +68,7 @@ impl Inspection for RedisAdapter {
         let (_, answer) = self
             .inner
             .commands
-            .send(settings.command_timeout, |_| {
+            .send("lrange", settings.command_timeout, |_| {
                 let mut cmd = redis::cmd("LRANGE");
                 cmd.arg(&key).arg(0).arg(-1);
                 cmd

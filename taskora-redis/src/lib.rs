@@ -52,6 +52,9 @@ mod advice;
 mod answer;
 mod config;
 mod exchange;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub mod failpoint;
 mod fault;
 mod flow;
 mod gather;

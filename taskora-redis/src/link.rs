@@ -146,10 +146,11 @@ impl Link {
         AdapterError::Unavailable { address: self.settings.address.clone(), message }
     }
 
-    /// Sends what `build` makes, again on a new connection if need be, for at most `limit`. Answers with the generation
+    /// Sends the call of this name that `build` makes, again on a new connection if need be, for at most `limit`. Answers with the generation
     /// of the connection that was used.
     pub(crate) async fn send(
         &self,
+        name: &'static str,
         limit: Duration,
         build: impl Fn(Try) -> Cmd,
     ) -> Result<(u64, Value), AdapterError> {
@@ -168,7 +169,7 @@ impl Link {
                     Err(error) => return Err(error),
                 };
                 sent = Some((live.generation, Instant::now()));
-                let answer = live.connection.req_packed_command(&build(how)).await;
+                let answer = ask(&mut live.connection, name, &build(how)).await;
                 let error = match answer {
                     Ok(Value::ServerError(error)) => error.into(),
                     Ok(value) => {
@@ -230,13 +231,13 @@ impl Link {
     /// dropped before the answer, the connection is closed, so that the server forgets what it has not begun.
     pub(crate) async fn send_once(
         &self,
+        name: &'static str,
         limit: Duration,
         commands: &Pipeline,
     ) -> Result<Vec<Value>, AdapterError> {
         let mut live = self.get().await?;
         let mut closing = Closing { link: self, generation: Some(live.generation) };
-        let count = commands.len();
-        match timeout(limit, live.connection.req_packed_commands(commands, 0, count)).await {
+        match timeout(limit, ask_all(&mut live.connection, name, commands)).await {
             Ok(Ok(values)) => {
                 if !matches!(values.first(), Some(Value::ServerError(_))) {
                     self.has_answered();
@@ -294,7 +295,7 @@ impl Link {
         script: &Script,
         fill: impl Fn(&mut Cmd, Try),
     ) -> Result<(u64, Value), AdapterError> {
-        self.send(self.settings.limit(bytes), |how| {
+        self.send(script.name, self.settings.limit(bytes), |how| {
             let mut cmd = self.call_of(script, how);
             fill(&mut cmd, how);
             cmd
@@ -328,6 +329,46 @@ impl Drop for Closing<'_> {
             self.link.drop_generation(generation);
         }
     }
+}
+
+/// Sends a call once. Every call to Redis goes through here or through [`ask_all`].
+pub(crate) async fn ask(
+    connection: &mut MultiplexedConnection,
+    name: &'static str,
+    cmd: &Cmd,
+) -> Result<Value, RedisError> {
+    // a script that the server does not know yet has not run: it is sent again with its source
+    let has_run = |answer: &Value| !matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT");
+    named(name, connection.req_packed_command(cmd), has_run).await
+}
+
+/// Sends calls together, once.
+async fn ask_all(
+    connection: &mut MultiplexedConnection,
+    name: &'static str,
+    commands: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    named(name, connection.req_packed_commands(commands, 0, commands.len()), |_| true).await
+}
+
+/// A call between its failpoints.
+#[cfg_attr(
+    not(feature = "failpoints"),
+    expect(unused_variables, reason = "names and ends are for failpoints")
+)]
+async fn named<T>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, RedisError>>,
+    has_run: impl FnOnce(&T) -> bool,
+) -> Result<T, RedisError> {
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach(name, "before").await?;
+    let answer = call.await;
+    #[cfg(feature = "failpoints")]
+    if answer.as_ref().map_or(true, has_run) {
+        crate::failpoint::reach(name, "after").await?;
+    }
+    answer
 }
 
 /// One attempt to connect: to the server that is in use, or else to the next one that can be.
@@ -379,12 +420,16 @@ async fn open_at(
         match purpose {
             Use::Commands => server::greet(&mut connection, settings, judged).await?,
             Use::Blocking => {
-                let id = connection.req_packed_command(redis::cmd("CLIENT").arg("ID")).await;
+                let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
                 client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
             }
             Use::Pushes { channels, .. } => {
                 server::greet(&mut connection, settings, judged).await?;
+                #[cfg(feature = "failpoints")]
+                crate::failpoint::reach("subscribe", "before").await.map_err(judged)?;
                 connection.subscribe(channels.as_slice()).await.map_err(judged)?;
+                #[cfg(feature = "failpoints")]
+                crate::failpoint::reach("subscribe", "after").await.map_err(judged)?;
             }
         }
         Ok(Live { generation, place, target: Arc::clone(&target), client_id, connection })

@@ -6,6 +6,7 @@ use crate::keys::NAMES;
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
+    pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) sha: String,
 }
@@ -17,13 +18,13 @@ macro_rules! scripts {
 
         /// All scripts, put together at the first use.
         pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-            $($name: build(include_str!(concat!("../lua/", stringify!($name), ".lua")))),+
+            $($name: build(stringify!($name), include_str!(concat!("../lua/", stringify!($name), ".lua")))),+
         });
 
         impl Scripts {
             /// Every script with its name.
             fn all(&self) -> Vec<(&'static str, &Script)> {
-                vec![$((stringify!($name), &self.$name)),+]
+                vec![$((self.$name.name, &self.$name)),+]
             }
         }
     };
@@ -77,7 +78,7 @@ const INCLUDES: &[(&str, &str)] = &[
     ("retire", include_str!("../lua/include/retire.lua")),
 ];
 
-fn build(text: &str) -> Script {
+fn build(name: &'static str, text: &str) -> Script {
     let mut source = String::new();
     for line in text.lines() {
         let included =
@@ -88,7 +89,7 @@ fn build(text: &str) -> Script {
         }
     }
     let sha = redis::Script::new(&source).get_hash().to_owned();
-    Script { source, sha }
+    Script { name, source, sha }
 }
 
 /// Leaves out what Redis need not keep, so that a better comment is not a new script, and spells the keys.
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn comments_are_left_out() {
-        let script = build("#!lua\n-- why\nreturn K.wait .. task\n");
+        let script = build("test", "#!lua\n-- why\nreturn K.wait .. task\n");
         assert_eq!(script.source, "#!lua\nreturn p .. 'wait:' .. task\n");
     }
 }

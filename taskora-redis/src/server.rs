@@ -1,6 +1,6 @@
 //! The first words with a server: is it new enough, is it set up for a queue, and whose is the namespace.
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, Value};
 use taskora::AdapterError;
 
@@ -25,14 +25,14 @@ pub(crate) async fn greet(
     settings: &Settings,
     judged: impl Fn(RedisError) -> AdapterError + Copy,
 ) -> Result<(), AdapterError> {
-    let mut ask = async |cmd: &Cmd| match connection.req_packed_command(cmd).await {
+    let mut ask = async |name, cmd: &Cmd| match crate::link::ask(connection, name, cmd).await {
         Ok(Value::ServerError(error)) => Err(judged(error.into())),
         Ok(value) => Ok(value),
         Err(error) => Err(judged(error)),
     };
     let mut cmd = redis::cmd("INFO");
     cmd.arg("server").arg("memory").arg("persistence");
-    let info = match ask(&cmd).await? {
+    let info = match ask("info", &cmd).await? {
         Value::VerbatimString { text, .. } => text,
         other => text(other, "the answer to INFO")?,
     };
@@ -42,7 +42,7 @@ pub(crate) async fn greet(
     let mut cmd = redis::cmd("EVAL");
     cmd.arg(&SCRIPTS.handshake.source).arg(1).arg(settings.keys.prefix());
     cmd.arg("0").arg(WIRE_VERSION).arg(MIN_WIRE_VERSION).arg(concat!("taskora ", env!("CARGO_PKG_VERSION")));
-    let [version, min, writer] = exactly(ask(&cmd).await?, "the namespace's signature")?;
+    let [version, min, writer] = exactly(ask("handshake", &cmd).await?, "the namespace's signature")?;
     let signature = Signature {
         version: text(version, "the wire version")?,
         min: text(min, "the oldest wire version")?,

@@ -303,7 +303,7 @@ impl Actor {
             let link = Arc::clone(&self.link);
             tokio::spawn(async move {
                 // no answer drops the connection, and the next round makes a new one
-                let _ = link.send(link.settings().command_timeout, |_| redis::cmd("PING")).await;
+                let _ = link.send("ping", link.settings().command_timeout, |_| redis::cmd("PING")).await;
             });
         }
     }

@@ -47,7 +47,7 @@ impl Ear {
         call.fill(&mut claim);
         let mut commands = Pipeline::new();
         commands.add_command(self.blpop(exchange, limit)).add_command(claim);
-        let mut answers = self.blocking.send_once(limit + GRACE, &commands).await?;
+        let mut answers = self.blocking.send_once("blpop", limit + GRACE, &commands).await?;
         let answer = answers.pop().ok_or_else(|| nonsense("a wait for work has no answer"))?;
         if let Some(Value::ServerError(error)) = answers.pop() {
             return Err(self.blocking.refused(&error.into()));
@@ -88,7 +88,8 @@ impl Ear {
                 };
                 let commands = &self.inner.commands;
                 // if this fails, the `BLPOP` ends by its own timeout
-                if let Err(error) = commands.send(commands.settings().command_timeout, build).await {
+                if let Err(error) = commands.send("unblock", commands.settings().command_timeout, build).await
+                {
                     tracing::debug!(%error, "a wait for work could not be ended");
                 }
             }

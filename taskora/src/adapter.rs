@@ -25,6 +25,7 @@
 //! [`Ended::attempts`] counts the attempt that ended the job (also if that was flagged as cancelled), and a lease that
 //! was lost counts for nothing.
 
+mod aside;
 mod workflows;
 
 use std::fmt;
@@ -37,6 +38,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 use crate::policy::Retention;
 
+pub use aside::step_aside;
 pub use workflows::*;
 
 /// The name of a task, shared cheaply.

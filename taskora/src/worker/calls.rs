@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::capacity::Reservation;
 use super::pause::Pause;
-use crate::adapter::{Adapter, CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal};
+use crate::adapter::{Adapter, CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal, step_aside};
 
 /// Exchanges under way at a time.
 const EXCHANGES: usize = 2;
@@ -134,7 +134,7 @@ impl Calls {
         let (adapter, ear, pause) = (self.adapter.clone(), self.ear.clone(), self.ear_pause.clone());
         let answer = Box::pin(async move {
             // jobs that have just been claimed start before this is sent
-            tokio::task::yield_now().await;
+            step_aside().await;
             match ear.wait(&exchange, wait, &hurry).await {
                 Ok(answer) => {
                     locked(&pause).reset();

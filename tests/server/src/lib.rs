@@ -53,6 +53,20 @@ impl Builder {
         self
     }
 
+    /// Keeps an append-only file, written to the disk as `fsync` says: `always`, `everysec` or `no`.
+    #[must_use]
+    pub fn append_only(self, fsync: &str) -> Self {
+        self.args(["--appendonly", "yes", "--appendfsync", fsync])
+    }
+
+    /// Makes it a replica of another server, which has no password.
+    #[must_use]
+    pub fn replica_of(self, main: &RedisServer) -> Self {
+        let port = main.port().to_string();
+        // without the wait for further replicas, the first copy begins at once
+        self.args(["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"])
+    }
+
     /// Starts the server, and waits until it answers.
     ///
     /// # Errors
@@ -137,6 +151,70 @@ impl RedisServer {
             .lines()
             .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
             .map(|value| value.trim().to_owned()))
+    }
+
+    /// Changes a setting at run time, such as `maxmemory`.
+    ///
+    /// # Errors
+    /// As [`RedisServer::command`]; also if the server refuses.
+    pub fn configure(&self, setting: &str, value: &str) -> std::io::Result<()> {
+        self.expect_ok(&["CONFIG", "SET", setting, value])
+    }
+
+    /// Makes a replica a main server: the last step of a failover.
+    ///
+    /// # Errors
+    /// As [`RedisServer::configure`].
+    pub fn promote(&self) -> std::io::Result<()> {
+        self.expect_ok(&["REPLICAOF", "NO", "ONE"])
+    }
+
+    /// Waits until a replica has its first copy and follows its main server.
+    ///
+    /// # Errors
+    /// As [`RedisServer::command`]; also if it takes too long.
+    pub fn until_in_sync(&self) -> std::io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.info("master_link_status")?.as_deref() != Some("up") {
+            if Instant::now() > deadline {
+                return Err(std::io::Error::other(format!("the replica is not in sync after {PATIENCE:?}")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Stops the server where it is (`SIGSTOP`): it accepts connections, and says nothing.
+    ///
+    /// # Errors
+    /// If the machine refuses the signal.
+    pub fn freeze(&self) -> std::io::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Errors
+    /// As [`RedisServer::freeze`].
+    pub fn thaw(&self) -> std::io::Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> std::io::Result<()> {
+        let process =
+            self.process.as_ref().ok_or_else(|| std::io::Error::other("the server does not run"))?;
+        let mut kill = std::process::Command::new("kill");
+        match kill.args([&format!("-{name}"), &process.id().to_string()]).status()? {
+            status if status.success() => Ok(()),
+            status => Err(std::io::Error::other(format!("`kill -{name}` ended with {status}"))),
+        }
+    }
+
+    fn expect_ok(&self, command: &[&str]) -> std::io::Result<()> {
+        match self.command(command)? {
+            Reply::Text(text) if text == "OK" => Ok(()),
+            other => Err(std::io::Error::other(format!("{command:?} was answered with {other:?}"))),
+        }
     }
 
     /// Kills the server, as a crash would (`SIGKILL`). Its files stay for [`RedisServer::restart`].
@@ -233,6 +311,42 @@ mod tests {
         assert_eq!(server.command(&["SET", "a", "1"]).unwrap(), Reply::Text("OK".into()));
         server.restart().unwrap();
         assert_eq!(server.command(&["GET", "a"]).unwrap(), Reply::Text("1".into()));
+    }
+
+    #[test]
+    fn a_replica_follows_and_can_be_promoted() {
+        let main = RedisServer::start().unwrap();
+        let replica = RedisServer::builder().replica_of(&main).start().unwrap();
+        replica.until_in_sync().unwrap();
+        main.command(&["SET", "a", "1"]).unwrap();
+        assert_eq!(main.command(&["WAIT", "1", "5000"]).unwrap(), Reply::Number(1));
+        drop(main);
+        assert!(matches!(replica.command(&["SET", "b", "2"]).unwrap(), Reply::Error(_)));
+        replica.promote().unwrap();
+        assert_eq!(replica.command(&["SET", "b", "2"]).unwrap(), Reply::Text("OK".into()));
+        assert_eq!(replica.command(&["GET", "a"]).unwrap(), Reply::Text("1".into()));
+    }
+
+    #[test]
+    fn a_frozen_server_is_silent_and_goes_on() {
+        let server = RedisServer::start().unwrap();
+        server.freeze().unwrap();
+        let mut stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        std::io::Write::write_all(&mut stream, b"PING\r\n").unwrap();
+        assert!(std::io::Read::read(&mut stream, &mut [0; 8]).is_err(), "nothing is said");
+        server.thaw().unwrap();
+        assert_eq!(server.command(&["PING"]).unwrap(), Reply::Text("PONG".into()));
+    }
+
+    #[test]
+    fn settings_change_at_run_time() {
+        let server = RedisServer::start().unwrap();
+        server.configure("maxmemory", "1").unwrap();
+        assert!(
+            matches!(server.command(&["SET", "a", "1"]).unwrap(), Reply::Error(text) if text.starts_with("OOM"))
+        );
+        assert!(server.configure("no-such-setting", "1").is_err());
     }
 
     #[test]

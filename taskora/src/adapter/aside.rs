@@ -1,0 +1,40 @@
+//! How a task lets others go first.
+
+use std::future::poll_fn;
+use std::mem::replace;
+use std::task::Poll;
+
+/// Lets tasks that were woken before go first, once. For the loops of adapters and of the worker, in place of tokio's
+/// `yield_now`: what yields by that stays on its thread, and a handler that goes first and blocks the thread would hold
+/// it up, where this can be taken over by another thread.
+pub async fn step_aside() {
+    let mut has_stepped = false;
+    poll_fn(|cx| {
+        if replace(&mut has_stepped, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::step_aside;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_blocks_the_thread_meanwhile_holds_nobody_up() {
+        let (told, tell) = std::sync::mpsc::channel::<()>();
+        let waiting = tokio::spawn(async move {
+            // goes next on this thread, and stays until the other one says so
+            let blocked = tokio::spawn(async move { tell.recv_timeout(Duration::from_secs(10)) });
+            step_aside().await;
+            told.send(()).map(|()| blocked)
+        });
+        let blocked = waiting.await.expect("no panic").expect("somebody waits for it");
+        assert_eq!(blocked.await.expect("no panic"), Ok(()));
+    }
+}

@@ -1,0 +1,322 @@
+//! The invariants, checked when nothing is left to do: I1 to I8 of the promises.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+use crate::ledger::{History, Record};
+use crate::raw::{End, Snapshot, state};
+
+/// The ledger's times and the server's are of different clocks, read at different moments.
+const TOLERANCE: u64 = 3_000;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which promise is broken: `I1` to `I8`, or what a scenario itself demands.
+    pub rule: &'static str,
+    /// The job or workflow, if it is about one.
+    pub job: Option<String>,
+    /// What was found.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.job {
+            Some(job) => write!(f, "{}: `{job}`: {}", self.rule, self.message),
+            None => write!(f, "{}: {}", self.rule, self.message),
+        }
+    }
+}
+
+/// What is found.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, rule: &'static str, job: impl Into<Option<String>>, message: impl Into<String>) {
+        self.0.push(Finding { rule, job: job.into(), message: message.into() });
+    }
+}
+
+/// Compares the ledger with what Redis holds, when every job has ended and nothing has been trimmed.
+#[must_use]
+pub fn at_rest(history: &History, snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let ends = ends(snapshot);
+    acknowledged(history, snapshot, &mut findings);
+    completions(history, &ends, &mut findings);
+    leases(history, &mut findings);
+    workflows(history, snapshot, &mut findings);
+    for left_over in &snapshot.left_over {
+        findings.add("I5", None, format!("left over: {left_over}"));
+    }
+    seen(history, snapshot, &ends, &mut findings);
+    records(snapshot, &mut findings);
+    findings.0
+}
+
+/// What may be left when everything has been trimmed: the namespace's baseline, see `docs/wire-format.md`.
+#[must_use]
+pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    for key in &snapshot.keys {
+        let is_baseline = ["meta", "seq", "front", "tasks", "clock"].contains(&key.as_str());
+        // these pass by themselves
+        let passes = key.starts_with("call:") || key.starts_with("stage:") || key == "wfgone";
+        if !is_baseline && !passes {
+            findings.add("I6", None, format!("`{key}` is left when everything has been trimmed"));
+        }
+    }
+    findings.0
+}
+
+/// The ends of all jobs, nodes included.
+fn ends(snapshot: &Snapshot) -> HashMap<String, &End> {
+    let mut ends: HashMap<String, &End> = snapshot.done.iter().map(|(job, end)| (job.clone(), end)).collect();
+    for (id, flow) in &snapshot.flows {
+        for (number, node) in &flow.nodes {
+            ends.extend(node.end.as_ref().map(|end| (format!("{id}#{number}"), end)));
+        }
+    }
+    ends
+}
+
+/// I1: what was acknowledged has ended.
+fn acknowledged(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
+    for (job, workflow) in history.accepted() {
+        if workflow {
+            match snapshot.flows.get(job) {
+                None => findings.add("I1", job.to_owned(), "an acknowledged workflow is gone"),
+                Some(flow) if flow.ended.is_none() => {
+                    findings.add("I1", job.to_owned(), "an acknowledged workflow has not ended");
+                }
+                Some(_) => {}
+            }
+        } else if !snapshot.jobs.contains_key(job) {
+            findings.add("I1", job.to_owned(), "an acknowledged job is gone");
+        } else if !snapshot.done.contains_key(job) {
+            findings.add("I1", job.to_owned(), "an acknowledged job has not ended");
+        }
+    }
+}
+
+/// I2: one end per job was accepted, and it is the one that is stored; a stored result is that of an attempt that ran.
+fn completions(history: &History, ends: &HashMap<String, &End>, findings: &mut Findings) {
+    let mut started: HashMap<&str, HashSet<u64>> = HashMap::new();
+    let mut accepted: HashMap<&str, Vec<(&str, Option<u64>)>> = HashMap::new();
+    for line in &history.lines {
+        match &line.record {
+            Record::Started { job, nonce, .. } => {
+                started.entry(job).or_default().insert(*nonce);
+            }
+            Record::Settled { job, state: Some(state), nonce, .. }
+                if ["completed", "failed", "cancelled", "expired"].contains(&state.as_str()) =>
+            {
+                accepted.entry(job).or_default().push((state, *nonce));
+            }
+            _ => {}
+        }
+    }
+    for (job, accepted) in &accepted {
+        if accepted.len() > 1 {
+            findings.add(
+                "I2",
+                (*job).to_owned(),
+                format!("{} ends were accepted: {accepted:?}", accepted.len()),
+            );
+        }
+        // lost jobs are for I1
+        if let (Some(end), Some((state, nonce))) = (ends.get(*job), accepted.first())
+            && (end.state() != *state || (*state == "completed" && end.nonce != *nonce))
+        {
+            let message = format!("{accepted:?} was accepted, and {end:?} is stored");
+            findings.add("I2", (*job).to_owned(), message);
+        }
+    }
+    for (job, end) in ends {
+        if end.letter != b'C' {
+            continue;
+        }
+        let ran = started.get(job.as_str());
+        if !end.nonce.is_some_and(|nonce| ran.is_some_and(|ran| ran.contains(&nonce))) {
+            findings.add("I2", job.clone(), format!("the stored result {end:?} is that of no attempt"));
+        }
+    }
+}
+
+/// What the ledger knows of one lease.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    pid: u32,
+    claimed: u64,
+    /// Until then it was valid for sure.
+    until: u64,
+    settling: Option<u64>,
+}
+
+/// I3: nobody was given a job while somebody else's lease on it was valid.
+fn leases(history: &History, findings: &mut Findings) {
+    let mut holds: HashMap<&str, BTreeMap<u32, Hold>> = HashMap::new();
+    for line in &history.lines {
+        match &line.record {
+            Record::Claimed { job, token, asked, lease } => {
+                let hold = Hold { pid: line.pid, claimed: line.at, until: asked + lease, settling: None };
+                if let Some(other) = holds.entry(job).or_default().insert(*token, hold) {
+                    findings.add(
+                        "I3",
+                        job.clone(),
+                        format!("token {token} was given to {} and to {}", other.pid, line.pid),
+                    );
+                }
+            }
+            Record::Renewed { job, token, asked, lease, extended: true } => {
+                if let Some(hold) = holds.get_mut(job.as_str()).and_then(|holds| holds.get_mut(token)) {
+                    hold.until = hold.until.max(asked + lease);
+                }
+            }
+            Record::Settling { job, token, .. } => {
+                if let Some(hold) = holds.get_mut(job.as_str()).and_then(|holds| holds.get_mut(token)) {
+                    hold.settling.get_or_insert(line.at);
+                }
+            }
+            _ => {}
+        }
+    }
+    for (job, holds) in holds {
+        let holds: Vec<_> = holds.into_iter().collect();
+        for pair in holds.windows(2) {
+            let [(token, first), (next, second)] = pair else { continue };
+            let was_settled = first.settling.is_some_and(|at| at <= second.claimed);
+            if !was_settled && second.claimed + TOLERANCE < first.until {
+                let early = first.until - second.claimed;
+                findings.add(
+                    "I3",
+                    job.to_owned(),
+                    format!(
+                        "token {next} was given out {early} µs before the lease of token {token} had passed"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// I4: a workflow has ended if and only if its nodes have; each node ran with the results that it waited for, in order.
+fn workflows(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
+    let mut inputs: HashMap<u64, &Vec<u64>> = HashMap::new();
+    for line in &history.lines {
+        if let Record::Started { nonce, inputs: given, .. } = &line.record {
+            inputs.insert(*nonce, given);
+        }
+    }
+    for (id, flow) in &snapshot.flows {
+        let open = flow.nodes.values().filter(|node| node.end.is_none()).count();
+        match flow.ended {
+            Some(_) if open > 0 => {
+                findings.add("I4", id.clone(), format!("it has ended, and {open} of its nodes have not"))
+            }
+            None if open == 0 => {
+                findings.add("I4", id.clone(), "all of its nodes have ended, and it has not")
+            }
+            _ => {}
+        }
+        if flow.left != open as i64 {
+            findings.add("I4", id.clone(), format!("it counts {} open nodes, and {open} are", flow.left));
+        }
+        if flow.ended.is_some() != snapshot.ended_flows.contains(id) {
+            findings.add("I8", id.clone(), "state and index of ended workflows disagree");
+        }
+        let all_completed =
+            flow.nodes.values().all(|node| node.end.as_ref().is_some_and(|end| end.letter == b'C'));
+        if open == 0 && all_completed != (flow.ended == Some(b'C')) {
+            findings.add(
+                "I4",
+                id.clone(),
+                format!("it ended as {:?}, which its nodes did not", flow.ended.map(state)),
+            );
+        }
+        for (number, node) in &flow.nodes {
+            let nonces =
+                flow.parents(node).into_iter().map(|parent| flow.nodes.get(&parent)?.end.as_ref()?.nonce);
+            let expected: Option<Vec<u64>> = nonces.collect();
+            let given = node.end.as_ref().and_then(|end| end.nonce).and_then(|nonce| inputs.get(&nonce));
+            if let Some(given) = given
+                && expected.as_ref() != Some(given)
+            {
+                findings.add(
+                    "I4",
+                    format!("{id}#{number}"),
+                    format!("it was given {given:?} and not {expected:?}"),
+                );
+            }
+        }
+    }
+    let ended: HashSet<&String> = snapshot.ended_flows.iter().collect();
+    for id in ended {
+        if !snapshot.flows.contains_key(id) {
+            findings.add("I8", id.clone(), "an index names a workflow that is not there");
+        }
+    }
+}
+
+/// I7: what handles were told is what is stored.
+fn seen(history: &History, snapshot: &Snapshot, ends: &HashMap<String, &End>, findings: &mut Findings) {
+    for line in &history.lines {
+        let Record::Seen { job, workflow, state: seen, nonce } = &line.record else { continue };
+        let (stored, nonces) = if *workflow {
+            let flow = snapshot.flows.get(job);
+            let nonces = flow.iter().flat_map(|flow| flow.nodes.values());
+            let nonces: Vec<_> = nonces.filter_map(|node| node.end.as_ref()?.nonce).collect();
+            (flow.and_then(|flow| flow.ended).map(state), nonces)
+        } else {
+            let end = ends.get(job);
+            (end.map(|end| end.state()), end.and_then(|end| end.nonce).into_iter().collect())
+        };
+        if stored != Some(seen.as_str()) {
+            findings.add(
+                "I7",
+                job.clone(),
+                format!("its handle was told `{seen}`, and {stored:?} is stored"),
+            );
+        } else if nonce.is_some_and(|nonce| !nonces.contains(&nonce)) {
+            findings.add("I7", job.clone(), "its handle was told another result than the one that is stored");
+        }
+    }
+}
+
+/// I8: records, ends and indexes agree. When the product's own check does this, it goes here instead.
+fn records(snapshot: &Snapshot, findings: &mut Findings) {
+    let mut indexed: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
+    for ((task, state), jobs) in &snapshot.indexes {
+        for job in jobs {
+            indexed.entry(job).or_default().push((task, state));
+        }
+    }
+    for (job, task) in &snapshot.jobs {
+        let Some(end) = snapshot.done.get(job) else {
+            findings.add("I8", job.clone(), "it is in no end and in no line");
+            continue;
+        };
+        let places = indexed.get(job.as_str()).map_or(&[][..], Vec::as_slice);
+        if places != [(task.as_str(), end.state())] {
+            findings.add(
+                "I8",
+                job.clone(),
+                format!("a job of `{task}` that is {} is in the indexes {places:?}", end.state()),
+            );
+        }
+    }
+    let known = |job: &str| snapshot.jobs.contains_key(job);
+    let rest = [("index", indexed.into_keys().map(str::to_owned).collect::<Vec<_>>())];
+    let others = [
+        ("end", snapshot.done.keys().cloned().collect()),
+        ("payload", snapshot.blobs.iter().cloned().collect()),
+        ("progress", snapshot.progress.iter().cloned().collect()),
+    ];
+    for (what, jobs) in rest.into_iter().chain(others) {
+        for job in jobs.into_iter().filter(|job| !known(job)) {
+            findings.add("I8", job, format!("there is an {what} of a job that is not there"));
+        }
+    }
+}

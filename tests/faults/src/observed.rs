@@ -1,0 +1,243 @@
+//! An adapter that writes down what a worker claims, renews and settles, and what the store said to it.
+//!
+//! The product tells nobody which of an attempt's outcomes was accepted; here it is heard where it is answered. A process
+//! that dies between the store's answer and the record leaves none, so that records are proof of what they say, and
+//! their absence is proof of nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use taskora::adapter::{
+    Adapter, AdapterError, AttemptEnd, CallId, CancelOutcome, Ended, Enqueued, Exchange, Exchanged,
+    Inspection, JobCounts, Jobs, NewJob, NewWorkflow, Notes, Renew, Renewal, Settled, Signals, Swept,
+    TaskName, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+};
+use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
+use tokio::sync::{Notify, broadcast};
+
+use crate::ledger::{Ledger, Record, now};
+use crate::tasks::Done;
+
+type Asked = HashMap<(Arc<str>, u8), (u64, u64)>;
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub struct Observed {
+    inner: Arc<dyn Adapter>,
+    witness: Witness,
+}
+
+impl Observed {
+    /// Watches this adapter.
+    pub fn new(inner: impl Adapter, ledger: Ledger) -> Self {
+        Self { inner: Arc::new(inner), witness: Witness { ledger, asked: Arc::default() } }
+    }
+}
+
+/// Writes down exchanges, whichever way they are made.
+#[derive(Debug, Clone)]
+struct Witness {
+    ledger: Ledger,
+    /// By worker and slot: the number of its last exchange, and when that was asked for first. A repetition is answered with
+    /// what the first one did, and its leases are as old.
+    asked: Arc<Mutex<Asked>>,
+}
+
+impl Witness {
+    /// When this exchange was asked for first.
+    fn asked(&self, call: &CallId) -> u64 {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = asked.entry((call.worker.clone(), call.slot)).or_insert((call.number, now()));
+        if last.0 != call.number {
+            *last = (call.number, now());
+        }
+        last.1
+    }
+
+    /// Before the call; answers when it was asked for first.
+    fn begin(&self, exchange: &Exchange) -> u64 {
+        for settlement in &exchange.settle {
+            let (job, token) = (settlement.lease.id.to_string(), settlement.lease.token);
+            self.ledger.write(Record::Settling { job, token, end: kind(&settlement.end).to_owned() });
+        }
+        self.asked(&exchange.call)
+    }
+
+    /// What the store said.
+    fn end(&self, exchange: &Exchange, asked: u64, answer: &Exchanged) {
+        for (settlement, settled) in exchange.settle.iter().zip(&answer.settled) {
+            let state = match settled {
+                Settled::Now(state) => Some(state.to_string()),
+                Settled::Stale => None,
+            };
+            self.ledger.write(Record::Settled {
+                job: settlement.lease.id.to_string(),
+                token: settlement.lease.token,
+                state,
+                nonce: nonce(&settlement.end),
+            });
+        }
+        let tasks = exchange.claim.as_ref().map(|claim| &claim.tasks);
+        for job in &answer.jobs {
+            let claim =
+                tasks.iter().flat_map(|tasks| tasks.iter()).find(|claim| claim.task == job.lease.task);
+            self.ledger.write(Record::Claimed {
+                job: job.lease.id.to_string(),
+                token: job.lease.token,
+                asked,
+                lease: claim.map_or(0, |claim| micros(claim.lease)),
+            });
+        }
+    }
+}
+
+/// An ear whose claims are written down.
+struct ObservedEar {
+    inner: Box<dyn WorkSignal>,
+    witness: Witness,
+}
+
+#[async_trait]
+impl WorkSignal for ObservedEar {
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError> {
+        // a lease begins with the claim, which is made at some moment of the wait: so it lasts from now at least
+        let asked = self.witness.begin(exchange);
+        let answer = self.inner.wait(exchange, limit, hurry).await?;
+        self.witness.end(exchange, asked, &answer);
+        Ok(answer)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn kind(end: &AttemptEnd) -> &'static str {
+    match end {
+        AttemptEnd::Complete(_) => "complete",
+        AttemptEnd::Retry { .. } => "retry",
+        AttemptEnd::Fail(_) => "fail",
+        AttemptEnd::Cancel => "cancel",
+        AttemptEnd::Release => "release",
+    }
+}
+
+fn nonce(end: &AttemptEnd) -> Option<u64> {
+    match end {
+        AttemptEnd::Complete(result) => serde_json::from_slice::<Done>(result).ok().map(|done| done.nonce),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl Jobs for Observed {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        self.inner.enqueue(jobs).await
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
+        let asked = self.witness.begin(&exchange);
+        let answer = self.inner.exchange(exchange.clone()).await?;
+        self.witness.end(&exchange, asked, &answer);
+        Ok(answer)
+    }
+
+    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+        let asked = now();
+        let answer = self.inner.renew(leases.clone()).await?;
+        for (renew, renewal) in leases.iter().zip(&answer) {
+            self.witness.ledger.write(Record::Renewed {
+                job: renew.lease.id.to_string(),
+                token: renew.lease.token,
+                asked,
+                lease: micros(renew.length),
+                extended: *renewal != Renewal::Lost,
+            });
+        }
+        Ok(answer)
+    }
+
+    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+        self.inner.note(notes).await
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        self.inner.cancel(id, reason).await
+    }
+
+    async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        let swept = self.inner.sweep(tasks, retention).await?;
+        if swept.rescued + swept.stalled > 0 {
+            self.witness.ledger.write(Record::Rescued { jobs: swept.rescued, stalled: swept.stalled });
+        }
+        Ok(swept)
+    }
+}
+
+#[async_trait]
+impl Signals for Observed {
+    fn work(&self) -> Box<dyn WorkSignal> {
+        Box::new(ObservedEar { inner: self.inner.work(), witness: self.witness.clone() })
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+        self.inner.cancellations()
+    }
+
+    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
+        self.inner.ended(id).await
+    }
+}
+
+#[async_trait]
+impl Workflows for Observed {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        self.inner.start(workflow).await
+    }
+
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        self.inner.node_results(id, nodes).await
+    }
+
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        self.inner.cancel_workflow(id, reason).await
+    }
+
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
+        self.inner.workflow_ended(id).await
+    }
+
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        self.inner.workflow(id, nodes).await
+    }
+}
+
+#[async_trait]
+impl Inspection for Observed {
+    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        self.inner.job(id).await
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
+        self.inner.logs(id).await
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        self.inner.counts(task).await
+    }
+
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+}

@@ -1,0 +1,90 @@
+//! Worker and producer processes: what they are told ([`Config`]), how a scenario holds them ([`Process`]), and what they do
+//! (`main`, run by the binary `process`).
+
+mod config;
+mod handle;
+mod producer;
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub use config::{Config, Mix, Producer, WorkerPart};
+pub use handle::Process;
+use taskora::{App, Keep, Retention, Worker, tasks};
+use taskora_redis::{RedisAdapter, RedisConfig};
+
+use crate::ledger::{Ledger, Record};
+use crate::observed::Observed;
+use crate::tasks::{Desk, Follow, Gather, Poison, Stubborn, Work};
+
+/// Everything stays until the scenario has looked at it.
+pub const KEEP_ALL: Retention = {
+    let all = Keep { age: Duration::from_secs(24 * 60 * 60), count: 100_000_000 };
+    Retention { completed: all, failed: all, workflows: all }
+};
+
+/// Runs the process that the one argument describes.
+#[must_use]
+pub fn main() -> ExitCode {
+    let config = match std::env::args().nth(1).as_deref().map(serde_json::from_str::<Config>) {
+        Some(Ok(config)) => config,
+        other => {
+            eprintln!("the one argument must be a configuration as JSON: {other:?}");
+            return ExitCode::from(2);
+        }
+    };
+    // whoever started this process holds the other end: when that is gone, so is this one
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::abort();
+    });
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let ran = match runtime.worker_threads(config.threads).enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => Err(error.to_string()),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), String> {
+    let ledger =
+        Ledger::open(&config.ledger).map_err(|error| format!("{}: {error}", config.ledger.display()))?;
+    let mut redis = RedisConfig::new(&config.url).namespace(&config.namespace);
+    if config.test_clock {
+        redis = redis.test_clock();
+    }
+    let adapter = RedisAdapter::lazy(redis).map_err(|error| error.to_string())?;
+    let app = App::builder(Observed::new(adapter, ledger.clone())).retention(KEEP_ALL).build();
+    let producing = config.producer.clone().map(|producer| {
+        let (app, ledger, name) = (app.clone(), ledger.clone(), config.name.clone());
+        tokio::spawn(producer::run(app, ledger, name, config.seed, producer))
+    });
+    if let Some(worker) = &config.worker {
+        let builder = Worker::builder(&app)
+            .state(Desk { ledger: ledger.clone() })
+            .register_all(tasks![Work, Follow, Gather, Poison, Stubborn])
+            .concurrency(worker.concurrency)
+            .prefetch(worker.prefetch)
+            .lease(worker.lease)
+            .sweep(worker.sweep)
+            .shutdown_grace(worker.grace)
+            .cancel_grace(worker.cancel_grace);
+        // until SIGTERM, which it hears once it has been polled
+        let ready = async { ledger.write(Record::Ready { name: config.name.clone() }) };
+        let (ended, ()) = tokio::join!(biased; builder.run(), ready);
+        ledger.write(Record::Stopped { error: ended.as_ref().err().map(ToString::to_string) });
+        // a producer beside it does not outlive it
+        return ended.map_err(|error| error.to_string());
+    }
+    if let Some(producing) = producing {
+        producing.await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! The scenarios, by what is harmed. Each is a function of a seed and a scale: 1 is what a test has time for.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::report::Report;
+
+pub mod calm;
+pub mod chord;
+pub mod displaced;
+pub mod handlers;
+pub mod kills;
+pub mod points;
+pub mod shutdown;
+
+/// A scenario with its name, as the soak runs it.
+pub type Scenario = (&'static str, fn(u64, u32) -> Pin<Box<dyn Future<Output = Report> + Send>>);
+
+/// Lists scenarios by their paths in this module.
+macro_rules! scenarios {
+    ($($name:literal => $path:path),+ $(,)?) => {
+        /// All scenarios, in the order in which the soak runs them.
+        pub const ALL: &[Scenario] = &[$(($name, |seed, scale| Box::pin($path(seed, scale)))),+];
+    };
+}
+
+scenarios! {
+    "calm" => calm::calm,
+    "kills" => kills::kills,
+    "points" => points::points,
+    "odd points" => points::odd_points,
+    "grace" => shutdown::grace,
+    "killed in the drain" => shutdown::killed_in_the_drain,
+    "frozen" => displaced::frozen,
+    "cut off" => displaced::cut_off,
+    "busy" => handlers::busy,
+    "poison" => handlers::poison,
+    "chord" => chord::chord,
+}

@@ -1,0 +1,168 @@
+//! The tasks that the processes run. Each does as its payload says, and tells the ledger.
+
+use std::time::{Duration, Instant};
+
+use taskora::prelude::*;
+
+use crate::ledger::{Ledger, Record};
+use crate::seed::random;
+
+/// The names of all tasks of the harness.
+pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn"];
+
+/// What a handler does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// How long it takes, in milliseconds.
+    #[serde(default)]
+    pub millis: u64,
+    /// How it ends.
+    #[serde(default)]
+    pub end: End,
+    /// It reports progress and a log line.
+    #[serde(default)]
+    pub notes: bool,
+    /// Bytes that the payload is longer by; above 4 KiB it is stored apart.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ballast: String,
+}
+
+impl Act {
+    /// Returns after so many milliseconds.
+    #[must_use]
+    pub fn returns(millis: u64) -> Self {
+        Self { millis, ..Self::default() }
+    }
+
+    /// Ends like this, after so many milliseconds.
+    #[must_use]
+    pub fn ends(millis: u64, end: End) -> Self {
+        Self { millis, end, ..Self::default() }
+    }
+}
+
+/// How a handler ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub enum End {
+    /// With a result.
+    #[default]
+    Return,
+    /// With an error in the attempts before this one.
+    FailBefore(u32),
+    /// With an error that no retry changes.
+    GiveUp,
+    /// With the process.
+    Abort,
+    /// With a result, after having kept its thread busy all the time.
+    Block,
+}
+
+/// What a handler returns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Which run of a handler it was.
+    pub nonce: u64,
+}
+
+/// What a handler is given by its worker.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// Where it writes.
+    pub ledger: Ledger,
+}
+
+/// A run of a handler: says that it was told to stop if it does not come to its end.
+struct Run<'a> {
+    ledger: &'a Ledger,
+    job: String,
+    nonce: u64,
+    is_over: bool,
+}
+
+impl<'a> Run<'a> {
+    fn begin(ctx: &Context, desk: &'a Desk, inputs: Vec<u64>) -> Self {
+        let (job, nonce) = (ctx.id().to_string(), random());
+        let started = Record::Started { job: job.clone(), attempt: ctx.attempt(), nonce, inputs };
+        desk.ledger.write(started);
+        Self { ledger: &desk.ledger, job, nonce, is_over: false }
+    }
+
+    async fn act(mut self, act: &Act, ctx: &Context) -> Result<Done, TaskError> {
+        if act.notes {
+            ctx.progress(ctx.attempt());
+            ctx.info("at work");
+        }
+        let time = Duration::from_millis(act.millis);
+        if act.end == End::Block {
+            let end = Instant::now() + time;
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+        } else {
+            tokio::time::sleep(time).await;
+        }
+        match act.end {
+            End::Abort => std::process::abort(),
+            End::GiveUp => {
+                self.is_over = true;
+                Err(ctx.give_up("as it was told"))
+            }
+            End::FailBefore(attempt) if ctx.attempt() < attempt => {
+                self.is_over = true;
+                Err(ctx.retry_after(Duration::from_millis(20)))
+            }
+            End::Return | End::FailBefore(_) | End::Block => {
+                self.is_over = true;
+                self.ledger.write(Record::Effect { job: self.job.clone(), nonce: self.nonce });
+                Ok(Done { nonce: self.nonce })
+            }
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.ledger.write(Record::Told { job: std::mem::take(&mut self.job), nonce: self.nonce });
+        }
+    }
+}
+
+/// A job that stands alone, or begins a workflow.
+#[task(retry = 5, stall(max = 255))]
+pub async fn work(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
+}
+
+/// A step that follows one other.
+#[task(retry = 5, stall(max = 255))]
+pub async fn follow(act: Act, input: Done, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    Run::begin(&ctx, &desk, vec![input.nonce]).act(&act, &ctx).await
+}
+
+/// A step that follows many.
+#[task(retry = 5, stall(max = 255))]
+pub async fn gather(act: Act, inputs: Vec<Done>, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    let inputs = inputs.into_iter().map(|done| done.nonce).collect();
+    Run::begin(&ctx, &desk, inputs).act(&act, &ctx).await
+}
+
+/// A job that may be taken back from dead workers twice.
+#[task(retry = 5, stall(max = 2))]
+pub async fn poison(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
+}
+
+/// A job on a thread, which nothing can stop; one at a time in a worker.
+#[task(blocking, concurrency = 1, retry = 5, stall(max = 255))]
+pub fn stubborn(millis: u64, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    let mut run = Run::begin(&ctx, &desk, Vec::new());
+    std::thread::sleep(Duration::from_millis(millis));
+    // somebody else may be running the job by now
+    if ctx.is_cancelled() {
+        return Err(ctx.give_up("told to stop"));
+    }
+    run.is_over = true;
+    run.ledger.write(Record::Effect { job: run.job.clone(), nonce: run.nonce });
+    Ok(Done { nonce: run.nonce })
+}

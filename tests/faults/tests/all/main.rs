@@ -1,0 +1,10 @@
+//! What taskora promises under faults. `README.md` of this package says how a scenario is written.
+
+mod away;
+mod calm;
+mod chord;
+mod handlers;
+mod kills;
+mod points;
+mod proxy;
+mod shutdown;
