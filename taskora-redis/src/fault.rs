@@ -92,8 +92,18 @@ pub(crate) fn again(error: &AdapterError) -> AdapterError {
 /// many clients do not come back together.
 pub(crate) fn pause(failures: u32) -> Duration {
     let longest = 10u64.saturating_mul(1 << failures.min(6)).min(500);
-    let random = RandomState::new().build_hasher().finish();
-    Duration::from_millis(longest / 2 + random % (longest / 2 + 1))
+    Duration::from_millis(longest / 2 + random(longest / 2))
+}
+
+/// How long to wait with the first try after a connection was lost, as all others may have lost theirs in the same
+/// moment: anything up to `longest`.
+pub(crate) fn spread(longest: Duration) -> Duration {
+    Duration::from_micros(random(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX - 1)))
+}
+
+/// From 0 to `last`.
+fn random(last: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % (last + 1)
 }
 
 #[cfg(test)]
@@ -141,5 +151,14 @@ mod tests {
             assert!(pause >= Duration::from_millis(5) && pause <= Duration::from_millis(500), "{pause:?}");
         }
         assert!(pause(50) >= Duration::from_millis(250));
+    }
+
+    #[test]
+    fn who_comes_back_is_spread_over_all_of_the_time() {
+        let longest = Duration::from_millis(50);
+        let drawn: Vec<_> = (0..200).map(|_| spread(longest)).collect();
+        let (least, most) = (drawn.iter().min().expect("200"), drawn.iter().max().expect("200"));
+        assert!(*most <= longest && *most - *least > longest / 2, "{drawn:?}");
+        assert_eq!(spread(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -23,7 +23,8 @@
 //! One for commands; for a worker, one more to wait for work, and one more for renewals and pushes, which also
 //! carries the results that a process awaits. Their number does not depend on the number of tasks. Each is made when it is
 //! first needed, and made again by itself when it is lost: until then calls are repeated for
-//! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError).
+//! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError). One
+//! that has fallen silent is noticed within ten seconds. Whoever awaits a result waits through all of that.
 //!
 //! # Redis Cluster and failovers
 //! All of a namespace is on one node of a cluster, and the adapter's connections go to that node, wherever they began: they

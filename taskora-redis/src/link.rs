@@ -9,11 +9,11 @@ use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushI
 use taskora::AdapterError;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::answer::{nonsense, number};
 use crate::config::Settings;
-use crate::fault::{Verdict, judge, judge_opening, pause};
+use crate::fault::{Verdict, judge, judge_opening, pause, spread};
 use crate::route::Target;
 use crate::scripts::Script;
 use crate::server;
@@ -27,6 +27,20 @@ pub(crate) enum Use {
     Blocking,
     /// Scripts, and what is published on these channels; pushes come with the generation of their connection.
     Pushes { channels: Vec<String>, to: mpsc::UnboundedSender<(u64, PushInfo)> },
+}
+
+impl Use {
+    /// Over how much time those come back that are lost together.
+    const fn spread(&self) -> Duration {
+        match self {
+            // its caller waits, and has paused
+            Self::Commands => Duration::ZERO,
+            // a cancellation that is published meanwhile is learnt when the lease is renewed
+            Self::Pushes { .. } => Duration::from_millis(100),
+            // there is one for each worker
+            Self::Blocking => Duration::from_millis(500),
+        }
+    }
 }
 
 /// One connection, made when it is first needed and made again when it is lost.
@@ -121,9 +135,17 @@ impl Link {
             return Ok(live);
         }
         let failures = self.failures.load(Ordering::Relaxed);
-        let not_before = connecting.not_before.filter(|_| failures > 0 && connecting.attempt.is_none());
-        if let Some(not_before) = not_before {
-            sleep_until(not_before).await;
+        if connecting.attempt.is_none() {
+            let is_lost = self.generations.load(Ordering::Relaxed) > 0;
+            match connecting.not_before {
+                Some(not_before) if failures > 0 && not_before > Instant::now() => {
+                    sleep_until(not_before).await
+                }
+                _ if is_lost => {
+                    sleep(spread(self.purpose.spread().min(self.settings.command_timeout / 2))).await
+                }
+                _ => {}
+            }
         }
         let attempt = connecting.attempt.get_or_insert_with(|| {
             let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
@@ -205,7 +227,7 @@ impl Link {
                     Verdict::TryLater(error) => last_error = Some(error),
                     Verdict::GiveUp(error) => return Err(error),
                 }
-                tokio::time::sleep(pause(failures)).await;
+                sleep(pause(failures)).await;
                 failures += 1;
             }
         };

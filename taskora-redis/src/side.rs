@@ -10,7 +10,7 @@ use redis::{PushInfo, PushKind, Value};
 use taskora::adapter::{Ended, Renew, Renewal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::answer::{array, bytes, letters, nonsense, text};
 use crate::config::Settings;
@@ -24,7 +24,7 @@ use crate::scripts::SCRIPTS;
 const PAGE: usize = 256;
 /// Answers may be large: fewer of them go in one call.
 const MAX_WAITS: usize = 64;
-/// How often a connection is checked on which something is awaited or held.
+/// How often a connection is checked on which something is awaited, or cancellations are listened to.
 const CHECK: Duration = Duration::from_secs(5);
 /// Cancellations that a slow listener may be behind with.
 const CANCELS: usize = 4096;
@@ -56,7 +56,8 @@ impl Side {
         let (is_connected, connected) = watch::channel(false);
         let tag = uuid::Uuid::now_v7().simple().to_string();
         let channels = vec![settings.keys.cancel_channel(), settings.keys.push_channel(&tag)];
-        let link = Arc::new(Link::new(Arc::clone(&settings), Use::Pushes { channels, to: pushes }));
+        let purpose = Use::Pushes { channels, to: pushes.clone() };
+        let link = Arc::new(Link::new(Arc::clone(&settings), purpose));
         let cancel_channel = settings.keys.cancel_channel();
         let (registered, outcomes) = mpsc::unbounded_channel();
         let actor = Actor {
@@ -72,7 +73,7 @@ impl Side {
             failures: 0,
             registered,
             listening: false,
-            renewed_at: None,
+            pushes,
         };
         // without a thread the inbox is dropped, and every request is answered with an error
         let thread = std::thread::Builder::new().name("taskora-redis".to_owned());
@@ -156,7 +157,8 @@ struct Actor {
     failures: u32,
     registered: mpsc::UnboundedSender<Outcome>,
     listening: bool,
-    renewed_at: Option<Instant>,
+    /// Where this one is told that its connection is lost.
+    pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
 }
 
 impl Actor {
@@ -191,7 +193,6 @@ impl Actor {
     fn take(&mut self, request: Request) {
         match request {
             Request::Renew { leases, answer } => {
-                self.renewed_at = Some(Instant::now());
                 let link = Arc::clone(&self.link);
                 tokio::spawn(async move {
                     let _ = answer.send(renew(&link, &leases).await);
@@ -298,12 +299,15 @@ impl Actor {
             waits.retain(|wait| !wait.is_closed());
             !waits.is_empty()
         });
-        let holds = self.renewed_at.is_some_and(|at| at.elapsed() < 12 * CHECK);
-        if self.link.generation() != 0 && (holds || !self.waits.is_empty()) {
-            let link = Arc::clone(&self.link);
+        let generation = self.link.generation();
+        if generation != 0 && (self.listening || !self.waits.is_empty()) {
+            let (link, pushes) = (Arc::clone(&self.link), self.pushes.clone());
             tokio::spawn(async move {
-                // no answer drops the connection, and the next round makes a new one
-                let _ = link.send("ping", link.settings().command_timeout, |_| redis::cmd("PING")).await;
+                if link.send("ping", link.settings().command_timeout, |_| redis::cmd("PING")).await.is_err() {
+                    // as if the connection had said so itself: a new one is made at once
+                    let _ =
+                        pushes.send((generation, PushInfo { kind: PushKind::Disconnection, data: vec![] }));
+                }
             });
         }
     }

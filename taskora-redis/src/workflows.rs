@@ -96,28 +96,16 @@ impl Workflows for RedisAdapter {
 
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
         let stored = id::store_workflow(id);
-        if self.inner.side().ended(id::watched(&stored)).await?.is_none() {
-            return Ok(None);
+        loop {
+            if self.inner.side().ended(id::watched(&stored)).await?.is_none() {
+                return Ok(None);
+            }
+            match self.inner.flow_end(id, &stored).await {
+                // the store went away between the two: as before, there is no end to the wait for it
+                Err(error) if error.is_retryable() => {}
+                ended => return ended,
+            }
         }
-        let key = self.inner.settings().keys.workflow(&stored);
-        let mut values =
-            self.inner.fields(&key, &["m", "o"]).await?.into_iter().map(Option::unwrap_or_default);
-        let (state, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
-        if state.is_empty() {
-            // trimmed meanwhile
-            return Ok(None);
-        }
-        let end = FlowEnd::within(&state).and_then(FlowEnd::read).ok_or_else(|| unreadable(id))?;
-        let culprit = match end.culprit {
-            Some(node) => self.inner.culprit(&key, node).await?,
-            None => None,
-        };
-        let reason = match (&culprit, end.state) {
-            (None, WorkflowState::Cancelled) => Some(end.reason),
-            (Some(Culprit { ending: Ending::Cancelled(reason), .. }), _) => Some(reason.clone()),
-            _ => None,
-        };
-        Ok(Some(WorkflowEnded { state: end.state, output, culprit, reason }))
     }
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
@@ -168,6 +156,28 @@ impl Workflows for RedisAdapter {
 }
 
 impl Inner {
+    /// How a workflow has ended; `None` if it has not, or is gone.
+    async fn flow_end(&self, id: &WorkflowId, stored: &[u8]) -> Result<Option<WorkflowEnded>, AdapterError> {
+        let key = self.settings().keys.workflow(stored);
+        let mut values = self.fields(&key, &["m", "o"]).await?.into_iter().map(Option::unwrap_or_default);
+        let (state, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        if state.is_empty() {
+            // trimmed meanwhile
+            return Ok(None);
+        }
+        let end = FlowEnd::within(&state).and_then(FlowEnd::read).ok_or_else(|| unreadable(id))?;
+        let culprit = match end.culprit {
+            Some(node) => self.culprit(&key, node).await?,
+            None => None,
+        };
+        let reason = match (&culprit, end.state) {
+            (None, WorkflowState::Cancelled) => Some(end.reason),
+            (Some(Culprit { ending: Ending::Cancelled(reason), .. }), _) => Some(reason.clone()),
+            _ => None,
+        };
+        Ok(Some(WorkflowEnded { state: end.state, output, culprit, reason }))
+    }
+
     /// Puts the fields of a workflow aside that does not go in one call; how many they are.
     async fn stage(&self, plan: &Plan) -> Result<usize, AdapterError> {
         for piece in plan.pieces() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -75,6 +75,8 @@ struct State {
     fates: [Fate; 3],
     /// How often connections of each kind were ended.
     ends: [u64; 3],
+    /// How often those of each kind became half-open.
+    strandings: [u64; 3],
     /// They were ended by a reset.
     reset: bool,
     refuses: bool,
@@ -83,7 +85,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Counts {
     connections: HashMap<Kind, u64>,
-    accepted: u64,
+    accepted: Vec<Instant>,
     losses: Vec<Loss>,
     lost: u64,
 }
@@ -117,7 +119,14 @@ impl Proxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
-        let state = State { upstream, fates: [Fate::Pass; 3], ends: [0; 3], reset: false, refuses: false };
+        let state = State {
+            upstream,
+            fates: [Fate::Pass; 3],
+            ends: [0; 3],
+            strandings: [0; 3],
+            reset: false,
+            refuses: false,
+        };
         let shared = Arc::new(Shared { state: watch::Sender::new(state), counts: Mutex::default() });
         let (alive, gone) = oneshot::channel::<()>();
         tokio::spawn(async move {
@@ -167,6 +176,15 @@ impl Proxy {
     /// Closes all connections of a kind.
     pub fn cut_kind(&self, kind: Kind) {
         self.end(kind, false);
+    }
+
+    /// Makes the connections of a kind that there are half-open, for as long as they last; new ones work.
+    pub fn strand_kind(&self, kind: Kind) {
+        self.shared.state.send_modify(|state| {
+            if let Some(strandings) = state.strandings.get_mut(kind.place()) {
+                *strandings += 1;
+            }
+        });
     }
 
     /// Resets all connections that there are (RST).
@@ -221,7 +239,14 @@ impl Proxy {
     /// Connections that were accepted so far.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.shared.counts().accepted
+        self.shared.counts().accepted.len() as u64
+    }
+
+    /// How long after this moment connections were accepted, in order.
+    #[must_use]
+    pub fn accepted_since(&self, moment: Instant) -> Vec<Duration> {
+        let counts = self.shared.counts();
+        counts.accepted.iter().filter_map(|at| at.checked_duration_since(moment)).collect()
     }
 
     /// Connections of a kind so far.
@@ -235,7 +260,7 @@ async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) -> io::Res
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (client, _) = listener.accept().await?;
-        shared.counts().accepted += 1;
+        shared.counts().accepted.push(Instant::now());
         tokio::spawn(connection(client, Arc::clone(&shared)));
     }
 }
@@ -260,7 +285,7 @@ async fn connection(mut client: TcpStream, shared: Arc<Shared>) {
 /// Until either side, or an order, ends it.
 async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) {
     let mut orders = shared.state.subscribe();
-    let began = orders.borrow_and_update().ends;
+    let began = orders.borrow_and_update().clone();
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let (mut requests, mut answers) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
@@ -268,11 +293,12 @@ async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) 
     loop {
         let state = orders.borrow_and_update().clone();
         let place = kind.place();
-        if state.ends.get(place) != began.get(place) {
+        if state.ends.get(place) != began.ends.get(place) {
             return;
         }
         let fate = state.fates.get(place).copied().unwrap_or(Fate::Pass);
-        if fate == Fate::BlackHole {
+        let is_stranded = state.strandings.get(place) != began.strandings.get(place);
+        if is_stranded || fate == Fate::BlackHole {
             if orders.changed().await.is_err() {
                 return;
             }

@@ -34,6 +34,8 @@ pub struct Config {
 /// Settings of a worker, see `taskora::WorkerBuilder`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerPart {
+    /// Workers in the process, each with all of these settings; 1 by default.
+    pub count: usize,
     /// Attempts at once; 10 by default.
     pub concurrency: usize,
     /// Jobs claimed beyond that; 0 by default.
@@ -51,6 +53,7 @@ pub struct WorkerPart {
 impl Default for WorkerPart {
     fn default() -> Self {
         Self {
+            count: 1,
             concurrency: 10,
             prefetch: 0,
             lease: Duration::from_secs(1),

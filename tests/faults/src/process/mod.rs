@@ -13,6 +13,7 @@ pub use config::{Config, Mix, Producer, WorkerPart};
 pub use handle::Process;
 use taskora::{App, Keep, Retention, Worker, tasks};
 use taskora_redis::{RedisAdapter, RedisConfig};
+use tokio::task::JoinSet;
 
 use crate::ledger::{Ledger, Record};
 use crate::observed::Observed;
@@ -67,18 +68,25 @@ async fn run(config: Config) -> Result<(), String> {
         tokio::spawn(producer::run(app, ledger, name, config.seed, producer))
     });
     if let Some(worker) = &config.worker {
-        let builder = Worker::builder(&app)
-            .state(Desk { ledger: ledger.clone() })
-            .register_all(tasks![Work, Follow, Gather, Poison, Stubborn])
-            .concurrency(worker.concurrency)
-            .prefetch(worker.prefetch)
-            .lease(worker.lease)
-            .sweep(worker.sweep)
-            .shutdown_grace(worker.grace)
-            .cancel_grace(worker.cancel_grace);
+        let build = || {
+            Worker::builder(&app)
+                .state(Desk { ledger: ledger.clone() })
+                .register_all(tasks![Work, Follow, Gather, Poison, Stubborn])
+                .concurrency(worker.concurrency)
+                .prefetch(worker.prefetch)
+                .lease(worker.lease)
+                .sweep(worker.sweep)
+                .shutdown_grace(worker.grace)
+                .cancel_grace(worker.cancel_grace)
+        };
+        let mut others = JoinSet::new();
+        (1..worker.count).for_each(|_| drop(others.spawn(build().run())));
         // until SIGTERM, which it hears once it has been polled
         let ready = async { ledger.write(Record::Ready { name: config.name.clone() }) };
-        let (ended, ()) = tokio::join!(biased; builder.run(), ready);
+        let (mut ended, ()) = tokio::join!(biased; build().run(), ready);
+        while let Some(other) = others.join_next().await {
+            ended = ended.and(other.map_err(|error| error.to_string())?);
+        }
         ledger.write(Record::Stopped { error: ended.as_ref().err().map(ToString::to_string) });
         // a producer beside it does not outlive it
         return ended.map_err(|error| error.to_string());

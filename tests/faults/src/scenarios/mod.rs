@@ -7,10 +7,13 @@ use crate::report::Report;
 
 pub mod calm;
 pub mod chord;
+pub mod crowd;
 pub mod displaced;
 pub mod handlers;
 pub mod kills;
+pub mod network;
 pub mod points;
+pub mod replies;
 pub mod shutdown;
 
 /// A scenario with its name, as the soak runs it.
@@ -36,4 +39,10 @@ scenarios! {
     "busy" => handlers::busy,
     "poison" => handlers::poison,
     "chord" => chord::chord,
+    "lost replies" => replies::lost_replies,
+    "restarts" => network::restarts,
+    "half open" => network::half_open,
+    "killed connections" => network::killed_connections,
+    "flushed scripts" => network::flushed_scripts,
+    "crowd" => crowd::crowd,
 }

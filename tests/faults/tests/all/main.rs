@@ -5,6 +5,7 @@ mod calm;
 mod chord;
 mod handlers;
 mod kills;
+mod network;
 mod points;
 mod proxy;
 mod shutdown;
