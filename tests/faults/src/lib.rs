@@ -10,6 +10,7 @@
 
 pub mod check;
 pub mod ledger;
+pub mod loss;
 pub mod observed;
 pub mod process;
 pub mod proxy;

@@ -305,6 +305,8 @@ async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) 
             continue;
         }
         tokio::select! {
+            // an order goes before what was sent after it
+            biased;
             changed = orders.changed() => if changed.is_err() { return },
             read = from_client.read(&mut requests) => {
                 let Ok(count @ 1..) = read else { return };

@@ -93,6 +93,9 @@ impl Stage {
             threads: 1,
             test_clock: false,
             failpoints: String::new(),
+            eager: false,
+            binary: None,
+            env: Vec::new(),
             worker: None,
             producer: None,
         }

@@ -25,6 +25,15 @@ pub struct Config {
     pub test_clock: bool,
     /// What happens at which point between two calls to Redis, see `taskora_redis::failpoint`.
     pub failpoints: String,
+    /// It connects before anything else, and ends if it cannot; otherwise it connects with the first call.
+    #[serde(default)]
+    pub eager: bool,
+    /// Another binary than that of this build, which must understand this configuration.
+    #[serde(default)]
+    pub binary: Option<PathBuf>,
+    /// Environment variables beside those that it inherits.
+    #[serde(default)]
+    pub env: Vec<(String, String)>,
     /// It runs jobs.
     pub worker: Option<WorkerPart>,
     /// It dispatches jobs.
@@ -79,6 +88,12 @@ pub struct Producer {
     pub millis: u64,
     /// It also reads what it has dispatched, in all ways that there are; it does not by default.
     pub looks: bool,
+    /// The least delay of those that are delayed; none by default.
+    #[serde(default)]
+    pub least_delay: Duration,
+    /// The time that a chain has to end; for ever by default.
+    #[serde(default)]
+    pub ttl: Option<Duration>,
     /// What it dispatches.
     pub mix: Mix,
 }
@@ -92,6 +107,8 @@ impl Default for Producer {
             awaited: 50,
             millis: 20,
             looks: false,
+            least_delay: Duration::ZERO,
+            ttl: None,
             mix: Mix::default(),
         }
     }

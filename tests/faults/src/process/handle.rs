@@ -23,8 +23,10 @@ impl Process {
     /// If it cannot be started.
     pub fn start(config: Config) -> io::Result<Self> {
         let argument = serde_json::to_string(&config)?;
-        let child = Command::new(binary()?)
+        let binary = config.binary.clone().map_or_else(binary, Ok)?;
+        let child = Command::new(binary)
             .arg(argument)
+            .envs(config.env.iter().map(|(name, value)| (name, value)))
             .env(taskora_redis::failpoint::VARIABLE, &config.failpoints)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

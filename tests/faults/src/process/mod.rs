@@ -61,7 +61,11 @@ async fn run(config: Config) -> Result<(), String> {
     if config.test_clock {
         redis = redis.test_clock();
     }
-    let adapter = RedisAdapter::lazy(redis).map_err(|error| error.to_string())?;
+    let adapter = if config.eager { RedisAdapter::with(redis).await } else { RedisAdapter::lazy(redis) };
+    let adapter = adapter.map_err(|error| {
+        ledger.write(Record::Stopped { error: Some(error.to_string()) });
+        error.to_string()
+    })?;
     let app = App::builder(Observed::new(adapter, ledger.clone())).retention(KEEP_ALL).build();
     let producing = config.producer.clone().map(|producer| {
         let (app, ledger, name) = (app.clone(), ledger.clone(), config.name.clone());

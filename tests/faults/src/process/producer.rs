@@ -99,7 +99,8 @@ impl Desk {
             JobId::from(format!("{}-{number}", self.name))
         };
         let is_awaited = random.percent(self.settings.awaited);
-        let (delay, priority) = (Duration::from_millis(random.below(500)), random.below(9) as i16 - 4);
+        let delay = self.settings.least_delay + Duration::from_millis(random.below(500));
+        let priority = random.below(9) as i16 - 4;
         let (size, moment) = (random.between(1, 10), Duration::from_millis(random.below(60)));
         match kind {
             2 => act.end = End::FailBefore(1 + random.between(1, 4) as u32),
@@ -150,7 +151,12 @@ impl Desk {
             if kind == 7 || size < 3 {
                 let chain =
                     Work { act: step(0) }.then(Follow::s().act(step(1))).then(Follow::s().act(step(2)));
-                self.app.dispatch(chain).id(flow_id.as_str()).into_future()
+                let dispatch = self.app.dispatch(chain).id(flow_id.as_str());
+                match self.settings.ttl {
+                    Some(ttl) => dispatch.ttl(ttl),
+                    None => dispatch,
+                }
+                .into_future()
             } else {
                 let header: Vec<_> = (0..size).map(|number| Work { act: step(number) }).collect();
                 let chord = chord(header, Gather::s().act(step(size)));

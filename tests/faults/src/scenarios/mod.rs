@@ -7,14 +7,19 @@ use crate::report::Report;
 
 pub mod calm;
 pub mod chord;
+pub mod clocks;
 pub mod crowd;
 pub mod displaced;
 pub mod handlers;
 pub mod kills;
+pub mod memory;
 pub mod network;
 pub mod points;
 pub mod replies;
+pub mod server;
 pub mod shutdown;
+pub mod sizes;
+pub mod versions;
 
 /// A scenario with its name, as the soak runs it.
 pub type Scenario = (&'static str, fn(u64, u32) -> Pin<Box<dyn Future<Output = Report> + Send>>);
@@ -45,4 +50,12 @@ scenarios! {
     "killed connections" => network::killed_connections,
     "flushed scripts" => network::flushed_scripts,
     "crowd" => crowd::crowd,
+    "crashed, always" => server::crashed_always,
+    "crashed, everysec" => server::crashed_everysec,
+    "failover" => server::failover,
+    "full" => memory::full,
+    "clocks" => clocks::clocks,
+    "sizes" => sizes::sizes,
+    "versions" => versions::versions,
+    "refused" => versions::refused,
 }

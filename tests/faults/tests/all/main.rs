@@ -3,9 +3,13 @@
 mod away;
 mod calm;
 mod chord;
+mod clocks;
 mod handlers;
 mod kills;
 mod network;
 mod points;
 mod proxy;
+mod server;
 mod shutdown;
+mod sizes;
+mod versions;

@@ -1,0 +1,154 @@
+//! Fault 12: the server is killed and comes back, with what it had on disk or with what its replica had.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use taskora_test_server::{RedisServer, Reply};
+
+use crate::ledger::{History, Line, Record, now};
+use crate::loss::forgive;
+use crate::process::{Config, Process, Producer, WorkerPart};
+use crate::proxy::{Fate, Proxy};
+use crate::report::Report;
+use crate::stage::Stage;
+
+/// What Redis says that `appendfsync everysec` may lose at most.
+const TWO_SECONDS: u64 = 2_000_000;
+
+/// Killed with `appendfsync always`: nothing that was answered is lost, and everything goes on by itself.
+pub async fn crashed_always(seed: u64, scale: u32) -> Report {
+    let server = RedisServer::builder().append_only("always");
+    let mut stage = Stage::with("crashed, always", seed, server);
+    let (workers, mut producer) = busy(&stage, None);
+    for _ in 0..(2 * scale) {
+        rest(&mut stage, 700, 1500).await;
+        stage.fault("server kill", 0);
+        stage.server.kill();
+        rest(&mut stage, 50, 300).await;
+        stage.server.restart().expect("the same server");
+    }
+    rest(&mut stage, 300, 500).await;
+    stage.stop(&mut producer).await;
+    let mut report = stage.finish(workers).await;
+    let at_risk = at_risk(&report.history);
+    report.demand(at_risk.iter().all(|count| *count > 0), || {
+        format!("before the kills, {at_risk:?} dispatches were acknowledged, so nothing was shown")
+    });
+    report
+}
+
+/// Killed with `appendfsync everysec`, and the machine with it: the file ends where it ended up to a second before, in the
+/// middle of a command. What was answered before the last two seconds is not lost.
+pub async fn crashed_everysec(seed: u64, scale: u32) -> Report {
+    let server = RedisServer::builder().append_only("everysec");
+    let mut stage = Stage::with("crashed, everysec", seed, server);
+    let (workers, mut producer) = busy(&stage, None);
+    let mut times = Vec::new();
+    for _ in 0..(2 * scale) {
+        rest(&mut stage, 700, 1500).await;
+        let (file, torn) = (append_only_file(&stage.server), stage.random.below(60));
+        let safe = length(&file);
+        rest(&mut stage, 300, 1000).await;
+        stage.fault("power loss", 0);
+        stage.server.kill();
+        let end = now();
+        times.push((end - TWO_SECONDS)..end);
+        let kept = length(&file).min(safe + torn);
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .and_then(|file| file.set_len(kept))
+            .expect("a shorter file");
+        stage.server.restart().expect("the same server");
+    }
+    rest(&mut stage, 300, 500).await;
+    stage.stop(&mut producer).await;
+    let mut report = stage.finish(workers).await;
+    let gone = forgive(&mut report, &times);
+    println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
+    report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
+    report
+}
+
+/// A failover by hand: the server is killed while its replica is up to a second behind, the replica is promoted, and the
+/// address leads to it. What was answered before the replica fell behind is not lost.
+pub async fn failover(seed: u64, scale: u32) -> Report {
+    let mut stage = Stage::set("failover", seed);
+    let way = Proxy::start(stage.server.port()).await.expect("a proxy");
+    let (workers, mut producer) = busy(&stage, Some(&way));
+    let mut times = Vec::new();
+    for _ in 0..scale {
+        let replication = Proxy::start(stage.server.port()).await.expect("a proxy");
+        let port = replication.url().rsplit(':').next().unwrap_or_default().to_owned();
+        let follows =
+            ["--replicaof", "127.0.0.1", port.as_str(), "--repl-diskless-sync-delay", "0"].map(str::to_owned);
+        let replica = RedisServer::builder().args(follows).start().expect("a replica");
+        let replica = tokio::task::spawn_blocking(move || replica.until_in_sync().map(|()| replica));
+        let replica = replica.await.expect("a thread").expect("a replica in sync");
+        rest(&mut stage, 700, 1500).await;
+        assert!(matches!(stage.server.command(&["WAIT", "1", "5000"]), Ok(Reply::Number(1))));
+        // the replica has what was answered before it was asked
+        let behind = now() - TWO_SECONDS / 2;
+        replication.set(Fate::BlackHole);
+        rest(&mut stage, 200, 800).await;
+        stage.fault("failover", 0);
+        stage.server.kill();
+        times.push(behind..now());
+        replication.cut();
+        replica.promote().expect("a main server");
+        way.switch(replica.port());
+        stage.server = replica;
+    }
+    rest(&mut stage, 500, 1000).await;
+    stage.stop(&mut producer).await;
+    let mut report = stage.finish(workers).await;
+    let gone = forgive(&mut report, &times);
+    println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
+    report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
+    report
+}
+
+/// Two workers, and a producer with something of everything that awaits all of it.
+fn busy(stage: &Stage, way: Option<&Proxy>) -> (Vec<Process>, Process) {
+    let url = way.map_or_else(|| stage.server.url(), Proxy::url);
+    let work = || Config { url: url.clone(), worker: Some(WorkerPart::default()), ..stage.config("worker") };
+    let workers = vec![stage.start(work()), stage.start(work())];
+    let load = Producer {
+        count: 0,
+        pause: Duration::from_millis(15),
+        awaited: 100,
+        millis: 60,
+        ..Producer::default()
+    };
+    let producer = Config { url: url.clone(), producer: Some(load), ..stage.config("producer") };
+    (workers, stage.start(producer))
+}
+
+/// How many dispatches were acknowledged in the second before each fault.
+fn at_risk(history: &History) -> Vec<usize> {
+    let faults = history.lines.iter().filter(|line| matches!(line.record, Record::Fault { .. }));
+    let before = |fault: &Line| {
+        let lines =
+            history.lines.iter().filter(|line| (fault.at - TWO_SECONDS / 2..fault.at).contains(&line.at));
+        lines.filter(|line| matches!(line.record, Record::Accepted { .. })).count()
+    };
+    faults.map(before).collect()
+}
+
+async fn rest(stage: &mut Stage, from: u64, to: u64) {
+    tokio::time::sleep(Duration::from_millis(stage.random.between(from, to))).await;
+}
+
+fn length(file: &Path) -> u64 {
+    std::fs::metadata(file).expect("an append-only file").len()
+}
+
+/// The file that the server appends to.
+fn append_only_file(server: &RedisServer) -> PathBuf {
+    let answer = server.command(&["CONFIG", "GET", "dir"]).expect("the server's directory");
+    let Reply::List(answer) = answer else { panic!("an odd directory: {answer:?}") };
+    let dir = answer.get(1).and_then(Reply::text).expect("the server's directory");
+    let files = std::fs::read_dir(Path::new(dir).join("appendonlydir")).expect("append-only files");
+    let mut paths = files.map(|file| file.expect("a file").path());
+    paths.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("a file that is appended to")
+}
