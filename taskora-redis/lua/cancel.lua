@@ -11,6 +11,7 @@
 --- @include "due"
 --- @include "life"
 --- @include "flow"
+--- @include "token"
 --- @include "place"
 --- @include "withdraw"
 --- @include "workflow"
@@ -26,8 +27,9 @@ if done then
 end
 
 local task = task_of(record)
-local claims, attempts, stalls = life_of(call('HGET', K.life, id))
-if not withdraw(task, id, record, claims, reason) then return 'A' end
+local life = call('HGET', K.life, id)
+local attempts, stalls = life_of(life)
+if not withdraw(task, id, record, life, reason) then return 'A' end
 finish(task, id, 'X', u32(attempts), u32(stalls), ZERO6, reason)
 write_ends(true)
 return 'D'

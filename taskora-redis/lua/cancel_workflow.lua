@@ -11,6 +11,7 @@
 --- @include "due"
 --- @include "life"
 --- @include "flow"
+--- @include "token"
 --- @include "place"
 --- @include "withdraw"
 --- @include "workflow"

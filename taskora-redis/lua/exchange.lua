@@ -7,7 +7,7 @@
 --   (4), claimed at (6)), id length, place of the task's name (2), of a retry its delay (6), then result or error
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
---   for each job token (4) and attempt (4) (empty: all are 1), then for each job: id, record (of a node: after the length of
+--   for each job token (8) and attempt (4) (empty: all are 1), then for each job: id, record (of a node: after the length of
 --   its workflow's head, and the head)
 -- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
 --- @include "start"
@@ -27,6 +27,7 @@ local function rarely()
   --- @include "flow"
   --- @include "promote"
   --- @include "life"
+  --- @include "token"
   --- @include "place"
   --- @include "withdraw"
   --- @include "workflow"
@@ -140,7 +141,7 @@ if limit >= 0 then
       end
     end
   end
-  local has_nodes = false
+  local has_nodes, has_own = false, false
   if #open == 1 and call('EXISTS', K.prio .. open[1], K.stale .. open[1]) == 0 then
     local task = open[1]
     changed[task] = true
@@ -149,7 +150,10 @@ if limit >= 0 then
     for i = 1, #entries do
       local entry = entries[i]
       ids[i], from[i] = sub(entry, 7), task
-      if byte(entry, 7) == 42 then has_nodes = true end
+      local kind = byte(entry, 7)
+      if kind > 41 then -- no UUID of our time
+        if kind == 42 then has_nodes = true elseif kind == 61 then has_own = true end
+      end
     end
   elseif #open > 0 then
     local gave_up
@@ -182,18 +186,38 @@ if limit >= 0 then
   if #ids >= limit then more = 0 end
   if #ids > 0 then
     local tokens
-    if (not is_plain or rare) and call('EXISTS', K.life) == 1 then
-      tokens = {}
-      local packed = {}
-      pages(ids, function(...)
-        for _, life in ipairs(call('HMGET', K.life, ...)) do
-          local claims, attempts = 0, 0
-          if life then claims, attempts = struct.unpack('>I4I4', life) end
-          tokens[#tokens + 1] = claims + 1
-          packed[#packed + 1] = struct.pack('>I4I4', claims + 1, attempts + 1)
+    local any_life = (not is_plain or rare) and call('EXISTS', K.life) == 1
+    -- the functions are made here, so that other calls need not
+    if any_life or has_own or has_nodes then
+      --- @include "token"
+      for i = 1, has_own and 0 or #ids do
+        if is_own(ids[i]) then
+          has_own = true
+          break
         end
-      end)
-      lives = table.concat(packed)
+      end
+      if any_life or has_own then
+        tokens = {}
+        local behind, packed = {}, {}
+        if any_life then
+          pages(ids, function(...)
+            for _, life in ipairs(call('HMGET', K.life, ...)) do behind[#behind + 1] = life end
+          end)
+        end
+        for i = 1, #ids do
+          local id, life, token, attempts = ids[i], behind[i], nil, 0
+          if life then
+            token, attempts = struct.unpack('>I8I4', life)
+            token = token + 1
+          else
+            -- a node's record comes after the length of its workflow's head (4), and the head
+            token = first_token(id, records[i], byte(id) == 42 and 6 or 2)
+          end
+          tokens[i] = string.format(':%.0f', token)
+          packed[i] = struct.pack('>I8I4', token, attempts + 1)
+        end
+        lives = table.concat(packed)
+      end
     end
     local task, args, deadline
     for i = 1, #ids do
@@ -208,7 +232,7 @@ if limit >= 0 then
         deadline = string.format('%.0f', now + length) -- a number would be written anew for each job
       end
       local at = #args
-      args[at + 1], args[at + 2] = deadline, ids[i] .. (tokens and ':' .. tokens[i] or ':1')
+      args[at + 1], args[at + 2] = deadline, ids[i] .. (tokens and tokens[i] or ':1')
     end
     for task, args in pairs(leased) do
       pages(args, function(...) call('ZADD', K.active .. task, 'NX', ...) end)

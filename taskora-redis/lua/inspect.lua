@@ -7,8 +7,8 @@
 --   place of an unfinished job, due time of a delayed one
 --- @include "start"
 --- @include "record"
---- @include "life"
 --- @include "flow"
+--- @include "token"
 --- @include "place"
 
 local id = ARGV[2]
@@ -18,8 +18,7 @@ local life, place, at = call('HGET', K.life, id), nil, nil
 if done then
   if byte(done) == 67 then done = sub(done, 1, 21) end
 else
-  local claims = life_of(life)
-  place, at = place_of(task_of(record), id, claims)
+  place, at = place_of(task_of(record), id, record, life)
 end
 local progress
 if flow then

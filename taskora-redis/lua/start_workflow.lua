@@ -14,6 +14,7 @@
 --- @include "due"
 --- @include "life"
 --- @include "flow"
+--- @include "token"
 --- @include "place"
 --- @include "withdraw"
 --- @include "workflow"

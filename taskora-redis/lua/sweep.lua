@@ -16,6 +16,7 @@ local OWN = 2
 --- @include "promote"
 --- @include "life"
 --- @include "active"
+--- @include "token"
 --- @include "place"
 --- @include "withdraw"
 --- @include "workflow"
@@ -36,7 +37,7 @@ local function rescue(task)
     local id, token = match(member, '^(.*):(%d+)$')
     local record = record_of(id)
     if record then
-      local _, attempts, stalls, message = life_of(call('HGET', K.life, id))
+      local attempts, stalls, message = life_of(call('HGET', K.life, id))
       stalls = stalls + 1
       local reason = call('HGET', K.cancel, id)
       if reason then

@@ -6,8 +6,8 @@
 --   record without payload, life, end without a result, place (empty: it waits for other nodes)
 --- @include "start"
 --- @include "record"
---- @include "life"
 --- @include "flow"
+--- @include "token"
 --- @include "place"
 
 local flow = flow_of(ARGV[2])
@@ -24,7 +24,7 @@ for number = from, to - 1 do
   elseif record ~= '' and is_released(flow, number) then
     local id = '*' .. flow.id .. '#' .. number
     life = call('HGET', K.life, id)
-    place = place_of(task_of(record), id, (life_of(life)))
+    place = place_of(task_of(record), id, record, life)
   end
   if record ~= '' then record = sub(record, 1, 14 + byte(record, 14)) end
   for _, value in ipairs({ about, record, life or '', done or '', place }) do answer[#answer + 1] = value end

@@ -98,7 +98,7 @@ impl<'a> Call<'a> {
         let next_due = number::<i64>(&next()?, "the next due time")?;
         let now = Timestamp::from_millis(number(&next()?, "the server's time")?);
         let flags = bytes(next()?, "the flags")?;
-        let lives = bytes(next()?, "the claims and attempts")?;
+        let lives = bytes(next()?, "the tokens and attempts")?;
         let mut lives = Reader(&lives);
         let settled = letters
             .into_iter()
@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
             claimed += 1;
             let stored = bytes(stored, "a job's id")?;
             let packed = bytes(next()?, "a job's record")?;
-            let (token, attempt) = (lives.u32().unwrap_or(1), lives.u32().unwrap_or(1));
+            let (token, attempt) = (lives.u64().unwrap_or(1), lives.u32().unwrap_or(1));
             let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &packed)) else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");

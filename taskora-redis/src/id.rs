@@ -1,12 +1,14 @@
-//! How ids are stored: a UUID as its 16 bytes, any other id as `=` and its text, a workflow's node as `*`, the
-//! workflow's stored id, `#` and its number. All sort as they did before.
+//! How ids are stored: a UUID v7 as its 16 bytes, any other id as `=` and its text, a workflow's node as `*`, the
+//! workflow's stored id, `#` and its number. Those of one kind sort as they did before.
+//!
+//! We make UUIDs v7, which never come again. Any other id may, once it was trimmed: the scripts tell it by its `=`.
 
 use taskora::JobId;
 use taskora::adapter::Lease;
 use taskora::workflow::WorkflowId;
 use uuid::Uuid;
 
-/// What begins the ids that are no UUIDs. A UUID that begins with this byte is stored as text too.
+/// What begins the ids that are no UUIDs v7. One that begins with this byte is stored as text too.
 const TEXT: u8 = b'=';
 /// What begins the ids of nodes; as with [`TEXT`].
 const NODE: u8 = b'*';
@@ -46,8 +48,10 @@ pub(crate) fn watched(stored: &[u8]) -> Vec<u8> {
 fn write_text(text: &str, to: &mut Vec<u8>) {
     // only the usual spelling comes back as it was
     let is_usual = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_ours =
+        |uuid: &Uuid| uuid.get_version_num() == 7 && !matches!(uuid.as_bytes().first(), Some(&(TEXT | NODE)));
     match Uuid::try_parse(text) {
-        Ok(uuid) if is_usual && !matches!(uuid.as_bytes().first(), Some(&(TEXT | NODE))) => {
+        Ok(uuid) if is_usual && is_ours(&uuid) => {
             to.extend(uuid.as_bytes());
         }
         _ => {
@@ -110,9 +114,10 @@ mod tests {
     fn uuids_come_back_and_sort_as_before() {
         let mut uuids: Vec<Uuid> = (0..2000u128)
             .map(|i| Uuid::from_u128(i.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)))
+            .map(|uuid| Uuid::from_u128(uuid.as_u128() & !(0xF << 76) | 0x7 << 76))
             .filter(|uuid| ![TEXT, NODE].contains(&uuid.as_bytes()[0]))
             .collect();
-        uuids.extend([Uuid::nil(), Uuid::max(), Uuid::now_v7()]);
+        uuids.push(Uuid::now_v7());
         uuids.sort();
         let stored: Vec<Vec<u8>> = uuids.iter().map(|uuid| store(&JobId::from(*uuid))).collect();
         assert!(stored.is_sorted());
@@ -126,9 +131,11 @@ mod tests {
     fn other_ids_come_back_letter_by_letter() {
         let odd =
             ["order-4711", "naïve:=", "0191F0B2-0000-7000-8000-000000000000", "=", "-", "15 bytes of text"];
-        // as bytes this one would look like text
+        // as bytes these would look like text, or like a node
         let mistaken = ["3d91f0b2-0000-7000-8000-000000000000", "2a91f0b2-0000-7000-8000-000000000000"];
-        for text in odd.into_iter().chain(mistaken) {
+        // made elsewhere, so that they may come again
+        let foreign = ["3f0e2f7c-9d1b-4a52-8c39-5f1d1f0c7a11", "00000000-0000-0000-0000-000000000000"];
+        for text in odd.into_iter().chain(mistaken).chain(foreign) {
             let id = JobId::from(text);
             assert_eq!(store(&id), format!("={text}").into_bytes());
             assert_eq!(load(&store(&id)), Some(id));

@@ -261,7 +261,7 @@ impl Life {
             return Some(Self::default());
         }
         let mut reader = Reader(bytes);
-        let _claims = reader.u32()?;
+        let _token = reader.u64()?;
         let (attempts, stalls) = (reader.u32()?, reader.u32()?);
         let error = (reader.u8()? == 1).then(|| text(reader.0));
         Some(Self { attempts, stalls, error })
@@ -358,6 +358,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
     }
 
     fn u48(&mut self) -> Option<u64> {

@@ -67,6 +67,7 @@ const INCLUDES: &[(&str, &str)] = &[
     ("life", include_str!("../lua/include/life.lua")),
     ("active", include_str!("../lua/include/active.lua")),
     ("finish", include_str!("../lua/include/finish.lua")),
+    ("token", include_str!("../lua/include/token.lua")),
     ("place", include_str!("../lua/include/place.lua")),
     ("settle", include_str!("../lua/include/settle.lua")),
     ("repeat", include_str!("../lua/include/repeat.lua")),

@@ -209,8 +209,8 @@ pub enum Enqueued {
     Duplicate,
 }
 
-/// A right to run one attempt. Its token is the job's claim number: a job that was taken back and claimed again has
-/// a higher one, so that whoever held it before is refused. When its time has passed it may be taken back by a
+/// A right to run one attempt. Each claim of a job has a higher token than the one before, and a job that was trimmed and
+/// dispatched again has none that it had before: whoever held an older lease is refused. When its time has passed it may be taken back by a
 /// sweep; until one does it stays valid, and may still be renewed and settled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
@@ -218,8 +218,8 @@ pub struct Lease {
     pub id: JobId,
     /// Its task.
     pub task: TaskName,
-    /// The fencing token, from 1.
-    pub token: u32,
+    /// The fencing token, from 1. Tokens of a job rise, but not always by one.
+    pub token: u64,
 }
 
 /// Ends of attempts to record and jobs to claim, see [`Jobs::exchange`].

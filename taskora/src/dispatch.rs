@@ -105,7 +105,9 @@ impl<T> Dispatch<T> {
     }
 
     /// The job's id, instead of a new one. Dispatching an id that is known already, whether its job has ended or not,
-    /// changes nothing: the handle is that job's, and says [`Outcome::Duplicate`].
+    /// changes nothing: the handle is that job's, and says [`Outcome::Duplicate`]. Once that job was removed, the id is free
+    /// for a new one. An id that is used again in this way should not be a UUID v7: Redis takes these for ids of
+    /// [`JobId::new`], and does not tell a lease of the earlier job from one of the new job.
     pub fn id(mut self, id: impl Into<JobId>) -> Self {
         self.options.id = Some(id.into());
         self

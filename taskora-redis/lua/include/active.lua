@@ -1,4 +1,4 @@
--- The active set of a task: `<id>:<claim number>` scored by the lease's deadline. The sentinel, 65 bytes long, makes
+-- The active set of a task: `<id>:<token>` scored by the lease's deadline. The sentinel, 65 bytes long, makes
 -- Redis use a skip list from the first member on; a small sorted set is otherwise a flat list with linear costs.
 local SENTINEL = string.rep('~', 65)
 

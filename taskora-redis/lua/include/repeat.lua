@@ -18,7 +18,7 @@ local function answer_again(saved)
   for i, record in ipairs(records) do
     if record then
       flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
-      kept[#kept + 1] = sub(lives, 8 * i - 7, 8 * i)
+      kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
       reply[#reply + 1] = ids[i]
       reply[#reply + 1] = record
     end

@@ -5,7 +5,7 @@ local postponed = {} -- tasks with retries that wait for their time
 local function settle(task, member, entry, life, reason)
   local length = byte(entry, 16)
   local id, kind, attempt, started = sub(member, 1, length), sub(entry, 1, 1), sub(entry, 2, 5), sub(entry, 10, 15)
-  local _, _, stalls, last_error = life_of(life)
+  local _, stalls, last_error = life_of(life)
   if reason then
     finish(task, id, 'X', attempt, u32(stalls), started, reason)
     return 'X'

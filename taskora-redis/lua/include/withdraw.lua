@@ -1,6 +1,6 @@
 -- Takes a job that is to be cancelled out of its line, or flags it if it is active. Answers whether it can end now.
-local function withdraw(task, id, record, claims, reason)
-  local place = place_of(task, id, claims)
+local function withdraw(task, id, record, life, reason)
+  local place = place_of(task, id, record, life)
   if place == 'active' then
     call('HSETNX', K.cancel, id, reason)
     redis.pcall('PUBLISH', K.cancels, id)

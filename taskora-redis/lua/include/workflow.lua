@@ -303,8 +303,9 @@ local function cancel_nodes(flow, from, budget)
     if call('HEXISTS', flow.key, 'd' .. number) == 0 then
       local id, record = '*' .. flow.id .. '#' .. number, call('HGET', flow.key, 'p' .. number)
       if record then
-        local task, claims, attempts, stalls = task_of(record), life_of(call('HGET', K.life, id))
-        if not is_released(flow, number) or withdraw(task, id, record, claims, reason) then
+        local task, life = task_of(record), call('HGET', K.life, id)
+        local attempts, stalls = life_of(life)
+        if not is_released(flow, number) or withdraw(task, id, record, life, reason) then
           finish(task, id, 'X', u32(attempts), u32(stalls), ZERO6, reason)
         end
       end
@@ -321,7 +322,7 @@ local function claimable(ids, from)
     if flow and record then
       if flow.head then expire_if_late(flow) end
       if flow.ended then
-        local _, attempts, stalls = life_of(call('HGET', K.life, ids[i]))
+        local attempts, stalls = life_of(call('HGET', K.life, ids[i]))
         finish(from[i], ids[i], 'X', u32(attempts), u32(stalls), ZERO6, reason_of(flow))
         record = false
       end

@@ -317,7 +317,8 @@ async fn a_claim_whose_answer_was_lost_is_repeated() {
     assert!(matches!(cut, Err(AdapterError::Unavailable { .. })), "{cut:?}");
     assert_eq!(other.counts(crate::kit::TASK).await.expect("counts").active, 1, "it was claimed");
     let answer = adapter.exchange(call).await.expect("the same call");
-    assert_eq!(answer.jobs.first().expect("its job").lease.token, 1);
+    let claimed = answer.jobs.first().expect("its job");
+    assert_eq!((claimed.lease.id.as_str(), claimed.attempt), ("a", 1));
 }
 
 #[tokio::test]

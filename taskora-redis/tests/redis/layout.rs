@@ -194,7 +194,12 @@ fn is_time(number: f64) -> bool {
     (number - now).abs() < 3_600_000.0
 }
 
-/// Text as it is, other bytes in hexadecimal, times and tags by name.
+/// A token that counts from a time.
+fn token(number: f64) -> Option<String> {
+    is_time(number / 1024.0).then(|| format!("<time · 1024 + {}>", number % 1024.0))
+}
+
+/// Text as it is, other bytes in hexadecimal, times, tokens and tags by name.
 fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;
@@ -202,7 +207,13 @@ fn shown(bytes: &[u8]) -> String {
         let number = |bytes: &[u8]| bytes.iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte));
         let digits = |count: usize| rest.get(..count).and_then(|digits| std::str::from_utf8(digits).ok());
         let is_tag = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if rest.get(..6).is_some_and(|time| is_time(number(time))) {
+        if let Some(token) = rest.get(..8).and_then(|bytes| token(number(bytes))) {
+            text.push_str(&token);
+            rest = &rest[8..];
+        } else if let Some(token) = digits(16).and_then(|digits| token(digits.parse().ok()?)) {
+            text.push_str(&token);
+            rest = &rest[16..];
+        } else if rest.get(..6).is_some_and(|time| is_time(number(time))) {
             text.push_str("<time>");
             rest = &rest[6..];
         } else if digits(13).and_then(|digits| digits.parse().ok()).is_some_and(is_time) {

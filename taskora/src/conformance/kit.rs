@@ -247,6 +247,6 @@ impl Caller {
 }
 
 /// A lease that nobody was given.
-pub(super) fn forged(job: &ClaimedJob, token: u32) -> ClaimedJob {
+pub(super) fn forged(job: &ClaimedJob, token: u64) -> ClaimedJob {
     ClaimedJob { lease: Lease { token, ..job.lease.clone() }, ..job.clone() }
 }

@@ -147,6 +147,8 @@ macro_rules! conformance_suite {
                 a_lease_holds_until_it_has_passed
                 a_job_whose_lease_has_passed_is_taken_back
                 a_lost_lease_is_a_lost_right
+                a_lease_is_never_one_of_a_later_job_with_its_id
+                a_lease_of_a_node_is_never_one_of_a_later_workflow_with_its_id
                 a_lease_that_has_passed_is_valid_until_it_is_taken_back
                 renewing_extends_from_now
                 a_renewal_may_shorten_or_lengthen_a_lease

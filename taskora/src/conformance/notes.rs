@@ -111,7 +111,7 @@ pub async fn x40_notes_without_a_valid_lease_are_refused(f: &impl Fixture) {
     let notes =
         vec![note(&jobs[0]), note(&jobs[1]), note(held), note(&jobs[2]), note(&unknown), note(&jobs[3])];
     assert_eq!(adapter.note(notes).await.unwrap(), [false, false, true, false, false, false]);
-    assert_eq!(adapter.note(vec![note(&forged(held, 7))]).await.unwrap(), [false]);
+    assert_eq!(adapter.note(vec![note(&forged(held, held.lease.token + 1))]).await.unwrap(), [false]);
     for id in ["lost", "settled", "retried"] {
         assert_eq!(info(&adapter, id).await.progress, None, "{id}");
         assert_eq!(adapter.logs(&id.into()).await.unwrap(), [], "{id}");

@@ -103,8 +103,9 @@ impl Store {
     fn hand_out(&mut self, id: &JobId, deadline: u64, now: u64) -> Option<Claimed> {
         self.move_to(id, Phase::Active { deadline, claimed_at: now });
         let record = self.jobs.get_mut(id)?;
-        record.claims += 1;
-        let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.claims };
+        self.last_token += 1;
+        record.token = self.last_token;
+        let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
         Some(Claimed { lease, attempt: record.attempts + 1, at: now })
     }
 

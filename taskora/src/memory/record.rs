@@ -15,8 +15,8 @@ pub(super) struct Record {
     pub(super) node: Option<NodeOf>,
     pub(super) created_at: u64,
     pub(super) phase: Phase,
-    /// How often it was claimed: the token of the newest lease.
-    pub(super) claims: u32,
+    /// The token of the newest lease; 0 before the first.
+    pub(super) token: u64,
     /// Attempts that were settled; releases and rescues do not count.
     pub(super) attempts: u32,
     pub(super) stalls: u32,
@@ -67,7 +67,7 @@ impl Record {
             node: None,
             created_at,
             phase,
-            claims: 0,
+            token: 0,
             attempts: 0,
             stalls: 0,
             flag: None,
@@ -81,7 +81,7 @@ impl Record {
     /// Whether this lease is the valid one. It stays so after its deadline, until a sweep takes the job back.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
         // an id that was trimmed and used again may name a job of another task
-        let is_same = self.new.task == lease.task && self.claims == lease.token;
+        let is_same = self.new.task == lease.task && self.token == lease.token;
         is_same && matches!(self.phase, Phase::Active { .. })
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Store {
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<JobId>,
+    /// The fencing token given last. No two leases share one, so that an id may be used again.
+    pub(super) last_token: u64,
     /// The sequence number given last: upwards from 1 to jobs that become ready …
     last: i64,
     /// … and downwards from -1 to jobs that come back, so that they go before all others.
@@ -47,6 +49,7 @@ impl Store {
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
+            last_token: 0,
             last: 0,
             first: 0,
         }

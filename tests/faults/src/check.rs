@@ -157,7 +157,7 @@ struct Hold {
 
 /// I3: nobody was given a job while somebody else's lease on it was valid.
 fn leases(history: &History, findings: &mut Findings) {
-    let mut holds: HashMap<&str, BTreeMap<u32, Hold>> = HashMap::new();
+    let mut holds: HashMap<&str, BTreeMap<u64, Hold>> = HashMap::new();
     for line in &history.lines {
         match &line.record {
             Record::Claimed { job, token, asked, lease } => {

@@ -78,7 +78,7 @@ pub enum Record {
         /// The job.
         job: String,
         /// The fencing token.
-        token: u32,
+        token: u64,
         /// When it was asked for: the lease is not shorter than from here.
         asked: u64,
         /// Its length in microseconds.
@@ -89,7 +89,7 @@ pub enum Record {
         /// The job.
         job: String,
         /// The fencing token.
-        token: u32,
+        token: u64,
         /// When it was asked for.
         asked: u64,
         /// The length that was asked for, in microseconds.
@@ -127,7 +127,7 @@ pub enum Record {
         /// The job.
         job: String,
         /// The fencing token.
-        token: u32,
+        token: u64,
         /// `complete`, `retry`, `fail`, `cancel` or `release`.
         end: String,
     },
@@ -136,7 +136,7 @@ pub enum Record {
         /// The job.
         job: String,
         /// The fencing token.
-        token: u32,
+        token: u64,
         /// The job's state now; `None` if the settlement was refused.
         state: Option<String>,
         /// That of the result that was settled, if it was one.

@@ -151,12 +151,12 @@ impl Clocks {
     }
 }
 
-/// What a claim hands out, without its time.
+/// What a claim hands out, without its time and its token: each store counts tokens in its own way.
 pub(super) fn claimed(jobs: &[ClaimedJob]) -> String {
     let one = |job: &ClaimedJob| {
         let payload = String::from_utf8_lossy(&job.payload);
         let ClaimedJob { lease, attempt, meta, cancelled, node, .. } = job;
-        format!("{lease:?} {payload} {attempt} {meta:?} {cancelled} {node:?}")
+        format!("{} {} {payload} {attempt} {meta:?} {cancelled} {node:?}", lease.id, lease.task)
     };
     jobs.iter().map(one).collect::<Vec<_>>().join("\n")
 }

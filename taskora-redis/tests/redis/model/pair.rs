@@ -8,7 +8,7 @@ use taskora::adapter::{
     CallId, Claim, ClaimedJob, Enqueued, Exchange, Inspection, Jobs, NewJob, Notes, Renew, Settlement,
     Signals, TaskClaim, TaskName, Workflows,
 };
-use taskora::{JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora::{AdapterError, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
@@ -29,6 +29,9 @@ const LEASE: Duration = Duration::from_secs(20);
 /// How long the answer to an exchange is kept for a repetition.
 const KEPT: Duration = Duration::from_secs(60);
 
+/// What each of both was sent, and how long ago.
+type LastCall = ([Exchange; 2], Duration);
+
 /// Both adapters, each on a runtime of its own: the model's clock stands still unless it is moved.
 pub(super) struct Pair<'a> {
     pub(super) server: &'a RedisServer,
@@ -37,10 +40,10 @@ pub(super) struct Pair<'a> {
     heard: [broadcast::Receiver<JobId>; 2],
     /// What sweeps keep.
     retention: Retention,
-    /// Leases that were handed out, valid or not.
-    claimed: Vec<ClaimedJob>,
+    /// Jobs that were handed out, with leases that are valid or not: by the model, and by Redis.
+    claimed: Vec<[ClaimedJob; 2]>,
     /// Each worker's last call, and how long ago by the model's clock.
-    calls: [(u64, Option<(Exchange, Duration)>); 2],
+    calls: [(u64, Option<LastCall>); 2],
     pub(super) subjects: Subjects,
     pub(super) waits: VecDeque<Wait>,
     /// What Redis knows to be awaited, or has told.
@@ -145,17 +148,24 @@ impl<'a> Pair<'a> {
                 }
             }
             Operation::Renew(leases) => {
-                let leases = leases.iter().filter_map(|lease| self.lease(*lease));
-                let leases: Vec<Renew> =
-                    leases.map(|job| Renew { lease: job.lease, length: LEASE }).collect();
-                both!(self, |adapter| adapter.renew(leases.clone()));
+                let leases: Vec<_> = leases.iter().filter_map(|lease| self.lease(*lease)).collect();
+                let renewals = |of: usize| {
+                    let lease = |jobs: &[ClaimedJob; 2]| jobs[of].lease.clone();
+                    leases.iter().map(|jobs| Renew { lease: lease(jobs), length: LEASE }).collect()
+                };
+                let memory = self.memory.0.block_on(self.memory.1.renew(renewals(0)));
+                let redis = self.redis.0.block_on(self.redis.1.renew(renewals(1)));
+                same("renewed", &answered(memory)?, &answered(redis)?)?;
             }
             Operation::Note(notes) => {
-                let notes = notes.iter().filter_map(|(lease, report)| {
-                    Some(self.lease(*lease)?).map(|job| notes_of(&job, *report))
-                });
-                let notes: Vec<Notes> = notes.collect();
-                both!(self, |adapter| adapter.note(notes.clone()));
+                let about = |of: usize| -> Vec<Notes> {
+                    let note =
+                        |(lease, report): &(u8, Report)| Some(notes_of(&self.lease(*lease)?[of], *report));
+                    notes.iter().filter_map(note).collect()
+                };
+                let memory = self.memory.0.block_on(self.memory.1.note(about(0)));
+                let redis = self.redis.0.block_on(self.redis.1.note(about(1)));
+                same("noted", &answered(memory)?, &answered(redis)?)?;
             }
             Operation::Cancel(target) => {
                 both!(self, |adapter| adapter.cancel(&target.id(), "why"));
@@ -199,14 +209,16 @@ impl<'a> Pair<'a> {
         self.redis.0.block_on(self.redis.1.shift_clock(by)).map_err(|error| error.to_string())
     }
 
-    fn lease(&self, back: u8) -> Option<ClaimedJob> {
+    fn lease(&self, back: u8) -> Option<[ClaimedJob; 2]> {
         let last = self.claimed.len().checked_sub(1)?;
         self.claimed.get(last - usize::from(back) % self.claimed.len()).cloned()
     }
 
-    fn call(&mut self, worker: u8, settle: &[(u8, End)], claim: Option<&Claims>) -> Exchange {
-        let settle = settle.iter().filter_map(|(lease, end)| {
-            let job = self.lease(*lease)?;
+    /// The same call for both, each with its own leases.
+    fn call(&mut self, worker: u8, settle: &[(u8, End)], claim: Option<&Claims>) -> [Exchange; 2] {
+        let settlement = |of: usize, (lease, end): &(u8, End)| {
+            let [memory, redis] = self.lease(*lease)?;
+            let job = if of == 0 { memory } else { redis };
             Some(Settlement {
                 lease: job.lease,
                 attempt: job.attempt,
@@ -214,8 +226,8 @@ impl<'a> Pair<'a> {
                 end: end.attempt_end(),
                 node: job.node,
             })
-        });
-        let settle = settle.collect();
+        };
+        let settlements = [0, 1].map(|of| settle.iter().filter_map(|one| settlement(of, one)).collect());
         let claim = claim.map(|claims| {
             let of = (0..).zip(claims.of).filter_map(|(number, limit)| {
                 Some(TaskClaim { task: task(number), limit: limit?.into(), lease: LEASE })
@@ -225,25 +237,34 @@ impl<'a> Pair<'a> {
         let number = &mut self.calls[usize::from(worker)].0;
         *number += 1;
         let call = CallId { worker: format!("worker-{worker}").into(), slot: 0, number: *number };
-        Exchange { call, settle, claim, retention: Retention::default() }
+        let exchange = |settle| Exchange {
+            call: call.clone(),
+            settle,
+            claim: claim.clone(),
+            retention: Retention::default(),
+        };
+        settlements.map(exchange)
     }
 
-    fn exchange(&mut self, worker: u8, call: Exchange, age: Duration) -> Result<(), String> {
-        let memory = self.memory.0.block_on(self.memory.1.exchange(call.clone()));
-        let memory = memory.map_err(|error| error.to_string())?;
-        let redis = self.redis.0.block_on(self.redis.1.exchange(call.clone()));
-        let redis = redis.map_err(|error| error.to_string())?;
+    fn exchange(&mut self, worker: u8, calls: [Exchange; 2], age: Duration) -> Result<(), String> {
+        let [here, there] = calls.clone();
+        let memory = answered(self.memory.0.block_on(self.memory.1.exchange(here)))?;
+        let redis = answered(self.redis.0.block_on(self.redis.1.exchange(there)))?;
         same("settled", &memory.settled, &redis.settled)?;
         same("claimed", &claimed(&memory.jobs), &claimed(&redis.jobs))?;
-        for job in redis.jobs {
-            // a job that was trimmed and enqueued anew is counted from 1 again: to both stores its leases are the old ones
-            match self.claimed.iter_mut().find(|known| known.lease == job.lease) {
-                Some(known) if known.claimed_at < job.claimed_at => *known = job,
-                Some(_) => {}
-                None => self.claimed.push(job),
+        for pair in memory.jobs.into_iter().zip(redis.jobs) {
+            let pair = <[ClaimedJob; 2]>::from(pair);
+            // only an answer that is repeated has a lease for the second time, and then both have
+            let [here, there] =
+                [0, 1].map(|of| self.claimed.iter().position(|old| old[of].lease == pair[of].lease));
+            if here != there || (here.is_some() && age == Duration::ZERO) {
+                return Err(format!("{:?} was handed out before", pair.map(|job| job.lease)));
+            }
+            if here.is_none() {
+                self.claimed.push(pair);
             }
         }
-        self.calls[usize::from(worker)].1 = Some((call, age));
+        self.calls[usize::from(worker)].1 = Some((calls, age));
         Ok(())
     }
 
@@ -314,6 +335,10 @@ impl Drop for Pair<'_> {
             wait.redis.abort();
         }
     }
+}
+
+fn answered<T>(answer: Result<T, AdapterError>) -> Result<T, String> {
+    answer.map_err(|error| error.to_string())
 }
 
 fn notes_of(job: &ClaimedJob, report: Report) -> Notes {
