@@ -161,7 +161,7 @@ async fn a_connection_that_takes_longer_than_a_call_is_made_all_the_same() {
     let proxy = Proxy::start(server.port()).await;
     proxy.set(Fate::Late);
     let config = RedisConfig::new(proxy.url())
-        .command_timeout(Duration::from_millis(350))
+        .command_timeout(Duration::from_millis(800))
         .connect_timeout(Duration::from_secs(5));
     let adapter = RedisAdapter::lazy(config).expect("a valid configuration");
     let connected = async {

@@ -21,7 +21,7 @@ pub(crate) enum Fate {
     Hold,
     /// Connections stay open, and nothing arrives any more.
     Swallow,
-    /// It arrives a fifth of a second late.
+    /// It arrives two fifths of a second late.
     Late,
 }
 
@@ -94,7 +94,7 @@ async fn relay(client: TcpStream, server: u16, fate: Arc<AtomicU8>, answers: Arc
                 std::future::pending::<()>().await;
             }
             if fate.load(Ordering::SeqCst) == Fate::Late as u8 {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_millis(400)).await;
             }
             if answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
                 std::future::pending::<()>().await;

@@ -206,12 +206,12 @@ async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() 
         assert!(answers < 100, "a start takes no hundred calls");
         let id = format!("w{answers}");
         let proxy = Proxy::start(server.port()).await;
-        let config = RedisConfig::new(proxy.url()).command_timeout(Duration::from_millis(200));
+        let config = RedisConfig::new(proxy.url()).command_timeout(PATIENCE);
         let mortal = RedisAdapter::with(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
         let done =
-            tokio::time::timeout(Duration::from_millis(150), mortal.start(chord(&id, HEADERS))).await.is_ok();
+            tokio::time::timeout(Duration::from_millis(500), mortal.start(chord(&id, HEADERS))).await.is_ok();
         drop(mortal);
         match adapter.workflow(&id.as_str().into(), false).await.expect("read") {
             Some(_) => all += 1,
@@ -309,11 +309,11 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
         assert!(answers < 20, "a chain of three takes no twenty calls");
         assert_eq!(adapter.start(chain(&id, 3)).await.expect("start"), Enqueued::New);
         let proxy = Proxy::start(server.port()).await;
-        let config = RedisConfig::new(proxy.url()).test_clock().command_timeout(Duration::from_millis(200));
+        let config = RedisConfig::new(proxy.url()).test_clock().command_timeout(PATIENCE);
         let mortal = RedisAdapter::with(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
-        let finished = tokio::time::timeout(Duration::from_millis(150), run(&mortal, &id, 1)).await;
+        let finished = tokio::time::timeout(Duration::from_millis(500), run(&mortal, &id, 1)).await;
         drop(mortal);
         if finished.is_ok() {
             break;
