@@ -24,6 +24,10 @@ pub const VARIABLE: &str = "TASKORA_FAILPOINTS";
 /// The calls that are no scripts.
 const COMMANDS: &[&str] = &["blpop", "unblock", "hmget", "lrange", "ping", "info", "client_id", "subscribe"];
 
+/// The calls of checks and repairs alone, which are for tools: neither workers nor producers make them.
+pub const UPKEEP: &[&str] =
+    &["check", "check_keys", "check_logs", "check_tasks", "check_workflow", "confirm", "repair"];
+
 /// Every call to Redis by its name.
 #[must_use]
 pub fn calls() -> Vec<&'static str> {

@@ -42,6 +42,44 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("cancels", "cancels"),
 ];
 
+/// The type of value that each key holds; what is not here is a channel.
+const TYPES: &[(&str, &str)] = &[
+    ("meta", "hash"),
+    ("clock", "string"),
+    ("seq", "string"),
+    ("front", "string"),
+    ("jobs", "hash"),
+    ("blobs", "hash"),
+    ("life", "hash"),
+    ("cancel", "hash"),
+    ("done", "hash"),
+    ("progress", "hash"),
+    ("log", "list"),
+    ("waiters", "hash"),
+    ("tasks", "set"),
+    ("ready", "set"),
+    ("wait", "list"),
+    ("prio", "zset"),
+    ("stale", "set"),
+    ("delayed", "zset"),
+    ("due", "zset"),
+    ("timer", "hash"),
+    ("active", "zset"),
+    ("completed", "list"),
+    ("failed", "zset"),
+    ("cancelled", "zset"),
+    ("expired", "zset"),
+    ("wake", "list"),
+    ("call", "string"),
+    ("wf", "hash"),
+    ("wfdue", "zset"),
+    ("wfdone", "zset"),
+    ("wfgone", "zset"),
+    ("noted", "set"),
+    ("stage", "hash"),
+    ("todo", "list"),
+];
+
 /// The keys of one namespace. They share a hash tag, so that scripts stay atomic on a cluster; a later version
 /// may put a partition's number into it.
 #[derive(Clone)]
@@ -72,6 +110,34 @@ impl Keys {
         format!("{}wake:{task}", self.prefix)
     }
 
+    /// A key by its name in scripts; of a name that ends with a colon, with what follows.
+    pub(crate) fn of(&self, name: &str, rest: &[u8]) -> Vec<u8> {
+        let (_, key) = NAMES.iter().find(|(known, _)| *known == name).unwrap_or(&("", ""));
+        [self.prefix.as_bytes(), key.as_bytes(), rest].concat()
+    }
+
+    /// Name in scripts, type, and what follows of a key that taskora writes.
+    pub(crate) fn read<'a>(&self, key: &'a [u8]) -> Option<(&'static str, &'static str, &'a [u8])> {
+        let key = key.strip_prefix(self.prefix.as_bytes())?;
+        TYPES.iter().find_map(|(name, kind)| {
+            let (_, spelled) = NAMES.iter().find(|(known, _)| known == name)?;
+            let rest = key.strip_prefix(spelled.as_bytes())?;
+            (rest.is_empty() != spelled.ends_with(':')).then_some((*name, *kind, rest))
+        })
+    }
+
+    /// What matches all keys, for `SCAN`.
+    pub(crate) fn pattern(&self) -> String {
+        let mut pattern = String::new();
+        for letter in self.prefix.chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern + "*"
+    }
+
     pub(crate) fn push_channel(&self, tag: &str) -> String {
         format!("{}push:{tag}", self.prefix)
     }
@@ -97,5 +163,18 @@ mod tests {
         assert_eq!(keys.wake("t"), spelled("wake") + "t");
         assert_eq!(keys.push_channel("a"), spelled("push") + "a");
         assert_eq!(keys.cancel_channel(), spelled("cancels"));
+    }
+
+    #[test]
+    fn keys_are_recognised() {
+        let keys = Keys::new("n*s");
+        for (name, kind) in TYPES {
+            let colon = NAMES.iter().any(|(known, key)| known == name && key.ends_with(':'));
+            let rest: &[u8] = if colon { b"a:b" } else { b"" };
+            assert_eq!(keys.read(&keys.of(name, rest)), Some((*name, *kind, rest)));
+            assert_eq!(keys.read(&keys.of(name, if colon { b"" } else { b"x" })), None, "{name}");
+        }
+        assert_eq!(keys.read(b"{ns}:jobs"), None);
+        assert_eq!(keys.pattern(), "{n\\*s}:*");
     }
 }

@@ -70,6 +70,7 @@ mod scripts;
 mod server;
 mod side;
 mod tasks;
+mod upkeep;
 mod work;
 mod workflows;
 

@@ -48,6 +48,13 @@ scripts!(
     cancel_workflow,
     workflow,
     catch_up,
+    check,
+    check_keys,
+    check_logs,
+    check_tasks,
+    check_workflow,
+    confirm,
+    repair,
 );
 
 /// For the test of the layout: the names and SHA-1s of all scripts.
@@ -77,6 +84,10 @@ const INCLUDES: &[(&str, &str)] = &[
     ("workflow", include_str!("../lua/include/workflow.lua")),
     ("todo", include_str!("../lua/include/todo.lua")),
     ("retire", include_str!("../lua/include/retire.lua")),
+    ("facts", include_str!("../lua/include/facts.lua")),
+    ("faults", include_str!("../lua/include/faults.lua")),
+    ("pending", include_str!("../lua/include/pending.lua")),
+    ("entry", include_str!("../lua/include/entry.lua")),
 ];
 
 fn build(name: &'static str, text: &str) -> Script {

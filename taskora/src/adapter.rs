@@ -26,6 +26,7 @@
 //! was lost counts for nothing.
 
 mod aside;
+mod upkeep;
 mod workflows;
 
 use std::fmt;
@@ -39,15 +40,19 @@ use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 use crate::policy::Retention;
 
 pub use aside::step_aside;
+pub use upkeep::*;
 pub use workflows::*;
 
 /// The name of a task, shared cheaply.
 pub type TaskName = Arc<str>;
 
 /// Everything that a store can do. See the [module](self) for the rules.
-pub trait Adapter: Jobs + Signals + Inspection + Workflows + fmt::Debug + Send + Sync + 'static {}
+pub trait Adapter:
+    Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static
+{
+}
 
-impl<A: Jobs + Signals + Inspection + Workflows + fmt::Debug + Send + Sync + 'static> Adapter for A {}
+impl<A: Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static> Adapter for A {}
 
 /// The transitions of a job.
 #[async_trait]

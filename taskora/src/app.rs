@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::{Adapter, AdapterError, JobCounts};
+use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, DispatchMany, Dispatchable};
 use crate::handle::{JobHandle, Raw};
@@ -121,6 +122,35 @@ impl App {
     /// If the store cannot be reached.
     pub async fn counts(&self, task: impl AsRef<str>) -> Result<JobCounts, AdapterError> {
         self.shared.adapter.counts(task.as_ref()).await
+    }
+
+    /// Looks at everything that is stored, page by page, and says what does not agree. It changes nothing, and may run while
+    /// the queue is busy: what is only on its way is not reported. The report holds the first 1,000 violations; it
+    /// prints as one line for each.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// let app = App::new(MemoryAdapter::new());
+    /// let report = app.check().await?;
+    /// assert!(report.is_clean(), "{report}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn check(&self) -> Result<CheckReport, AdapterError> {
+        check::check(&*self.shared.adapter).await
+    }
+
+    /// Repairs what [`App::check`] reports, one thing at a time, each in one atomic step that makes sure first that it is
+    /// still so. It may run while the queue is busy, and twice. What cannot be repaired without guessing is left, and the
+    /// report says so. One repair may bring another fault to light: check again afterwards.
+    ///
+    /// # Errors
+    /// If the store cannot be reached; what was repaired until then stays repaired.
+    pub async fn repair(&self) -> Result<RepairReport, AdapterError> {
+        check::repair(&*self.shared.adapter).await
     }
 
     pub(crate) fn adapter(&self) -> &Arc<dyn Adapter> {

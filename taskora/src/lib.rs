@@ -14,6 +14,7 @@ mod readme {}
 pub mod __private;
 pub mod adapter;
 mod app;
+pub mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
@@ -33,6 +34,7 @@ pub mod workflow;
 
 pub use adapter::{Adapter, AdapterError, CancelOutcome, JobCounts};
 pub use app::{App, AppBuilder};
+pub use check::{CheckReport, RepairReport, Violation};
 pub use context::Context;
 pub use contract::{Data, Task, TaskOptions};
 pub use dispatch::{Dispatch, DispatchMany, Dispatchable};

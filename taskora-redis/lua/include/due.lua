@@ -10,6 +10,8 @@ local function plan(task)
   end
   call('ZREM', K.due, task)
   call('HDEL', K.timer, task)
+  -- a wake-up that stood for this time is for nothing now
+  if call('SISMEMBER', K.ready, task) == 0 then call('DEL', K.wake .. task) end
 end
 
 -- wakes a worker if nobody has been told of the earliest time

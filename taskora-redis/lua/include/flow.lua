@@ -18,9 +18,9 @@ local function fields_of(key, fields)
   return values
 end
 
--- the head and the end in an `m`, and the number of nodes that have not ended
+-- the head and the end in an `m`, and the number of nodes that have not ended; nothing of one that cannot be read
 local function head_of(value)
-  if not value then return false, false, 0 end
+  if not value or #value < 8 then return false, false, 0 end
   local left, length = struct.unpack('>I4I4', value)
   return sub(value, 9 + length), length > 0 and sub(value, 9, 8 + length), left
 end

@@ -13,4 +13,5 @@ mod model;
 mod proxy;
 mod retiring;
 mod server;
+mod upkeep;
 mod workflows;

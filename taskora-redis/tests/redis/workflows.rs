@@ -14,6 +14,7 @@ use crate::flows::{chain, chord, flow, node};
 use crate::kit::{PATIENCE, TASK, complete, drain, exchange, settlement};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
+use crate::upkeep::assert_clean;
 
 /// No script may keep Redis for longer, in microseconds.
 const LIMIT: &str = "10000";
@@ -96,6 +97,7 @@ async fn what_a_page_of_scattered_nodes_reads_is_bounded() {
     let mut nodes = run(&adapter, "w", 500).await;
     nodes.sort_unstable();
     assert_eq!(nodes, (0..NODES).collect::<Vec<_>>(), "each once");
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,6 +131,7 @@ async fn two_parents_that_end_at_once_release_the_child_once() {
         let ended = one.workflow_ended(&id.into()).await.expect("ended").expect("known");
         assert_eq!(ended.state, WorkflowState::Completed);
     }
+    assert_clean(&one, "at the end").await;
 }
 
 #[tokio::test]
@@ -169,6 +172,7 @@ async fn workers_that_compete_for_a_large_workflow_run_each_node_once() {
     }
     assert_eq!(seen.len(), 3_002);
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 3_002);
+    assert_clean(&first, "at the end").await;
 }
 
 #[tokio::test]
@@ -181,6 +185,7 @@ async fn a_node_of_many_joins_counts_them_all_down() {
     assert_eq!(run(&adapter, "w", 32).await, (0..=1_000).collect::<Vec<_>>());
     let record = adapter.workflow(&"w".into(), true).await.expect("read").expect("known");
     assert_eq!((record.state, record.joins), (WorkflowState::Completed, vec![vec![0]; 1_000]));
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -192,6 +197,7 @@ async fn what_a_dead_starter_has_put_aside_hinders_nobody() {
     assert_eq!(server.cli(&["KEYS", "*stage*"]), "", "a duplicate leaves nothing behind");
     assert_eq!(server.cli(&["TTL", "{taskora}:wf:=w"]), "-1", "what was aside had a time to live");
     assert_eq!(run(&adapter, "w", 500).await, (0..=2_000).collect::<Vec<_>>());
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -228,6 +234,7 @@ async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() 
         }
     }
     assert!(nothing > 2 && all > 2, "died {nothing} times before the commit, {all} times after it");
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -247,6 +254,7 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
     let woken = tokio::time::timeout(PATIENCE, ear.wait(&none, wait, &hurry)).await;
     woken.expect("whoever sweeps wakes a worker").expect("wait");
     assert_eq!(run(&adapter, "w", 32).await, (0..=2_000).collect::<Vec<_>>());
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -294,6 +302,7 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     keys.retain(|key| !key.starts_with("{taskora}:call:"));
     keys.sort();
     assert_eq!(keys, ["clock", "front", "meta", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}")));
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -334,6 +343,7 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
         assert_eq!(adapter.counts(TASK).await.expect("counts").active, 0);
     }
     assert!(died >= 4, "it died {died} times, and makes at least four calls");
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -347,6 +357,7 @@ async fn an_entry_that_outlived_its_workflow_does_nothing_to_the_next_one_of_tha
     assert_eq!(server.cli(&["EXISTS", "{taskora}:todo"]), "0");
     let ended = adapter.workflow_ended(&"w".into()).await.expect("ended").expect("known");
     assert_eq!(ended.state, WorkflowState::Completed);
+    assert_clean(&adapter, "at the end").await;
 }
 
 #[tokio::test]
@@ -365,4 +376,5 @@ async fn a_lost_answer_does_not_make_a_cancelled_workflow_somebody_elses() {
     assert_eq!(outcome, CancelOutcome::Cancelled);
     let again = through.cancel_workflow(&"w".into(), "enough").await.expect("cancel");
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Cancelled));
+    assert_clean(&adapter, "at the end").await;
 }

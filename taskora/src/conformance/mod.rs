@@ -55,6 +55,8 @@ pub mod retention;
 #[doc(hidden)]
 pub mod settling;
 #[doc(hidden)]
+pub mod upkeep;
+#[doc(hidden)]
 pub mod wakes;
 #[doc(hidden)]
 pub mod workflow_ends;
@@ -75,6 +77,11 @@ pub trait Fixture {
     /// Lets the store's time pass: by a clock that tests may move, or by waiting. It need not wake anybody who
     /// waits.
     fn advance(&self, by: Duration) -> impl Future<Output = ()>;
+}
+
+/// Fails unless everything that is stored agrees, see [`App::check`](crate::App::check): after each check, whatever it was about.
+pub async fn assert_sound(fixture: &impl Fixture) {
+    upkeep::sound(&fixture.adapter().await, "after the check").await;
 }
 
 /// One test for each check of an adapter, see [`conformance`](mod@crate::conformance).
@@ -280,6 +287,15 @@ macro_rules! conformance_suite {
                 old_workflows_go_by_age_with_all_their_nodes
                 a_workflow_with_a_running_node_is_not_trimmed
             }
+            upkeep {
+                an_empty_store_is_sound
+                a_check_counts_jobs_and_workflows
+                each_state_is_sound
+                each_step_of_a_workflow_is_sound
+                what_is_under_way_is_no_damage
+                a_repair_of_what_is_sound_does_nothing
+                nothing_is_left_of_what_was_trimmed
+            }
         }
     };
     (@tests $test:tt $fixture:tt $($module:ident { $($check:ident)* })*) => {
@@ -292,7 +308,9 @@ macro_rules! conformance_suite {
             $(
                 #[$test]
                 async fn $check() {
-                    $crate::conformance::$module::$check(&$fixture).await;
+                    let fixture = $fixture;
+                    $crate::conformance::$module::$check(&fixture).await;
+                    $crate::conformance::assert_sound(&fixture).await;
                 }
             )*
         }
@@ -318,6 +336,7 @@ mod tests {
             ("workflow_steps", include_str!("workflow_steps.rs")),
             ("workflow_ends", include_str!("workflow_ends.rs")),
             ("workflow_retention", include_str!("workflow_retention.rs")),
+            ("upkeep", include_str!("upkeep.rs")),
         ];
         for (module, source) in checks {
             let list = suite.split_once(&format!("            {module} {{\n")).expect(module).1;

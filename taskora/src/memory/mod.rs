@@ -6,6 +6,7 @@ mod queue;
 mod record;
 mod signal;
 mod store;
+mod upkeep;
 mod workflow;
 
 use std::fmt;

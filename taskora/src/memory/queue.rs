@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::record::Phase;
 use crate::adapter::JobCounts;
+use crate::check;
 use crate::job::{JobId, JobState};
 
 /// A place in the waiting line. Places sort as jobs are claimed: higher priority first, then the sequence number,
@@ -28,7 +29,77 @@ pub(super) struct Queue {
 /// Jobs in the order they ended, with the time.
 pub(super) type Ended = VecDeque<(u64, JobId)>;
 
+/// What an index says of a job.
+pub(super) enum Entry<'a> {
+    Waiting(Place, &'a JobId),
+    Delayed(u64, &'a JobId),
+    Active(u64, &'a JobId),
+    Ended(JobState, u64, &'a JobId),
+}
+
+impl Entry<'_> {
+    pub(super) fn id(&self) -> &JobId {
+        match self {
+            Self::Waiting(_, id) | Self::Delayed(_, id) | Self::Active(_, id) | Self::Ended(_, _, id) => id,
+        }
+    }
+
+    /// Whether the job says the same.
+    pub(super) fn fits(&self, phase: &Phase) -> bool {
+        match (self, phase) {
+            (Self::Waiting(place, _), Phase::Waiting(own)) => place == own,
+            (Self::Delayed(at, _), Phase::Delayed { due, .. }) => at == due,
+            (Self::Active(at, _), Phase::Active { deadline, .. }) => at == deadline,
+            (Self::Ended(state, at, _), Phase::Ended { at: own, ending, .. }) => {
+                at == own && *state == ending.state()
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn index(&self) -> check::Place {
+        match self {
+            Self::Waiting(..) => check::Place::Waiting,
+            Self::Delayed(..) => check::Place::Delayed,
+            Self::Active(..) => check::Place::Active,
+            Self::Ended(state, ..) => check::Place::Ended(*state),
+        }
+    }
+}
+
 impl Queue {
+    /// All that is in the indexes.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let ended = [
+            (JobState::Completed, &self.completed),
+            (JobState::Failed, &self.failed),
+            (JobState::Cancelled, &self.cancelled),
+            (JobState::Expired, &self.expired),
+        ];
+        let waiting = self.waiting.iter().map(|(place, id)| Entry::Waiting(*place, id));
+        let delayed = self.delayed.iter().map(|(due, id)| Entry::Delayed(*due, id));
+        let active = self.active.iter().map(|(deadline, id)| Entry::Active(*deadline, id));
+        let ended = ended
+            .into_iter()
+            .flat_map(|(state, jobs)| jobs.iter().map(move |(at, id)| Entry::Ended(state, *at, id)));
+        waiting.chain(delayed).chain(active).chain(ended)
+    }
+
+    /// Removes what an index says of a job, unless the job says the same.
+    pub(super) fn expel(&mut self, index: check::Place, id: &JobId, phase: Option<&Phase>) {
+        let stays = |entry: Entry<'_>| entry.id() != id || phase.is_some_and(|phase| entry.fits(phase));
+        match index {
+            check::Place::Waiting => self.waiting.retain(|place, id| stays(Entry::Waiting(*place, id))),
+            check::Place::Delayed => self.delayed.retain(|(due, id)| stays(Entry::Delayed(*due, id))),
+            check::Place::Active => self.active.retain(|(deadline, id)| stays(Entry::Active(*deadline, id))),
+            check::Place::Ended(state) => {
+                if let Some(ended) = self.ended(state) {
+                    ended.retain(|(at, id)| stays(Entry::Ended(state, *at, id)));
+                }
+            }
+        }
+    }
+
     pub(super) fn insert(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.insert(*place, id.clone())),

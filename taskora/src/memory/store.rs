@@ -60,7 +60,7 @@ impl Store {
         (Reverse(priority), self.last)
     }
 
-    fn place_in_front(&mut self, priority: i16) -> Place {
+    pub(super) fn place_in_front(&mut self, priority: i16) -> Place {
         self.first -= 1;
         (Reverse(priority), self.first)
     }

@@ -60,22 +60,28 @@ impl Store {
             self.note_if_done(id);
             return;
         }
+        if !matches!(ending, Ending::Completed(_)) {
+            return self.break_flow(id, *node, ending, now);
+        }
+        let nodes = flow.completed(*node);
+        if flow.incomplete == 0 {
+            self.end_flow(id, WorkflowState::Completed, None, None, now);
+        } else if !nodes.is_empty() {
+            self.flows.work.push_back(Work::Release { id: id.clone(), nodes, since: now });
+        }
+    }
+
+    /// A node that has not completed ends its workflow.
+    pub(super) fn break_flow(&mut self, id: &WorkflowId, node: u32, ending: &Ending, now: u64) {
         let (state, reason) = match ending {
-            Ending::Completed(_) => {
-                let nodes = flow.completed(*node);
-                if flow.incomplete == 0 {
-                    self.end_flow(id, WorkflowState::Completed, None, None, now);
-                } else if !nodes.is_empty() {
-                    self.flows.work.push_back(Work::Release { id: id.clone(), nodes, since: now });
-                }
-                return;
-            }
+            Ending::Completed(_) => return,
             Ending::Failed(_) | Ending::Stalled(_) => (WorkflowState::Failed, None),
             Ending::Cancelled(reason) => (WorkflowState::Cancelled, Some(reason.clone())),
             Ending::Expired => (WorkflowState::Expired, None),
         };
-        let culprit = flow.nodes.get(*node as usize).map(|new| Culprit {
-            node: *node,
+        let flow = self.flows.by_id.get(id);
+        let culprit = flow.and_then(|flow| flow.nodes.get(node as usize)).map(|new| Culprit {
+            node,
             name: new.name.clone(),
             task: new.task.to_string(),
             ending: ending.clone(),
@@ -84,7 +90,7 @@ impl Store {
     }
 
     /// The one way in which a workflow ends: at once for who awaits it, its nodes follow.
-    fn end_flow(
+    pub(super) fn end_flow(
         &mut self,
         id: &WorkflowId,
         state: WorkflowState,

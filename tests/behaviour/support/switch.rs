@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs,
-    NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded,
-    WorkflowRecord, Workflows,
+    Adapter, AdapterError, Audit, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Finding, Inspection,
+    JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, Upkeep,
+    WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
@@ -196,6 +196,17 @@ impl Workflows for Switch {
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
         self.inner.workflow(id, nodes).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for Switch {
+    fn audit(&self) -> Box<dyn Audit> {
+        self.inner.audit()
+    }
+
+    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
+        self.inner.mend(finding).await
     }
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, AttemptEnd, CallId, CancelOutcome, Ended, Enqueued, Exchange, Exchanged,
-    Inspection, JobCounts, Jobs, NewJob, NewWorkflow, Notes, Renew, Renewal, Settled, Signals, Swept,
-    TaskName, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, AttemptEnd, Audit, CallId, CancelOutcome, Ended, Enqueued, Exchange, Exchanged,
+    Finding, Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Settled,
+    Signals, Swept, TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast};
@@ -220,6 +220,17 @@ impl Workflows for Observed {
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
         self.inner.workflow(id, nodes).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for Observed {
+    fn audit(&self) -> Box<dyn Audit> {
+        self.inner.audit()
+    }
+
+    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
+        self.inner.mend(finding).await
     }
 }
 

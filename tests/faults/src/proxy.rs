@@ -294,6 +294,10 @@ async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) 
         let state = orders.borrow_and_update().clone();
         let place = kind.place();
         if state.ends.get(place) != began.ends.get(place) {
+            if loses {
+                // the answer that was to be lost is lost with the connection
+                shared.counts().lost += 1;
+            }
             return;
         }
         let fate = state.fates.get(place).copied().unwrap_or(Fate::Pass);

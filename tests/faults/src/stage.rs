@@ -296,8 +296,10 @@ impl Stage {
     async fn check(&self, adapter: &RedisAdapter, mut findings: Vec<Finding>) -> Report {
         let (history, snapshot) = (self.history(), self.snapshot().await);
         findings.extend(check::at_rest(&history, &snapshot));
+        findings.extend(damage(adapter).await);
         trim(adapter).await;
         findings.extend(check::after_retention(&self.snapshot().await));
+        findings.extend(damage(adapter).await);
         let nodes: usize = snapshot.flows.values().map(|flow| flow.nodes.len()).sum();
         let report = Report {
             scenario: self.name.clone(),
@@ -327,4 +329,12 @@ async fn trim(adapter: &RedisAdapter) {
     let retention = Retention { completed: nothing, failed: nothing, workflows: nothing };
     let tasks: Vec<TaskName> = NAMES.iter().map(|name| TaskName::from(*name)).collect();
     while adapter.sweep(&tasks, retention).await.expect("a sweep").more {}
+}
+
+/// What the product's own check finds.
+async fn damage(adapter: &RedisAdapter) -> Vec<Finding> {
+    let report = App::new(adapter.clone()).check().await.expect("a check");
+    let found =
+        |violation: &taskora::Violation| Finding { rule: "check", job: None, message: violation.to_string() };
+    report.violations.iter().map(found).collect()
 }

@@ -8,7 +8,7 @@ use taskora::adapter::{
     CallId, Claim, ClaimedJob, Enqueued, Exchange, Inspection, Jobs, NewJob, Notes, Renew, Settlement,
     Signals, TaskClaim, TaskName, Workflows,
 };
-use taskora::{AdapterError, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora::{AdapterError, App, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
@@ -324,7 +324,20 @@ impl<'a> Pair<'a> {
             timeout(PATIENCE, all).await
         });
         same("cancellations", &expected, &heard.map_err(|_| "a cancellation was not heard")?)?;
-        same("no further cancellation", &memory.try_recv(), &Err(TryRecvError::Empty))
+        same("no further cancellation", &memory.try_recv(), &Err(TryRecvError::Empty))?;
+        self.check()
+    }
+
+    /// What is stored agrees with itself, whatever was done.
+    fn check(&self) -> Result<(), String> {
+        let (memory, redis) = (App::new(self.memory.1.clone()), App::new(self.redis.1.clone()));
+        for (runtime, app) in [(&self.memory.0, memory), (&self.redis.0, redis)] {
+            let report = runtime.block_on(app.check()).map_err(|error| error.to_string())?;
+            if !report.is_clean() || report.unjudged > 0 {
+                return Err(format!("what is stored does not agree: {report}"));
+            }
+        }
+        Ok(())
     }
 }
 

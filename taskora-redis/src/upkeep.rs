@@ -1,0 +1,87 @@
+//! Checking what is stored, page by page, and repairing it. What is right and wrong of a job is written in `lua/include/facts.lua`, of
+//! a workflow in `workflows.rs` beside this.
+
+mod found;
+mod pass;
+mod workflows;
+
+use async_trait::async_trait;
+use taskora::AdapterError;
+use taskora::adapter::{Audit, Finding, Mended, Upkeep};
+
+use self::pass::Pass;
+use crate::adapter::RedisAdapter;
+use crate::answer::{bytes, nonsense};
+use crate::scripts::SCRIPTS;
+
+#[async_trait]
+impl Upkeep for RedisAdapter {
+    fn audit(&self) -> Box<dyn Audit> {
+        Box::new(Pass::new(self.inner.clone()))
+    }
+
+    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
+        let Some(notes) = &finding.notes else { return Ok(Mended::Left) };
+        let answer = self.inner.commands.script(&SCRIPTS.repair, |cmd, _| {
+            cmd.arg(notes);
+        });
+        match bytes(answer.await?, "the answer to `repair`")?.as_slice() {
+            b"F" => Ok(Mended::Repaired),
+            b"G" => Ok(Mended::Gone),
+            _ => Err(nonsense("a repair was answered with something else")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use taskora::adapter::{Due, Jobs, NewJob};
+    use taskora_test_server::RedisServer;
+
+    use super::*;
+
+    /// All findings of a pass that remembers few jobs at a time, how many jobs it came to, and in how many pages.
+    async fn pass(adapter: &RedisAdapter) -> (Vec<String>, usize, usize) {
+        let mut pass = Pass::new(adapter.inner.clone());
+        pass.most = 500;
+        let (mut found, mut jobs, mut pages) = (Vec::new(), 0, 0);
+        while let Some(page) = pass.page().await.expect("page") {
+            found.extend(page.findings.into_iter().map(|finding| finding.violation.to_string()));
+            jobs += page.jobs;
+            pages += 1;
+            assert!(pages < 1_000, "it goes round in a circle");
+        }
+        (found, jobs, pages)
+    }
+
+    #[tokio::test]
+    async fn more_jobs_than_are_remembered_are_judged_in_several_rounds() {
+        let server = RedisServer::start().unwrap_or_else(|error| panic!("{error}"));
+        let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+        for chunk in 0..6 {
+            let jobs = (0..500).map(|number| NewJob {
+                id: format!("{chunk}-{number}").into(),
+                task: "send-email".into(),
+                payload: b"1".to_vec(),
+                priority: 0,
+                due: Due::After(Duration::ZERO),
+                max_attempts: 1,
+                max_stalls: 1,
+                meta: Vec::new(),
+            });
+            adapter.enqueue(jobs.collect()).await.expect("enqueue");
+        }
+        let (found, jobs, pages) = pass(&adapter).await;
+        assert_eq!((found, jobs), (Vec::new(), 3_000));
+        assert!(pages > 3_000 / 200 * 4, "the line was read only once, in {pages} pages");
+        server.command(&["LPOP", "{taskora}:wait:send-email"]).expect("a job is lost");
+        server.command(&["RPOP", "{taskora}:wait:send-email"]).expect("and another one");
+        let (mut found, ..) = pass(&adapter).await;
+        found.sort_unstable();
+        let lost =
+            |id| format!("`send-email`: job `{id}` is missing in the waiting line; a repair puts it back");
+        assert_eq!(found, [lost("0-0"), lost("5-499")]);
+    }
+}

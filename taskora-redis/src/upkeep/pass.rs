@@ -1,0 +1,468 @@
+//! The order in which a check looks at things, and what it remembers from page to page.
+//!
+//! Whether a job is in a list can only be told by reading the list. So jobs that must be in one are gathered, then the
+//! list is read from its end on, where nothing leaves it: what is not seen there, and has not moved since it was gathered,
+//! is in no list.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redis::Value;
+use taskora::adapter::{Audit, AuditPage, Finding};
+use taskora::{AdapterError, Violation};
+
+use super::found::{finding, shown, strings, task_faults};
+use super::workflows::{InLine, Look, Next};
+use crate::adapter::Inner;
+use crate::answer::{array, bytes, exactly, letters, nonsense};
+use crate::scripts::SCRIPTS;
+
+/// Entries of a list, keys, or nodes in one call.
+const PAGE: u32 = 200;
+/// Fields of a hash in one call, if they are short.
+const FIELDS: u64 = 200;
+/// About how many bytes of a hash are read in one call.
+const BYTES: u64 = 512 * 1024;
+/// At most so many jobs are gathered before the lists are read: some 50 MB.
+const GATHERED: usize = 200_000;
+
+/// The parts of jobs that have a hash of their own.
+const PARTS: [&str; 6] = ["done", "life", "cancel", "blobs", "progress", "waiters"];
+/// The indexes of a task that tell by themselves whether a job is in them.
+const SETS: [&str; 6] = ["active", "delayed", "prio", "failed", "cancelled", "expired"];
+
+/// One page, or the next of several.
+enum Step {
+    /// All keys: first what they are, then, of some, what they hold.
+    Keys {
+        cursor: Vec<u8>,
+        contents: bool,
+    },
+    /// How many fields of a hash to read in one call.
+    Measure {
+        role: &'static str,
+    },
+    /// A key of jobs.
+    Scan(Scan),
+    /// The names of tasks, and what is kept about each of them.
+    TaskNames,
+    Tasks(Vec<Vec<u8>>),
+    Logs(Vec<Vec<u8>>),
+    Workflow(Box<Look>),
+    /// Reads the lists for what was gathered, and judges what is in them if this is the last time.
+    Settle {
+        last: bool,
+    },
+    /// Judges what was gathered and not seen.
+    Confirm,
+    /// What can only be repaired after all the rest.
+    Last,
+}
+
+/// A key that is read in pages.
+#[derive(Clone)]
+struct Scan {
+    /// What is judged, as `lua/check.lua` says.
+    role: &'static str,
+    /// The key's name.
+    name: &'static str,
+    task: Vec<u8>,
+    cursor: Vec<u8>,
+    count: u64,
+}
+
+/// What was gathered of a job or a mark, and where it was seen since.
+struct Gathered {
+    stamp: Vec<u8>,
+    seen: Option<Vec<u8>>,
+}
+
+/// Which list must have it, or whose mark it is, and the task.
+type Home = (&'static str, Vec<u8>);
+
+pub(super) struct Pass {
+    inner: Arc<Inner>,
+    steps: VecDeque<Step>,
+    tasks: BTreeSet<Vec<u8>>,
+    gathered: HashMap<Home, HashMap<Vec<u8>, Gathered>>,
+    count: usize,
+    /// How many may be gathered.
+    pub(super) most: usize,
+    /// Entries of a job that was seen already: home, id, stamp, the first entry, another one.
+    doubles: Vec<(Home, Vec<u8>, [Vec<u8>; 3])>,
+    is_broken: bool,
+    last: Vec<Finding>,
+}
+
+impl Pass {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let start = || b"0".to_vec();
+        let mut steps = VecDeque::from([Step::Keys { cursor: start(), contents: false }]);
+        steps.push_back(Step::Measure { role: "jobs" });
+        steps.extend(PARTS.map(|role| Step::Measure { role }));
+        steps.push_back(Step::TaskNames);
+        steps.push_back(Step::Keys { cursor: start(), contents: true });
+        steps.extend(
+            ["wfdue", "wfdone"].map(|name| Step::Scan(Scan { role: "workflows", ..whole(name, b"") })),
+        );
+        steps.push_back(Step::Settle { last: true });
+        steps.push_back(Step::Last);
+        Self {
+            inner,
+            steps,
+            tasks: BTreeSet::new(),
+            gathered: HashMap::new(),
+            count: 0,
+            most: GATHERED,
+            doubles: Vec::new(),
+            is_broken: false,
+            last: Vec::new(),
+        }
+    }
+
+    /// These come next, in this order.
+    fn next(&mut self, steps: impl IntoIterator<Item = Step, IntoIter: DoubleEndedIterator>) {
+        for step in steps.into_iter().rev() {
+            self.steps.push_front(step);
+        }
+    }
+
+    fn gather(&mut self, place: &'static str, task: Vec<u8>, id: Vec<u8>, stamp: Vec<u8>) {
+        self.count += 1;
+        self.gathered.entry((place, task)).or_default().insert(id, Gathered { stamp, seen: None });
+    }
+
+    async fn step(&mut self, step: Step) -> Result<AuditPage, AdapterError> {
+        match step {
+            Step::Keys { cursor, contents } => self.keys(cursor, contents).await,
+            Step::Measure { role } => self.measure(role).await,
+            Step::Scan(scan) => self.scan(scan).await,
+            Step::TaskNames => self.task_names().await,
+            Step::Tasks(names) => self.task_faults(names).await,
+            Step::Logs(ids) => self.logs(ids).await,
+            Step::Workflow(look) => self.workflow(look).await,
+            Step::Settle { last } => {
+                self.settle(last);
+                Ok(AuditPage::default())
+            }
+            Step::Confirm => self.confirm().await,
+            Step::Last => Ok(AuditPage { findings: std::mem::take(&mut self.last), ..AuditPage::default() }),
+        }
+    }
+
+    async fn keys(&mut self, cursor: Vec<u8>, contents: bool) -> Result<AuditPage, AdapterError> {
+        let inner = Arc::clone(&self.inner);
+        let keys = &inner.settings().keys;
+        let answer = inner.commands.script(&SCRIPTS.check_keys, |cmd, _| {
+            cmd.arg(keys.pattern()).arg(&cursor).arg(PAGE);
+        });
+        let mut answer = strings(answer.await?, "the answer to `check_keys`")?.into_iter();
+        let cursor = answer.next().ok_or_else(|| nonsense("`check_keys` answered nothing"))?;
+        let mut page = AuditPage::default();
+        let (mut logs, mut next) = (Vec::new(), Vec::new());
+        while let (Some(key), Some(found), Some(orphan)) = (answer.next(), answer.next(), answer.next()) {
+            page.looked_at += usize::from(contents);
+            let known = keys.read(&key);
+            match (known, contents) {
+                (None, false) => {
+                    let violation = Violation::UnknownKey { key: shown(&key) };
+                    page.findings.push(Finding { violation, notes: None });
+                }
+                (Some((_, expected, _)), false) if expected.as_bytes() != found && found != b"none" => {
+                    self.is_broken = true;
+                    let (key, expected, found) = (shown(&key), expected.to_owned(), shown(&found));
+                    let violation = Violation::WrongType { key, expected, found };
+                    page.findings.push(Finding { violation, notes: None });
+                }
+                (Some((name, _, task)), false) => {
+                    let of_a_task =
+                        SETS.contains(&name) || ["wait", "stale", "completed", "wake"].contains(&name);
+                    if of_a_task {
+                        self.tasks.insert(task.to_vec());
+                    }
+                }
+                (Some(("log", _, id)), true) => logs.push(id.to_vec()),
+                (Some(("wf", _, id)), true) => {
+                    page.workflows += 1;
+                    next.push(Step::Workflow(Box::new(Look::new(id.to_vec()))));
+                }
+                (Some(("noted", _, id)), true) if orphan == b"1" => {
+                    let notes = [b"N".as_slice(), b"", b"", id, b""].map(<[u8]>::to_vec);
+                    page.findings.push(finding(notes.to_vec())?);
+                }
+                _ => {}
+            }
+        }
+        if !logs.is_empty() {
+            next.push(Step::Logs(logs));
+        }
+        if cursor != b"0" {
+            next.push(Step::Keys { cursor, contents });
+        } else if self.is_broken {
+            // nothing else can be read without running into it
+            self.steps.clear();
+        }
+        self.next(next);
+        Ok(page)
+    }
+
+    /// Long values, such as results, are read in smaller pages.
+    async fn measure(&mut self, role: &'static str) -> Result<AuditPage, AdapterError> {
+        let inner = Arc::clone(&self.inner);
+        let key = inner.settings().keys.of(role, b"");
+        let number = |value| if let Value::Int(number) = value { u64::try_from(number).ok() } else { None };
+        let limit = inner.settings().command_timeout;
+        let (_, size) = inner
+            .commands
+            .send("check", limit, |_| {
+                let mut cmd = redis::cmd("MEMORY");
+                cmd.arg("USAGE").arg(&key).arg("SAMPLES").arg(50);
+                cmd
+            })
+            .await?;
+        let (_, len) = inner
+            .commands
+            .send("check", limit, |_| {
+                let mut cmd = redis::cmd("HLEN");
+                cmd.arg(&key);
+                cmd
+            })
+            .await?;
+        let (size, len) = (number(size).unwrap_or(0), number(len).unwrap_or(0));
+        if let Some(each) = size.checked_div(len) {
+            let count = (BYTES / each.max(1)).clamp(1, FIELDS);
+            let scan = Scan { role, name: role, task: Vec::new(), cursor: b"0".to_vec(), count };
+            self.next([Step::Scan(scan)]);
+        }
+        Ok(AuditPage::default())
+    }
+
+    async fn scan(&mut self, scan: Scan) -> Result<AuditPage, AdapterError> {
+        let key = self.inner.settings().keys.of(scan.name, &scan.task);
+        let kind = self.inner.settings().keys.read(&key).map_or("hash", |(_, kind, _)| kind);
+        let answer = self.inner.commands.script(&SCRIPTS.check, |cmd, _| {
+            cmd.arg(scan.role).arg(kind).arg(&key).arg(&scan.task).arg(&scan.cursor).arg(scan.count);
+        });
+        let what = "the answer to `check`";
+        let [cursor, looked, findings, candidates, seen] = exactly(answer.await?, what)?;
+        let cursor = bytes(cursor, what)?;
+        let looked_at = crate::answer::number(&looked, what)?;
+        let mut page = AuditPage { looked_at, ..AuditPage::default() };
+        if scan.role == "jobs" {
+            page.jobs = looked_at;
+        }
+        for found in array(findings, what)? {
+            page.findings.push(finding(strings(found, what)?)?);
+        }
+        let before = self.count;
+        for candidate in array(candidates, what)? {
+            let [place, task, id, stamp] = exactly(candidate, "a candidate")?;
+            let place = match bytes(place, what)?.as_slice() {
+                b"wait" => "wait",
+                b"completed" => "completed",
+                b"stale" => "stale",
+                _ => return Err(nonsense("a candidate for an unknown list")),
+            };
+            self.gather(place, bytes(task, what)?, bytes(id, what)?, bytes(stamp, what)?);
+        }
+        self.strike(&scan, strings(seen, what)?);
+        if cursor != b"0" {
+            self.next([Step::Scan(Scan { cursor, ..scan })]);
+        }
+        // while lists are read, nothing is gathered: they are not begun anew
+        if self.count > before && self.count >= self.most {
+            self.next([Step::Settle { last: false }]);
+        }
+        Ok(page)
+    }
+
+    /// What was gathered, and is in its list.
+    fn strike(&mut self, scan: &Scan, entries: Vec<Vec<u8>>) {
+        let places: &[&'static str] = if scan.name == "wait" { &["wait", "stale"] } else { &["completed"] };
+        for place in places {
+            let home = (*place, scan.task.clone());
+            let Some(gathered) = self.gathered.get_mut(&home) else { continue };
+            for entry in &entries {
+                let Some(known) = entry.get(6..).and_then(|id| gathered.get_mut(id)) else { continue };
+                match &known.seen {
+                    // pages overlap when jobs arrive in between
+                    Some(seen) if seen != entry && *place == "wait" => {
+                        let id = entry.get(6..).unwrap_or_default().to_vec();
+                        let values = [known.stamp.clone(), seen.clone(), entry.clone()];
+                        self.doubles.push((home.clone(), id, values));
+                    }
+                    _ => known.seen = Some(entry.clone()),
+                }
+            }
+        }
+    }
+
+    async fn task_names(&mut self) -> Result<AuditPage, AdapterError> {
+        let inner = Arc::clone(&self.inner);
+        let (keys, limit) = (&inner.settings().keys, inner.settings().command_timeout);
+        for (name, command) in [("tasks", "SMEMBERS"), ("ready", "SMEMBERS"), ("timer", "HKEYS")] {
+            let key = keys.of(name, b"");
+            let (_, names) = inner
+                .commands
+                .send("check", limit, |_| {
+                    let mut cmd = redis::cmd(command);
+                    cmd.arg(&key);
+                    cmd
+                })
+                .await?;
+            let names = if let Value::Set(names) = names { Value::Array(names) } else { names };
+            self.tasks.extend(strings(names, "names of tasks")?);
+        }
+        let key = keys.of("due", b"");
+        let (_, names) = inner
+            .commands
+            .send("check", limit, |_| {
+                let mut cmd = redis::cmd("ZRANGE");
+                cmd.arg(&key).arg(0).arg(-1);
+                cmd
+            })
+            .await?;
+        self.tasks.extend(strings(names, "names of tasks")?);
+        let names: Vec<Vec<u8>> = self.tasks.iter().cloned().collect();
+        let mut next: Vec<Step> = names.chunks(100).map(|names| Step::Tasks(names.to_vec())).collect();
+        for task in &self.tasks {
+            for name in SETS.into_iter().chain(["stale"]) {
+                next.push(Step::Scan(whole(name, task)));
+            }
+        }
+        self.next(next);
+        Ok(AuditPage::default())
+    }
+
+    async fn task_faults(&self, names: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
+        let answer = self.inner.commands.script(&SCRIPTS.check_tasks, |cmd, _| {
+            cmd.arg(&names);
+        });
+        let faults = strings(answer.await?, "the answer to `check_tasks`")?;
+        let findings = names.iter().zip(&faults).flat_map(|(task, letters)| task_faults(task, letters));
+        Ok(AuditPage { looked_at: names.len(), findings: findings.collect(), ..AuditPage::default() })
+    }
+
+    async fn logs(&self, ids: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
+        let answer = self.inner.commands.script(&SCRIPTS.check_logs, |cmd, _| {
+            cmd.arg(&ids);
+        });
+        let letters = letters(answer.await?, ids.len(), "the answer to `check_logs`")?;
+        let mut page = AuditPage::default();
+        for (id, letter) in ids.into_iter().zip(letters) {
+            if letter != b'-' {
+                let notes = [vec![letter], b"log".to_vec(), Vec::new(), id, Vec::new()];
+                page.findings.push(finding(notes.to_vec())?);
+            }
+        }
+        Ok(page)
+    }
+
+    async fn workflow(&mut self, look: Box<Look>) -> Result<AuditPage, AdapterError> {
+        let answer = self.inner.commands.script(&SCRIPTS.check_workflow, |cmd, _| {
+            cmd.arg(&look.stored).arg(look.from).arg(PAGE);
+        });
+        let answer = answer.await?;
+        let mut in_line = Vec::new();
+        let mut page = AuditPage::default();
+        match look.page(answer, PAGE, &mut in_line)? {
+            Next::More(look) => self.next([Step::Workflow(look)]),
+            Next::Unjudged => page.unjudged += 1,
+            Next::Done(findings) => {
+                let findings = findings.into_iter();
+                // nodes that are lost come back first, so that they can be cancelled
+                let (last, now): (Vec<_>, Vec<_>) =
+                    findings.partition(|finding| matches!(finding.violation, Violation::NotWoundUp { .. }));
+                page.findings = now;
+                self.last.extend(last);
+            }
+        }
+        for InLine { task, id, stamp } in in_line {
+            page.looked_at += 1;
+            self.gather("wait", task, id, stamp);
+        }
+        if self.count >= self.most {
+            self.next([Step::Settle { last: false }]);
+        }
+        Ok(page)
+    }
+
+    fn settle(&mut self, last: bool) {
+        let mut next = Vec::new();
+        if last {
+            for task in &self.tasks {
+                next.extend(["wait", "completed"].map(|name| Step::Scan(whole(name, task))));
+            }
+        }
+        let lists: BTreeSet<Home> = self
+            .gathered
+            .keys()
+            .map(|(place, task)| (if *place == "completed" { "completed" } else { "wait" }, task.clone()))
+            .filter(|(_, task)| !last || !self.tasks.contains(task))
+            .collect();
+        next.extend(lists.iter().map(|(name, task)| Step::Scan(Scan { role: "line", ..whole(name, task) })));
+        next.push(Step::Confirm);
+        self.next(next);
+    }
+
+    async fn confirm(&mut self) -> Result<AuditPage, AdapterError> {
+        let mut suspects = Vec::new();
+        for ((place, task), gathered) in self.gathered.drain() {
+            for (id, known) in gathered.into_iter().filter(|(_, known)| known.seen.is_none()) {
+                let notes = match place {
+                    "stale" => [b"K".as_slice(), b"", &task, &id, &known.stamp].map(<[u8]>::to_vec).to_vec(),
+                    _ => [b"L".as_slice(), b"", &task, &id, place.as_bytes(), &known.stamp]
+                        .map(<[u8]>::to_vec)
+                        .to_vec(),
+                };
+                suspects.push(((place, task.clone()), id, known.stamp, notes));
+            }
+        }
+        for (home, id, [stamp, first, second]) in self.doubles.drain(..) {
+            // the one that is further behind goes
+            let (stays, goes) = if first < second { (first, second) } else { (second, first) };
+            let notes = vec![b"U".to_vec(), b"wait".to_vec(), home.1.clone(), goes, stays];
+            suspects.push((home, id, stamp, notes));
+        }
+        self.count = 0;
+        let mut page = AuditPage::default();
+        for some in suspects.chunks(PAGE as usize) {
+            let answer = self.inner.commands.script(&SCRIPTS.confirm, |cmd, _| {
+                for ((place, task), id, stamp, _) in some {
+                    cmd.arg(place).arg(task).arg(id).arg(stamp);
+                }
+            });
+            let letters = letters(answer.await?, some.len(), "the answer to `confirm`")?;
+            for ((.., notes), letter) in some.iter().zip(letters) {
+                if letter == b'1' {
+                    page.findings.push(finding(notes.clone())?);
+                }
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// All of a task's index, judged.
+fn whole(name: &'static str, task: &[u8]) -> Scan {
+    let (task, cursor) = (task.to_vec(), b"0".to_vec());
+    Scan { role: name, name, task, cursor, count: PAGE.into() }
+}
+
+#[async_trait]
+impl Audit for Pass {
+    async fn page(&mut self) -> Result<Option<AuditPage>, AdapterError> {
+        match self.steps.pop_front() {
+            Some(step) => self.step(step).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("steps", &self.steps.len()).finish_non_exhaustive()
+    }
+}

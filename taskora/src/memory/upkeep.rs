@@ -1,0 +1,423 @@
+//! Whether the store agrees with itself. All of it is looked at under one lock, so that nothing is on its way.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use super::MemoryAdapter;
+use super::flow::{Flow, Work};
+use super::record::{Phase, Record};
+use super::store::Store;
+use crate::adapter::{AdapterError, Audit, AuditPage, Ending, Finding, Mended, Upkeep};
+use crate::check::{Part, Place, Violation};
+use crate::job::JobId;
+use crate::workflow::{WorkflowId, WorkflowState};
+
+#[async_trait]
+impl Upkeep for MemoryAdapter {
+    fn audit(&self) -> Box<dyn Audit> {
+        Box::new(Pass(Some(self.clone())))
+    }
+
+    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
+        Ok(self.0.lock().mend(&finding.violation, self.0.now()))
+    }
+}
+
+/// One page: everything, at one moment.
+#[derive(Debug)]
+struct Pass(Option<MemoryAdapter>);
+
+#[async_trait]
+impl Audit for Pass {
+    async fn page(&mut self) -> Result<Option<AuditPage>, AdapterError> {
+        Ok(self.0.take().map(|adapter| adapter.0.lock().audit()))
+    }
+}
+
+/// Where a job says that it is.
+fn place_of(phase: &Phase) -> Place {
+    match phase {
+        Phase::Waiting(_) => Place::Waiting,
+        Phase::Delayed { .. } => Place::Delayed,
+        Phase::Active { .. } => Place::Active,
+        Phase::Ended { ending, .. } => Place::Ended(ending.state()),
+    }
+}
+
+/// What is counted of a workflow, and what should be.
+struct Counts {
+    open: usize,
+    incomplete: usize,
+    /// For each join.
+    left: Vec<usize>,
+    /// A node that has ended otherwise than completed.
+    broken: Option<u32>,
+    /// A node that has not ended, and is not active.
+    waiting: Option<u32>,
+}
+
+impl Store {
+    fn audit(&self) -> AuditPage {
+        let findings = self
+            .violations()
+            .into_iter()
+            .map(|violation| Finding { violation, notes: Some(Vec::new()) })
+            .collect();
+        let entries: usize = self.queues.values().map(|queue| queue.entries().count()).sum();
+        AuditPage {
+            unjudged: 0,
+            looked_at: self.jobs.len() + self.flows.by_id.len() + entries,
+            jobs: self.jobs.values().filter(|record| record.node.is_none()).count(),
+            workflows: self.flows.by_id.len(),
+            findings,
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let mut placed = HashSet::new();
+        for (task, queue) in &self.queues {
+            for entry in queue.entries() {
+                let (task, place, id) = (task.to_string(), entry.index(), entry.id().clone());
+                match self.jobs.get(&id) {
+                    None => violations.push(Violation::EntryWithoutJob { task, place, id }),
+                    Some(record) if *record.new.task == *task && entry.fits(&record.phase) => {
+                        placed.insert(id);
+                    }
+                    Some(_) => violations.push(Violation::MisplacedEntry { task, place, id }),
+                }
+            }
+        }
+        for (id, record) in &self.jobs {
+            let has_ended = matches!(record.phase, Phase::Ended { .. });
+            // what has ended of a workflow is in no index
+            if !(placed.contains(id) || has_ended && record.node.is_some()) {
+                let (task, place) = (record.new.task.to_string(), place_of(&record.phase));
+                violations.push(Violation::LostJob { task, id: id.clone(), place });
+            }
+            if has_ended && record.waiters.iter().any(|waiter| !waiter.is_closed()) {
+                violations.push(Violation::Leftover { part: Part::Waiters, id: id.clone() });
+            }
+            if record.flag.is_some() && !matches!(record.phase, Phase::Active { .. }) {
+                violations.push(Violation::Leftover { part: Part::CancelFlag, id: id.clone() });
+            }
+        }
+        for (id, flow) in &self.flows.by_id {
+            self.look_at_flow(id, flow, &mut violations);
+        }
+        let indexed = self.flows.deadlines.iter().chain(&self.flows.done);
+        for (_, id) in indexed.filter(|(_, id)| !self.flows.by_id.contains_key(id)) {
+            violations.push(Violation::WorkflowIndex { workflow: id.clone(), is_known: false });
+        }
+        violations
+    }
+
+    fn look_at_flow(&self, id: &WorkflowId, flow: &Flow, violations: &mut Vec<Violation>) {
+        // one that is being trimmed loses its nodes one after the other
+        let in_done = flow.finished_at.is_some_and(|at| self.flows.done.contains(&(at, id.clone())));
+        let counts = self.counts(id, flow);
+        let workflow = || id.clone();
+        if flow.open != counts.open {
+            let (counted, found) = (i64::try_from(flow.open).ok(), small(counts.open));
+            violations.push(Violation::OpenNodes { workflow: workflow(), counted, found });
+        }
+        let is_running = flow.state == WorkflowState::Running;
+        let in_deadlines = flow.deadline.is_some_and(|at| self.flows.deadlines.contains(&(at, id.clone())));
+        if in_done != (!is_running && flow.open == 0)
+            || in_deadlines != (is_running && flow.deadline.is_some())
+        {
+            violations.push(Violation::WorkflowIndex { workflow: workflow(), is_known: true });
+        }
+        let pending = self.flows.work.iter().any(|work| work.id() == id);
+        if let Some(node) = counts.broken.filter(|_| is_running) {
+            violations.push(Violation::StillRunning { workflow: workflow(), node });
+        } else if !is_running && flow.state != WorkflowState::Completed && !pending {
+            let node = counts.waiting.into_iter();
+            violations.extend(node.map(|node| Violation::NotWoundUp { workflow: workflow(), node }));
+        } else if is_running && !pending {
+            for ((number, join), left) in (0..).zip(&flow.joins).zip(&counts.left) {
+                let is_stuck = *left == 0
+                    && join.children.iter().any(|node| !self.jobs.contains_key(&JobId::node(id, *node)));
+                if join.left != *left || is_stuck {
+                    let (counted, found) = (i64::try_from(join.left).ok(), small(*left));
+                    violations.push(Violation::JoinCount {
+                        workflow: workflow(),
+                        join: Some(number),
+                        counted,
+                        found,
+                    });
+                }
+            }
+        }
+    }
+
+    fn counts(&self, id: &WorkflowId, flow: &Flow) -> Counts {
+        let mut counts =
+            Counts { open: 0, incomplete: 0, left: vec![0; flow.joins.len()], broken: None, waiting: None };
+        for (node, _) in (0..).zip(&flow.nodes) {
+            let phase = self.jobs.get(&JobId::node(id, node)).map(|record| &record.phase);
+            let is_completed = matches!(phase, Some(Phase::Ended { ending: Ending::Completed(_), .. }));
+            match phase {
+                Some(Phase::Ended { .. }) if !is_completed => drop(counts.broken.get_or_insert(node)),
+                Some(Phase::Ended { .. }) => {}
+                Some(Phase::Active { .. }) => counts.open += 1,
+                _ => {
+                    counts.open += 1;
+                    counts.waiting.get_or_insert(node);
+                }
+            }
+            if !is_completed {
+                counts.incomplete += 1;
+                for join in flow.joins_of.get(node as usize).into_iter().flatten() {
+                    counts.left.get_mut(*join as usize).into_iter().for_each(|left| *left += 1);
+                }
+            }
+        }
+        counts
+    }
+
+    /// Repairs one thing, if it is still so.
+    fn mend(&mut self, violation: &Violation, now: u64) -> Mended {
+        if !self.violations().contains(violation) {
+            return Mended::Gone;
+        }
+        match violation {
+            Violation::EntryWithoutJob { task, place, id }
+            | Violation::MisplacedEntry { task, place, id } => {
+                let record = self.jobs.get(id).filter(|record| *record.new.task == **task);
+                if let Some(queue) = self.queues.get_mut(task.as_str()) {
+                    queue.expel(*place, id, record.map(|record| &record.phase));
+                }
+            }
+            Violation::LostJob { id, .. } => self.put_back(id),
+            Violation::Leftover { part: Part::Waiters, id } => self.tell(id),
+            Violation::Leftover { id, .. } => {
+                if let Some(record) = self.jobs.get_mut(id) {
+                    record.flag = None;
+                }
+            }
+            Violation::WorkflowIndex { workflow, .. } => self.index_flow(workflow),
+            Violation::OpenNodes { workflow, .. } | Violation::JoinCount { workflow, .. } => {
+                self.recount(workflow, now);
+            }
+            Violation::StillRunning { workflow, node } => {
+                let ending = match self.jobs.get(&JobId::node(workflow, *node)) {
+                    Some(Record { phase: Phase::Ended { ending, .. }, .. }) => ending.clone(),
+                    _ => return Mended::Left,
+                };
+                self.break_flow(workflow, *node, &ending, now);
+            }
+            Violation::NotWoundUp { workflow, .. } => {
+                if let Some(reason) = self.flows.by_id.get(workflow).and_then(Flow::reason) {
+                    self.flows.work.push_back(Work::Cancel { id: workflow.clone(), from: 0, reason });
+                }
+            }
+            _ => return Mended::Left,
+        }
+        Mended::Repaired
+    }
+
+    /// Into the index that the job says it is in; to the front of its line.
+    fn put_back(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.get(id) else { return };
+        let task = record.new.task.clone();
+        let place = self.place_in_front(record.new.priority);
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        if matches!(record.phase, Phase::Waiting(_)) {
+            record.phase = Phase::Waiting(place);
+        }
+        let queue = self.queues.entry(task.clone()).or_default();
+        queue.insert(id, &record.phase);
+        self.wakes.placed(id, queue);
+        self.wake([task]);
+    }
+
+    fn tell(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        for waiter in std::mem::take(&mut record.waiters) {
+            if let Some(ended) = record.ended() {
+                // a waiter that has given up is no loss
+                let _ = waiter.send(ended);
+            }
+        }
+    }
+
+    fn index_flow(&mut self, id: &WorkflowId) {
+        self.flows.deadlines.retain(|(_, known)| known != id);
+        self.flows.done.retain(|(_, known)| known != id);
+        let Some(flow) = self.flows.by_id.get(id) else { return };
+        if flow.state == WorkflowState::Running {
+            self.flows.deadlines.extend(flow.deadline.map(|at| (at, id.clone())));
+        } else if flow.open == 0 {
+            self.flows.done.extend(flow.finished_at.map(|at| (at, id.clone())));
+        }
+    }
+
+    /// Sets what a workflow counts, and goes on with it.
+    fn recount(&mut self, id: &WorkflowId, now: u64) {
+        let Some(flow) = self.flows.by_id.get(id) else { return };
+        let counts = self.counts(id, flow);
+        let ready: Vec<u32> = flow
+            .joins
+            .iter()
+            .zip(&counts.left)
+            .filter(|(_, left)| **left == 0)
+            .flat_map(|(join, _)| join.children.iter().copied())
+            .filter(|node| !self.jobs.contains_key(&JobId::node(id, *node)))
+            .collect();
+        let Some(flow) = self.flows.by_id.get_mut(id) else { return };
+        (flow.open, flow.incomplete) = (counts.open, counts.incomplete);
+        for (join, left) in flow.joins.iter_mut().zip(counts.left) {
+            join.left = left;
+        }
+        let is_running = flow.state == WorkflowState::Running;
+        if is_running && flow.incomplete == 0 {
+            self.end_flow(id, WorkflowState::Completed, None, None, now);
+        } else if is_running && !ready.is_empty() {
+            self.flows.work.push_back(Work::Release { id: id.clone(), nodes: ready.into(), since: now });
+        }
+        self.index_flow(id);
+    }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::adapter::{Due, NewJob, NewNode, NewWorkflow};
+
+    const TASK: &str = "send-email";
+
+    fn job(id: &str) -> NewJob {
+        NewJob {
+            id: id.into(),
+            task: TASK.into(),
+            payload: Vec::new(),
+            priority: 0,
+            due: Due::Now,
+            max_attempts: 1,
+            max_stalls: 1,
+            meta: Vec::new(),
+        }
+    }
+
+    fn node(after: Option<u32>) -> NewNode {
+        NewNode {
+            name: "step".into(),
+            task: TASK.into(),
+            payload: Vec::new(),
+            composed: false,
+            after,
+            priority: 0,
+            delay: Duration::ZERO,
+            max_attempts: 1,
+            max_stalls: 1,
+        }
+    }
+
+    /// A job that waits, one that is delayed, one that has ended, and a workflow of two steps.
+    fn store() -> Store {
+        let mut store = Store::new();
+        let delayed = NewJob { due: Due::After(Duration::from_secs(9)), ..job("delayed") };
+        store.enqueue(vec![job("waiting"), delayed, job("cancelled")], 0);
+        store.cancel(&"cancelled".into(), "why", 1);
+        let flow = NewWorkflow {
+            id: "flow".into(),
+            nodes: vec![node(None), node(Some(0))],
+            joins: vec![vec![0]],
+            output: Vec::new(),
+            ttl: Some(Duration::from_secs(60)),
+            due: Due::Now,
+            meta: Vec::new(),
+        };
+        store.start(flow, 0);
+        assert_eq!(store.violations(), []);
+        store
+    }
+
+    fn flow(store: &mut Store) -> &mut Flow {
+        store.flows.by_id.get_mut(&WorkflowId::from("flow")).expect("a workflow")
+    }
+
+    fn heals(damage: impl FnOnce(&mut Store), expected: &[&str]) {
+        let mut store = store();
+        damage(&mut store);
+        let found = store.violations();
+        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let short: Vec<&str> = texts.iter().map(|text| text.split_once("; ").expect("a remedy").0).collect();
+        assert_eq!(short, expected);
+        for violation in &found {
+            assert_eq!(store.mend(violation, 2), Mended::Repaired);
+            assert_eq!(store.mend(violation, 2), Mended::Gone);
+        }
+        assert_eq!(store.violations(), []);
+    }
+
+    #[test]
+    fn indexes_and_jobs_agree_again() {
+        heals(
+            |store| drop(store.jobs.remove(&JobId::from("waiting"))),
+            &["`send-email`: the waiting line name job `waiting`, which is not known"],
+        );
+        for (id, place) in [
+            ("waiting", "the waiting line"),
+            ("delayed", "the delayed jobs"),
+            ("cancelled", "the cancelled jobs"),
+        ] {
+            let lose = |store: &mut Store| {
+                let place = place_of(&store.jobs[&JobId::from(id)].phase);
+                store.queues.get_mut(TASK).expect("a queue").expel(place, &id.into(), None);
+            };
+            heals(lose, &[&format!("`send-email`: job `{id}` is missing in {place}")]);
+            let double = |store: &mut Store| {
+                let phase = Phase::Active { deadline: 7, claimed_at: 1 };
+                store.queues.get_mut(TASK).expect("a queue").insert(&id.into(), &phase);
+            };
+            heals(
+                double,
+                &[&format!("`send-email`: the leases name job `{id}`, which does not belong there")],
+            );
+        }
+        heals(
+            |store| store.jobs.get_mut(&JobId::from("waiting")).expect("a job").flag = Some("why".into()),
+            &["a cancel flag of `waiting` is left over"],
+        );
+        let waits = |store: &mut Store| {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            std::mem::forget(told);
+            store.jobs.get_mut(&JobId::from("cancelled")).expect("a job").waiters.push(tell);
+        };
+        heals(waits, &["waiters of `cancelled` is left over"]);
+    }
+
+    #[test]
+    fn workflows_agree_again() {
+        heals(|store| flow(store).open = 7, &["workflow `flow` counts 7 open nodes, and has 2"]);
+        heals(
+            |store| flow(store).joins[0].left = 0,
+            &["join 0 of workflow `flow` says 0, and 1 nodes are to come"],
+        );
+        let moved = "workflow `flow` is not in the index it belongs to";
+        heals(|store| store.flows.deadlines.clear(), &[moved]);
+        heals(
+            |store| store.flows.done.extend([(1, "gone".into())]),
+            &["an index names workflow `gone`, which is not known"],
+        );
+        // it has ended, and nobody goes on with it
+        let mut store = store();
+        store.end_flow(&"flow".into(), WorkflowState::Cancelled, None, Some("why".into()), 1);
+        store.flows.work.clear();
+        let found = store.violations();
+        assert_eq!(found, [Violation::NotWoundUp { workflow: "flow".into(), node: 0 }]);
+        assert_eq!(store.mend(&found[0], 2), Mended::Repaired);
+        store.proceed(2);
+        assert_eq!(store.violations(), []);
+        assert_eq!(flow(&mut store).open, 0);
+    }
+}
