@@ -10,6 +10,7 @@ mod concurrency;
 mod context;
 mod delay;
 mod dispatch_errors;
+mod documents;
 mod exhaustive;
 mod handle;
 mod lifecycle;
