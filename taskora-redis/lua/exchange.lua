@@ -83,7 +83,8 @@ if #argv >= first then
     end
     if call('ZREM', active, member) == 1 then
       local life, reason = lives and lives[at], reasons and reasons[at]
-      if byte(entry) ~= 67 or byte(member) == 42 or life or reason or (waiters and waiters[at]) then
+      -- once one is not, the rest goes its way too, so that all are kept in the order in which they have ended
+      if rare or byte(entry) ~= 67 or byte(member) == 42 or life or reason or (waiters and waiters[at]) then
         state = rarely().settle(task, member, entry, life, reason)
       else
         state = 'C'
@@ -180,8 +181,9 @@ if limit >= 0 then
       end
     end
   end
-  if promoted then dues = own_due() end
   if rare then rare.write_ends(true) end
+  -- what was promoted is due no more, nor what has ended with its workflow
+  if promoted or rare and #dues > 0 then dues = own_due() end
   if unfinished then more = 1 end
   if #ids >= limit then more = 0 end
   if #ids > 0 then

@@ -10,13 +10,16 @@ local function answer_again(saved)
   end
   saved = cmsgpack.unpack(saved)
   local ids, lives, kept, flags = saved[6], saved[5], {}, {}
-  local reply = { saved[1], saved[2], saved[3], saved[4], '', '' }
+  local next_due = saved[3] -- counted from then
+  if next_due >= 0 then next_due = math.max(next_due - (now - saved[4]), 0) end
+  local reply = { saved[1], saved[2], next_due, saved[4], '', '' }
   local records, owners = records_of(ids)
   for i, flow in ipairs(owners or {}) do
     if flow then records[i] = flow.head and records[i] and with_head(flow, records[i]) end
   end
   for i, record in ipairs(records) do
-    if record then
+    -- a job of this id that was made since is another one
+    if record and struct.unpack('>I6', record, byte(ids[i]) == 42 and 6 or 2) <= saved[4] then
       flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
       kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
       reply[#reply + 1] = ids[i]

@@ -39,6 +39,8 @@ pub(super) struct Look {
     keepers: HashMap<u32, u32>,
     findings: Vec<Finding>,
     has_unreadable: bool,
+    /// Work on it is postponed, or was when an earlier page was read.
+    pending: bool,
 }
 
 /// What is stored of a join.
@@ -118,6 +120,7 @@ impl Look {
             keepers: HashMap::new(),
             findings: Vec::new(),
             has_unreadable: false,
+            pending: false,
         }
     }
 
@@ -158,27 +161,30 @@ impl Look {
         for (node, value) in (self.from..).zip(array(nodes, what)?) {
             self.node(node, exactly(value, "a node")?, in_line)?;
         }
+        // the first page ends with the join of the roots, which has no number
+        let numbered = self.from..self.from.saturating_add(count).min(read.joins);
         for (join, value) in (self.from..).zip(array(joins, what)?) {
             let [open, members, is_kept] = exactly(value, "a join")?;
             let (open, members) = (bytes(open, what)?, bytes(members, what)?);
             let is_counted = !open.is_empty();
             self.joins.push(Join {
-                number: (join < read.joins).then_some(join),
+                number: numbered.contains(&join).then_some(join),
                 count: if is_counted { open } else { members },
                 is_counted,
                 is_kept: number::<u8>(&is_kept, what)? == 1,
             });
         }
         self.mark = Some(mark);
+        // what was on its way at any page may have been half done there
+        self.pending |= number::<u8>(&pending, what)? == 1;
         self.from = self.from.saturating_add(count);
         if self.from < read.nodes.max(read.joins) {
             return Ok(Next::More(self));
         }
-        let pending = number::<u8>(&pending, what)? == 1;
         let in_due = !bytes(due, what)?.is_empty();
         let in_done = !bytes(done, what)?.is_empty();
         let has_deadline = head.get(7..13).is_some_and(|deadline| deadline.iter().any(|byte| *byte != 0));
-        self.judge(pending, has_deadline, in_due, in_done);
+        self.judge(has_deadline, in_due, in_done);
         Ok(Next::Done(self.findings))
     }
 
@@ -237,7 +243,7 @@ impl Look {
         Finding { violation: Violation::Unreadable { what }, notes: None }
     }
 
-    fn judge(&mut self, pending: bool, has_deadline: bool, in_due: bool, in_done: bool) {
+    fn judge(&mut self, has_deadline: bool, in_due: bool, in_done: bool) {
         let (end, left) = self.mark.clone().unwrap_or_default();
         let workflow = self.workflow();
         let (open, is_running) = (self.open, end.is_empty());
@@ -267,7 +273,7 @@ impl Look {
             find("e", violation, &[&token, node.to_string().as_bytes()]);
             return;
         }
-        if pending {
+        if self.pending {
             return;
         }
         if !is_running {

@@ -112,7 +112,8 @@ impl Store {
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
     fn exchanged(&self, answer: &Answer) -> Exchanged {
         let claimed_job = |claimed: &Claimed| {
-            let record = self.jobs.get(&claimed.lease.id)?;
+            // a job of this id that was made since is another one
+            let record = self.jobs.get(&claimed.lease.id).filter(|record| record.created_at <= claimed.at)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
                 lease: claimed.lease.clone(),

@@ -458,16 +458,24 @@ impl Engine {
         let claim = Some(Claim { limit: 0, tasks: self.capacity.claims() });
         let settle = self.outcomes.drain(..).collect();
         let last = Exchange { call, settle, claim, retention: self.app.retention() };
-        let (adapter, calls) = (self.app.adapter(), &mut self.calls);
+        let (adapter, calls, mut late) = (self.app.adapter().clone(), &mut self.calls, Vec::new());
         // what was sent before, and is not answered yet, must be known to have arrived
         let earlier = async {
             while calls.exchanges() {
-                calls.answered().await;
+                late.extend(calls.answered().await);
             }
         };
-        let answer =
+        let mut answer =
             tokio::time::timeout_at(deadline, async { tokio::join!(adapter.exchange(last), earlier).0 })
                 .await;
+        self.on_answers(late);
+        if !self.outcomes.is_empty() && matches!(answer, Ok(Ok(_))) {
+            // jobs that were handed out at the very last
+            let call = self.calls.name_ear();
+            let settle = self.outcomes.drain(..).collect();
+            let rest = Exchange { call, settle, claim: None, retention: self.app.retention() };
+            answer = tokio::time::timeout(patience, adapter.exchange(rest)).await;
+        }
         let attempts = self.running + self.threads;
         match answer {
             Ok(Ok(_)) if attempts == 0 => Ok(()),

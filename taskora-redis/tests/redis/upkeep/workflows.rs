@@ -1,9 +1,11 @@
 //! Damage to workflows.
 
-use taskora::adapter::{AttemptEnd, Jobs, Upkeep, Workflows};
+use std::time::Duration;
+
+use taskora::adapter::{AttemptEnd, Jobs, NewNode, NewWorkflow, Upkeep, Workflows};
 use taskora::workflow::WorkflowState;
 
-use crate::flows::{chain, chord};
+use crate::flows::{chain, chord, flow, node};
 use crate::kit::{complete, drain, exchange, settlement};
 
 use super::assert_clean;
@@ -145,5 +147,38 @@ async fn workflows_that_do_not_go_on() {
     assert_eq!(bench.found().await, [""; 0]);
     let record = bench.adapter.workflow(&"w".into(), false).await.expect("workflow").expect("known");
     assert_eq!(record.state, WorkflowState::Failed);
+    bench.drains().await;
+}
+
+/// More joins than a page has; the join of the roots is looked at with the first page.
+#[tokio::test]
+async fn a_long_chain_is_clean_on_its_way() {
+    let bench = Bench::start().await;
+    bench.adapter.start(chain("w", 450)).await.expect("start");
+    let mut settle = Vec::new();
+    for number in 1..=450 {
+        let jobs = bench.adapter.exchange(exchange("w", number, settle, 1)).await.expect("claim").jobs;
+        settle = jobs.iter().map(complete).collect();
+        if number % 45 == 0 || (198..=203).contains(&number) {
+            assert_clean(&bench.adapter, &format!("at node {number}")).await;
+        }
+    }
+    bench.adapter.exchange(exchange("w", 451, settle, 0)).await.expect("settle");
+    bench.drains().await;
+}
+
+/// A workflow that is late is ended by the claim that meets it, and its delayed nodes with it.
+#[tokio::test]
+async fn a_claim_that_ends_a_late_workflow_leaves_no_timer() {
+    let bench = Bench::start().await;
+    let later = NewNode { delay: Duration::from_secs(60), ..node(None) };
+    let two = NewWorkflow { ttl: Some(Duration::from_secs(5)), ..flow("w", vec![node(None), later], vec![]) };
+    bench.adapter.start(two).await.expect("start");
+    bench.adapter.shift_clock(Duration::from_secs(6)).await.expect("shift the clock");
+    for limit in [5, 0] {
+        let answer = bench.adapter.exchange(exchange("w", 6 - limit as u64, Vec::new(), limit)).await;
+        assert!(answer.expect("claim").jobs.is_empty());
+        assert_clean(&bench.adapter, &format!("after a claim of {limit}")).await;
+    }
     bench.drains().await;
 }
