@@ -184,6 +184,34 @@ impl RedisServer {
         Ok(())
     }
 
+    /// How much a main server has written for its replicas.
+    ///
+    /// # Errors
+    /// As [`RedisServer::command`].
+    pub fn written(&self) -> std::io::Result<u64> {
+        self.offset("master_repl_offset")
+    }
+
+    /// Waits until a replica has what its main server had [written](Self::written).
+    ///
+    /// # Errors
+    /// As [`RedisServer::until_in_sync`].
+    pub fn until_it_has(&self, written: u64) -> std::io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.offset("slave_repl_offset")? < written {
+            if Instant::now() > deadline {
+                return Err(std::io::Error::other(format!("the replica is behind after {PATIENCE:?}")));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn offset(&self, field: &str) -> std::io::Result<u64> {
+        let text = self.info(field)?.unwrap_or_default();
+        text.parse().map_err(|_| std::io::Error::other(format!("an odd `{field}`: `{text}`")))
+    }
+
     /// Stops the server where it is (`SIGSTOP`): it accepts connections, and says nothing.
     ///
     /// # Errors
@@ -319,11 +347,7 @@ mod tests {
         let replica = RedisServer::builder().replica_of(&main).start().unwrap();
         replica.until_in_sync().unwrap();
         main.command(&["SET", "a", "1"]).unwrap();
-        // on a busy machine the first answer of the replica may take a while
-        let deadline = Instant::now() + PATIENCE;
-        while main.command(&["WAIT", "1", "1000"]).unwrap() != Reply::Number(1) {
-            assert!(Instant::now() < deadline, "the replica has nothing after {PATIENCE:?}");
-        }
+        replica.until_it_has(main.written().unwrap()).unwrap();
         drop(main);
         assert!(matches!(replica.command(&["SET", "b", "2"]).unwrap(), Reply::Error(_)));
         replica.promote().unwrap();
