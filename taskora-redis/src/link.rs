@@ -438,15 +438,15 @@ async fn open_at(
         let client = Client::open(server).map_err(judged)?;
         let mut connection =
             client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
+        server::greet(&mut connection, settings, judged).await?;
         let mut client_id = None;
         match purpose {
-            Use::Commands => server::greet(&mut connection, settings, judged).await?,
+            Use::Commands => {}
             Use::Blocking => {
                 let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
                 client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
             }
             Use::Pushes { channels, .. } => {
-                server::greet(&mut connection, settings, judged).await?;
                 #[cfg(feature = "failpoints")]
                 crate::failpoint::reach("subscribe", "before").await.map_err(judged)?;
                 connection.subscribe(channels.as_slice()).await.map_err(judged)?;

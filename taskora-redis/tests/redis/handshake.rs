@@ -1,9 +1,9 @@
 //! Whose a namespace is.
 
-use crate::kit::job;
+use crate::kit::{PATIENCE, TASK, job, wait};
 use crate::server::Server;
 use taskora::AdapterError;
-use taskora::adapter::{Enqueued, Jobs};
+use taskora::adapter::{Enqueued, Inspection, Jobs, Signals};
 use taskora_redis::{MIN_WIRE_VERSION, RedisAdapter, RedisConfig, WIRE_VERSION};
 
 #[tokio::test]
@@ -43,6 +43,18 @@ async fn s256_a_version_from_the_future_is_refused_and_nothing_touched() {
     // s258: once it is gone, everything works
     server.cli(&["DEL", "{taskora}:meta"]);
     RedisAdapter::connect(server.url()).await.expect("connect");
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_work_reads_the_signature_too() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    server.cli(&["HSET", "{taskora}:meta", "version", "99", "min", "99"]);
+
+    let error = wait(&*adapter.work(), PATIENCE).await.expect_err("it dropped us");
+    assert!(matches!(error, AdapterError::Incompatible(_)), "{error:?}");
+    assert_eq!(adapter.counts(TASK).await.expect("counts").waiting, 1, "nothing was claimed");
 }
 
 #[tokio::test]
