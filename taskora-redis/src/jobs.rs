@@ -13,7 +13,7 @@ use crate::answer::{array, bytes, exactly, letters, nonsense, number};
 use crate::exchange::{Blob, Call};
 use crate::gather::Item;
 use crate::link::Link;
-use crate::record::{Packed, millis, pack, state};
+use crate::record::{Packed, millis, pack, plain_task, state};
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
 
@@ -119,9 +119,12 @@ impl Item for Packed {
     async fn send(link: &Link, jobs: &[&Self]) -> Result<Vec<Enqueued>, AdapterError> {
         let size = jobs.iter().map(|job| job.size()).sum();
         let answer = link.script_carrying(size, &SCRIPTS.enqueue, |cmd, how| {
-            cmd.arg(u8::from(how.repeat)).arg(jobs.len());
+            cmd.arg(u8::from(how.repeat)).arg(alike(jobs)).arg(jobs.len());
             for job in jobs {
-                cmd.arg(&job.id).arg(&job.rest);
+                cmd.arg(&job.id);
+            }
+            for job in jobs {
+                cmd.arg(&job.rest);
             }
             for job in jobs {
                 if let Some(payload) = &job.payload {
@@ -136,6 +139,13 @@ impl Item for Packed {
         let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
         Ok(answers.into_iter().map(read).collect())
     }
+}
+
+/// The task of all these jobs, if they differ in nothing that the script would have to look at; else nothing.
+fn alike<'a>(jobs: &[&'a Packed]) -> &'a [u8] {
+    let mut tasks = jobs.iter().map(|job| plain_task(&job.rest));
+    let first = tasks.next().flatten().unwrap_or_default();
+    if tasks.all(|task| task == Some(first)) { first } else { &[] }
 }
 
 impl Inner {

@@ -111,6 +111,12 @@ fn push_terms(
     Ok(())
 }
 
+/// The task of a record without its head, if the job is of priority 0, goes in line at once and has its payload inside.
+pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
+    let ([flags, 0, 0, _, _, _, len], name) = rest.split_first_chunk()? else { return None };
+    if flags & (BLOB | DELAYED) == 0 { name.get(..usize::from(*len)) } else { None }
+}
+
 /// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head, and its
 /// delay is with the join that it waits for.
 pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {

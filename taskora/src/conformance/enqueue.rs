@@ -69,6 +69,23 @@ pub async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK, OTHER]).await), ["b", "a", "d"]);
 }
 
+pub async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let again = NewJob { payload: b"2".to_vec(), ..job("a", TASK) };
+    let jobs = vec![job("a", TASK), job("b", TASK), again.clone()];
+    use Enqueued::{Duplicate, New};
+    assert_eq!(adapter.enqueue(jobs).await.unwrap(), [New, New, Duplicate]);
+    assert_eq!(
+        adapter.enqueue(vec![job("c", TASK), again]).await.unwrap(),
+        [New, Duplicate],
+        "one is new, one is not"
+    );
+    let claimed = Caller::new(&adapter).claim(9, &[TASK]).await;
+    assert_eq!(ids(&claimed), ["a", "b", "c"], "each is handed out once, in order");
+    assert_eq!(claimed[0].payload, b"\"a\"", "the first payload stays");
+    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { active: 3, ..JobCounts::default() });
+}
+
 pub async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);

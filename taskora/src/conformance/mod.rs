@@ -96,6 +96,7 @@ macro_rules! conformance_suite {
                 the_second_connection_sees_the_same_jobs
                 a_job_that_is_known_already_is_left_as_it_is
                 answers_come_in_the_order_of_the_jobs
+                of_jobs_that_are_alike_the_first_of_an_id_is_stored
                 a_job_stays_known_after_it_has_ended
                 a_job_that_is_active_is_known
                 s288_a_delayed_job_is_delayed
