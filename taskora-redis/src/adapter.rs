@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use taskora::adapter::{Ended, Signals, WorkSignal};
+use taskora::adapter::{Cancellation, Ended, Signals, WorkSignal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
 
@@ -151,7 +151,7 @@ impl Signals for RedisAdapter {
         Box::new(Ear::new(Arc::clone(&self.inner)))
     }
 
-    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
         self.inner.side().listen()
     }
 

@@ -35,7 +35,7 @@ impl Use {
         match self {
             // its caller waits, and has paused
             Self::Commands => Duration::ZERO,
-            // a cancellation that is published meanwhile is learnt when the lease is renewed
+            // a cancellation that is published meanwhile is learnt when it is back
             Self::Pushes { .. } => Duration::from_millis(100),
             // there is one for each worker
             Self::Blocking => Duration::from_millis(500),

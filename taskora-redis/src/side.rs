@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::{PushInfo, PushKind, Value};
-use taskora::adapter::{Ended, Renew, Renewal};
-use taskora::{AdapterError, JobId};
+use taskora::AdapterError;
+use taskora::adapter::{Cancellation, Ended, Renew, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -42,7 +42,7 @@ enum Request {
 pub(crate) struct Side {
     address: String,
     requests: mpsc::UnboundedSender<Request>,
-    cancels: broadcast::Sender<JobId>,
+    cancels: broadcast::Sender<Cancellation>,
     connected: watch::Receiver<bool>,
     /// Somebody has asked for cancellations, and nobody has waited for the subscription yet.
     is_new: AtomicBool,
@@ -106,7 +106,7 @@ impl Side {
         reply.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
-    pub(crate) fn listen(&self) -> broadcast::Receiver<JobId> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Cancellation> {
         let receiver = self.cancels.subscribe();
         self.is_new.store(true, Ordering::Relaxed);
         let _ = self.requests.send(Request::Listen);
@@ -145,7 +145,7 @@ struct Actor {
     link: Arc<Link>,
     tag: String,
     cancel_channel: String,
-    cancels: broadcast::Sender<JobId>,
+    cancels: broadcast::Sender<Cancellation>,
     is_connected: watch::Sender<bool>,
     waits: HashMap<Vec<u8>, Vec<oneshot::Sender<Answer>>>,
     /// Awaited jobs that Redis has not been asked about on this connection.
@@ -212,16 +212,16 @@ impl Actor {
     fn hear(&mut self, generation: u64, push: PushInfo) {
         match push.kind {
             PushKind::Disconnection => self.link.drop_generation(generation),
+            // whatever was cancelled before was not heard on this connection
+            PushKind::Subscribe if self.is_of_cancellations(push.data.first()) => {
+                let _ = self.cancels.send(Cancellation::Missed);
+            }
             PushKind::Message => {
                 let mut data = push.data.into_iter();
-                let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) =
-                    (data.next(), data.next())
-                else {
-                    return;
-                };
-                if channel == self.cancel_channel.as_bytes() {
+                let (channel, Some(Value::BulkString(message))) = (data.next(), data.next()) else { return };
+                if self.is_of_cancellations(channel.as_ref()) {
                     if let Some(id) = id::load(&message) {
-                        let _ = self.cancels.send(id);
+                        let _ = self.cancels.send(Cancellation::Of(id));
                     }
                 } else {
                     self.end_pushed(&message);
@@ -229,6 +229,10 @@ impl Actor {
             }
             _ => {}
         }
+    }
+
+    fn is_of_cancellations(&self, channel: Option<&Value>) -> bool {
+        matches!(channel, Some(Value::BulkString(channel)) if channel == self.cancel_channel.as_bytes())
     }
 
     /// Length and id, length and task, and the end, unless it is too long to be pushed.

@@ -107,13 +107,23 @@ pub trait Signals {
     /// A worker's own ear for work.
     fn work(&self) -> Box<dyn WorkSignal>;
 
-    /// The ids of active jobs that were cancelled, here or in any other process. Best effort: a worker that misses
-    /// one learns it when it renews or settles.
-    fn cancellations(&self) -> broadcast::Receiver<JobId>;
+    /// The active jobs that were cancelled, here or in any other process. Best effort: a worker that misses one learns
+    /// it when it renews or settles.
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation>;
 
     /// Waits until the job has ended, and says how; `None` if the job is not known (never dispatched, or trimmed).
     /// Does not poll; survives reconnects; dropping the future gives up the wait.
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError>;
+}
+
+/// What [`Signals::cancellations`] tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// This job, which is active, was cancelled.
+    Of(JobId),
+    /// Until now some may have been missed, as the connection that brings them is a new one. Whoever renews its leases
+    /// learns of them.
+    Missed,
 }
 
 /// A worker's own ear for work, see [`Signals::work`].

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use taskora::adapter::{AttemptEnd, Settled};
+use taskora::adapter::{AttemptEnd, Cancellation, Settled};
 use taskora::{CancelOutcome, prelude::*};
 
 use crate::support::{LEASE, Probe, Store, cancellation, info, on_both, quick, result, soon, until_is};
@@ -92,6 +92,32 @@ on_both! {
         assert_eq!(handle.cancel("quietly").await.unwrap(), CancelOutcome::Requested);
         assert_eq!(cancellation(result(&handle).await), "quietly");
         assert_eq!(probe.seen(), ["started", "told"]);
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_cancellation_that_was_missed_is_learnt_as_soon_as_that_is_known(store: Store) {
+        #[task(stall(lease = "10m"))]
+        async fn deaf(probe: State<Probe>, ctx: Context) {
+            probe.saw("started");
+            ctx.cancelled().await;
+            probe.saw("told");
+        }
+
+        let ((app, switch), caller, probe) = (store.switched().await, store.app().await, Probe::new());
+        switch.mute.store(true, Ordering::SeqCst);
+        let worker = quick(&app).state(probe.clone()).register::<Deaf>().start().await.unwrap();
+        let (cancelled, other) = (caller.dispatch(Deaf {}).await.unwrap(), caller.dispatch(Deaf {}).await.unwrap());
+        probe.until(2).await;
+        cancelled.cancel("quietly").await.unwrap();
+        switch.silence.send(Cancellation::Missed).unwrap();
+        // far below the three minutes after which the lease would be renewed by itself
+        let patience = Duration::from_secs(10);
+        assert_eq!(cancellation(cancelled.result_within(patience).await), "quietly");
+        assert_eq!(probe.seen(), ["started", "started", "told"]);
+        // the other one was renewed, too, and goes on
+        other.cancel("quietly").await.unwrap();
+        switch.silence.send(Cancellation::Missed).unwrap();
+        assert_eq!(cancellation(other.result_within(patience).await), "quietly");
         worker.shutdown().await.unwrap();
     }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::kit::{PATIENCE, complete, drain, exchange, job, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
-use taskora::adapter::{Ending, Enqueued, Inspection, Jobs, Notes, Renew, Renewal, Settled, Signals};
+use taskora::adapter::{
+    Cancellation, Ending, Enqueued, Inspection, Jobs, Notes, Renew, Renewal, Settled, Signals,
+};
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::sync::Notify;
@@ -164,6 +166,26 @@ async fn a_wait_survives_a_restart_and_lost_connections() {
         let ended = timeout(PATIENCE, wait).await.expect("in time").expect("no panic").expect("no error");
         assert_eq!(ended.expect("known").ending, Ending::Completed(b"null".to_vec()));
     }
+}
+
+#[tokio::test]
+async fn a_new_subscription_tells_that_cancellations_may_have_been_missed() {
+    let server = Server::start();
+    let (adapter, other) = (connect(&server).await, connect(&server).await);
+    let mut cancellations = adapter.cancellations();
+    let mut next = async || {
+        let said = timeout(PATIENCE, cancellations.recv()).await;
+        said.expect("in time").expect("not more than are kept")
+    };
+    assert_eq!(next().await, Cancellation::Missed, "it was asked for before it began");
+    other.enqueue(vec![job("a"), job("b")]).await.expect("enqueue");
+    other.exchange(exchange("w", 1, Vec::new(), 2)).await.expect("claim");
+    other.cancel(&"a".into(), "why").await.expect("cancel");
+    assert_eq!(next().await, Cancellation::Of("a".into()));
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    assert_eq!(next().await, Cancellation::Missed);
+    other.cancel(&"b".into(), "why").await.expect("cancel");
+    assert_eq!(next().await, Cancellation::Of("b".into()), "and then it is heard again");
 }
 
 #[tokio::test]

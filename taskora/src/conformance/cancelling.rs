@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, TASK, complete, delayed, ended, ending, fail, ids, info, job,
-    prioritised, progress, put, renew, retry, state, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, TASK, cancelled, complete, delayed, ended, ending, fail, ids,
+    info, job, prioritised, progress, put, renew, retry, state, sweep, within,
 };
 use crate::adapter::{
     AttemptEnd, CancelOutcome, Ending, Enqueued, JobCounts, NewJob, Renewal, Settled, Swept,
@@ -223,8 +223,8 @@ pub async fn cancellations_reach_every_connection(f: &impl Fixture) {
         let heard = async {
             loop {
                 second.cancel(&"größe".into(), "why").await.unwrap();
-                if let Ok(id) = tokio::time::timeout(Duration::from_millis(100), ear.recv()).await {
-                    return id.unwrap();
+                if let Ok(id) = tokio::time::timeout(Duration::from_millis(100), cancelled(ear)).await {
+                    return id;
                 }
             }
         };
@@ -232,7 +232,7 @@ pub async fn cancellations_reach_every_connection(f: &impl Fixture) {
     }
     adapter.cancel(&"b".into(), "why").await.unwrap();
     for ear in &mut ears {
-        let heard = async { while ear.recv().await.unwrap() != JobId::from("b") {} };
+        let heard = async { while cancelled(ear).await != JobId::from("b") {} };
         within(PATIENCE, "hearing of the second cancellation", heard).await;
     }
 }

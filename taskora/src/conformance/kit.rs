@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 use crate::adapter::{
-    Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Due, Ended, Ending, Enqueued, Exchange, Exchanged, Lease,
-    NewJob, Notes, Renew, Renewal, Settled, Settlement, Swept, TaskClaim, TaskName, WorkSignal,
+    Adapter, AttemptEnd, CallId, Cancellation, Claim, ClaimedJob, Due, Ended, Ending, Enqueued, Exchange,
+    Exchanged, Lease, NewJob, Notes, Renew, Renewal, Settled, Settlement, Swept, TaskClaim, TaskName,
+    WorkSignal,
 };
 use crate::job::{JobId, JobInfo, JobState};
 use crate::policy::Retention;
@@ -100,6 +101,15 @@ pub(super) async fn renew(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, length: 
 pub(super) async fn progress(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, json: &str) -> bool {
     let notes = Notes { lease: job.lease.clone(), progress: Some(json.into()), logs: Vec::new() };
     adapter.note(vec![notes]).await.expect("note").pop().expect("one answer")
+}
+
+/// The next job that is said to be cancelled.
+pub(super) async fn cancelled(cancellations: &mut broadcast::Receiver<Cancellation>) -> JobId {
+    loop {
+        if let Cancellation::Of(id) = cancellations.recv().await.expect("not more than are kept") {
+            return id;
+        }
+    }
 }
 
 pub(super) fn names(tasks: &[&str]) -> Vec<TaskName> {

@@ -9,8 +9,8 @@ use super::flow_kit::{
     CANCELLED, chain, chord, counts_are, ended, flow, group, node, record, start, states, told, wait,
 };
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, claim, complete, fail, ids, job, put, retry,
-    settlement, state, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, cancelled, claim, complete, fail, ids, job, put,
+    retry, settlement, state, sweep, within,
 };
 use crate::adapter::{
     Adapter, AttemptEnd, CancelOutcome, ClaimedJob, Culprit, Ending, JobCounts, NewWorkflow, Settled,
@@ -97,7 +97,7 @@ pub async fn x11_cancelling_a_workflow_reaches_all_nodes(f: &impl Fixture) {
     let ended = told(waiting).await;
     assert_eq!((ended.state, ended.culprit), (WorkflowState::Cancelled, None));
     assert_eq!(ended.reason.as_deref(), Some("user asked"));
-    let id = within(PROMPT, "the flag of the active node", cancellations.recv()).await.unwrap();
+    let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
     assert_eq!(id, active.lease.id);
     let again = adapter.cancel_workflow(&"w".into(), "again").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Cancelled));
@@ -117,7 +117,7 @@ pub async fn x12_a_failed_node_fails_its_workflow(f: &impl Fixture) {
     let name = "1 send-email".to_owned();
     let culprit = Culprit { node: 4, name, task: OTHER.into(), ending: Ending::Failed("bad image".into()) };
     assert_eq!((ended.state, ended.culprit), (WorkflowState::Failed, Some(culprit)));
-    let id = within(PROMPT, "the flag of the active node", cancellations.recv()).await.unwrap();
+    let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
     assert_eq!(id, active.lease.id);
     let again = adapter.cancel_workflow(&"w".into(), "too late").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Failed));

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 use self::signal::Ear;
 use self::store::Store;
 use crate::adapter::{
-    AdapterError, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, Jobs, NewJob,
-    NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded, WorkflowRecord,
-    Workflows,
+    AdapterError, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts,
+    Jobs, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, millis};
 use crate::policy::Retention;
@@ -129,7 +129,7 @@ impl Signals for MemoryAdapter {
         Box::new(Ear(Arc::clone(&self.0)))
     }
 
-    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
         self.0.lock().cancellations.subscribe()
     }
 

@@ -12,8 +12,8 @@ use super::queue::{Place, Queue};
 use super::record::{Phase, Record};
 use super::signal::Wakes;
 use crate::adapter::{
-    AttemptEnd, CancelOutcome, Due, Ended, Ending, Enqueued, NewJob, Notes, Renew, Renewal, Settled,
-    Settlement, Swept, TaskName,
+    AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, NewJob, Notes, Renew, Renewal,
+    Settled, Settlement, Swept, TaskName,
 };
 use crate::job::{JobId, JobState, millis};
 use crate::policy::{Keep, Retention};
@@ -31,7 +31,7 @@ pub(super) struct Store {
     pub(super) flows: Flows,
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
-    pub(super) cancellations: broadcast::Sender<JobId>,
+    pub(super) cancellations: broadcast::Sender<Cancellation>,
     /// The fencing token given last. No two leases share one, so that an id may be used again.
     pub(super) last_token: u64,
     /// The sequence number given last: upwards from 1 to jobs that become ready …
@@ -242,7 +242,7 @@ impl Store {
             Phase::Active { .. } => {
                 record.flag.get_or_insert_with(|| reason.to_owned());
                 // nobody listens in a process without workers
-                let _ = self.cancellations.send(id.clone());
+                let _ = self.cancellations.send(Cancellation::Of(id.clone()));
                 CancelOutcome::Requested
             }
             Phase::Ended { ending, .. } => CancelOutcome::AlreadyEnded(ending.state()),

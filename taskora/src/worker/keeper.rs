@@ -11,9 +11,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use super::leases::Leases;
-use crate::adapter::{Adapter, Renew};
+use crate::adapter::{Adapter, Cancellation, Renew};
 use crate::error::WorkerError;
-use crate::job::JobId;
 
 /// The share of its length after which a lease is renewed.
 const RENEW_AT: f64 = 0.3;
@@ -27,7 +26,7 @@ const PAGE: usize = 500;
 pub(crate) struct Keeper {
     pub(crate) adapter: Arc<dyn Adapter>,
     /// Listened to since before the first job was claimed.
-    pub(crate) cancellations: broadcast::Receiver<JobId>,
+    pub(crate) cancellations: broadcast::Receiver<Cancellation>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) shortest: Duration,
     /// Renew everything now.
@@ -56,27 +55,33 @@ impl Keeper {
         let mut look = tokio::time::interval(self.shortest.mul_f64(LOOK_AT).max(Duration::from_millis(1)));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
+        // a cancellation of a job that was held at that time may have been missed
+        let mut missed = Instant::now();
         loop {
             tokio::select! {
                 _ = self.closed.changed() => return,
                 cancelled = self.cancellations.recv() => match cancelled {
-                    Ok(id) => self.leases.cancel(id),
-                    // whatever was missed is seen at the next renewal
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.renew(0.0).await,
+                    Ok(Cancellation::Of(id)) => self.leases.cancel(id),
+                    // seen by whoever renews
+                    Ok(Cancellation::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                        missed = Instant::now();
+                        self.renew(RENEW_AT, missed).await;
+                    }
                     Err(broadcast::error::RecvError::Closed) => self.cancellations = self.adapter.cancellations(),
                 },
                 () = heartbeat(&self.heartbeat, not_before) => {
                     not_before = Instant::now() + HEARTBEATS;
-                    self.renew(0.0).await;
+                    self.renew(0.0, missed).await;
                 }
-                _ = look.tick() => self.renew(RENEW_AT).await,
+                _ = look.tick() => self.renew(RENEW_AT, missed).await,
             }
         }
     }
 
-    async fn renew(&self, share: f64) {
+    /// Renews the leases that have used up `share` of their length, and those that were last extended at `missed` or before.
+    async fn renew(&self, share: f64, missed: Instant) {
         let asked = Instant::now();
-        let due = self.leases.due(asked, share);
+        let due = self.leases.due(asked, share, missed);
         for page in due.chunks(PAGE) {
             // a store that is silent answers none of the pages in time
             self.leases.stop_overdue(Instant::now());

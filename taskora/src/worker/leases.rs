@@ -76,11 +76,14 @@ impl Leases {
         self.held().values().for_each(|held| held.context.stop(reason));
     }
 
-    /// The leases that have used up `share` of their length.
-    pub(crate) fn due(&self, now: Instant, share: f64) -> Vec<Renew> {
+    /// The leases that have used up `share` of their length, or were last extended at `missed` or before.
+    pub(crate) fn due(&self, now: Instant, share: f64, missed: Instant) -> Vec<Renew> {
         self.held()
             .values()
-            .filter(|held| now.saturating_duration_since(held.since) >= held.length.mul_f64(share))
+            .filter(|held| {
+                held.since <= missed
+                    || now.saturating_duration_since(held.since) >= held.length.mul_f64(share)
+            })
             .map(|held| Renew { lease: held.context.lease().clone(), length: held.length })
             .collect()
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, Audit, CancelOutcome, Ended, Enqueued, Exchange, Exchanged, Finding, Inspection,
-    JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, Upkeep,
-    WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Audit, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding,
+    Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept,
+    TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
@@ -63,7 +63,8 @@ pub(crate) struct Switch {
     pub(crate) mute: Arc<AtomicBool>,
     /// Results of nodes cannot be read while this is true.
     pub(crate) no_results: Arc<AtomicBool>,
-    silence: broadcast::Sender<JobId>,
+    /// What those are told instead.
+    pub(crate) silence: broadcast::Sender<Cancellation>,
 }
 
 impl Switch {
@@ -135,7 +136,7 @@ impl Signals for Switch {
         Box::new(Ear { inner: self.inner.work(), switch: self.clone() })
     }
 
-    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
         if self.mute.load(Ordering::SeqCst) { self.silence.subscribe() } else { self.inner.cancellations() }
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, AttemptEnd, Audit, CallId, CancelOutcome, Ended, Enqueued, Exchange, Exchanged,
-    Finding, Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Settled,
-    Signals, Swept, TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, AttemptEnd, Audit, CallId, CancelOutcome, Cancellation, Ended, Enqueued, Exchange,
+    Exchanged, Finding, Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal,
+    Settled, Signals, Swept, TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast};
@@ -187,7 +187,7 @@ impl Signals for Observed {
         Box::new(ObservedEar { inner: self.inner.work(), witness: self.witness.clone() })
     }
 
-    fn cancellations(&self) -> broadcast::Receiver<JobId> {
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
         self.inner.cancellations()
     }
 

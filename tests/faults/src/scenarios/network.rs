@@ -222,11 +222,11 @@ async fn doomed_is_cancelled(app: &App, doomed: &JobHandle<Work>) {
 
 /// Fault 10: each second all normal connections are killed, and all that are subscribed.
 ///
-/// Demands besides the invariants that cancellations arrive before the next renewal, and results within a second.
+/// Demands besides the invariants that cancellations arrive long before the next renewal, as do results.
 pub async fn killed_connections(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("killed connections", seed);
-    let lease = Duration::from_secs(5);
-    let settings = WorkerPart { lease, ..WorkerPart::default() };
+    // renewed after nine seconds
+    let settings = WorkerPart { lease: Duration::from_secs(30), ..WorkerPart::default() };
     let workers = vec![stage.worker(settings.clone()), stage.worker(settings)];
     let producing =
         Producer { count: 0, awaited: 100, pause: Duration::from_millis(20), ..Producer::default() };
@@ -279,8 +279,7 @@ pub async fn killed_connections(seed: u64, scale: u32) -> Report {
     );
     report.demand(killed.iter().all(|count| *count > 0), || format!("{killed:?} connections were killed"));
     report.demand(told.len() == 6 * scale as usize, || format!("{} handlers were told", told.len()));
-    // renewed at three tenths, and looked at every tenth
-    report.demand(last_told <= lease.mul_f64(0.4) + MOMENT, || format!("told after {last_told:.2?}"));
+    report.demand(last_told <= 3 * MOMENT, || format!("told after {last_told:.2?}"));
     report.demand(last_heard <= 2 * MOMENT, || format!("a result arrived after {last_heard:.2?}"));
     report
 }
