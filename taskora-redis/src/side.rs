@@ -24,8 +24,9 @@ use crate::scripts::SCRIPTS;
 const PAGE: usize = 256;
 /// Answers may be large: fewer of them go in one call.
 const MAX_WAITS: usize = 64;
-/// How often a connection is checked on which something is awaited, or cancellations are listened to.
-const CHECK: Duration = Duration::from_secs(5);
+/// How often a connection is checked on which something is awaited, or cancellations are listened to. A silent one is noticed
+/// after this and the time of one call.
+const CHECK: Duration = Duration::from_secs(8);
 /// Cancellations that a slow listener may be behind with.
 const CANCELS: usize = 4096;
 

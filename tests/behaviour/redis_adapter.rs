@@ -147,6 +147,40 @@ async fn x07_waiting_costs_the_server_nothing() {
     worker.shutdown().await.unwrap();
 }
 
+/// With the settings that a worker has by default. At fewer calls a dead connection would be noticed later than is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_worker_makes_no_call_but_the_few_that_keep_its_promises() {
+    let server = RedisServer::start().unwrap();
+    let number = |field: &str| server.info(field).unwrap().unwrap_or_default();
+    let count = |field: &str| number(field).parse::<u64>().unwrap();
+    let calls = |command: &str| {
+        let stats = number(&format!("cmdstat_{command}"));
+        let calls = stats.split(',').next().and_then(|calls| calls.strip_prefix("calls="));
+        calls.map_or(0, |calls| calls.parse::<u64>().unwrap())
+    };
+    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let start = Worker::builder(&app).state(Probe::new()).register_all(tasks![Echo, Held, Hogs]).start();
+    let worker = start.await.unwrap();
+    until(1, || async { count("blocked_clients") }).await;
+    until(2, || async { count("pubsub_channels") }).await;
+
+    let begun = std::time::Instant::now();
+    let named = [calls("ping"), calls("blpop"), calls("evalsha")];
+    let all = count("total_reads_processed");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // without the end of one connection of ours, and the question of the next
+    let all = count("total_reads_processed") - all - 2;
+    let [pings, waits, scripts] = [calls("ping"), calls("blpop"), calls("evalsha")];
+    let [pings, waits, scripts] = [pings - named[0], waits - named[1], scripts - named[2]];
+    let most = |interval: f64| (begun.elapsed().as_secs_f64() / interval) as u64 + 1;
+    // a sign of life, a wait for a quarter of the lease with a claim, and a sweep
+    let (life, wait, sweep) = (most(8.0), most(7.5), most(4.75));
+    assert!(pings <= life && waits <= wait && scripts <= wait + sweep, "{pings} {waits} {scripts}");
+    assert!(all <= life + wait + sweep, "{all} calls, of which {pings} pings and {waits} waits");
+    assert!(all >= 3, "{all} calls are those of a worker that is gone");
+    worker.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s281_an_emptied_script_cache_is_no_matter() {
     let server = RedisServer::start().unwrap();

@@ -17,7 +17,7 @@ pub(crate) async fn run(
     let mut rest = interval.mul_f64(random());
     loop {
         tokio::time::sleep(rest).await;
-        rest = interval.mul_f64(0.9 + random() * 0.1);
+        rest = interval.mul_f64(0.95 + random() * 0.05);
         loop {
             match adapter.sweep(&tasks, retention).await {
                 Ok(swept) => {
