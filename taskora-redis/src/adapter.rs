@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redis::{Cmd, Value};
 use taskora::adapter::{Cancellation, Ended, Signals, WorkSignal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -12,18 +13,18 @@ use tokio::sync::broadcast;
 use crate::advice::ServerWarning;
 use crate::answer::{array, bytes};
 use crate::config::{RedisConfig, Settings};
-use crate::flow::Plan;
-use crate::gather::Gather;
 use crate::id;
-use crate::link::{Link, Use};
-use crate::record::{Packed, millis};
-use crate::scripts::SCRIPTS;
+use crate::lanes::{Lane, Lanes};
+use crate::link::Try;
+use crate::record::millis;
+use crate::scripts::{SCRIPTS, Script};
 use crate::side::Side;
 use crate::work::Ear;
 
 /// Keeps jobs in Redis. Clones share their connections.
 ///
-/// It belongs to the tokio runtime on which it first connects, and lives as long as that one.
+/// It may be used on several tokio runtimes, one after the other or at once: in a static that the tests of a program share, or
+/// with a runtime for each thread. Each has a connection for commands of its own; a worker belongs to the runtime that it was started on.
 #[derive(Clone)]
 pub struct RedisAdapter {
     pub(crate) inner: Arc<Inner>,
@@ -31,9 +32,7 @@ pub struct RedisAdapter {
 
 pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) commands: Arc<Link>,
-    pub(crate) enqueues: Arc<Gather<Packed>>,
-    pub(crate) starts: Arc<Gather<Plan>>,
+    lanes: Lanes,
     side: OnceLock<Side>,
 }
 
@@ -54,7 +53,7 @@ impl RedisAdapter {
     /// As [`RedisAdapter::connect`].
     pub async fn with(config: RedisConfig) -> Result<Self, AdapterError> {
         let adapter = Self::lazy(config)?;
-        adapter.inner.commands.connect().await?;
+        adapter.inner.lane()?.commands.connect().await?;
         Ok(adapter)
     }
 
@@ -64,11 +63,8 @@ impl RedisAdapter {
     /// [`AdapterError::Config`] if the configuration cannot work.
     pub fn lazy(config: RedisConfig) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.check()?);
-        let commands = Arc::new(Link::new(Arc::clone(&settings), Use::Commands));
-        let enqueues = Gather::new(Arc::clone(&commands));
-        let starts = Gather::new(Arc::clone(&commands));
-        let side = OnceLock::new();
-        Ok(Self { inner: Arc::new(Inner { settings, commands, enqueues, starts, side }) })
+        let lanes = Lanes::new(Arc::clone(&settings));
+        Ok(Self { inner: Arc::new(Inner { settings, lanes, side: OnceLock::new() }) })
     }
 
     /// What the server's settings would lose, as of the newest connection for commands; empty before the first, and when
@@ -85,7 +81,6 @@ impl RedisAdapter {
     #[doc(hidden)]
     pub async fn shift_clock(&self, by: Duration) -> Result<(), AdapterError> {
         self.inner
-            .commands
             .script(&SCRIPTS.shift, |cmd, _| {
                 cmd.arg(millis(by));
             })
@@ -99,6 +94,40 @@ impl Inner {
         &self.settings
     }
 
+    /// What belongs to the caller's runtime.
+    pub(crate) fn lane(&self) -> Result<Arc<Lane>, AdapterError> {
+        self.lanes.here()
+    }
+
+    /// See [`Link::send`](crate::link::Link::send).
+    pub(crate) async fn send(
+        &self,
+        name: &'static str,
+        limit: Duration,
+        build: impl Fn(Try) -> Cmd,
+    ) -> Result<Value, AdapterError> {
+        self.lane()?.commands.send(name, limit, build).await.map(|(_, value)| value)
+    }
+
+    /// See [`Link::script`](crate::link::Link::script).
+    pub(crate) async fn script(
+        &self,
+        script: &Script,
+        fill: impl Fn(&mut Cmd, Try),
+    ) -> Result<Value, AdapterError> {
+        self.script_carrying(0, script, fill).await
+    }
+
+    /// See [`Link::script_carrying`](crate::link::Link::script_carrying).
+    pub(crate) async fn script_carrying(
+        &self,
+        bytes: usize,
+        script: &Script,
+        fill: impl Fn(&mut Cmd, Try),
+    ) -> Result<Value, AdapterError> {
+        self.lane()?.commands.script_carrying(bytes, script, fill).await.map(|(_, value)| value)
+    }
+
     /// The side connection, made at the first need.
     pub(crate) fn side(&self) -> &Side {
         self.side.get_or_init(|| Side::start(Arc::clone(&self.settings)))
@@ -110,8 +139,7 @@ impl Inner {
         key: &[u8],
         fields: &[F],
     ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
-        let (_, answer) = self
-            .commands
+        let answer = self
             .send("hmget", self.settings.command_timeout, |_| {
                 let mut cmd = redis::cmd("HMGET");
                 cmd.arg(key);

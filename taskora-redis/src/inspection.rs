@@ -16,7 +16,6 @@ impl Inspection for RedisAdapter {
         let stored = id::store(id);
         let answer = self
             .inner
-            .commands
             .script(&SCRIPTS.inspect, |cmd, _| {
                 cmd.arg(&stored);
             })
@@ -65,9 +64,8 @@ impl Inspection for RedisAdapter {
     async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
         let settings = self.inner.settings();
         let key = settings.keys.log(&id::store(id));
-        let (_, answer) = self
+        let answer = self
             .inner
-            .commands
             .send("lrange", settings.command_timeout, |_| {
                 let mut cmd = redis::cmd("LRANGE");
                 cmd.arg(&key).arg(0).arg(-1);
@@ -84,7 +82,6 @@ impl Inspection for RedisAdapter {
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         let answer = self
             .inner
-            .commands
             .script(&SCRIPTS.counts, |cmd, _| {
                 cmd.arg(task);
             })

@@ -30,7 +30,7 @@ const MAX_NOTES: usize = 64;
 impl Jobs for RedisAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
         let jobs: Result<Vec<Packed>, String> = jobs.into_iter().map(pack).collect();
-        self.inner.enqueues.send(jobs.map_err(AdapterError::Config)?).await
+        self.inner.lane()?.enqueues.send(jobs.map_err(AdapterError::Config)?).await
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
@@ -52,7 +52,7 @@ impl Jobs for RedisAdapter {
                 let encoded: Result<Vec<_>, _> = note.logs.iter().map(serde_json::to_vec).collect();
                 lines.push(encoded.map_err(|error| AdapterError::Config(error.to_string()))?);
             }
-            let answer = self.inner.commands.script(&SCRIPTS.note, |cmd, how| {
+            let answer = self.inner.script(&SCRIPTS.note, |cmd, how| {
                 cmd.arg(u8::from(how.repeat)).arg(LogEntry::MAX_PER_JOB);
                 for (note, lines) in page.iter().zip(&lines) {
                     let id = id::store(&note.lease.id);
@@ -71,7 +71,7 @@ impl Jobs for RedisAdapter {
 
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let id = id::store(id);
-        let answer = self.inner.commands.script(&SCRIPTS.cancel, |cmd, how| {
+        let answer = self.inner.script(&SCRIPTS.cancel, |cmd, how| {
             cmd.arg(u8::from(how.repeat)).arg(&id).arg(reason);
         });
         match bytes(answer.await?, "the answer to `cancel`")?.as_slice() {
@@ -89,7 +89,7 @@ impl Jobs for RedisAdapter {
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         let own = tasks::names(tasks);
         let Retention { completed, failed, workflows } = retention;
-        let answer = self.inner.commands.script(&SCRIPTS.sweep, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.sweep, |cmd, _| {
             cmd.arg(&own);
             for keep in [completed, failed, workflows] {
                 cmd.arg(millis(keep.age)).arg(keep.count);
@@ -151,7 +151,7 @@ fn alike<'a>(jobs: &[&'a Packed]) -> &'a [u8] {
 impl Inner {
     pub(crate) async fn exchange(&self, call: &Call<'_>) -> Result<Exchanged, AdapterError> {
         let fill = |cmd: &mut Cmd, _| call.fill(cmd);
-        let (_, answer) = self.commands.script_carrying(call.size(), &SCRIPTS.exchange, fill).await?;
+        let answer = self.script_carrying(call.size(), &SCRIPTS.exchange, fill).await?;
         self.read_exchange(call, answer).await
     }
 
@@ -180,8 +180,7 @@ async fn fetch_payloads(
     let mut rest = blobs;
     while !rest.is_empty() {
         let page = rest.split_at_checked(MAX_BLOBS).map_or(rest, |(page, _)| page);
-        let (_, answer) = inner
-            .commands
+        let answer = inner
             .script_carrying(ROOM, &SCRIPTS.fetch, |cmd, _| {
                 cmd.arg(MAX_BLOB_BYTES);
                 for (_, id) in page {

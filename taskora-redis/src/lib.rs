@@ -20,7 +20,7 @@
 //! `maxmemory-policy` other than `noeviction`: see [`ServerWarning`].
 //!
 //! # Connections
-//! One for commands; for a worker, one more to wait for work, and one more for renewals and pushes, which also
+//! One for commands, on each tokio runtime that the adapter is used on; for a worker, one more to wait for work, and one more for renewals and pushes, which also
 //! carries the results that a process awaits. Their number does not depend on the number of tasks. Each is made when it is
 //! first needed, and made again by itself when it is lost: until then calls are repeated for
 //! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError). One
@@ -63,6 +63,7 @@ mod id;
 mod inspection;
 mod jobs;
 mod keys;
+mod lanes;
 mod link;
 mod record;
 mod route;

@@ -22,7 +22,7 @@ impl Upkeep for RedisAdapter {
 
     async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
         let Some(notes) = &finding.notes else { return Ok(Mended::Left) };
-        let answer = self.inner.commands.script(&SCRIPTS.repair, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.repair, |cmd, _| {
             cmd.arg(notes);
         });
         match bytes(answer.await?, "the answer to `repair`")?.as_slice() {

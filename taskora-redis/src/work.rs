@@ -86,10 +86,9 @@ impl Ear {
                     cmd.arg("UNBLOCK").arg(client);
                     cmd
                 };
-                let commands = &self.inner.commands;
                 // if this fails, the `BLPOP` ends by its own timeout
-                if let Err(error) = commands.send("unblock", commands.settings().command_timeout, build).await
-                {
+                let limit = self.inner.settings().command_timeout;
+                if let Err(error) = self.inner.send("unblock", limit, build).await {
                     tracing::debug!(%error, "a wait for work could not be ended");
                 }
             }

@@ -33,12 +33,12 @@ impl Workflows for RedisAdapter {
     async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
         let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
         if plan.is_small() {
-            let answers = self.inner.starts.send(vec![plan]).await?;
+            let answers = self.inner.lane()?.starts.send(vec![plan]).await?;
             return Ok(if answers.first() == Some(&b'1') { Enqueued::New } else { Enqueued::Duplicate });
         }
         for _ in 0..TRIES {
             let staged = self.inner.stage(&plan).await?;
-            let answers = start(&self.inner.commands, &[&plan], staged).await?;
+            let answers = start(&self.inner.lane()?.commands, &[&plan], staged).await?;
             match answers.first() {
                 Some(b'0') => return Ok(Enqueued::Duplicate),
                 Some(b'1') => {
@@ -77,7 +77,7 @@ impl Workflows for RedisAdapter {
 
     async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let stored = id::store_workflow(id);
-        let answer = self.inner.commands.script(&SCRIPTS.cancel_workflow, |cmd, how| {
+        let answer = self.inner.script(&SCRIPTS.cancel_workflow, |cmd, how| {
             cmd.arg(u8::from(how.repeat)).arg(&stored).arg(reason);
         });
         match bytes(answer.await?, "the answer to `cancel_workflow`")?.as_slice() {
@@ -113,7 +113,7 @@ impl Workflows for RedisAdapter {
         let mut from = 0;
         let mut read = Vec::new();
         loop {
-            let answer = self.inner.commands.script(&SCRIPTS.workflow, |cmd, _| {
+            let answer = self.inner.script(&SCRIPTS.workflow, |cmd, _| {
                 cmd.arg(&stored).arg(from).arg(if nodes { PAGE } else { 0 });
             });
             let mut values = array(answer.await?, "the answer to `workflow`")?.into_iter();
@@ -181,7 +181,7 @@ impl Inner {
     /// Puts the fields of a workflow aside that does not go in one call; how many they are.
     async fn stage(&self, plan: &Plan) -> Result<usize, AdapterError> {
         for piece in plan.pieces() {
-            let put = self.commands.script(&SCRIPTS.stage_workflow, |cmd, _| {
+            let put = self.script(&SCRIPTS.stage_workflow, |cmd, _| {
                 cmd.arg(&plan.nonce).arg(ASIDE);
                 for (field, value) in piece {
                     cmd.arg(field).arg(value);
@@ -195,7 +195,7 @@ impl Inner {
     /// Does what was more than a page. What is left if this fails is done by the workers.
     async fn catch_up(&self, nodes: usize) {
         for _ in 0..=nodes / REACH {
-            let answer = self.commands.script(&SCRIPTS.catch_up, |_, _| ()).await;
+            let answer = self.script(&SCRIPTS.catch_up, |_, _| ()).await;
             match answer.and_then(|more| number::<u8>(&more, "the answer to `catch_up`")) {
                 Ok(0) => return,
                 Ok(_) => {}

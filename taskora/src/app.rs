@@ -12,7 +12,8 @@ use crate::job::JobId;
 use crate::policy::Retention;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
-/// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process.
+/// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process. It
+/// may be kept in a static, and be used on several tokio runtimes: by tests that have one each, or by threads.
 ///
 /// ```
 /// use taskora::prelude::*;

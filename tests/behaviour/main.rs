@@ -23,6 +23,7 @@ mod redis_adapter;
 mod registration;
 mod retry;
 mod retry_decision;
+mod runtimes;
 mod shutdown;
 mod shutdown_signals;
 mod stall;

@@ -155,7 +155,7 @@ impl Pass {
     async fn keys(&mut self, cursor: Vec<u8>, contents: bool) -> Result<AuditPage, AdapterError> {
         let inner = Arc::clone(&self.inner);
         let keys = &inner.settings().keys;
-        let answer = inner.commands.script(&SCRIPTS.check_keys, |cmd, _| {
+        let answer = inner.script(&SCRIPTS.check_keys, |cmd, _| {
             cmd.arg(keys.pattern()).arg(&cursor).arg(PAGE);
         });
         let mut answer = strings(answer.await?, "the answer to `check_keys`")?.into_iter();
@@ -214,16 +214,14 @@ impl Pass {
         let key = inner.settings().keys.of(role, b"");
         let number = |value| if let Value::Int(number) = value { u64::try_from(number).ok() } else { None };
         let limit = inner.settings().command_timeout;
-        let (_, size) = inner
-            .commands
+        let size = inner
             .send("check", limit, |_| {
                 let mut cmd = redis::cmd("MEMORY");
                 cmd.arg("USAGE").arg(&key).arg("SAMPLES").arg(50);
                 cmd
             })
             .await?;
-        let (_, len) = inner
-            .commands
+        let len = inner
             .send("check", limit, |_| {
                 let mut cmd = redis::cmd("HLEN");
                 cmd.arg(&key);
@@ -242,7 +240,7 @@ impl Pass {
     async fn scan(&mut self, scan: Scan) -> Result<AuditPage, AdapterError> {
         let key = self.inner.settings().keys.of(scan.name, &scan.task);
         let kind = self.inner.settings().keys.read(&key).map_or("hash", |(_, kind, _)| kind);
-        let answer = self.inner.commands.script(&SCRIPTS.check, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.check, |cmd, _| {
             cmd.arg(scan.role).arg(kind).arg(&key).arg(&scan.task).arg(&scan.cursor).arg(scan.count);
         });
         let what = "the answer to `check`";
@@ -304,8 +302,7 @@ impl Pass {
         let (keys, limit) = (&inner.settings().keys, inner.settings().command_timeout);
         for (name, command) in [("tasks", "SMEMBERS"), ("ready", "SMEMBERS"), ("timer", "HKEYS")] {
             let key = keys.of(name, b"");
-            let (_, names) = inner
-                .commands
+            let names = inner
                 .send("check", limit, |_| {
                     let mut cmd = redis::cmd(command);
                     cmd.arg(&key);
@@ -316,8 +313,7 @@ impl Pass {
             self.tasks.extend(strings(names, "names of tasks")?);
         }
         let key = keys.of("due", b"");
-        let (_, names) = inner
-            .commands
+        let names = inner
             .send("check", limit, |_| {
                 let mut cmd = redis::cmd("ZRANGE");
                 cmd.arg(&key).arg(0).arg(-1);
@@ -337,7 +333,7 @@ impl Pass {
     }
 
     async fn task_faults(&self, names: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.commands.script(&SCRIPTS.check_tasks, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.check_tasks, |cmd, _| {
             cmd.arg(&names);
         });
         let faults = strings(answer.await?, "the answer to `check_tasks`")?;
@@ -346,7 +342,7 @@ impl Pass {
     }
 
     async fn logs(&self, ids: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.commands.script(&SCRIPTS.check_logs, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.check_logs, |cmd, _| {
             cmd.arg(&ids);
         });
         let letters = letters(answer.await?, ids.len(), "the answer to `check_logs`")?;
@@ -361,7 +357,7 @@ impl Pass {
     }
 
     async fn workflow(&mut self, look: Box<Look>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.commands.script(&SCRIPTS.check_workflow, |cmd, _| {
+        let answer = self.inner.script(&SCRIPTS.check_workflow, |cmd, _| {
             cmd.arg(&look.stored).arg(look.from).arg(PAGE);
         });
         let answer = answer.await?;
@@ -429,7 +425,7 @@ impl Pass {
         self.count = 0;
         let mut page = AuditPage::default();
         for some in suspects.chunks(PAGE as usize) {
-            let answer = self.inner.commands.script(&SCRIPTS.confirm, |cmd, _| {
+            let answer = self.inner.script(&SCRIPTS.confirm, |cmd, _| {
                 for ((place, task), id, stamp, _) in some {
                     cmd.arg(place).arg(task).arg(id).arg(stamp);
                 }

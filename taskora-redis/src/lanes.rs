@@ -1,0 +1,111 @@
+//! What an adapter has for each tokio runtime that it is used on: a connection for commands, and who waits for a turn on it.
+//!
+//! A connection is driven by the runtime that made it: it ends with that one, and stands still while nobody drives it. So
+//! no call relies on another runtime than its caller's.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use taskora::AdapterError;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::oneshot;
+
+use crate::config::Settings;
+use crate::flow::Plan;
+use crate::gather::Gather;
+use crate::link::{Link, Use};
+use crate::record::Packed;
+
+/// What the calls of one runtime share.
+pub(crate) struct Lane {
+    pub(crate) commands: Arc<Link>,
+    pub(crate) enqueues: Arc<Gather<Packed>>,
+    pub(crate) starts: Arc<Gather<Plan>>,
+}
+
+impl Lane {
+    fn new(settings: &Arc<Settings>) -> Self {
+        let commands = Arc::new(Link::new(Arc::clone(settings), Use::Commands));
+        let (enqueues, starts) = (Gather::new(Arc::clone(&commands)), Gather::new(Arc::clone(&commands)));
+        Self { commands, enqueues, starts }
+    }
+}
+
+/// The lanes of an adapter.
+pub(crate) struct Lanes {
+    settings: Arc<Settings>,
+    open: RwLock<Vec<Open>>,
+}
+
+struct Open {
+    runtime: Id,
+    lane: Arc<Lane>,
+    /// Its other end is in a task that the runtime drops when it ends, and that ends when this lane does.
+    life: oneshot::Sender<()>,
+}
+
+impl Open {
+    /// Another runtime may get the number of one that has ended.
+    fn is_of(&self, runtime: Id) -> bool {
+        self.runtime == runtime && !self.life.is_closed()
+    }
+}
+
+impl Lanes {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings, open: RwLock::default() }
+    }
+
+    /// The lane of the runtime that this is called on, made at the first need.
+    pub(crate) fn here(&self) -> Result<Arc<Lane>, AdapterError> {
+        let runtime = Handle::try_current().map_err(|_| {
+            AdapterError::Config(
+                "the Redis adapter was called outside of a tokio runtime; call it from within one".to_owned(),
+            )
+        })?;
+        let id = runtime.id();
+        let find = |open: &[Open]| open.iter().find(|open| open.is_of(id)).map(|open| Arc::clone(&open.lane));
+        if let Some(lane) = find(&self.open.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(lane);
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = find(&open) {
+            return Ok(lane);
+        }
+        open.retain(|open| !open.life.is_closed());
+        let (life, end) = oneshot::channel();
+        runtime.spawn(async { drop(end.await) });
+        let lane = Arc::new(Lane::new(&self.settings));
+        open.push(Open { runtime: id, lane: Arc::clone(&lane), life });
+        Ok(lane)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::config::RedisConfig;
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().expect("a runtime")
+    }
+
+    #[test]
+    fn each_runtime_has_a_lane_as_long_as_it_lives() {
+        let settings = RedisConfig::new("redis://localhost").check().expect("a valid configuration");
+        let lanes = Lanes::new(Arc::new(settings));
+        let here = |runtime: &Runtime| runtime.block_on(async { lanes.here() }).expect("on a runtime");
+        let count = || lanes.open.read().expect("no panic").len();
+        let (one, other) = (runtime(), runtime());
+        let lane = here(&one);
+        assert!(!Arc::ptr_eq(&lane, &here(&other)) && Arc::ptr_eq(&lane, &here(&one)));
+        drop(other);
+        for _ in 0..20 {
+            here(&runtime());
+            assert!(count() <= 2, "{} lanes", count());
+        }
+        assert!(Arc::ptr_eq(&lane, &here(&one)));
+        assert!(matches!(lanes.here(), Err(AdapterError::Config(_))));
+    }
+}
