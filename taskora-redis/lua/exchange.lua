@@ -163,7 +163,17 @@ if limit >= 0 then
     unfinished = unfinished or gave_up
   end
   for _, task in ipairs(ready) do
-    if not changed[task] or still_ready(task) then wake(task) end
+    if not changed[task] or still_ready(task) then
+      wake(task)
+      if limit > 0 and #ids >= limit and not unfinished then
+        -- a higher limit would have brought more of it, if its own is not reached
+        local room = terms(task)
+        for i = 1, room > 0 and #ids or 0 do
+          if from[i] == task then room = room - 1 end
+        end
+        unfinished = room > 0
+      end
+    end
   end
   if #ids > 0 then
     if has_nodes then
@@ -185,7 +195,6 @@ if limit >= 0 then
   -- what was promoted is due no more, nor what has ended with its workflow
   if promoted or rare and #dues > 0 then dues = own_due() end
   if unfinished then more = 1 end
-  if #ids >= limit then more = 0 end
   if #ids > 0 then
     local tokens
     local any_life = (not is_plain or rare) and call('EXISTS', K.life) == 1

@@ -24,14 +24,11 @@ pub(crate) struct Call<'a> {
     arguments: Arguments,
     settlements: usize,
     tasks: &'a [TaskClaim],
-    asked: usize,
-    limit: usize,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(Exchange { call, settle, claim, retention }: &'a Exchange) -> Self {
-        let asked = claim.as_ref().map_or(0, |claim| claim.limit);
-        let limit = asked.min(MAX_CLAIM);
+        let limit = claim.as_ref().map_or(0, |claim| claim.limit.min(MAX_CLAIM));
         let tasks: &[TaskClaim] = claim.as_ref().map_or(&[], |claim| &claim.tasks);
         let mut names: Vec<&str> = Vec::new();
         for settlement in settle {
@@ -66,7 +63,7 @@ impl<'a> Call<'a> {
             write_entry(settlement, id_len, place + 1, &mut arguments.bytes);
             arguments.end();
         }
-        Self { arguments, settlements: settle.len(), tasks, asked, limit }
+        Self { arguments, settlements: settle.len(), tasks }
     }
 
     /// How many bytes travel.
@@ -138,7 +135,6 @@ impl<'a> Call<'a> {
                 cancelled: flags.get(claimed - 1) == Some(&b'1'),
             });
         }
-        let more = more || (claimed == self.limit && self.limit < self.asked);
         let next_due = u64::try_from(next_due).ok().map(std::time::Duration::from_millis);
         Ok((Exchanged { settled, jobs, more, next_due }, blobs))
     }

@@ -354,7 +354,7 @@ pub struct Exchanged {
     pub settled: Vec<Settled>,
     /// The jobs that were claimed, in order.
     pub jobs: Vec<ClaimedJob>,
-    /// Fewer jobs were claimed than asked for, and yet there may be more: claim again.
+    /// There may be more to claim, within the limits of the tasks: claim again.
     pub more: bool,
     /// When to claim again because a delayed job becomes ready, if this worker is the one to do so. `None` if nothing
     /// is delayed, if another worker was told, or if the store will wake a worker by itself.

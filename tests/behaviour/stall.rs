@@ -61,6 +61,29 @@ async fn sweep<T: Task>(store: &Store) -> (usize, usize) {
 }
 
 on_both! {
+    async fn a_worker_that_falls_silent_while_it_waits_for_work_is_handed_one_job(store: Store) {
+        let ((app, switch), other, probe) = (store.switched().await, store.app().await, Probe::new());
+        let start = |app: &App| Worker::builder(app).state(probe.clone()).register::<Resume>().concurrency(10).start();
+        let silent = start(&app).await.unwrap();
+        // what it does after this is to wait for work
+        result(&other.dispatch(Resume {}).await.unwrap()).await.unwrap();
+        switch.after_claim.close();
+        let handles = other.dispatch_many((0..10).map(|_| Resume {})).await.unwrap();
+        switch.after_claim.arrived().await;
+        let counts = other.counts("resume").await.unwrap();
+        assert_eq!((counts.active, counts.waiting), (1, 9));
+        let lively = start(&other).await.unwrap();
+        for handle in &handles[1..] {
+            result(handle).await.unwrap();
+        }
+        assert_eq!(handles[0].state().await.unwrap(), Some(JobState::Active));
+        // it was only slow
+        switch.after_claim.open();
+        assert_eq!(result(&handles[0]).await.unwrap(), 1);
+        lively.shutdown().await.unwrap();
+        silent.shutdown().await.unwrap();
+    }
+
     async fn s062_a_job_whose_worker_died_runs_again(store: Store) {
         let (app, ghost, probe) = (store.app().await, store.ghost().await, Probe::new());
         let handle = app.dispatch(Resume {}).await.unwrap();

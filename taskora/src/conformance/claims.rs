@@ -98,8 +98,24 @@ pub async fn the_total_limit_is_kept(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let answer = worker.exchange(Vec::new(), Some(claim(3, &[(TASK, 9), (OTHER, 9)]))).await;
     assert_eq!(ids(&answer.jobs), ["1", "2", "3"]);
-    assert!(!answer.more, "as many as were asked for");
-    assert_eq!(ids(&worker.claim(9, &[TASK, OTHER]).await), ["4"]);
+    assert!(answer.more, "one is left");
+    let answer = worker.exchange(Vec::new(), Some(claim(1, &[(TASK, 9), (OTHER, 9)]))).await;
+    assert_eq!(ids(&answer.jobs), ["4"]);
+    assert!(!answer.more, "as many as were asked for, and as many as there were");
+}
+
+pub async fn there_is_more_only_of_what_may_be_claimed(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, ["1", "2", "3", "4"].map(|id| job(id, if id < "3" { TASK } else { OTHER }))).await;
+    let mut worker = Caller::new(&adapter);
+    let answer = worker.exchange(Vec::new(), Some(claim(1, &[(TASK, 1), (OTHER, 0)]))).await;
+    assert_eq!((ids(&answer.jobs), answer.more), (vec!["1"], false), "both tasks are at their limits");
+    let answer = worker.exchange(Vec::new(), Some(claim(1, &[(TASK, 1), (OTHER, 1)]))).await;
+    assert_eq!((ids(&answer.jobs), answer.more), (vec!["2"], true), "one of the other task may be claimed");
+    let answer = worker.exchange(Vec::new(), Some(claim(1, &[(TASK, 9), (OTHER, 2)]))).await;
+    assert_eq!((ids(&answer.jobs), answer.more), (vec!["3"], true));
+    let answer = worker.exchange(Vec::new(), Some(claim(9, &[(TASK, 9), (OTHER, 1)]))).await;
+    assert_eq!((ids(&answer.jobs), answer.more), (vec!["4"], false));
 }
 
 pub async fn the_limit_of_each_task_is_kept(f: &impl Fixture) {

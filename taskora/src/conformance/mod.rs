@@ -119,6 +119,7 @@ macro_rules! conformance_suite {
                 order_holds_over_many_small_claims
                 a_claim_takes_only_the_tasks_it_asks_for
                 the_total_limit_is_kept
+                there_is_more_only_of_what_may_be_claimed
                 the_limit_of_each_task_is_kept
                 a_claim_of_none_takes_none
                 s004_a_delayed_job_is_not_claimed_before_it_is_due

@@ -96,7 +96,10 @@ impl Store {
         }
         // the other nodes of a workflow that has ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
-        let more = (due_left || work_left || voids > 0) && claimed.len() < claim.limit;
+        let mut open = claim.tasks.iter().zip(room).filter(|(_, room)| *room > 0);
+        let is_left =
+            open.any(|(asked, _)| self.queues.get(&asked.task).is_some_and(|queue| queue.first().is_some()));
+        let more = due_left || work_left || voids > 0 || (is_left && claim.limit > 0);
         (claimed, more)
     }
 

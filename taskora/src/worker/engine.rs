@@ -2,7 +2,7 @@
 //!
 //! One task owns all of its state. Settling and claiming are one call to the store, and up to two calls are under
 //! way at a time: what ends meanwhile goes with the next one. So batches grow with the load, without a timer, and
-//! at low load nothing waits. With nothing to do, a third call claims as soon as there is work.
+//! at low load nothing waits. With nothing to do, a third call claims a job as soon as there is one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -254,7 +254,7 @@ impl Engine {
         if let Some(reservation) = reservation {
             self.capacity.release(reservation);
             if limit > 0 && news == self.news {
-                self.maybe_work = answer.more || answer.jobs.len() >= limit;
+                self.maybe_work = answer.more;
             }
         }
         if let Some(next_due) = answer.next_due {
@@ -416,7 +416,8 @@ impl Engine {
         if !self.capacity.has_room() {
             return;
         }
-        let (claim, reservation) = self.claim(self.capacity.free().min(BATCH));
+        // one that a dead worker is handed waits for its lease to pass; what else there is, the answer's next exchange claims
+        let (claim, reservation) = self.claim(1);
         let call = self.calls.name_ear();
         let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
         self.calls.listen(exchange, reservation, self.news);
