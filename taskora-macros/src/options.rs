@@ -238,10 +238,11 @@ fn key(input: ParseStream<'_>, known: &'static [Known], derived: bool) -> syn::R
     if let Some(option) = known.iter().find(|option| option.name == typed) {
         return Ok(Given { option, span: ident.span() });
     }
-    let message = match names::nearest(&typed, offered()) {
-        Some(meant) => format!("unknown option `{typed}`; did you mean `{meant}`?"),
-        None => format!("unknown option `{typed}`; there are {}", list()),
-    };
+    let nearest = || names::nearest(&typed, offered()).map(|meant| format!("did you mean `{meant}`?"));
+    // a list within another offers nothing but itself
+    let elsewhere = || place::elsewhere(&typed).filter(|_| std::ptr::eq(known, &place::OPTIONS[..]));
+    let hint = nearest().or_else(elsewhere).unwrap_or_else(|| format!("there are {}", list()));
+    let message = format!("unknown option `{typed}`; {hint}");
     Err(syn::Error::new(ident.span(), message))
 }
 

@@ -74,6 +74,49 @@ pub(crate) static RETRY: [Known; 9] = [
 pub(crate) static STALL: [Known; 2] =
     [known("lease", "lease = \"30s\"", Side::Contract), known("max", "max = 1", Side::Contract)];
 
+/// What other queues have as an option of the task, and where it is said here.
+static ELSEWHERE: [(&[&str], &str); 5] = [
+    (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
+    (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
+    (
+        &["delay", "countdown", "eta"],
+        "the delay of a job is given with its dispatch, as in `app.dispatch(..).delay(..)`, and that before another attempt as `retry(attempts = 3, delay = \"1s\")`",
+    ),
+    (
+        &["unique", "unique_for", "job_id"],
+        "a job is unique by the id that its dispatch gives it, as in `app.dispatch(..).id(\"order-7\")`",
+    ),
+    (
+        &[
+            "cron",
+            "debounce",
+            "deduplicate",
+            "every",
+            "expires",
+            "limit",
+            "migrate",
+            "rate_limit",
+            "schedule",
+            "singleton",
+            "throttle",
+            "ttl",
+            "version",
+        ],
+        "it comes in a later version",
+    ),
+];
+
+/// What to do about an option that does not exist, if its name says it.
+pub(crate) fn elsewhere(typed: &str) -> Option<String> {
+    let said = ELSEWHERE.iter().find(|(names, _)| names.contains(&typed)).map(|(_, said)| (*said).to_owned());
+    let within = |list: &[Known], other: &str, of: &str| {
+        let inner = list.iter().find(|option| option.name == typed)?;
+        let other = if inner.name == "attempts" { "" } else { other };
+        Some(format!("write `{of}({other}{})`", inner.example))
+    };
+    said.or_else(|| within(&RETRY, "attempts = 3, ", "retry")).or_else(|| within(&STALL, "", "stall"))
+}
+
 impl Known {
     /// Whether it can be written on a struct with `#[derive(Task)]`, or else on a function.
     pub(crate) fn fits(&self, derived: bool) -> bool {

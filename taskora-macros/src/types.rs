@@ -56,8 +56,32 @@ pub(crate) fn owned(ty: &Type) -> TokenStream {
     }
 }
 
-/// Whether a type has a reference or a lifetime, other than `'static`. An argument is made anew from what was stored, so
-/// that it cannot be a `&'static` either; an error can.
+/// What else a reference to a type with a name of its own may have been meant for: something that the worker has.
+pub(crate) fn or_state(referred: &Type) -> String {
+    match last_segment(group_free(referred)) {
+        Some((ident, _)) if !["str", "String", "Vec"].iter().any(|data| ident == data) => {
+            format!(", or `State<{}>` if it belongs to the worker", tidy(referred))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The `T` of a `Result<T, ..>`; of any other type, the type itself.
+pub(crate) fn output_of(ty: &Type) -> &Type {
+    let first = match last_segment(ty) {
+        Some((ident, PathArguments::AngleBracketed(arguments))) if ident == "Result" => {
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(group_free(ty)),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    first.unwrap_or(ty)
+}
+
+/// Whether a type has a reference or a lifetime, other than `'static`. An argument or an output is made anew from
+/// what was stored, so that it cannot be a `&'static` either; an error can.
 pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {

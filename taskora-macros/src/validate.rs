@@ -12,7 +12,9 @@ use crate::model::{Argument, Contract, ContractOptions, Field, Handler, Injected
 use crate::names;
 use crate::options::Options;
 use crate::place::{self, Place};
-use crate::types::{borrows, group_free, injected, is_plain, last_segment, mentions, owned, peel, tidy};
+use crate::types::{
+    borrows, group_free, injected, is_plain, last_segment, mentions, or_state, output_of, owned, peel, tidy,
+};
 
 /// More arguments than these belong into a struct of their own.
 const MAX_ARGUMENTS: usize = 12;
@@ -324,7 +326,7 @@ fn payload_field(param: &PatType, generics: &[Ident], errors: &mut Errors) -> Op
         let owned = owned(&reference.elem);
         errors.on(
             ty,
-            format!("payload argument `{name}` is stored in the queue, so it must own its data; use `{}` instead of `{text}`", tidy(&owned)),
+            format!("payload argument `{name}` is stored in the queue, so it must own its data; use `{}` instead of `{text}`{}", tidy(&owned), or_state(&reference.elem)),
         );
         replacement = Some(owned);
     } else if borrows(ty.to_token_stream(), false) {
@@ -355,7 +357,21 @@ fn returns(sig: &Signature, generics: &[Ident], errors: &mut Errors) -> Output {
         errors.on(ty, "a task's output is stored for whoever awaits it, so it needs a type with a name; `impl Trait` says too little");
         return Output::Value(quote!(()));
     }
-    if borrows(tokens.clone(), true) {
+    let output = output_of(ty);
+    if let Type::Reference(reference) = output {
+        errors.on(
+            output,
+            format!(
+                "a task's output is stored for whoever awaits it, so it must own its data; use `{}` instead of `{}`",
+                tidy(&owned(&reference.elem)),
+                tidy(output)
+            ),
+        );
+        return Output::Value(quote!(()));
+    }
+    let borrowing =
+        |(ty, static_references): &(&Type, bool)| borrows(ty.to_token_stream(), *static_references);
+    if let Some((ty, _)) = [(output, false), (ty, true)].into_iter().find(borrowing) {
         errors.on(
             ty,
             format!(
