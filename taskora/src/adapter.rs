@@ -47,11 +47,18 @@ pub use workflows::*;
 pub type TaskName = Arc<str>;
 
 /// Everything that a store can do. See the [module](self) for the rules.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an adapter",
+    label = "not a store that jobs are kept in",
+    note = "an app is given its store, as in `App::new(MemoryAdapter::new())` or `App::new(RedisAdapter::connect(url).await?)`",
+    note = "an adapter of your own implements `Jobs`, `Signals`, `Inspection`, `Workflows`, `Upkeep` and `Debug`, and is `Send`, `Sync` and `'static`"
+)]
 pub trait Adapter:
     Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static> Adapter for A {}
 
 /// The transitions of a job.

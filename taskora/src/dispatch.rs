@@ -27,7 +27,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be dispatched",
     label = "neither a contract nor a signature whose arguments are all `Set`",
-    note = "dispatch a contract, as in `SendEmail {{ .. }}`, a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`, or a composition of steps, as in `chain((a, b))`"
+    note = "dispatch a contract, as in `SendEmail {{ .. }}`, a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`, or a composition of steps, as in `chain((a, b))`; a list of contracts goes with `dispatch_many(list)`, or as `group(list)`"
 )]
 pub trait Dispatchable {
     /// The builder that is awaited.

@@ -155,7 +155,8 @@ impl<T, Previous: Becomes<T>> Accepts<Previous> for Piped<T> {}
 /// An output that is what the next step takes: the same type, and nothing else.
 #[diagnostic::on_unimplemented(
     message = "this step's input does not match the previous step's output: expects `{Input}`, but the previous step returns `{Self}`",
-    label = "expects `{Input}`, but is given `{Self}`"
+    label = "expects `{Input}`, but is given `{Self}`",
+    note = "the types have to be equal; a signature expects what its one open argument takes, or its whole contract if none of several is set"
 )]
 pub trait Becomes<Input> {}
 
