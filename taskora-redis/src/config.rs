@@ -9,17 +9,24 @@ use taskora::AdapterError;
 use crate::advice::Advice;
 use crate::route::Route;
 
-/// How to connect, and what to call things.
+/// How to connect, and what to call things, for [`RedisAdapter::with`](crate::RedisAdapter::with) and
+/// [`RedisAdapter::lazy`](crate::RedisAdapter::lazy).
 ///
 /// ```
 /// use std::time::Duration;
-/// use taskora_redis::RedisConfig;
+/// use taskora::App;
+/// use taskora_redis::{RedisAdapter, RedisConfig};
 ///
+/// # fn example() -> taskora::Result<()> {
 /// let config = RedisConfig::new("redis://localhost:6379/2")
 ///     .namespace("shop")
 ///     .password("secret")
 ///     .command_timeout(Duration::from_millis(500));
 /// assert!(!format!("{config:?}").contains("secret"));
+/// let app = App::new(RedisAdapter::lazy(config)?); // or, connected: `RedisAdapter::with(config).await?`
+/// # let _ = app;
+/// # Ok(()) }
+/// # example().unwrap();
 /// ```
 #[derive(Clone)]
 pub struct RedisConfig {
@@ -163,7 +170,13 @@ impl RedisConfig {
 fn read(url: &str) -> Result<ConnectionInfo, String> {
     // the reason is kept to ourselves: it may quote the URL, and the URL may hold a password
     url.into_connection_info().map_err(|_| {
-        "the Redis URL cannot be read; write it as `redis://[user:password@]host[:port][/db]`".to_owned()
+        let asks_for_tls = ["rediss://", "valkeys://"].iter().any(|scheme| url.trim().starts_with(scheme));
+        if asks_for_tls && !cfg!(feature = "rustls") {
+            "a URL with `rediss://` asks for TLS, which is not built in; add the feature `rustls` to `taskora-redis`"
+        } else {
+            "the Redis URL cannot be read; write it as `redis://[user:password@]host[:port][/db]`"
+        }
+        .to_owned()
     })
 }
 
@@ -223,6 +236,22 @@ mod tests {
         assert_eq!(settings.address, "example.org:6380");
         let error = RedisConfig::new("rdis://user:hush@example.org").check().err().expect("a bad URL");
         assert!(!error.to_string().contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_read_is_told_how_to_write_it() {
+        let said = |url: &str| RedisConfig::new(url).check().err().map(|error| error.to_string());
+        for url in
+            ["localhost:6379", "", "http://localhost", "redis://localhost:99999", "redis://localhost/abc"]
+        {
+            assert!(said(url).is_some_and(|said| said.contains("`redis://[user:password@]host")), "{url}");
+        }
+        let tls = said("rediss://:hush@localhost");
+        if cfg!(feature = "rustls") {
+            assert_eq!(tls, None);
+        } else {
+            assert!(tls.is_some_and(|said| said.contains("feature `rustls`") && !said.contains("hush")));
+        }
     }
 
     #[cfg(feature = "rustls")]

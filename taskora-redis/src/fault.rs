@@ -56,6 +56,11 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
 pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
     let message = error.to_string();
     match judge(error, address) {
+        // the parser's own words are about bytes
+        Verdict::Reconnect(_) if error.kind() == redis::ErrorKind::Parse => AdapterError::Unavailable {
+            address: address.to_owned(),
+            message: "what answers there does not speak Redis's protocol; check host and port, and whether it expects TLS (`rediss://`)".to_owned(),
+        },
         Verdict::GiveUp(AdapterError::Protocol(_)) if message.contains("refused to switch database") => {
             AdapterError::Config(format!(
                 "the server at `{address}` refuses the database ({message}); check its number"
@@ -141,6 +146,17 @@ mod tests {
         for line in ["NOPERM no", "NOAUTH who", "WRONGPASS no"] {
             assert!(matches!(judge_opening(&said(line), "here"), AdapterError::Config(_)), "{line}");
         }
+    }
+
+    #[test]
+    fn who_answers_in_another_protocol_is_said_to() {
+        let error = redis::parse_redis_value(b"HTTP/1.1 400 Bad Request\r\n").expect_err("no Redis");
+        let error = judge_opening(&error, "here:80");
+        assert!(
+            matches!(&error, AdapterError::Unavailable { address, .. } if address == "here:80"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("does not speak Redis's protocol"), "{error}");
     }
 
     #[test]
