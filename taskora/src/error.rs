@@ -208,8 +208,8 @@ impl JobError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// Two handlers, or a handler and an alias, have one name.
-    #[error("task `{task}` has two handlers, at {first} and at {second}; give one of them another `name`")]
+    /// Two handlers, or a handler and an alias, have one name; or one handler was registered twice.
+    #[error("{}", duplicate_handler(task, first, second))]
     DuplicateHandler {
         /// The name.
         task: String,
@@ -240,6 +240,14 @@ pub enum WorkerError {
         "the worker stopped, but could not hand back its jobs: {0}; they are recovered when their leases run out"
     )]
     HandBack(#[source] AdapterError),
+}
+
+fn duplicate_handler(task: &str, first: &str, second: &str) -> String {
+    if first == second {
+        format!("task `{task}` of {first} is registered twice; register it once")
+    } else {
+        format!("task `{task}` has two handlers, at {first} and at {second}; give one of them another `name`")
+    }
 }
 
 /// An error that a handler returns, with a say in what happens next. Any error converts into one with `?` and is then

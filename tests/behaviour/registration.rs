@@ -87,6 +87,14 @@ on_both! {
         }
     }
 
+    async fn a_handler_that_is_registered_twice_is_named_once(store: Store) {
+        let app = store.app().await;
+        let error = refusal(Worker::builder(&app).register::<one::First>().register::<one::First>()).await;
+        let WorkerError::DuplicateHandler { first, second, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(first, second);
+        assert_eq!(error.to_string(), format!("task `twin` of {first} is registered twice; register it once"));
+    }
+
     async fn an_alias_that_is_another_handlers_name_is_refused(store: Store) {
         let app = store.app().await;
         let error = refusal(Worker::builder(&app).register_all(tasks![one::First, two::Third])).await;
