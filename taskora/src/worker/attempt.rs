@@ -151,10 +151,13 @@ impl Attempt {
     fn after(&self, Failure { message, advice }: Failure) -> AttemptEnd {
         let retry = self.handler.contract.retry();
         let attempt = self.context.attempt();
+        let (job, task) = (self.context.id(), self.context.task());
         if advice.never || !retry.allows_after(attempt) {
+            tracing::warn!(%job, task, attempt, error = message, "the attempt failed and is not retried");
             return AttemptEnd::Fail(message);
         }
         let delay = advice.after.unwrap_or_else(|| retry.delay_after(attempt, random()));
+        tracing::info!(%job, task, attempt, error = message, ?delay, "the attempt failed and is retried");
         AttemptEnd::Retry { error: message, delay }
     }
 

@@ -120,7 +120,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         self
     }
 
-    /// Starts the worker, and runs it until SIGTERM or ctrl-c; then drains it, as [`Worker::shutdown`] does.
+    /// Starts the worker, and runs it until SIGTERM or ctrl-c; then drains it, as [`Worker::shutdown`] does. A second
+    /// signal does not shorten that; a shorter [`shutdown_grace`](WorkerBuilder::shutdown_grace) does.
     ///
     /// # Errors
     /// As [`WorkerBuilder::start`] and [`Worker::shutdown`].
@@ -141,7 +142,9 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         self.check()?;
         let handlers = self.registry.by_name()?;
         let (runnables, capacity) = self.runnables(handlers);
-        let names: Vec<TaskName> = runnables.keys().cloned().collect();
+        let mut names: Vec<TaskName> = runnables.keys().cloned().collect();
+        names.sort();
+        let said = names.join(", ");
         let adapter = self.app.adapter().clone();
 
         let leases = Arc::new(Leases::default());
@@ -181,6 +184,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             drop((keeping, keep_orders_open));
             ended
         });
+        let store = self.app.adapter();
+        tracing::info!(tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
         Ok(Worker { engine, orders: orders_sender, grace: self.shutdown_grace })
     }
 

@@ -1,0 +1,88 @@
+//! What a worker writes to `tracing`: that it works and on what, and which jobs fail.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+
+use taskora::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Everything that is logged, one line each.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    /// The one line with this text.
+    fn only(&self, text: &str) -> String {
+        let lines = self.0.lock().unwrap();
+        let found: Vec<_> = lines.iter().filter(|line| line.contains(text)).collect();
+        assert_eq!(found.len(), 1, "{text}: {lines:#?}");
+        found[0].clone()
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[task(retry(attempts = 2, delay = "5s", jitter = false))]
+async fn charge(cents: u32) -> Result<u32, String> {
+    if cents == 0 { Err("nothing to charge".to_owned()) } else { Ok(cents) }
+}
+
+#[task]
+async fn refund() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_what_it_serves_and_which_jobs_fail() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let app = App::new(MemoryAdapter::new());
+    let worker =
+        Worker::builder(&app).register_all(tasks![Refund, Charge]).concurrency(7).start().await.unwrap();
+    let started = lines.only("the worker has started");
+    assert!(started.starts_with("INFO"), "{started}");
+    assert!(started.contains("tasks=\"charge, refund\" concurrency=7 store=MemoryAdapter"), "{started}");
+
+    let fine = app.dispatch(Charge { cents: 1 }).await.unwrap();
+    fine.result().await.unwrap();
+    let handle = app.dispatch(Charge { cents: 0 }).await.unwrap();
+    handle.result().await.unwrap_err();
+    let job = format!("job={} task=\"charge\"", handle.id());
+    let retried = lines.only("the attempt failed and is retried");
+    assert!(retried.starts_with("INFO") && retried.contains(&job), "{retried}");
+    assert!(retried.contains("attempt=1 error=\"nothing to charge\" delay=5s"), "{retried}");
+    let failed = lines.only("the attempt failed and is not retried");
+    assert!(failed.starts_with("WARN") && failed.contains(&job), "{failed}");
+    assert!(failed.contains("attempt=2 error=\"nothing to charge\""), "{failed}");
+    worker.shutdown().await.unwrap();
+}
