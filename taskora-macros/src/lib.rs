@@ -23,6 +23,7 @@ mod duration;
 mod errors;
 mod expand;
 mod from_ref;
+mod hides;
 mod model;
 mod names;
 mod options;

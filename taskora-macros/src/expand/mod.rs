@@ -11,6 +11,7 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{Attribute, DeriveInput, FnArg, GenericArgument, PathArguments, Type};
 
 use crate::errors::Errors;
+use crate::hides;
 use crate::model::{Krate, Output, TaskFn};
 use crate::options::{Options, span_of};
 use crate::validate;
@@ -34,9 +35,11 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
     read.read(options, false, &mut errors);
     let is_method = parsed.sig.receiver().is_some();
     let (contract, handler, derives) = validate::function(&parsed, read, &mut errors);
+    let is_hidden =
+        contract.as_ref().is_some_and(|contract| hides::check(&parsed.sig, &contract.ident, &mut errors));
     let original = original(parsed);
-    if is_method {
-        // nothing else can stand where a method stands
+    if is_method || is_hidden {
+        // nothing else can stand where a method stands, or have a name that means another type
         return quote!(#original #errors);
     }
     let docs = validate::with_name(&original.attrs, "doc");
