@@ -160,7 +160,21 @@ pub struct Keep {
 }
 
 /// How long finished jobs stay, per task. Trimmed while jobs settle and by the periodic sweep, always in
-/// bounded steps, so that a few hundred more than `count` may be there for a moment.
+/// bounded steps, so that a few hundred more than `count` may be there for a moment. Whoever awaits a job that has been trimmed
+/// is told that it is not known, so leave results the time to be read.
+///
+/// ```
+/// use std::time::Duration;
+/// use taskora::prelude::*;
+/// use taskora::{Keep, Retention};
+///
+/// let retention = Retention {
+///     completed: Keep { age: Duration::from_secs(10 * 60), count: 100_000 },
+///     ..Retention::default()
+/// };
+/// let app = App::builder(MemoryAdapter::new()).retention(retention).build();
+/// # let _ = app;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Jobs that completed: one hour or 1,000 by default.
