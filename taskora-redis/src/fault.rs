@@ -61,6 +61,12 @@ pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
             address: address.to_owned(),
             message: "what answers there does not speak Redis's protocol; check host and port, and whether it expects TLS (`rediss://`)".to_owned(),
         },
+        // said by the client itself, of an address that it cannot use as it is built
+        Verdict::GiveUp(AdapterError::Protocol(_))
+            if error.kind() == redis::ErrorKind::InvalidClientConfig =>
+        {
+            AdapterError::Config(format!("the server at `{address}` cannot be used ({message})"))
+        }
         Verdict::GiveUp(AdapterError::Protocol(_)) if message.contains("refused to switch database") => {
             AdapterError::Config(format!(
                 "the server at `{address}` refuses the database ({message}); check its number"
@@ -157,6 +163,13 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().contains("does not speak Redis's protocol"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_the_client_cannot_use_is_a_mistake_in_the_configuration() {
+        let error = RedisError::from((redis::ErrorKind::InvalidClientConfig, "no such feature"));
+        let error = judge_opening(&error, "here");
+        assert!(matches!(&error, AdapterError::Config(said) if said.contains("no such feature")), "{error}");
     }
 
     #[test]
