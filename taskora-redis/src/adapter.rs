@@ -37,21 +37,13 @@ pub(crate) struct Inner {
 }
 
 impl RedisAdapter {
-    /// Connects to the server at this URL, see [`RedisConfig::new`].
+    /// Connects to the server at this URL, or as a [`RedisConfig`] says.
     ///
     /// # Errors
     /// [`AdapterError::Config`] for a URL that cannot be read, a server that refuses access or is older than Redis
     /// 7.0; [`AdapterError::Unavailable`] if it cannot be reached within a second; [`AdapterError::Incompatible`] if the
     /// namespace was written by a version of taskora that this one cannot share it with.
-    pub async fn connect(url: impl AsRef<str>) -> Result<Self, AdapterError> {
-        Self::with(RedisConfig::new(url)).await
-    }
-
-    /// Connects as configured.
-    ///
-    /// # Errors
-    /// As [`RedisAdapter::connect`].
-    pub async fn with(config: RedisConfig) -> Result<Self, AdapterError> {
+    pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let adapter = Self::lazy(config)?;
         adapter.inner.lane()?.commands.connect().await?;
         Ok(adapter)
@@ -61,8 +53,8 @@ impl RedisAdapter {
     ///
     /// # Errors
     /// [`AdapterError::Config`] if the configuration cannot work.
-    pub fn lazy(config: RedisConfig) -> Result<Self, AdapterError> {
-        let settings = Arc::new(config.check()?);
+    pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
+        let settings = Arc::new(config.into().check()?);
         let lanes = Lanes::new(Arc::clone(&settings));
         Ok(Self { inner: Arc::new(Inner { settings, lanes, side: OnceLock::new() }) })
     }

@@ -9,7 +9,7 @@ use taskora::AdapterError;
 use crate::advice::Advice;
 use crate::route::Route;
 
-/// How to connect, and what to call things, for [`RedisAdapter::with`](crate::RedisAdapter::with) and
+/// How to connect, and what to call things, for [`RedisAdapter::connect`](crate::RedisAdapter::connect), which takes a URL, too, and
 /// [`RedisAdapter::lazy`](crate::RedisAdapter::lazy).
 ///
 /// ```
@@ -23,7 +23,7 @@ use crate::route::Route;
 ///     .password("secret")
 ///     .command_timeout(Duration::from_millis(500));
 /// assert!(!format!("{config:?}").contains("secret"));
-/// let app = App::new(RedisAdapter::lazy(config)?); // or, connected: `RedisAdapter::with(config).await?`
+/// let app = App::new(RedisAdapter::lazy(config)?); // or, connected: `RedisAdapter::connect(config).await?`
 /// # let _ = app;
 /// # Ok(()) }
 /// # example().unwrap();
@@ -37,6 +37,13 @@ pub struct RedisConfig {
     command_timeout: Duration,
     connect_timeout: Duration,
     test_clock: bool,
+}
+
+/// As [`RedisConfig::new`], for `RedisAdapter::connect("redis://…")`.
+impl<S: AsRef<str>> From<S> for RedisConfig {
+    fn from(url: S) -> Self {
+        Self::new(url)
+    }
 }
 
 impl RedisConfig {

@@ -57,7 +57,7 @@ async fn s011_an_adapter_is_made_of_settings() {
     let server = RedisServer::builder().password("s3cret").start().unwrap();
     let config =
         RedisConfig::new(format!("redis://{}", server.address())).password("s3cret").namespace("shop").db(2);
-    works(&App::new(RedisAdapter::with(config).await.unwrap())).await;
+    works(&App::new(RedisAdapter::connect(config).await.unwrap())).await;
     assert!(server.info("db2").unwrap().is_some() && server.info("db0").unwrap().is_none());
 }
 
@@ -67,7 +67,7 @@ async fn s012_an_adapter_takes_a_callers_own_connection_options_and_leaves_its_c
     let info = redis::IntoConnectionInfo::into_connection_info(server.url()).unwrap();
     let client = redis::Client::open(info.clone()).unwrap();
     let mut own = client.get_multiplexed_async_connection().await.unwrap();
-    let app = App::new(RedisAdapter::with(RedisConfig::from_connection_info(info)).await.unwrap());
+    let app = App::new(RedisAdapter::connect(RedisConfig::from_connection_info(info)).await.unwrap());
     works(&app).await;
     drop(app);
     let pong: String = redis::cmd("PING").query_async(&mut own).await.unwrap();
@@ -288,9 +288,9 @@ fn a_worker_whose_threads_are_blocked_keeps_its_leases() {
 async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
     let server = RedisServer::start().unwrap();
     let config = || RedisConfig::new(server.url()).test_clock();
-    let adapter = RedisAdapter::with(config()).await.unwrap();
+    let adapter = RedisAdapter::connect(config()).await.unwrap();
     adapter.shift_clock(HOUR).await.unwrap();
-    let (app, other) = (App::new(adapter.clone()), App::new(RedisAdapter::with(config()).await.unwrap()));
+    let (app, other) = (App::new(adapter.clone()), App::new(RedisAdapter::connect(config()).await.unwrap()));
     let probe = Probe::new();
     let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
     let sweeper = quick(&other).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
@@ -329,7 +329,7 @@ async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x45_it_is_the_servers_clock_that_makes_jobs_due_and_leases_pass() {
     let server = RedisServer::start().unwrap();
-    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.unwrap();
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.unwrap();
     let (app, probe) = (App::new(adapter.clone()), Probe::new());
     let ghost = crate::support::Ghost::new(std::sync::Arc::new(adapter.clone()));
     let due = app.dispatch(text("due")).delay(HOUR).await.unwrap();

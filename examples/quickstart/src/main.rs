@@ -66,7 +66,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
 /// An app on the Redis that `REDIS_URL` names, or in memory.
 async fn connect() -> taskora::Result<App> {
     Ok(match std::env::var("REDIS_URL") {
-        Ok(url) => App::new(RedisAdapter::with(RedisConfig::new(url).namespace("quickstart")).await?),
+        Ok(url) => App::new(RedisAdapter::connect(RedisConfig::new(url).namespace("quickstart")).await?),
         Err(_) => App::new(MemoryAdapter::new()),
     })
 }

@@ -102,7 +102,7 @@ fn chosen() -> io::Result<Vec<PathBuf>> {
 /// An app on the Redis that `REDIS_URL` names, or in memory.
 async fn connect() -> taskora::Result<App> {
     Ok(match env::var("REDIS_URL") {
-        Ok(url) => App::new(RedisAdapter::with(RedisConfig::new(url).namespace("thumbnails")).await?),
+        Ok(url) => App::new(RedisAdapter::connect(RedisConfig::new(url).namespace("thumbnails")).await?),
         Err(_) => App::new(MemoryAdapter::new()),
     })
 }

@@ -32,7 +32,7 @@ fn start() -> (Cluster, u16, usize) {
 }
 
 async fn app(config: RedisConfig) -> App {
-    App::new(RedisAdapter::with(config).await.expect("connect"))
+    App::new(RedisAdapter::connect(config).await.expect("connect"))
 }
 
 async fn worker(app: &App) -> Worker {
@@ -121,7 +121,7 @@ async fn the_first_address_may_be_down() {
     let (down, other) = ((owner + 1) % 3, (owner + 2) % 3);
     cluster.kill(down);
     let adapter =
-        RedisAdapter::with(RedisConfig::new(&urls[down]).node(&urls[other])).await.expect("connect");
+        RedisAdapter::connect(RedisConfig::new(&urls[down]).node(&urls[other])).await.expect("connect");
     assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
     assert_eq!(drain(&adapter, "w").await, 1);
 }

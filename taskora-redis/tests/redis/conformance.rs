@@ -23,7 +23,7 @@ impl OnRedis {
 }
 
 async fn connect(server: &Server) -> RedisAdapter {
-    RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect")
+    RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect")
 }
 
 impl Fixture for OnRedis {

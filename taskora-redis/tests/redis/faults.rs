@@ -36,7 +36,7 @@ async fn a_server_that_is_away_is_an_error_within_a_second_that_names_it() {
 /// In a namespace of its own: what is lost of a script that the server does not know yet is only its refusal.
 async fn load_scripts(server: &Server) {
     let adapter =
-        RedisAdapter::with(RedisConfig::new(server.url()).namespace("other")).await.expect("connect");
+        RedisAdapter::connect(RedisConfig::new(server.url()).namespace("other")).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     assert_eq!(drain(&adapter, "w").await, 1);
     adapter.cancel(&"a".into(), "why").await.expect("cancel");

@@ -23,7 +23,7 @@ async fn s255_namespaces_are_apart() {
     let server = Server::start();
     for namespace in ["one", "two"] {
         let config = RedisConfig::new(server.url()).namespace(namespace);
-        let adapter = RedisAdapter::with(config).await.expect("connect");
+        let adapter = RedisAdapter::connect(config).await.expect("connect");
         assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
     }
     let keys = server.cli(&["KEYS", "*"]);
@@ -68,12 +68,13 @@ async fn s271_somebody_elses_data_is_refused() {
 #[tokio::test]
 async fn a_password_opens_the_door_and_is_in_no_error() {
     let server = Server::with_password("hush-hush");
-    let error =
-        RedisAdapter::with(RedisConfig::new(server.url()).password("wrong-hush")).await.expect_err("wrong");
+    let error = RedisAdapter::connect(RedisConfig::new(server.url()).password("wrong-hush"))
+        .await
+        .expect_err("wrong");
     assert!(matches!(error, AdapterError::Config(_)), "{error:?}");
     assert!(!error.to_string().contains("hush"), "{error}");
     let adapter =
-        RedisAdapter::with(RedisConfig::new(server.url()).password("hush-hush")).await.expect("right");
+        RedisAdapter::connect(RedisConfig::new(server.url()).password("hush-hush")).await.expect("right");
     assert!(!format!("{adapter:?}").contains("hush"));
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
 }

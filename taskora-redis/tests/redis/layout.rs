@@ -17,7 +17,7 @@ use crate::server::Server;
 #[tokio::test]
 async fn the_layout_is_what_the_wire_version_says() {
     let server = Server::start();
-    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     workflows(&adapter).await;
     let mut found = format!("wire version {WIRE_VERSION}\n\n");
@@ -43,7 +43,7 @@ async fn the_layout_is_what_the_wire_version_says() {
 #[tokio::test]
 async fn a_drained_namespace_is_empty() {
     let server = Server::start();
-    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
     let none = Keep { age: Duration::from_secs(1), count: 0 };

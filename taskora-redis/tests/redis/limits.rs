@@ -111,7 +111,7 @@ async fn a_user_without_channels_loses_pushes_and_nothing_else() {
 async fn a_server_that_lacks_replicas_is_tried_again_without_haste() {
     let server = Server::start();
     let config = RedisConfig::new(server.url()).command_timeout(Duration::from_millis(100));
-    let adapter = RedisAdapter::with(config).await.expect("connect");
+    let adapter = RedisAdapter::connect(config).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     // makes the side connection
     assert!(adapter.ended(&"unknown".into()).await.expect("ended").is_none());

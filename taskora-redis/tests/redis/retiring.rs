@@ -28,7 +28,7 @@ async fn a_start_that_is_repeated_after_its_workflow_has_come_and_gone_starts_no
     drain(&direct, "w").await;
     let proxy = Proxy::start(server.port()).await;
     let config = RedisConfig::new(proxy.url()).command_timeout(PATIENCE);
-    let through = RedisAdapter::with(config).await.expect("connect");
+    let through = RedisAdapter::connect(config).await.expect("connect");
     for (number, flow) in [chain("a", 3), flow("b", Vec::new(), Vec::new())].into_iter().enumerate() {
         let (id, nodes) = (flow.id.clone(), flow.nodes.len());
         proxy.set(Fate::CutAndHold);
@@ -61,7 +61,7 @@ async fn a_start_that_is_repeated_after_its_workflow_has_come_and_gone_starts_no
 async fn workflows_wait_for_their_tombstones_and_hold_up_nobody_else() {
     const CANCELLED: usize = 300;
     let server = Server::start();
-    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     let kept = || server.cli(&["ZCARD", "{taskora}:wfdone"]);
     // somebody who waits before them, so that their tombstones stay
     adapter.enqueue(vec![job("first")]).await.expect("enqueue");

@@ -213,7 +213,7 @@ async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() 
         let id = format!("w{answers}");
         let proxy = Proxy::start(server.port()).await;
         let config = RedisConfig::new(proxy.url()).command_timeout(PATIENCE);
-        let mortal = RedisAdapter::with(config).await.expect("connect");
+        let mortal = RedisAdapter::connect(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
         let done =
@@ -260,7 +260,7 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
 #[tokio::test]
 async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     let server = Server::start();
-    let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     let hour = Duration::from_secs(3_600);
     let large = NewNode { payload: vec![b'7'; 5_000], ..node(None) };
     let wide = NewWorkflow {
@@ -309,7 +309,7 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
 async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_ends() {
     let server = Server::start();
     let clocked = || RedisConfig::new(server.url()).test_clock();
-    let adapter = RedisAdapter::with(clocked()).await.expect("connect");
+    let adapter = RedisAdapter::connect(clocked()).await.expect("connect");
     adapter.start(chain("first", 3)).await.expect("start");
     run(&adapter, "first", 1).await;
     let mut died = 0;
@@ -319,7 +319,7 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
         assert_eq!(adapter.start(chain(&id, 3)).await.expect("start"), Enqueued::New);
         let proxy = Proxy::start(server.port()).await;
         let config = RedisConfig::new(proxy.url()).test_clock().command_timeout(PATIENCE);
-        let mortal = RedisAdapter::with(config).await.expect("connect");
+        let mortal = RedisAdapter::connect(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
         let finished = tokio::time::timeout(Duration::from_millis(500), run(&mortal, &id, 1)).await;

@@ -73,7 +73,7 @@ impl Stage {
     pub(super) async fn redis() -> Self {
         let server = RedisServer::start().unwrap_or_else(|error| panic!("{error}"));
         let config = RedisConfig::new(server.url()).test_clock();
-        let adapter = RedisAdapter::with(config).await.unwrap_or_else(|error| panic!("{error}"));
+        let adapter = RedisAdapter::connect(config).await.unwrap_or_else(|error| panic!("{error}"));
         Self::Redis(Box::new((server, adapter)))
     }
 

@@ -74,5 +74,5 @@ impl Store {
 }
 
 async fn connect(config: &RedisConfig) -> RedisAdapter {
-    RedisAdapter::with(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
+    RedisAdapter::connect(config.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }

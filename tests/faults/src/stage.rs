@@ -128,7 +128,7 @@ impl Stage {
     /// If the server is not there.
     pub async fn adapter(&self) -> RedisAdapter {
         let config = RedisConfig::new(self.server.url()).command_timeout(Duration::from_secs(10));
-        RedisAdapter::with(config).await.expect("a connection")
+        RedisAdapter::connect(config).await.expect("a connection")
     }
 
     /// An app on [`Stage::adapter`], for dispatching and looking.

@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let config = RedisConfig::new(split_contracts::redis_url()).namespace(split_contracts::NAMESPACE);
-    let adapter = RedisAdapter::with(config).await.map_err(|error| {
+    let adapter = RedisAdapter::connect(config).await.map_err(|error| {
         format!("{error}; start one with `redis-server`, or say where it is with `REDIS_URL`")
     })?;
 

@@ -34,7 +34,7 @@ struct Api(SocketAddr);
 impl Api {
     async fn start(redis: &RedisServer) -> Self {
         let config = RedisConfig::new(redis.url()).namespace(split_contracts::NAMESPACE);
-        let app = App::new(RedisAdapter::with(config).await.unwrap());
+        let app = App::new(RedisAdapter::connect(config).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async { axum::serve(listener, split_api::routes(app)).await });

@@ -87,7 +87,7 @@ impl<'a> Pair<'a> {
         let redis = Builder::new_current_thread().enable_all().build().expect("a runtime");
         server.command(&["FLUSHALL"]).expect("an empty server");
         let config = RedisConfig::new(server.url()).test_clock();
-        let adapter = redis.block_on(RedisAdapter::with(config)).expect("connect");
+        let adapter = redis.block_on(RedisAdapter::connect(config)).expect("connect");
         let begun = Instant::now();
         let redis_start = now(server);
         let memory_start = SystemTime::now();

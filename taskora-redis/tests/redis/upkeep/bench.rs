@@ -23,7 +23,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn start() -> Self {
         let server = Server::start();
-        let adapter = RedisAdapter::with(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+        let adapter =
+            RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
         let redis = redis::Client::open(server.url()).expect("a URL").get_connection().expect("connect");
         Self { app: App::new(adapter.clone()), _server: server, adapter, redis }
     }

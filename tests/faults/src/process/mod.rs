@@ -61,7 +61,7 @@ async fn run(config: Config) -> Result<(), String> {
     if config.test_clock {
         redis = redis.test_clock();
     }
-    let adapter = if config.eager { RedisAdapter::with(redis).await } else { RedisAdapter::lazy(redis) };
+    let adapter = if config.eager { RedisAdapter::connect(redis).await } else { RedisAdapter::lazy(redis) };
     let adapter = adapter.map_err(|error| {
         ledger.write(Record::Stopped { error: Some(error.to_string()) });
         error.to_string()

@@ -30,7 +30,7 @@ pub async fn chord(seed: u64, scale: u32) -> Report {
         proxies.push(proxy);
     }
     let way = Proxy::start(stage.server.port()).await.expect("a proxy");
-    let adapter = RedisAdapter::with(RedisConfig::new(way.url())).await.expect("a connection");
+    let adapter = RedisAdapter::connect(RedisConfig::new(way.url())).await.expect("a connection");
     let app = App::builder(adapter).retention(KEEP_ALL).build();
     let (mut ends, mut harms) = (Vec::new(), 0);
     for number in 0..scale {

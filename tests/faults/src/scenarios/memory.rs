@@ -129,7 +129,7 @@ async fn refused<T>(what: &str, dispatch: impl Future<Output = Result<T, Dispatc
 /// Jobs of another namespace that have ended: its worker is nobody, so that what becomes of them is up to us.
 async fn ended_elsewhere(stage: &Stage) -> RedisAdapter {
     let config = RedisConfig::new(stage.server.url()).namespace("other");
-    let adapter = RedisAdapter::with(config).await.expect("a connection");
+    let adapter = RedisAdapter::connect(config).await.expect("a connection");
     let app = App::new(adapter.clone());
     for _ in 0..10 {
         let job = app.dispatch(Work { act: Act::default() }).await.expect("a dispatch");

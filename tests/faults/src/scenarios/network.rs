@@ -133,7 +133,7 @@ pub async fn half_open(seed: u64, scale: u32) -> Report {
     let [busy, idle, deaf, own] = proxies.as_slice() else { unreachable!("four proxies") };
     // as the only one, it gets the jobs that keep it busy
     workers.push(stage.start(Config { worker: Some(alone), url: busy.url(), ..stage.config("busy") }));
-    let adapter = RedisAdapter::with(RedisConfig::new(own.url())).await.expect("a connection");
+    let adapter = RedisAdapter::connect(RedisConfig::new(own.url())).await.expect("a connection");
     let app = App::builder(adapter).retention(KEEP_ALL).build();
     for round in 0..scale {
         let doomed = dispatch(&stage, &app, &format!("doomed-{round}"), 60_000).await;

@@ -151,7 +151,7 @@ fn begun_twice(history: &History) -> Vec<(String, u32)> {
 }
 
 async fn adapter(proxy: &Proxy) -> RedisAdapter {
-    RedisAdapter::with(RedisConfig::new(proxy.url())).await.expect("a connection")
+    RedisAdapter::connect(RedisConfig::new(proxy.url())).await.expect("a connection")
 }
 
 /// Does in this process what the producer processes do not: starts workflows too large for one call, runs jobs long enough

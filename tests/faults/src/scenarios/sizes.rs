@@ -50,7 +50,7 @@ pub async fn sizes(seed: u64, scale: u32) -> Report {
         RedisServer::builder().args(["--slowlog-log-slower-than", &slow, "--slowlog-max-len", "100000"]);
     let stage = Stage::with("sizes", seed, server);
     let config = RedisConfig::new(stage.server.url()).test_clock().command_timeout(Duration::from_secs(20));
-    let adapter = RedisAdapter::with(config).await.expect("a connection");
+    let adapter = RedisAdapter::connect(config).await.expect("a connection");
     let mut hands = Hands {
         app: App::builder(adapter.clone()).retention(KEEP_ALL).build(),
         adapter,

@@ -46,7 +46,7 @@ async fn a_wait_for_a_workflow_outlasts_calls_that_fail() {
     let stage = Stage::set("awaited workflow", seed());
     let workers = vec![stage.worker(WorkerPart::default())];
     let config = RedisConfig::new(stage.server.url()).command_timeout(Duration::from_millis(100));
-    let adapter = RedisAdapter::with(config).await.expect("a connection");
+    let adapter = RedisAdapter::connect(config).await.expect("a connection");
     let app = App::builder(adapter).retention(KEEP_ALL).build();
     let (job, workflow) = ("w".to_owned(), true);
     stage.ledger.write(Record::Trying { job: job.clone(), workflow });

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 async fn behind_a_proxy() -> (RedisServer, Proxy, RedisAdapter) {
     let server = RedisServer::start().expect("a server");
     let proxy = Proxy::start(server.port()).await.expect("a proxy");
-    let adapter = RedisAdapter::with(RedisConfig::new(proxy.url())).await.expect("connected");
+    let adapter = RedisAdapter::connect(RedisConfig::new(proxy.url())).await.expect("connected");
     (server, proxy, adapter)
 }
 
