@@ -14,11 +14,12 @@
 --- @include "token"
 --- @include "place"
 --- @include "withdraw"
+--- @include "release"
 --- @include "workflow"
 --- @include "finish"
 
 local flow, reason = flow_of(ARGV[3]), ARGV[4]
-if not flow.head then return 'N' end
+if not flow.left then return 'N' end
 if flow.ended then
   -- after a lost answer our own end is no earlier one
   local no_culprit = struct.unpack('>I4', flow.ended, 8) == 0

@@ -14,6 +14,7 @@
 --- @include "token"
 --- @include "place"
 --- @include "withdraw"
+--- @include "release"
 --- @include "workflow"
 --- @include "finish"
 --- @include "todo"

@@ -35,7 +35,7 @@ end
 -- who waits for a workflow
 local function look_at_watch(entry, id)
   local flow = flow_of(id)
-  if not flow.head or flow.ended then find('O', entry) end
+  if not flow.left or flow.ended then find('O', entry) end
 end
 
 if role == 'workflows' then

@@ -18,20 +18,20 @@ local id, from, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local flow = flow_of(id)
 if call('EXISTS', flow.key) == 0 then return {} end
 local answer = {
-  flow.head or '', flow.ended or '', digits(flow.left), call('ZSCORE', K.wfdue, id) or '',
+  head_of(flow) or '', flow.ended or '', flow.left and digits(flow.left) or '', call('ZSCORE', K.wfdue, id) or '',
   call('ZSCORE', K.wfdone, id) or '', is_pending(id) and 1 or 0, {}, {},
 }
-if not is_head(flow.head) then return answer end
+if not flow.head then return answer end
 local total, joins = struct.unpack('>I4I4', flow.head, 20)
 local ids = {}
 for number = from, math.min(from + count, total) - 1 do ids[#ids + 1] = '*' .. id .. '#' .. number end
 local list = answer[7]
 for _, f in ipairs(facts_of(ids)) do
-  local is_whole = f.record and f.about and #f.about >= 9 and not f.unreadable
+  local is_whole = f.record and #f.node >= 13 and not f.unreadable
   local about = '?'
   if is_whole then
-    local length = 9 + 4 * struct.unpack('>I4', f.about, 6)
-    about = #f.about >= length and sub(f.about, 1, length) or '?'
+    local last = 13 + 4 * struct.unpack('>I4', f.node, 10)
+    about = #f.node - #f.record >= last and sub(f.node, 5, last) or '?'
   end
   local home = is_whole and home_of(f) or ''
   if home == 'prio' and not f.prio then home = 'lost' end

@@ -7,8 +7,8 @@
 --   (4), claimed at (6)), id length, place of the task's name (2), of a retry its delay (6), then result or error
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
---   for each job token (8) and attempt (4) (empty: all are 1), then for each job: id, record (of a node: after the length of
---   its workflow's head, and the head)
+--   for each job token (8) and attempt (4) (empty: all are 1), then for each job: id, record (of a node: what `n` says, then
+--   its workflow's head, and the end of the node before it if that may be of use to it, or nothing)
 -- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
 --- @include "start"
 --- @include "line"
@@ -30,6 +30,7 @@ local function rarely()
   --- @include "token"
   --- @include "place"
   --- @include "withdraw"
+  --- @include "release"
   --- @include "workflow"
   --- @include "finish"
   --- @include "todo"
@@ -38,7 +39,7 @@ local function rarely()
   --- @include "claim"
   --- @include "repeat"
   rare = {
-    settle = settle, write_settled = write_settled, write_ends = write_ends, drop_completed = drop_completed,
+    settle = settle, write_nodes = write_nodes, write_settled = write_settled, write_ends = write_ends, drop_completed = drop_completed,
     work_off = work_off, retire_ended = retire_ended, promote = promote, merge = merge, claimable = claimable,
     runnable = runnable, take_timer = take_timer, answer_again = answer_again, touched = TOUCHED,
   }
@@ -52,7 +53,7 @@ if last and tonumber(last) >= tonumber(argv[4]) then
   return rarely().answer_again(tonumber(last) == tonumber(argv[4]) and sub(call('GET', slot), #last + 2))
 end
 
--- settle: a plain job that has completed leaves an end and an entry in the index, all others are rare
+-- settle: a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
 local is_plain = call('EXISTS', K.life, K.cancel, K.waiters, K.due, K.todo) == 0
 local names = tonumber(argv[10])
 local first = 11 + names
@@ -73,6 +74,7 @@ if #argv >= first then
     lives, reasons, waiters = beside(K.life), beside(K.cancel), beside(K.waiters)
   end
   completed = {}
+  local nodes, node_ends = {}, {}
   local task, active, list
   for at = 1, (#argv - first + 1) / 2 do
     local member, entry, state = argv[first + 2 * at - 2], argv[first + 2 * at - 1], '-'
@@ -83,8 +85,13 @@ if #argv >= first then
     end
     if call('ZREM', active, member) == 1 then
       local life, reason = lives and lives[at], reasons and reasons[at]
-      -- once one is not, the rest goes its way too, so that all are kept in the order in which they have ended
-      if rare or byte(entry) ~= 67 or byte(member) == 42 or life or reason or (waiters and waiters[at]) then
+      local is_more = byte(entry) ~= 67 or life or reason or (waiters and waiters[at])
+      if byte(member) == 42 and not is_more then
+        state = 'C'
+        nodes[#nodes + 1] = sub(member, 1, length)
+        node_ends[#nodes] = sub(entry, 1, 15) .. now6 .. sub(entry, 19)
+      -- once one is not plain, the rest goes its way too, so that all are kept in the order in which they have ended
+      elseif rare or is_more then
         state = rarely().settle(task, member, entry, life, reason)
       else
         state = 'C'
@@ -108,6 +115,7 @@ if #argv >= first then
     pages(list, function(...) length = call('RPUSH', K.completed .. task, ...) end)
     if length > keep + 64 then rarely().drop_completed(task, length - keep) end
   end
+  if #nodes > 0 then rarely().write_nodes(nodes, node_ends) end
   if rare then rare.write_settled(not is_plain, keep, tonumber(argv[6])) end
 end
 states = table.concat(states)
@@ -121,7 +129,7 @@ end
 
 -- claim
 local limit = tonumber(argv[8])
-local ids, records, from, leased = {}, {}, {}, {}
+local ids, records, heads, befores, from, leased = {}, {}, {}, {}, {}, {}
 local lives, next_due = '', -1
 if limit >= 0 then
   local unfinished, changed, promoted = false, {}, false
@@ -177,7 +185,7 @@ if limit >= 0 then
   end
   if #ids > 0 then
     if has_nodes then
-      records = rarely().claimable(ids, from)
+      records, heads, befores = rarely().claimable(ids, from)
     else
       pages(ids, function(...)
         for _, record in ipairs(call('HMGET', K.jobs, ...)) do records[#records + 1] = record end
@@ -185,7 +193,7 @@ if limit >= 0 then
     end
     for i = 1, #ids do
       if not records[i] then
-        ids, records, from = rarely().runnable(ids, records, from)
+        ids, records, from, heads = rarely().runnable(ids, records, from, heads)
         unfinished = true
         break
       end
@@ -221,8 +229,7 @@ if limit >= 0 then
             token, attempts = struct.unpack('>I8I4', life)
             token = token + 1
           else
-            -- a node's record comes after the length of its workflow's head (4), and the head
-            token = first_token(id, records[i], byte(id) == 42 and 6 or 2)
+            token = first_token(id, heads[i] or records[i], 2)
           end
           tokens[i] = string.format(':%.0f', token)
           packed[i] = struct.pack('>I8I4', token, attempts + 1)
@@ -266,5 +273,9 @@ local reply, at = { states, more, next_due, now, '', lives }, 6
 for i = 1, #ids do
   reply[at + 1], reply[at + 2] = ids[i], records[i]
   at = at + 2
+  if heads[i] then
+    reply[at + 1], reply[at + 2] = heads[i], befores[ids[i]] or ''
+    at = at + 2
+  end
 end
 return reply

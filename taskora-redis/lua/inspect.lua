@@ -2,9 +2,8 @@
 -- What is known of a job.
 -- KEYS: the prefix of all keys
 -- ARGV: test clock, id
--- Returns: nothing if it is unknown, else: record (of a node: after the length of its
---   workflow's head, and the head), life, end without a result, progress (each empty if there is none),
---   place of an unfinished job, due time of a delayed one
+-- Returns: nothing if it is unknown, else: record (of a node: what `n` says), life, end without a result, progress (each empty if there is none),
+--   place of an unfinished job, due time of a delayed one, of a node its workflow's head
 --- @include "start"
 --- @include "record"
 --- @include "flow"
@@ -22,9 +21,8 @@ else
 end
 local progress
 if flow then
-  progress = call('HGET', flow.key, 'g' .. number)
-  record = with_head(flow, record)
+  record, progress = unpack(call('HMGET', flow.key, 'n' .. number, 'g' .. number))
 else
   progress = call('HGET', K.progress, id)
 end
-return { record, life or '', done or '', progress or '', place or '', at or '' }
+return { record, life or '', done or '', progress or '', place or '', at or '', flow and head_of(flow) or '' }

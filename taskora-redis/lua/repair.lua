@@ -15,6 +15,7 @@
 --- @include "flow"
 --- @include "place"
 --- @include "withdraw"
+--- @include "release"
 --- @include "workflow"
 --- @include "finish"
 --- @include "pending"
@@ -102,7 +103,7 @@ local function remove_part()
   local watched = role == 'waiters' and byte(entry) == 42 and match(entry, '^%*(.*)#$')
   if watched then
     local flow = flow_of(watched)
-    if flow.head and not flow.ended then return false end
+    if flow.left and not flow.ended then return false end
   elseif not is_leftover(role, facts_of({ entry })[1]) then
     return false
   end
@@ -153,7 +154,7 @@ end
 -- W, i: a workflow that is in a wrong index, or lacks in one
 local function put_flow_right()
   local flow = flow_of(entry)
-  local deadline = is_head(flow.head) and not flow.ended and struct.unpack('>I6', flow.head, 8) or 0
+  local deadline = head_of(flow) and not flow.ended and struct.unpack('>I6', flow.head, 8) or 0
   if deadline > 0 then call('ZADD', K.wfdue, deadline, entry) else call('ZREM', K.wfdue, entry) end
   if flow.ended and #flow.ended >= 7 and flow.left == 0 then
     call('ZADD', K.wfdone, 'NX', (struct.unpack('>I6', flow.ended, 2)), entry)
@@ -167,7 +168,7 @@ end
 -- only falls, so that no node has ended since the check has counted.
 local function unchanged_flow()
   local flow = flow_of(entry)
-  if not is_head(flow.head) or digits(flow.left) ~= ARGV[6] then return nil end
+  if not head_of(flow) or (flow.left and digits(flow.left) or '') ~= ARGV[6] then return nil end
   return flow
 end
 
@@ -207,9 +208,9 @@ local function set_join()
   local flow = unchanged_flow()
   local field = 'j' .. ARGV[7]
   if not flow or flow.ended or is_pending(entry) or (call('HGET', flow.key, field) or '') ~= ARGV[8] then return false end
-  local about = ARGV[10] ~= '' and call('HGET', flow.key, 'n' .. ARGV[10])
-  if about and reach_of(ARGV[9]) then
-    release_next(flow, about)
+  local node = ARGV[10] ~= '' and call('HGET', flow.key, 'n' .. ARGV[10])
+  if node and reach_of(ARGV[9]) then
+    put(flow, release_next(flow.id, node))
     save(flow)
     line_up()
     return true

@@ -19,6 +19,7 @@ local OWN = 2
 --- @include "token"
 --- @include "place"
 --- @include "withdraw"
+--- @include "release"
 --- @include "workflow"
 --- @include "finish"
 --- @include "todo"
@@ -85,7 +86,7 @@ local tasks = own_names()
 local late = call('ZRANGEBYSCORE', K.wfdue, '-inf', now, 'LIMIT', 0, 16)
 for _, id in ipairs(late) do
   local flow = flow_of(id)
-  if flow.head then expire_if_late(flow) else call('ZREM', K.wfdue, id) end
+  if flow.left then expire_if_late(flow) else call('ZREM', K.wfdue, id) end
 end
 if #late == 16 then more = true end
 for _, task in ipairs(tasks) do rescue(task) end

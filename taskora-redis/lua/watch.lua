@@ -17,7 +17,7 @@ for i = 3, #ARGV do
   local watched = byte(id) == 42 and match(id, '^%*(.*)#$')
   if watched then
     local flow = flow_of(watched)
-    if flow.head then task = 'w' end
+    if flow.left then task = 'w' end
     done = flow.ended and sub(flow.ended, 1, 1) .. ZERO4 .. ZERO4 .. ZERO6 .. sub(flow.ended, 2, 7)
   else
     local record

@@ -5,12 +5,13 @@ use std::io::Write as _;
 
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    AttemptEnd, ClaimedJob, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement, TaskClaim, TaskName,
+    AttemptEnd, ClaimedJob, Ending, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement, TaskClaim,
+    TaskName,
 };
 use taskora::{AdapterError, Timestamp};
 
 use crate::answer::{array, bytes, nonsense, number};
-use crate::record::{Reader, Record, millis, state, u48};
+use crate::record::{End, Reader, Record, millis, state, u48};
 use crate::{id, tasks};
 
 /// Jobs that one call claims at most.
@@ -111,8 +112,13 @@ impl<'a> Call<'a> {
             claimed += 1;
             let stored = bytes(stored, "a job's id")?;
             let packed = bytes(next()?, "a job's record")?;
+            let (mut head, mut before) = (Vec::new(), Vec::new());
+            if id::is_node(&stored) {
+                head = bytes(next()?, "a workflow's head")?;
+                before = bytes(next()?, "the end of the node before")?;
+            }
             let (token, attempt) = (lives.u64().unwrap_or(1), lives.u32().unwrap_or(1));
-            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&stored, &packed)) else {
+            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&packed, &head)) else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");
                 continue;
@@ -121,11 +127,16 @@ impl<'a> Call<'a> {
                 let workflow = id::load_workflow(workflow)?;
                 Some(NodeOf { workflow, node, composed: record.composed })
             });
+            let known = node.as_ref().and_then(|node| {
+                let Ending::Completed(result) = End::read(&before)?.ending else { return None };
+                Some((node.node.checked_sub(1)?, result))
+            });
             if record.payload.is_none() {
                 blobs.push((jobs.len(), stored));
             }
             jobs.push(ClaimedJob {
                 node,
+                known,
                 lease: Lease { id, task: self.task(record.task), token },
                 payload: record.payload.unwrap_or_default().to_vec(),
                 attempt,

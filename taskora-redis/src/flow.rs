@@ -23,11 +23,11 @@ pub(crate) struct Plan {
     pub(crate) id: Vec<u8>,
     /// The same if its start is repeated.
     pub(crate) nonce: [u8; 16],
-    pub(crate) ttl: Option<u64>,
-    pub(crate) due: Option<String>,
+    /// Its deadline and its due time, as the start script takes them.
+    pub(crate) times: String,
+    /// What its head has after these times.
+    pub(crate) head: Vec<u8>,
     pub(crate) nodes: usize,
-    pub(crate) joins: usize,
-    pub(crate) meta: Vec<u8>,
     pub(crate) output: Vec<u8>,
     /// Empty if they are among the fields.
     pub(crate) roots: Vec<u8>,
@@ -45,7 +45,7 @@ impl Plan {
         let (node_count, join_count) = (nodes.len(), joins.len());
         let count = u32::try_from(node_count).ok().filter(|count| *count < ROOT);
         let join_limit = u32::try_from(join_count).ok().filter(|count| *count < ROOT);
-        let (Some(count), Some(_)) = (count, join_limit) else {
+        let (Some(count), Some(join_limit)) = (count, join_limit) else {
             return Err("a workflow has too many nodes".to_owned());
         };
         let mut joins_of: Vec<Vec<u32>> = vec![Vec::new(); node_count];
@@ -75,40 +75,45 @@ impl Plan {
             line.push(number, node)?;
         }
         let sole: Vec<bool> = joins.iter().map(|members| members.len() == 1).collect();
-        let mut fields = Vec::with_capacity(2 * node_count + join_count);
+        let mut fields = Vec::with_capacity(node_count + join_count);
         for ((number, node), joins) in (0u32..).zip(nodes).zip(&joins_of) {
             let next = match joins.as_slice() {
                 [join] if sole.get(*join as usize) == Some(&true) => lines.get_mut(*join as usize),
                 _ => None,
             };
             let next = next.and_then(Line::take_one).unwrap_or_default();
-            let mut about = node.after.unwrap_or(ROOT).to_be_bytes().to_vec();
+            let mut about = vec![0; 4];
+            about.extend(node.after.unwrap_or(ROOT).to_be_bytes());
             about.push(u8::try_from(next.len()).unwrap_or(0));
             about.extend(u32::try_from(joins.len()).unwrap_or(u32::MAX).to_be_bytes());
             about.extend(joins.iter().flat_map(|join| join.to_be_bytes()));
             about.extend(next);
             about.extend(node.name.as_bytes());
+            about.splice(..4, u32::try_from(about.len() - 4).unwrap_or(u32::MAX).to_be_bytes());
             let (record, blob) = pack_node(node)?;
+            about.extend(record);
             fields.push((format!("n{number}"), about));
-            fields.push((format!("p{number}"), record));
             fields.extend(blob.map(|blob| (format!("b{number}"), blob)));
         }
         for ((number, members), line) in (0u32..).zip(&joins).zip(lines).filter(|(_, line)| !line.is_taken) {
             line.write(&number.to_string(), members.len(), &mut fields);
         }
-        let meta = if meta.is_empty() {
-            Vec::new()
-        } else {
-            serde_json::to_vec(&meta).map_err(|error| error.to_string())?
+        let nonce = Uuid::now_v7().into_bytes();
+        let mut head = [&count.to_be_bytes(), &join_limit.to_be_bytes(), nonce.as_slice()].concat();
+        if !meta.is_empty() {
+            serde_json::to_writer(&mut head, &meta).map_err(|error| error.to_string())?;
+        }
+        let (ttl, due) = (ttl.map(|ttl| millis(ttl).to_string()), due_text(due));
+        let times = match (&ttl, &due) {
+            (None, None) => String::new(),
+            _ => format!("{} {}", ttl.unwrap_or_default(), due.unwrap_or_default()),
         };
         let mut plan = Self {
             id: id::store_workflow(&id),
-            nonce: Uuid::now_v7().into_bytes(),
-            ttl: ttl.map(millis),
-            due: due_text(due),
+            nonce,
+            times,
+            head,
             nodes: node_count,
-            joins: join_count,
-            meta,
             output,
             roots: Vec::new(),
             bytes: fields.iter().map(size).sum(),
@@ -131,7 +136,7 @@ impl Plan {
 
     /// About how many bytes travel with its start.
     pub(crate) fn size(&self) -> usize {
-        self.bytes + self.meta.len() + self.output.len() + self.roots.len() + 64
+        self.bytes + self.head.len() + self.output.len() + self.roots.len() + 64
     }
 
     /// The fields of a workflow that is not small in pieces that each go in one call.
@@ -299,7 +304,7 @@ mod tests {
     fn a_large_workflow_goes_in_several_pieces() {
         let plan = Plan::new(flow(vec![node(None); 10_000], Vec::new())).expect("a valid workflow");
         assert!(!plan.is_small() && plan.roots.is_empty());
-        assert_eq!(plan.pieces().iter().map(|piece| piece.len()).sum::<usize>(), 20_002, "and its roots");
+        assert_eq!(plan.pieces().iter().map(|piece| piece.len()).sum::<usize>(), 10_002, "and its roots");
         assert!(plan.pieces().iter().all(|piece| piece.len() <= MAX_FIELDS));
         let large = NewNode { payload: vec![b' '; 2 << 20], ..node(None) };
         let plan = Plan::new(flow(vec![large], Vec::new())).expect("valid");

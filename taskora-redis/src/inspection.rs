@@ -24,11 +24,12 @@ impl Inspection for RedisAdapter {
         if values.is_empty() {
             return Ok(None);
         }
-        let [record, life, end, progress, place, due] =
+        let [record, life, end, progress, place, due, head] =
             exactly(redis::Value::Array(values), "the answer to `inspect`")?;
         let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
         let record = bytes(record, "a record")?;
-        let record = Record::read_of(&stored, &record).ok_or_else(unreadable)?;
+        let head = bytes(head, "a workflow's head")?;
+        let record = Record::read_of(&record, &head).ok_or_else(unreadable)?;
         let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
         let end = bytes(end, "a job's end")?;
         let progress = bytes(progress, "a job's progress")?;

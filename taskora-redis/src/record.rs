@@ -136,6 +136,13 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     Ok((record, None))
 }
 
+/// What is said of a node, and its record.
+pub(crate) fn split_node(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut reader = Reader(bytes);
+    let len = reader.u32()?;
+    Some((reader.take(usize::try_from(len).ok()?)?, reader.0))
+}
+
 /// A job's record, read.
 pub(crate) struct Record<'a> {
     pub(crate) created_at: Timestamp,
@@ -150,16 +157,15 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The record of the job with this stored id, as scripts answer it: a node's comes with its workflow's head.
-    pub(crate) fn read_of(stored: &[u8], bytes: &'a [u8]) -> Option<Self> {
-        if !id::is_node(stored) {
+    /// A record as scripts answer it: of a node what is stored of it, and its workflow's head. Jobs that are no nodes have
+    /// no head.
+    pub(crate) fn read_of(bytes: &'a [u8], head: &[u8]) -> Option<Self> {
+        if head.is_empty() {
             return Self::read(bytes);
         }
-        let mut reader = Reader(bytes);
-        let len = reader.u32()?;
-        let head = Head::read(reader.take(usize::try_from(len).ok()?)?)?;
-        let record = Self::read(reader.0)?;
-        Some(Self { created_at: head.created_at, meta: head.meta, ..record })
+        let head = Head::read(head)?;
+        let (_, record) = split_node(bytes)?;
+        Some(Self { created_at: head.created_at, meta: head.meta, ..Self::read(record)? })
     }
 
     /// `None` if these bytes are not a record.
@@ -229,11 +235,10 @@ pub(crate) struct FlowEnd {
 }
 
 impl FlowEnd {
-    /// The end in a workflow's `m`: empty if it runs. `None` if these bytes are no `m`.
+    /// The end in a workflow's `l`, after the number of its nodes that have not ended; `None` if it runs.
     pub(crate) fn within(bytes: &[u8]) -> Option<&[u8]> {
-        let mut reader = Reader(bytes);
-        let (_left, len) = (reader.u32()?, reader.u32()?);
-        reader.take(usize::try_from(len).ok()?)
+        let space = bytes.iter().position(|byte| *byte == b' ')?;
+        bytes.get(space + 1..)
     }
 
     /// `None` if these bytes are not such an end.

@@ -81,6 +81,7 @@ const INCLUDES: &[(&str, &str)] = &[
     ("claim", include_str!("../lua/include/claim.lua")),
     ("flow", include_str!("../lua/include/flow.lua")),
     ("withdraw", include_str!("../lua/include/withdraw.lua")),
+    ("release", include_str!("../lua/include/release.lua")),
     ("workflow", include_str!("../lua/include/workflow.lua")),
     ("todo", include_str!("../lua/include/todo.lua")),
     ("retire", include_str!("../lua/include/retire.lua")),

@@ -14,7 +14,7 @@ use crate::flow::{Field, Plan, ROOT};
 use crate::gather::Item;
 use crate::id;
 use crate::link::Link;
-use crate::record::{End, FlowEnd, Head, Life, Reader, Record, message, state, state_at};
+use crate::record::{End, FlowEnd, Head, Life, Reader, Record, message, split_node, state, state_at};
 use crate::scripts::SCRIPTS;
 
 /// Nodes read in one call.
@@ -122,12 +122,12 @@ impl Workflows for RedisAdapter {
             let head = Head::read(&head).ok_or_else(|| unreadable(id))?;
             let end =
                 if end.is_empty() { None } else { Some(FlowEnd::read(&end).ok_or_else(|| unreadable(id))?) };
-            while let Some(about) = next()? {
-                let mut values = [const { Vec::new() }; 4];
+            while let Some(node) = next()? {
+                let mut values = [const { Vec::new() }; 3];
                 for value in &mut values {
                     *value = next()?.ok_or_else(|| unreadable(id))?;
                 }
-                read.push(read_node(&about, &values).ok_or_else(|| unreadable(id))?);
+                read.push(read_node(&node, &values).ok_or_else(|| unreadable(id))?);
             }
             from += PAGE;
             if nodes && from < head.nodes {
@@ -159,7 +159,7 @@ impl Inner {
     /// How a workflow has ended; `None` if it has not, or is gone.
     async fn flow_end(&self, id: &WorkflowId, stored: &[u8]) -> Result<Option<WorkflowEnded>, AdapterError> {
         let key = self.settings().keys.workflow(stored);
-        let mut values = self.fields(&key, &["m", "o"]).await?.into_iter().map(Option::unwrap_or_default);
+        let mut values = self.fields(&key, &["l", "o"]).await?.into_iter().map(Option::unwrap_or_default);
         let (state, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         if state.is_empty() {
             // trimmed meanwhile
@@ -205,13 +205,14 @@ impl Inner {
     }
 
     async fn culprit(&self, key: &[u8], node: u32) -> Result<Option<Culprit>, AdapterError> {
-        let fields = ["n", "p", "d"].map(|field| format!("{field}{node}"));
+        let fields = ["n", "d"].map(|field| format!("{field}{node}"));
         let mut values = self.fields(key, &fields).await?.into_iter();
         let mut next = || values.next().flatten();
-        let (Some(about), Some(record), Some(end)) = (next(), next(), next()) else { return Ok(None) };
+        let (Some(stored), Some(end)) = (next(), next()) else { return Ok(None) };
         let read = || {
-            let (_, _, name) = read_about(&about)?;
-            let (record, end) = (Record::read(&record)?, End::read(&end)?);
+            let (about, record) = split_node(&stored)?;
+            let (_, _, name) = read_about(about)?;
+            let (record, end) = (Record::read(record)?, End::read(&end)?);
             Some(Culprit { node, name, task: record.task.to_owned(), ending: end.ending })
         };
         read().map(Some).ok_or_else(|| nonsense("the node that ended a workflow cannot be read"))
@@ -241,13 +242,8 @@ async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<u8>, A
     let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |cmd, how| {
         cmd.arg(u8::from(how.repeat)).arg(plans.len());
         for plan in plans {
-            cmd.arg(&plan.id).arg(&plan.nonce);
-            match plan.ttl {
-                Some(ttl) => cmd.arg(ttl),
-                None => cmd.arg(""),
-            };
-            cmd.arg(plan.due.as_deref().unwrap_or_default()).arg(plan.nodes).arg(plan.joins);
-            cmd.arg(&plan.meta).arg(&plan.output).arg(&plan.roots).arg(staged);
+            cmd.arg(&plan.id).arg(&plan.times).arg(&plan.head).arg(plan.nodes);
+            cmd.arg(&plan.output).arg(&plan.roots).arg(staged);
             let fields: &[Field] = if staged == 0 { &plan.fields } else { &[] };
             cmd.arg(fields.len());
             for (field, value) in fields {
@@ -274,7 +270,8 @@ fn read_about(bytes: &[u8]) -> Option<(Option<u32>, Vec<u32>, String)> {
 }
 
 /// A node, and the joins that it is in.
-fn read_node(about: &[u8], [record, life, end, place]: &[Vec<u8>; 4]) -> Option<(NodeRecord, Vec<u32>)> {
+fn read_node(node: &[u8], [life, end, place]: &[Vec<u8>; 3]) -> Option<(NodeRecord, Vec<u32>)> {
+    let (about, record) = split_node(node)?;
     let (after, joins, name) = read_about(about)?;
     let task = Record::read(record)?.task.to_owned();
     let mut node = NodeRecord {

@@ -387,6 +387,9 @@ pub struct ClaimedJob {
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
     pub node: Option<NodeOf>,
+    /// Of a node a result that it may be put together of, and the node that has made it: whoever has it need not ask
+    /// [`Workflows::node_results`] for it. A store may leave it out.
+    pub known: Option<(u32, Vec<u8>)>,
 }
 
 impl fmt::Debug for ClaimedJob {

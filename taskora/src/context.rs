@@ -44,6 +44,7 @@ struct Attempt {
     app: App,
     lease: Lease,
     node: Option<NodeOf>,
+    known: Option<(u32, Vec<u8>)>,
     number: u32,
     max_attempts: u32,
     created_at: Timestamp,
@@ -69,6 +70,7 @@ impl Context {
                 app,
                 lease: job.lease.clone(),
                 node: job.node.take(),
+                known: job.known.take(),
                 number: job.attempt,
                 max_attempts,
                 created_at: job.created_at,
@@ -98,6 +100,7 @@ impl Context {
             meta: Vec::new(),
             cancelled: false,
             node: None,
+            known: None,
         };
         // the receiver is gone: reports are dropped where they are made
         let (reporter, _) = mpsc::unbounded_channel();
@@ -237,6 +240,11 @@ impl Context {
 
     pub(crate) fn node(&self) -> Option<&NodeOf> {
         self.attempt.node.as_ref()
+    }
+
+    /// The result of this node, if it came with the job.
+    pub(crate) fn known_result(&self, node: u32) -> Option<&[u8]> {
+        self.attempt.known.as_ref().filter(|(known, _)| *known == node).map(|(_, result)| result.as_slice())
     }
 
     pub(crate) fn claimed_at(&self) -> Timestamp {

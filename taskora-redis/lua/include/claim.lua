@@ -95,15 +95,15 @@ local function merge(open, limit, ids, from)
 end
 
 -- leaves out the jobs that cannot run: somebody removed the record by hand, or the workflow has ended
-local function runnable(ids, records, from)
-  local kept, kept_records, kept_from = {}, {}, {}
+local function runnable(ids, records, from, heads)
+  local kept, kept_records, kept_from, kept_heads = {}, {}, {}, {}
   for i, id in ipairs(ids) do
     if records[i] then
       local at = #kept + 1
-      kept[at], kept_records[at], kept_from[at] = id, records[i], from[i]
+      kept[at], kept_records[at], kept_from[at], kept_heads[at] = id, records[i], from[i], heads[i]
     end
   end
-  return kept, kept_records, kept_from
+  return kept, kept_records, kept_from, kept_heads
 end
 
 -- Who has room is told the earliest time among those that nobody else was told; who has none passes its own on.

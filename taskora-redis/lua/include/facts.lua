@@ -17,10 +17,6 @@ local function is_record(record)
   return byte(record) == 1 and length and length > 0 and #record >= 14 + length
 end
 
-local function is_head(head)
-  return head and byte(head) == 1 and #head >= 43
-end
-
 -- reads one hash for some facts; `field` is what each of them calls its field
 local function read_facts(key, list, field, into)
   local fields, at = {}, 0
@@ -45,17 +41,17 @@ end
 
 local function read_nodes(id, list)
   local flow, reached = flow_of(id), {}
-  if not is_head(flow.head) then return end
+  if not head_of(flow) then return end
   for _, f in ipairs(list) do
     f.flow, f.is_over = flow, flow.ended
-    f.p, f.d, f.n, f.b = 'p' .. f.number, 'd' .. f.number, 'n' .. f.number, 'b' .. f.number
+    f.d, f.n, f.b = 'd' .. f.number, 'n' .. f.number, 'b' .. f.number
   end
-  read_facts(flow.key, list, 'p', 'record')
-  read_facts(flow.key, list, 'n', 'about')
+  read_facts(flow.key, list, 'n', 'node')
   read_ends(flow.key, list, 'd')
   for _, f in ipairs(list) do
-    if f.about and #f.about >= 9 then
-      local after = struct.unpack('>I4', f.about)
+    f.record = record_in(f.node)
+    if f.record and #f.node >= 13 then
+      local after = struct.unpack('>I4', f.node, 5)
       if after == 4294967295 then after = 'r' end
       if reached[after] == nil then
         local open = call('HGET', flow.key, 'j' .. after)

@@ -11,7 +11,7 @@ finish = function(task, id, state, attempts, stalls, started, body)
     -- at once, for what comes later in this call belongs to a workflow that has ended
     local flow, number = node_of(id)
     flow = flow_of(flow)
-    if flow.head and not flow.ended then end_workflow(flow, state == 'S' and 'F' or state, tonumber(number)) end
+    if flow.left and not flow.ended then end_workflow(flow, state == 'S' and 'F' or state, tonumber(number)) end
   end
 end
 
@@ -84,7 +84,7 @@ local function write_some(ends, any_side, keep_completed, keep_failed)
     local task, id, state = job[1], job[2], job[3]
     ids[i] = id
     if byte(id) == 42 then
-      nodes[#nodes + 1], node_ends[#nodes + 1] = id, job
+      nodes[#nodes + 1], node_ends[#nodes + 1] = id, job[4]
     else
       done[#done + 1] = id
       done[#done + 1] = job[4]
@@ -137,7 +137,7 @@ local function write_ends(any_side, keep_completed, keep_failed)
     local flow = table.remove(CANCELS, 1)
     if flow then
       cancel_nodes(flow, 0, spare)
-      spare = math.max(spare - struct.unpack('>I4', flow.head, 20), 0)
+      spare = math.max(spare - node_count(flow), 0)
       -- they may have a life since this call
       any_side = true
     end

@@ -5,7 +5,7 @@ local function place_of(task, id, record, life)
   if life then
     token = struct.unpack('>I8', life) + 1
   else
-    token = first_token(id, byte(id) == 42 and flow_of((node_of(id))).head or record, 2)
+    token = first_token(id, byte(id) == 42 and head_of(flow_of((node_of(id)))) or record, 2)
   end
   if call('ZSCORE', K.active .. task, id .. ':' .. string.format('%.0f', token)) then return 'active' end
   local at = call('ZSCORE', K.delayed .. task, id)

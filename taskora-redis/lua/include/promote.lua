@@ -48,6 +48,7 @@ local function promote(dues, budget)
     local id, task, record = ids[i], jobs[i].task, records[i]
     if not gone[task] then gone[task], waits[task], prios[task] = {}, {}, {} end
     table.insert(gone[task], id)
+    if record and byte(id) == 42 then record = record_in(record) end
     if record then
       local priority = priority_of(record)
       if priority == 0 then

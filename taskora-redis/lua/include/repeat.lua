@@ -13,17 +13,17 @@ local function answer_again(saved)
   local next_due = saved[3] -- counted from then
   if next_due >= 0 then next_due = math.max(next_due - (now - saved[4]), 0) end
   local reply = { saved[1], saved[2], next_due, saved[4], '', '' }
-  local records, owners = records_of(ids)
-  for i, flow in ipairs(owners or {}) do
-    if flow then records[i] = flow.head and records[i] and with_head(flow, records[i]) end
-  end
-  for i, record in ipairs(records) do
+  local records, heads = records_of(ids)
+  for i, id in ipairs(ids) do
+    local record, is_node = records[i], byte(id) == 42
+    local dated = record and (is_node and heads[i] or not is_node and record)
     -- a job of this id that was made since is another one
-    if record and struct.unpack('>I6', record, byte(ids[i]) == 42 and 6 or 2) <= saved[4] then
-      flags[#flags + 1] = call('HEXISTS', K.cancel, ids[i])
+    if dated and struct.unpack('>I6', dated, 2) <= saved[4] then
+      flags[#flags + 1] = call('HEXISTS', K.cancel, id)
       kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
-      reply[#reply + 1] = ids[i]
+      reply[#reply + 1] = id
       reply[#reply + 1] = record
+      if is_node then reply[#reply + 1], reply[#reply + 2] = dated, '' end
     end
   end
   reply[5], reply[6] = table.concat(flags), table.concat(kept)

@@ -2,7 +2,7 @@
 local CALL = 60000 -- for how long a call may be repeated, in milliseconds
 local function retire(ids)
   local logs, gone, keys, later, nonces, stale = 256, {}, {}, {}, {}, {}
-  local noted = {}
+  local noted, stamp = {}, digits(now)
   for i, id in ipairs(ids) do noted[i] = K.noted .. id end
   local any_noted = #ids > 0 and call('EXISTS', unpack(noted)) > 0
   for _, id in ipairs(ids) do
@@ -10,12 +10,14 @@ local function retire(ids)
     local key, is_awaited = K.wf .. id, false
     local values = call('HMGET', key, 't', 'm')
     -- the ids of its nodes must not become free before their tombstones are gone
-    for task in string.gmatch(values[1] or '', '[^\n]+') do
-      if stale[task] == nil then stale[task] = call('EXISTS', K.stale .. task) == 1 end
-      if stale[task] then is_awaited = true end
+    if values[1] then
+      for task in string.gmatch(values[1], '[^\n]+') do
+        if stale[task] == nil then stale[task] = call('EXISTS', K.stale .. task) == 1 end
+        if stale[task] then is_awaited = true end
+      end
     end
     if is_awaited then
-      later[#later + 1] = now
+      later[#later + 1] = stamp
       later[#later + 1] = id
     else
       local numbers = any_noted and call('SPOP', K.noted .. id, logs) or {}
@@ -24,9 +26,9 @@ local function retire(ids)
       if logs > 0 then
         gone[#gone + 1] = id
         keys[#keys + 1] = key
-        local head = head_of(values[2])
-        if head and struct.unpack('>I6', head, 2) > now - CALL then
-          nonces[#nonces + 1] = now
+        local head = values[2]
+        if head and #head >= 43 and struct.unpack('>I6', head, 2) > now - CALL then
+          nonces[#nonces + 1] = stamp
           nonces[#nonces + 1] = sub(head, 28, 43)
         end
       end

@@ -8,15 +8,15 @@ local function work_off(budget)
   local flow = flow_of(id)
   from = tonumber(from)
   -- an entry may have outlived its workflow, and another one may have its id by now
-  if flow.head and flow.ended and kind == 'X' then
+  if flow.left and flow.ended and kind == 'X' then
     cancel_nodes(flow, from, budget / 4)
     write_ends(true)
-  elseif flow.head and not flow.ended and kind == 'R' then
+  elseif flow.left and not flow.ended and kind == 'R' then
     spare_releases = budget
     release_rest(flow, what)
-  elseif flow.head and not flow.ended then
-    local about, joins = call('HGET', flow.key, 'n' .. what), {}
-    local rest = about and add_joins(about, from, joins, {}, 1)
+  elseif flow.left and not flow.ended then
+    local node, joins = call('HGET', flow.key, 'n' .. what), {}
+    local rest = node and add_joins(node, from, joins, {}, 1)
     spare_releases = budget
     if rest then put_off('J', what, rest, flow) end
     count_down(flow, joins)

@@ -1,41 +1,23 @@
 -- Workflows, moved: a node's end counts down joins, a join at zero releases the nodes that wait for it, and an end other
 -- than completion ends the workflow. What is beyond a page goes to `todo`: R release, J count down, X cancel.
-local INLINE_NODES = 64
+local INLINE_END = 4096 -- longer ends do not go with a claim: whoever needs them fetches them
 local CANCELS = {} -- workflows whose nodes are to be cancelled
 local ENDED = {} -- workflows whose ends are not yet told
-local LINES, RELEASED = {}, 0 -- released nodes that are not yet in line, by task; how many go to the end of a line
-local TOUCHED = {} -- tasks with released nodes
-local spare_releases = INLINE_NODES
 local flows_ended = false
 local finish -- see finish.lua
-
-local function put_off(kind, what, from, flow)
-  call('RPUSH', K.todo, kind .. what .. ':' .. from .. ' ' .. flow.id)
-end
-
--- what is written to a workflow is gathered, and written at once
-local function put(flow, field, value)
-  local puts = flow.puts
-  if puts then
-    local at = #puts
-    puts[at + 1], puts[at + 2] = field, value
-  else
-    flow.puts = { field, value }
-  end
-end
 
 local function save(flow)
   local puts = flow.puts or {}
   flow.puts = false
   if flow.is_changed then
     flow.is_changed = false
-    local ended = flow.ended or ''
-    local state = struct.pack('>I4I4', flow.left, #ended) .. ended .. flow.head
+    local state = digits(flow.left)
+    if flow.ended then state = state .. ' ' .. flow.ended end
     if #puts <= 500 then
-      call('HSET', flow.key, 'm', state, unpack(puts))
+      call('HSET', flow.key, 'l', state, unpack(puts))
       return
     end
-    call('HSET', flow.key, 'm', state)
+    call('HSET', flow.key, 'l', state)
   end
   pages(puts, function(...) call('HSET', flow.key, ...) end)
 end
@@ -50,14 +32,15 @@ end
 
 -- writes the ends of workflows, and tells who waits for them
 local function tell_ends()
-  local flows, watched, late, told, at = ENDED, {}, {}, false, 0
+  local flows, ids, watched, told, at = ENDED, {}, {}, false, 0
   ENDED = {}
   for i, flow in ipairs(flows) do
     save(flow)
-    watched[i] = '*' .. flow.id .. '#'
-    if struct.unpack('>I6', flow.head, 8) > 0 then late[#late + 1] = flow.id end
+    ids[i], watched[i] = flow.id, '*' .. flow.id .. '#'
   end
-  pages(late, function(...) call('ZREM', K.wfdue, ...) end)
+  if call('EXISTS', K.wfdue) == 1 then
+    pages(ids, function(...) call('ZREM', K.wfdue, ...) end)
+  end
   for _, tags in ipairs(fields_of(K.waiters, watched)) do
     at = at + 1
     if tags then
@@ -73,7 +56,7 @@ local function tell_ends()
 end
 
 local function expire_if_late(flow)
-  local deadline = struct.unpack('>I6', flow.head, 8)
+  local deadline = head_of(flow) and struct.unpack('>I6', flow.head, 8) or 0
   if deadline > 0 and deadline <= now and not flow.ended then end_workflow(flow, 'E') end
 end
 
@@ -84,92 +67,6 @@ local function reason_of(flow)
   if state == 'E' then return 'workflow expired' end
   if struct.unpack('>I4', flow.ended, 8) > 0 then return 'workflow cancelled' end
   return sub(flow.ended, 12)
-end
-
--- takes a released node down for `line_up`
-local function release_node(flow, number, due, priority, task)
-  local line, list = LINES[task], 'delayed'
-  if not line then
-    line = { wait = {}, prio = {}, delayed = {} }
-    LINES[task] = line
-  end
-  if due <= now then
-    RELEASED = RELEASED + 1
-    due, list = RELEASED, 'wait'
-    if priority ~= 0 then due, list = due - priority * BAND, 'prio' end
-  end
-  list = line[list]
-  local at = #list
-  list[at + 1], list[at + 2] = due, '*' .. flow.id .. '#' .. digits(number)
-end
-
--- Releases nodes that wait for these joins, as many as this call has room for, in the order of their numbers; the rest is
--- put off. A join is its name, and how far it is: slab, number of slabs, text of the slab and where its next entry is in it,
--- and the number that all released nodes are below. An entry is first and last node (4 each), delay (6), priority (2), length
--- of the task's name, the name.
-local function release(flow, joins)
-  local several, base = #joins > 1 and {}, now
-  for _, join in ipairs(joins) do
-    local text, at, slab, reached, is_left = join.text, join.at, join.slab or 0, join.reached or 0, false
-    -- roots wait for the time that the workflow was started for
-    if join.name == 'r' then base = math.max(now, (struct.unpack('>I6', flow.head, 14))) end
-    while not is_left do
-      if at > #text then
-        slab = slab + 1
-        text, at = slab < (join.slabs or 1) and call('HGET', flow.key, 'c' .. join.name .. '.' .. slab), 1
-        if not text then break end
-      end
-      local first, last, delay, priority, task, next_at = struct.unpack('>I4I4I6i2Bc0', text, at)
-      for number = math.max(first, reached), last do
-        if spare_releases <= 0 then
-          is_left = true
-          break
-        end
-        spare_releases = spare_releases - 1
-        reached = number + 1
-        if several then
-          several[#several + 1] = { number, base + delay, priority, task }
-        else
-          release_node(flow, number, base + delay, priority, task)
-        end
-      end
-      at = next_at
-    end
-    if not join.is_whole then put(flow, 'j' .. join.name, string.format('-%d %d', reached, slab)) end
-    if is_left then put_off('R', join.name, 0, flow) end
-  end
-  if several then
-    table.sort(several, function(a, b) return a[1] < b[1] end)
-    for _, node in ipairs(several) do release_node(flow, unpack(node)) end
-  end
-end
-
--- puts the released nodes in line
-local function line_up()
-  local seq = RELEASED > 0 and BASE + call('INCRBY', K.seq, RELEASED) - RELEASED
-  for task, line in pairs(LINES) do
-    local entries, prio = {}, line.prio
-    for i = 1, #line.wait, 2 do
-      entries[#entries + 1] = struct.pack('>I6', seq + line.wait[i]) .. line.wait[i + 1]
-    end
-    for i = 1, #prio, 2 do prio[i] = prio[i] + seq end
-    pages(entries, function(...) call('RPUSH', K.wait .. task, ...) end)
-    pages(prio, function(...) call('ZADD', K.prio .. task, ...) end)
-    pages(line.delayed, function(...) call('ZADD', K.delayed .. task, ...) end)
-    if #entries + #prio > 0 then
-      if call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
-      TOUCHED[task] = true
-    end
-    if #line.delayed > 0 then
-      call('SADD', K.tasks, task)
-      announce(task, plan(task))
-    end
-  end
-  LINES, RELEASED = {}, 0
-end
-
-local function wake_touched()
-  for task in pairs(TOUCHED) do wake(task) end
 end
 
 -- goes on with the release of the nodes that wait for a join
@@ -219,11 +116,11 @@ local function count_down(flow, joins)
 end
 
 -- adds the joins of the node with this place among those that have ended, from one of them on; answers at which to go on
-local function add_joins(about, from, joins, known, place)
-  local total = struct.unpack('>I4', about, 6)
+local function add_joins(node, from, joins, known, place)
+  local total = struct.unpack('>I4', node, 10)
   local to = math.min(total, from + INLINE_NODES)
   for at = from, to - 1 do
-    local number = struct.unpack('>I4', about, 10 + 4 * at)
+    local number = struct.unpack('>I4', node, 14 + 4 * at)
     local join = known[number]
     if join then
       join.count, join.last = join.count + 1, place
@@ -237,57 +134,70 @@ local function add_joins(about, from, joins, known, place)
 end
 
 -- Releases the one node that follows a node, if it waits for nobody else and nobody else for that one: their join is no `c`,
--- but an entry in `n`. There are no more of them than nodes that have ended, whatever else this call releases.
-local function release_next(flow, about)
-  local number, _, delay, priority, task = struct.unpack('>I4I4I6i2Bc0', about, 14)
-  release_node(flow, number, now + delay, priority, task)
-  put(flow, 'j' .. digits(struct.unpack('>I4', about, 10)), '-' .. digits(number + 1) .. ' 0')
+-- but an entry in `n`. There are no more of them than nodes that have ended, whatever else this call releases. Answers what to
+-- write of the join.
+local function release_next(id, node)
+  local join, number, _, delay, priority, task = struct.unpack('>I4I4I4I6i2Bc0', node, 14)
+  release_node(id, number, now + delay, priority, task)
+  return 'j' .. digits(join), '-' .. digits(number + 1) .. ' 0'
 end
 
--- after these nodes of a running workflow have completed; `abouts` is what their `n` say, from a place on
-local function advance(flow, fields, abouts, before)
+-- after these nodes of a running workflow have completed; `nodes` is what their `n` say, from a place on
+local function advance(flow, fields, nodes, before)
   local joins, known = nil, nil
   for at, field in ipairs(fields) do
-    local about = abouts[before + at]
-    if about and byte(about, 5) > 0 then
+    local node = nodes[before + at]
+    if node and byte(node, 9) > 0 then
       if joins then
         count_down(flow, joins)
         save(flow)
         joins = nil
       end
-      release_next(flow, about)
-    elseif about then
+      put(flow, release_next(flow.id, node))
+    elseif node then
       if not joins then joins, known = {}, {} end
-      local rest = add_joins(about, 0, joins, known, at)
+      local rest = add_joins(node, 0, joins, known, at)
       if rest then put_off('J', sub(field, 2), rest, flow) end
     end
   end
   if joins then count_down(flow, joins) end
 end
 
--- writes the ends of nodes, which their workflows are told: those of one that follow each other together
+-- Writes the ends of nodes, which their workflows are told: those of one that follow each other together. Most are steps of
+-- a chain that goes on: these are written as they are read, without more.
 local function write_nodes(ids, ends)
-  local done, i = {}, 1
-  while i <= #ids do
-    local id, fields = run_of(ids, i, 'n')
-    local flow, abouts, before = flow_of(id, fields)
-    if flow.head then
-      local puts = { 'd' .. sub(fields[1], 2), ends[i][4] }
-      for at = 2, #fields do
-        puts[2 * at - 1], puts[2 * at] = 'd' .. sub(fields[at], 2), ends[i + at - 1][4]
-      end
-      flow.puts, flow.left, flow.is_changed = puts, flow.left - #fields, true
-      if flow.left == 0 then
-        if not flow.ended then end_workflow(flow, 'C') end
-        done[#done + 1] = digits(struct.unpack('>I6', flow.ended, 2))
-        done[#done + 1] = flow.id
-      elseif not flow.ended then
-        advance(flow, fields, abouts, before)
-      end
-      save(flow)
+  local done = {}
+  local function write(first, flow, fields, nodes, before)
+    if not flow.left then return end
+    local puts = { 'd' .. sub(fields[1], 2), ends[first] }
+    for at = 2, #fields do
+      puts[2 * at - 1], puts[2 * at] = 'd' .. sub(fields[at], 2), ends[first + at - 1]
     end
-    i = i + #fields
+    flow.puts, flow.left, flow.is_changed = puts, flow.left - #fields, true
+    if flow.left == 0 then
+      if not flow.ended then end_workflow(flow, 'C') end
+      done[#done + 1] = digits(struct.unpack('>I6', flow.ended, 2))
+      done[#done + 1] = flow.id
+    elseif not flow.ended then
+      advance(flow, fields, nodes, before)
+    end
+    save(flow)
   end
+  each_run(ids, function(i, id, number)
+    local flow, field = FLOWS[id], 'n' .. number
+    if flow then return write(i, flow, { field }, { call('HGET', flow.key, field) }, 0) end
+    local key = K.wf .. id
+    local values = call('HMGET', key, 'l', field)
+    local left, node = tonumber(values[1] or ''), values[2]
+    if left and left > 1 and node and byte(node, 9) > 0 then
+      call('HSET', key, 'l', digits(left - 1), 'd' .. number, ends[i], release_next(id, node))
+    else
+      write(i, remember_flow(id, key, values[1]), { field }, values, 1)
+    end
+  end, function(first, id, fields)
+    local flow, nodes, before = flow_of(id, fields)
+    write(first, flow, fields, nodes, before)
+  end)
   line_up()
   if #done > 0 then
     pages(done, function(...) call('ZADD', K.wfdone, ...) end)
@@ -297,15 +207,16 @@ end
 
 -- ends a page of the nodes of an ended workflow that have not ended, or flags them
 local function cancel_nodes(flow, from, budget)
-  local total, reason = struct.unpack('>I4', flow.head, 20), reason_of(flow)
+  local total, reason = node_count(flow), reason_of(flow)
   local to = math.min(from + budget, total)
   for number = from, to - 1 do
     if call('HEXISTS', flow.key, 'd' .. number) == 0 then
-      local id, record = '*' .. flow.id .. '#' .. number, call('HGET', flow.key, 'p' .. number)
+      local id, node = '*' .. flow.id .. '#' .. number, call('HGET', flow.key, 'n' .. number)
+      local record = record_in(node)
       if record then
         local task, life = task_of(record), call('HGET', K.life, id)
         local attempts, stalls = life_of(life)
-        if not is_released(flow, number) or withdraw(task, id, record, life, reason) then
+        if not is_released(flow, number, node) or withdraw(task, id, record, life, reason) then
           finish(task, id, 'X', u32(attempts), u32(stalls), ZERO6, reason)
         end
       end
@@ -314,20 +225,43 @@ local function cancel_nodes(flow, from, budget)
   if to < total then put_off('X', 'n', to, flow) end
 end
 
--- of jobs taken out of their lines: the records of those that may run; the nodes of ended workflows end here
+-- Of jobs taken out of their lines: the records of those that may run, and of nodes their workflow's heads; and by id, of
+-- those that wait for others, the end of the node before them, for that is what a step of a chain is made of. Whoever
+-- needs more asks for it. The nodes of ended workflows end here.
 local function claimable(ids, from)
-  local records, owners = records_of(ids)
-  for i, flow in ipairs(owners or {}) do
-    local record = records[i]
-    if flow and record then
-      if flow.head then expire_if_late(flow) end
-      if flow.ended then
-        local attempts, stalls = life_of(call('HGET', K.life, ids[i]))
-        finish(from[i], ids[i], 'X', u32(attempts), u32(stalls), ZERO6, reason_of(flow))
-        record = false
-      end
-      records[i] = record and flow.head and with_head(flow, record)
+  local records, heads, befores, plain, places = {}, {}, {}, {}, {}
+  local function judge(i, flow, node)
+    expire_if_late(flow)
+    if flow.ended and node then
+      local attempts, stalls = life_of(call('HGET', K.life, ids[i]))
+      finish(from[i], ids[i], 'X', u32(attempts), u32(stalls), ZERO6, reason_of(flow))
+      node = false
     end
+    heads[i] = head_of(flow)
+    records[i] = heads[i] and node
   end
-  return records
+  each_run(ids, function(i, id, number)
+    local flow, field = FLOWS[id], 'n' .. number
+    if flow then return judge(i, flow, call('HGET', flow.key, field)) end
+    local key = K.wf .. id
+    local values = call('HMGET', key, 'l', field, 'm', 'd' .. digits(number - 1))
+    local node, head, before = values[2], checked(values[3]), values[4]
+    if before and #before <= INLINE_END and node and byte(node, 5) < 255 then befores[ids[i]] = before end
+    -- most of them run, and have no deadline
+    if head and sub(head, 8, 13) == ZERO6 and tonumber(values[1] or '') then
+      records[i], heads[i] = node, head
+    else
+      flow = remember_flow(id, key, values[1])
+      flow.head = head
+      judge(i, flow, node)
+    end
+  end, function(first, id, fields)
+    local flow, nodes, before = flow_of(id, fields)
+    for at = 1, #fields do judge(first + at - 1, flow, nodes[before + at]) end
+  end)
+  for i, id in ipairs(ids) do
+    if byte(id) ~= 42 then plain[#plain + 1], places[#places + 1], heads[i] = id, i, false end
+  end
+  for at, record in ipairs(fields_of(K.jobs, plain)) do records[places[at]] = record end
+  return records, heads, befores
 end

@@ -202,7 +202,7 @@ async fn what_a_dead_starter_has_put_aside_hinders_nobody() {
 
 #[tokio::test]
 async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() {
-    const HEADERS: u32 = 1_200;
+    const HEADERS: u32 = 2_400;
     let server = Server::start();
     let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
     adapter.start(chord("first", HEADERS)).await.expect("start, which loads the scripts");
@@ -377,4 +377,32 @@ async fn a_lost_answer_does_not_make_a_cancelled_workflow_somebody_elses() {
     let again = through.cancel_workflow(&"w".into(), "enough").await.expect("cancel");
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Cancelled));
     assert_clean(&adapter, "at the end").await;
+}
+
+/// What a step of a chain is made of comes with its claim, unless that is long or the claim is answered again; what comes is
+/// what `node_results` says.
+#[tokio::test]
+async fn a_step_comes_with_the_result_before_it() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    adapter.start(chain("w", 3)).await.expect("start");
+    let mut jobs = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    assert_eq!(jobs[0].known, None, "nothing is before the first step");
+    let long = [b"\"", [b'x'; 5000].as_slice(), b"\""].concat();
+    for (number, (result, known)) in
+        (2..).zip([(b"17".to_vec(), Some((0, b"17".to_vec()))), (long.clone(), None)])
+    {
+        let end = settlement(&jobs[0], AttemptEnd::Complete(result.clone()));
+        jobs = adapter.exchange(exchange("w", number, vec![end.clone()], 1)).await.expect("exchange").jobs;
+        assert_eq!(jobs[0].known, known);
+        let again = adapter.exchange(exchange("w", number, vec![end], 1)).await.expect("again").jobs;
+        assert_eq!((again.len(), &again[0].lease.id, &again[0].known), (1, &jobs[0].lease.id, &None));
+        let read = adapter.node_results(&"w".into(), &[u32::try_from(number).expect("few") - 2]).await;
+        assert_eq!(read.expect("results"), [Some(result)]);
+    }
+    // nodes that wait for nobody, one after the other
+    adapter.start(flow("group", vec![node(None); 2], Vec::new())).await.expect("start");
+    let first = adapter.exchange(exchange("x", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    let second = adapter.exchange(exchange("x", 2, vec![complete(&first[0])], 1)).await.expect("claim").jobs;
+    assert_eq!((second[0].node.as_ref().map(|of| of.node), &second[0].known), (Some(1), &None));
 }

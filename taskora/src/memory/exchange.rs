@@ -119,6 +119,7 @@ impl Store {
             let record = self.jobs.get(&claimed.lease.id).filter(|record| record.created_at <= claimed.at)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
+                known: None,
                 lease: claimed.lease.clone(),
                 payload: record.new.payload.clone(),
                 attempt: claimed.attempt,

@@ -26,13 +26,14 @@ async fn compose(context: &Context, node: &NodeOf, recipe: &[u8]) -> Result<Comp
     let mut nodes = input.nodes();
     nodes.sort_unstable();
     nodes.dedup();
+    nodes.retain(|node| context.known_result(*node).is_none());
     let mut results = HashMap::with_capacity(nodes.len());
     for page in nodes.chunks(PAGE) {
         let read = results_of(context, node, page).await?;
         results.extend(page.iter().zip(read).filter_map(|(node, result)| Some((*node, result?))));
     }
     input
-        .compose(|node| results.get(&node).map(Vec::as_slice))
+        .compose(|node| context.known_result(node).or_else(|| results.get(&node).map(Vec::as_slice)))
         .map_err(|error| Failure::fatal(error.to_string()))
 }
 

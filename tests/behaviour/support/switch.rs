@@ -87,6 +87,14 @@ impl Switch {
         Err(Self::off())
     }
 
+    /// What a claim has brought, without the results that cannot be read.
+    fn given(&self, mut answer: Exchanged) -> Exchanged {
+        if self.no_results.load(Ordering::SeqCst) {
+            answer.jobs.iter_mut().for_each(|job| job.known = None);
+        }
+        answer
+    }
+
     fn off() -> AdapterError {
         AdapterError::Unavailable { address: "switch".into(), message: "switched off".into() }
     }
@@ -103,7 +111,7 @@ impl Jobs for Switch {
         if !exchange.settle.is_empty() {
             self.before_settle.pass().await;
         }
-        let answer = self.inner.exchange(exchange).await?;
+        let answer = self.given(self.inner.exchange(exchange).await?);
         if !answer.jobs.is_empty() {
             self.after_claim.pass().await;
         }
@@ -159,7 +167,7 @@ impl WorkSignal for Ear {
         hurry: &Notify,
     ) -> Result<Exchanged, AdapterError> {
         self.switch.check()?;
-        let answer = self.inner.wait(exchange, limit, hurry).await?;
+        let answer = self.switch.given(self.inner.wait(exchange, limit, hurry).await?);
         if !answer.jobs.is_empty() {
             self.switch.after_claim.pass().await;
         }

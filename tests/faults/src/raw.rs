@@ -193,15 +193,16 @@ fn flow(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Flow> {
     for (field, value) in fields {
         let (kind, number) = (field.first()?, std::str::from_utf8(field.get(1..)?).ok()?);
         match (kind, number.parse::<u32>()) {
-            (b'm', _) if number.is_empty() => {
-                flow.left = u32_at(value, 0)?.into();
-                flow.ended = if u32_at(value, 4)? == 0 { None } else { Some(*value.get(8)?) };
+            (b'l', _) if number.is_empty() => {
+                let mut parts = value.splitn(2, |byte| *byte == b' ');
+                flow.left = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+                flow.ended = parts.next().and_then(|end| end.first().copied());
             }
             (b'n', Ok(number)) => {
                 let node = flow.nodes.entry(number).or_default();
-                node.after = Some(u32_at(value, 0)?).filter(|join| *join != u32::MAX);
-                let joins = u32_at(value, 5)? as usize;
-                node.joins = (0..joins).map(|place| u32_at(value, 9 + 4 * place)).collect::<Option<_>>()?;
+                node.after = Some(u32_at(value, 4)?).filter(|join| *join != u32::MAX);
+                let joins = u32_at(value, 9)? as usize;
+                node.joins = (0..joins).map(|place| u32_at(value, 13 + 4 * place)).collect::<Option<_>>()?;
             }
             (b'd', Ok(number)) => flow.nodes.entry(number).or_default().end = Some(End::read(value)?),
             _ => {}

@@ -88,13 +88,10 @@ impl Bench {
     /// Writes how many nodes of a workflow have not ended, and whether it has ended itself.
     pub(super) fn set_state(&mut self, flow: &str, left: u32, keeps_end: bool) {
         let key = format!("{{taskora}}:wf:={flow}");
-        let state: Vec<u8> = self.redis.hget(&key, "m").expect("its state");
-        let len = u32::from_be_bytes(state[4..8].try_into().expect("four bytes"));
-        let (end, head) = state[8..].split_at(len as usize);
-        let end = if keeps_end { end } else { b"" };
-        let len = u32::try_from(end.len()).expect("short");
-        let state = [&left.to_be_bytes(), &len.to_be_bytes(), end, head].concat();
-        let _: () = self.redis.hset(&key, "m", state).expect("its state");
+        let state: Vec<u8> = self.redis.hget(&key, "l").expect("its state");
+        let end = state.iter().position(|byte| *byte == b' ').filter(|_| keeps_end).unwrap_or(state.len());
+        let state = [left.to_string().as_bytes(), &state[end..]].concat();
+        let _: () = self.redis.hset(&key, "l", state).expect("its state");
     }
 
     pub(super) async fn found(&self) -> Vec<String> {

@@ -19,6 +19,9 @@ async fn workflows_that_count_wrongly() {
         bench.set_state("chord", counted, true);
         bench.heals(&[], &[&open(&counted.to_string())]).await;
     }
+    for command in ["HDEL @wf:=chord l", "HSET @wf:=chord l nonsense"] {
+        bench.heals(&[command], &[&open("nothing readable")]).await;
+    }
     for (value, counted) in
         [("2", "2"), ("8", "8"), ("x", "nothing readable"), ("0", "0"), ("-1", "nothing readable")]
     {
