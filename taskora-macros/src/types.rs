@@ -69,7 +69,7 @@ pub(crate) fn or_state(referred: &Type) -> String {
 /// The `T` of a `Result<T, ..>`; of any other type, the type itself.
 pub(crate) fn output_of(ty: &Type) -> &Type {
     let first = match last_segment(ty) {
-        Some((ident, PathArguments::AngleBracketed(arguments))) if ident == "Result" => {
+        Some((ident, PathArguments::AngleBracketed(arguments))) if ident.to_string().ends_with("Result") => {
             arguments.args.iter().find_map(|argument| match argument {
                 GenericArgument::Type(ty) => Some(group_free(ty)),
                 _ => None,

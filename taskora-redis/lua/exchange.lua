@@ -2,7 +2,7 @@
 -- Settles attempts, then claims jobs, as one step.
 -- KEYS: the prefix of all keys
 -- ARGV: test clock, worker, slot, number of the call, completed jobs to keep, failed ones to keep, workflows to keep,
---   claim limit (-1: no claim), own tasks, number of names, the names of the tasks to settle, then for each settlement:
+--   claim limit (-1: no claim), room (the limit or more), own tasks, number of names, the names of the tasks to settle, then for each settlement:
 --   `<id>:<token>`, and what its end begins with (kind: C complete, F fail, R retry, X cancel, L release; attempt (4), stalls
 --   (4), claimed at (6)), id length, place of the task's name (2), of a retry its delay (6), then result or error
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, W waiting; - refused), more (0 or 1),
@@ -13,7 +13,7 @@
 --- @include "start"
 --- @include "line"
 --- @include "moves"
-local OWN = 9
+local OWN = 10
 --- @include "own"
 --- @include "active"
 local argv = ARGV -- a local is read faster
@@ -55,8 +55,8 @@ end
 
 -- settle: a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
 local is_plain = call('EXISTS', K.life, K.cancel, K.waiters, K.due, K.todo) == 0
-local names = tonumber(argv[10])
-local first = 11 + names
+local names = tonumber(argv[11])
+local first = 12 + names
 local states, done, ended, completed = {}, {}, 0, nil
 if #argv >= first then
   local lives, reasons, waiters
@@ -79,8 +79,8 @@ if #argv >= first then
   for at = 1, (#argv - first + 1) / 2 do
     local member, entry, state = argv[first + 2 * at - 2], argv[first + 2 * at - 1], '-'
     local length, high, low = byte(entry, 16, 18)
-    if argv[10 + high * 256 + low] ~= task then
-      task = argv[10 + high * 256 + low]
+    if argv[11 + high * 256 + low] ~= task then
+      task = argv[11 + high * 256 + low]
       active, list = K.active .. task, completed[task]
     end
     if call('ZREM', active, member) == 1 then
@@ -256,7 +256,7 @@ if limit >= 0 then
       pages(args, function(...) call('ZADD', K.active .. task, 'NX', ...) end)
     end
   end
-  if #dues > 0 then next_due = rarely().take_timer(dues, argv[2], #ids < limit) end
+  if #dues > 0 then next_due = rarely().take_timer(dues, argv[2], #ids < tonumber(argv[9])) end
 end
 if rare then
   for task in pairs(rare.touched) do
@@ -264,7 +264,7 @@ if rare then
   end
 end
 for i = 1, names do
-  local task = argv[10 + i]
+  local task = argv[11 + i]
   if not leased[task] then tidy_active(task) end
 end
 

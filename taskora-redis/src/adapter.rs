@@ -59,7 +59,7 @@ impl RedisAdapter {
         Ok(Self { inner: Arc::new(Inner { settings, lanes, side: OnceLock::new() }) })
     }
 
-    /// What the server's settings would lose, as of the newest connection for commands; empty before the first, and when
+    /// What the server's settings would lose, as of the newest connection; empty before the first, and when
     /// nothing is wrong.
     #[must_use]
     pub fn warnings(&self) -> Vec<ServerWarning> {

@@ -48,6 +48,7 @@ impl<'a> Call<'a> {
             Some(_) => arguments.add_text(limit),
             None => arguments.add_text(-1),
         }
+        arguments.add_text(claim.as_ref().map_or(0, |claim| claim.room));
         tasks::with_terms(tasks, &mut arguments.bytes);
         arguments.end();
         arguments.add_text(names.len());

@@ -438,21 +438,18 @@ async fn open_at(
         let client = Client::open(server).map_err(judged)?;
         let mut connection =
             client.get_multiplexed_async_connection_with_config(&config).await.map_err(judged)?;
-        server::greet(&mut connection, settings, judged).await?;
         let mut client_id = None;
-        match purpose {
-            Use::Commands => {}
-            Use::Blocking => {
-                let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
-                client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
-            }
-            Use::Pushes { channels, .. } => {
-                #[cfg(feature = "failpoints")]
-                crate::failpoint::reach("subscribe", "before").await.map_err(judged)?;
-                connection.subscribe(channels.as_slice()).await.map_err(judged)?;
-                #[cfg(feature = "failpoints")]
-                crate::failpoint::reach("subscribe", "after").await.map_err(judged)?;
-            }
+        if matches!(purpose, Use::Blocking) {
+            let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
+            client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
+        }
+        server::greet(&mut connection, settings, judged).await?;
+        if let Use::Pushes { channels, .. } = purpose {
+            #[cfg(feature = "failpoints")]
+            crate::failpoint::reach("subscribe", "before").await.map_err(judged)?;
+            connection.subscribe(channels.as_slice()).await.map_err(judged)?;
+            #[cfg(feature = "failpoints")]
+            crate::failpoint::reach("subscribe", "after").await.map_err(judged)?;
         }
         Ok(Live { generation, place, target: Arc::clone(&target), client_id, connection })
     };

@@ -274,6 +274,8 @@ pub struct CallId {
 pub struct Claim {
     /// At most so many jobs in all. With 0 the claim only passes on the signal for work, see [`WorkSignal::wait`].
     pub limit: usize,
+    /// How many jobs the caller has room for: `limit`, or more. Who is left with room is told when the next job is due.
+    pub room: usize,
     /// The tasks to claim from.
     pub tasks: Arc<[TaskClaim]>,
 }

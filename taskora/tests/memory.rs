@@ -63,7 +63,7 @@ mod own {
         let exchange = Exchange {
             call: CallId { worker: JobId::new().as_str().into(), slot: 0, number: 1 },
             settle: Vec::new(),
-            claim: Some(Claim { limit: 1, tasks: [task].into() }),
+            claim: Some(Claim { limit: 1, room: 1, tasks: [task].into() }),
             retention: Retention::default(),
         };
         let parked = tokio::spawn(async move {

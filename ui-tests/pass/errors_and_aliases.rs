@@ -36,6 +36,11 @@ async fn never() -> Result<(), &'static str> {
 }
 
 #[task]
+async fn aliased() -> ApiResult<u32, &'static str> {
+    Ok(1)
+}
+
+#[task]
 async fn text() -> Result<Option<String>, String> {
     Ok(None)
 }

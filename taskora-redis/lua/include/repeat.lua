@@ -6,7 +6,7 @@ local function answer_again(saved)
     for _, task in ipairs(own_ready()) do wake(task) end
   end
   if not saved then
-    return { string.rep('-', math.floor((#argv - 10 - tonumber(argv[10])) / 2)), 0, -1, now, '', '' }
+    return { string.rep('-', math.floor((#argv - 11 - tonumber(argv[11])) / 2)), 0, -1, now, '', '' }
   end
   saved = cmsgpack.unpack(saved)
   local ids, lives, kept, flags = saved[6], saved[5], {}, {}

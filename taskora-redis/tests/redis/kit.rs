@@ -34,7 +34,7 @@ pub(crate) fn exchange(worker: &str, number: u64, settle: Vec<Settlement>, limit
     Exchange {
         call: CallId { worker: worker.into(), slot: 0, number },
         settle,
-        claim: Some(Claim { limit, tasks: Arc::new([claim]) }),
+        claim: Some(Claim { limit, room: limit, tasks: Arc::new([claim]) }),
         retention: Retention::default(),
     }
 }

@@ -80,6 +80,28 @@ fn a_runtime_that_is_shut_down_takes_no_turn_with_it() {
     });
 }
 
+/// What a worker's ear does: it claims one job, and has room for more.
+#[tokio::test]
+async fn who_is_left_with_room_keeps_its_due_time_and_wakes_nobody() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let later = NewJob { due: Due::After(Duration::from_secs(600)), ..job("later") };
+    adapter.enqueue(vec![later]).await.expect("enqueue");
+    let claim = async |number, room| {
+        let mut call = exchange("w", number, Vec::new(), 1);
+        call.claim.iter_mut().for_each(|claim| claim.room = room);
+        let answer = adapter.exchange(call).await.expect("exchange");
+        (answer.jobs.len(), answer.next_due.is_some(), server.cli(&["EXISTS", "{taskora}:wake:send-email"]))
+    };
+    assert_eq!(claim(1, 4).await, (0, true, "0".to_owned()), "it is told, which takes the marker");
+    for number in 2..5 {
+        adapter.enqueue(vec![job(&number.to_string())]).await.expect("enqueue");
+        assert_eq!(claim(number, 4).await, (1, true, "0".to_owned()));
+    }
+    adapter.enqueue(vec![job("last")]).await.expect("enqueue");
+    assert_eq!(claim(5, 1).await, (1, false, "1".to_owned()), "who is full passes it on");
+}
+
 #[tokio::test]
 async fn a_user_without_channels_loses_pushes_and_nothing_else() {
     let server = Server::start();

@@ -157,7 +157,7 @@ pub(super) fn claim(limit: usize, tasks: &[(&str, usize)]) -> Claim {
         limit: *limit,
         lease: LEASE,
     };
-    Claim { limit, tasks: tasks.iter().map(of).collect() }
+    Claim { limit, room: limit, tasks: tasks.iter().map(of).collect() }
 }
 
 /// One slot of a worker.

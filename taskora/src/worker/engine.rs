@@ -393,8 +393,8 @@ impl Engine {
 
     /// A claim, and what is set aside for it.
     fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
-        let tasks = self.capacity.claims();
-        (Some(Claim { limit, tasks }), Some(self.capacity.reserve(limit)))
+        let (room, tasks) = (self.capacity.free(), self.capacity.claims());
+        (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
     }
 
     /// Has the ear claim when there is work, if there is room and, as far as is known, nothing to claim.
@@ -456,7 +456,7 @@ impl Engine {
             }
         }
         let call = self.calls.name_ear();
-        let claim = Some(Claim { limit: 0, tasks: self.capacity.claims() });
+        let claim = Some(Claim { limit: 0, room: 0, tasks: self.capacity.claims() });
         let settle = self.outcomes.drain(..).collect();
         let last = Exchange { call, settle, claim, retention: self.app.retention() };
         let (adapter, calls, mut late) = (self.app.adapter().clone(), &mut self.calls, Vec::new());

@@ -240,7 +240,7 @@ impl<'a> Ledger<'a> {
         Exchange {
             call: CallId { worker: ["a", "b", "c"][worker].into(), slot: 0, number },
             settle,
-            claim: (limit > 0).then(|| Claim { limit, tasks: [of].into() }),
+            claim: (limit > 0).then(|| Claim { limit, room: limit, tasks: [of].into() }),
             retention: Retention::default(),
         }
     }

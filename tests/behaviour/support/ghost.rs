@@ -35,7 +35,7 @@ impl Ghost {
     /// Claims up to so many jobs of a task.
     pub(crate) async fn claim<T: Task>(&self, limit: usize, lease: Duration) -> Vec<ClaimedJob> {
         let tasks = Arc::new([TaskClaim { task: T::NAME.into(), limit, lease }]);
-        self.exchange(Vec::new(), Some(Claim { limit, tasks })).await.jobs
+        self.exchange(Vec::new(), Some(Claim { limit, room: limit, tasks })).await.jobs
     }
 
     /// Claims the one job that there is of a task.

@@ -241,7 +241,7 @@ impl<'a> Pair<'a> {
             let of = (0..).zip(claims.of).filter_map(|(number, limit)| {
                 Some(TaskClaim { task: task(number), limit: limit?.into(), lease: LEASE })
             });
-            Claim { limit: claims.limit.into(), tasks: of.collect() }
+            Claim { limit: claims.limit.into(), room: claims.limit.into(), tasks: of.collect() }
         });
         let number = &mut self.calls[usize::from(worker)].0;
         *number += 1;
@@ -296,7 +296,7 @@ impl<'a> Pair<'a> {
             let call = Exchange {
                 call: CallId { worker: format!("ear of {task}").into(), slot: 0, number: 1 },
                 settle: Vec::new(),
-                claim: Some(Claim { limit: 1, tasks: [claim].into() }),
+                claim: Some(Claim { limit: 1, room: 1, tasks: [claim].into() }),
                 retention: self.retention,
             };
             let (here, there, hurry) = (self.memory.1.work(), self.redis.1.work(), Notify::new());
@@ -314,7 +314,7 @@ impl<'a> Pair<'a> {
         let call = Exchange {
             call: CallId { worker: "last".into(), slot: 0, number: 1 },
             settle: Vec::new(),
-            claim: Some(Claim { limit: 1, tasks: [of].into() }),
+            claim: Some(Claim { limit: 1, room: 1, tasks: [of].into() }),
             retention: Retention::default(),
         };
         both!(self, |adapter| adapter.enqueue(vec![last.clone()]));

@@ -139,7 +139,7 @@ pub struct Mix {
     pub cancelled_flow: u32,
     /// A workflow of which one step fails for good.
     pub failing_flow: u32,
-    /// A chord of seven hundred, which is more than one call can start.
+    /// A chord of fourteen hundred, which is more than one call can start.
     pub huge: u32,
 }
 

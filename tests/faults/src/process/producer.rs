@@ -20,7 +20,7 @@ use crate::tasks::{Act, Done, End, Follow, Gather, Work};
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Members of a header whose workflow is started in several calls.
-const HUGE: u64 = 700;
+const HUGE: u64 = 1_400;
 
 /// What all lanes share.
 struct Desk {

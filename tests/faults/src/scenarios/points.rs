@@ -35,13 +35,13 @@ pub async fn points(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("points", seed);
     let settings = WorkerPart { concurrency: 40, ..WorkerPart::default() };
     let workers = vec![stage.worker(settings.clone())];
-    // something for workers to do, with large payloads for those who must fetch them
+    // something for workers to do, with large payloads and many results for those who must fetch them
     let load = Producer {
         count: 0,
         pause: Duration::from_millis(40),
         millis: 500,
         lanes: 2,
-        mix: Mix { large: 20, chain: 20, ..Mix::default() },
+        mix: Mix { large: 20, chord: 20, ..Mix::default() },
         ..Producer::default()
     };
     let mut producer = stage.producer(load);

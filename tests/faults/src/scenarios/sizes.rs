@@ -182,7 +182,7 @@ impl Hands<'_> {
         let exchange = Exchange {
             call: CallId { worker: "hands".into(), slot: 0, number: self.calls },
             settle,
-            claim: Some(Claim { limit, tasks }),
+            claim: Some(Claim { limit, room: limit, tasks }),
             retention: KEEP_ALL,
         };
         self.watch.call(self.adapter.exchange(exchange)).await.expect("an exchange").jobs

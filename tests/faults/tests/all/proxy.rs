@@ -85,7 +85,7 @@ async fn each_kind_of_connection_is_known_and_can_be_cut_alone() {
     let call = Exchange {
         call: CallId { worker: "w".into(), slot: 0, number: 1 },
         settle: Vec::new(),
-        claim: Some(Claim { limit: 1, tasks: [claim].into() }),
+        claim: Some(Claim { limit: 1, room: 1, tasks: [claim].into() }),
         retention: Retention::default(),
     };
     let waited = adapter.work().wait(&call, Duration::from_millis(50), &Notify::new()).await;
