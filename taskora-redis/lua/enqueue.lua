@@ -17,11 +17,11 @@ local argv = ARGV -- a local is read faster
 -- each has a number, also those that need none: numbers only have to grow
 local first = BASE + call('INCRBY', K.seq, argv[4]) - count
 
--- the members of a line; it and its task are known if somebody was there before
+-- The members of a line; it and its task are known if somebody was there before. Where nobody is being woken, that is made
+-- sure of: a worker would not find the line otherwise.
 local function join(task, list)
   local length = call('RPUSH', K.wait .. task, unpack(list))
-  if length == #list and call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
-  wake(task)
+  if (wake(task) or length == #list) and call('SADD', K.ready, task) == 1 then call('SADD', K.tasks, task) end
 end
 
 -- the usual case: jobs that are alike and new

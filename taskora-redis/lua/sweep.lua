@@ -43,7 +43,7 @@ local function rescue(task)
       local reason = call('HGET', K.cancel, id)
       if reason then
         finish(task, id, 'X', u32(attempts), u32(stalls), ZERO6, reason)
-      elseif stalls > byte(record, 11) then
+      elseif stalls > (byte(record, 11) or 0) then
         finish(task, id, 'S', u32(attempts), u32(stalls), ZERO6, '')
         stalled = stalled + 1
       else

@@ -59,9 +59,10 @@ local function node_count(flow)
   return head_of(flow) and struct.unpack('>I4', flow.head, 20) or 0
 end
 
--- the record in an `n`
+-- the record in an `n`; none if that is damaged
 local function record_in(node)
-  return node and #node >= 4 and sub(node, 5 + struct.unpack('>I4', node))
+  local record = node and #node > 18 and sub(node, 5 + struct.unpack('>I4', node))
+  return record and #record > 14 and record
 end
 
 -- a number as text; what Redis makes of a number costs more, and small ones come often

@@ -3,8 +3,8 @@
 local BASE = 2199023255552 -- 2^41
 local BAND = 4398046511104 -- 2^42: one priority's share of the scores; 1,000 of them are exact in a double
 
--- leaves a marker that wakes one worker, unless there is one
+-- leaves a marker that wakes one worker; false if there is one
 local function wake(task)
   local key = K.wake .. task
-  if call('EXISTS', key) == 0 then call('LPUSH', key, '1') end
+  return call('EXISTS', key) == 0 and call('LPUSH', key, '1')
 end

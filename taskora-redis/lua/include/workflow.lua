@@ -147,14 +147,16 @@ local function advance(flow, fields, nodes, before)
   local joins, known = nil, nil
   for at, field in ipairs(fields) do
     local node = nodes[before + at]
-    if node and byte(node, 9) > 0 then
+    if not node or #node < 19 then
+      -- gone, or damaged: nobody can tell who waits for it
+    elseif byte(node, 9) > 0 then
       if joins then
         count_down(flow, joins)
         save(flow)
         joins = nil
       end
       put(flow, release_next(flow.id, node))
-    elseif node then
+    else
       if not joins then joins, known = {}, {} end
       local rest = add_joins(node, 0, joins, known, at)
       if rest then put_off('J', sub(field, 2), rest, flow) end
@@ -189,7 +191,7 @@ local function write_nodes(ids, ends)
     local key = K.wf .. id
     local values = call('HMGET', key, 'l', field)
     local left, node = tonumber(values[1] or ''), values[2]
-    if left and left > 1 and node and byte(node, 9) > 0 then
+    if left and left > 1 and node and #node > 18 and byte(node, 9) > 0 then
       call('HSET', key, 'l', digits(left - 1), 'd' .. number, ends[i], release_next(id, node))
     else
       write(i, remember_flow(id, key, values[1]), { field }, values, 1)
@@ -246,7 +248,7 @@ local function claimable(ids, from)
     local key = K.wf .. id
     local values = call('HMGET', key, 'l', field, 'm', 'd' .. digits(number - 1))
     local node, head, before = values[2], checked(values[3]), values[4]
-    if before and #before <= INLINE_END and node and byte(node, 5) < 255 then befores[ids[i]] = before end
+    if before and #before <= INLINE_END and node and #node > 18 and byte(node, 5) < 255 then befores[ids[i]] = before end
     -- most of them run, and have no deadline
     if head and sub(head, 8, 13) == ZERO6 and tonumber(values[1] or '') then
       records[i], heads[i] = node, head

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use taskora::adapter::{
-    AttemptEnd, CancelOutcome, Enqueued, Exchange, Inspection, Jobs, NewNode, NewWorkflow, Workflows,
+    AttemptEnd, CancelOutcome, Enqueued, Exchange, Inspection, Jobs, NewNode, NewWorkflow, Settled, Workflows,
 };
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use crate::flows::{chain, chord, flow, node};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange, settlement};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job, settlement};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
@@ -405,4 +405,42 @@ async fn a_step_comes_with_the_result_before_it() {
     let first = adapter.exchange(exchange("x", 1, Vec::new(), 1)).await.expect("claim").jobs;
     let second = adapter.exchange(exchange("x", 2, vec![complete(&first[0])], 1)).await.expect("claim").jobs;
     assert_eq!((second[0].node.as_ref().map(|of| of.node), &second[0].known), (Some(1), &None));
+}
+
+/// A node that cannot be read holds up its own workflow, and nothing else.
+#[tokio::test]
+async fn a_damaged_node_holds_up_nobody_else() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let completed = [Settled::Now(JobState::Completed)];
+    for damage in ["", "x", "twelve bytes"] {
+        let name = format!("w{}", damage.len());
+        let damaged = |node| server.cli(&["HSET", &format!("{{taskora}}:wf:={name}"), node, damage]);
+        let mut number = 0;
+        let mut claims = async |settle, limit| {
+            number += 1;
+            adapter.exchange(exchange(&name, number, settle, limit)).await.expect("exchange")
+        };
+        adapter.start(chain(&name, 3)).await.expect("start");
+        let first = claims(Vec::new(), 9).await.jobs;
+        // the second step is in line when it is damaged
+        assert_eq!(claims(vec![complete(&first[0])], 0).await.settled, completed);
+        damaged("n1");
+        adapter.enqueue(vec![job(&format!("plain of {name}"))]).await.expect("enqueue");
+        let claimed = claims(Vec::new(), 9).await.jobs;
+        assert_eq!(claimed.iter().map(|job| job.node.is_none()).collect::<Vec<_>>(), [true], "{claimed:?}");
+        assert_eq!(claims(vec![complete(&claimed[0])], 0).await.settled, completed);
+        adapter.cancel_workflow(&name.as_str().into(), "it is damaged").await.expect("cancelled");
+        adapter.sweep(&[TASK.into()], Retention::default()).await.expect("swept");
+
+        // one that runs, and what comes after it
+        let name = format!("r{}", damage.len());
+        adapter.start(chain(&name, 3)).await.expect("start");
+        let running = adapter.exchange(exchange(&name, 1, Vec::new(), 9)).await.expect("claim").jobs;
+        for node in ["n0", "n1"] {
+            server.cli(&["HSET", &format!("{{taskora}}:wf:={name}"), node, damage]);
+        }
+        let end = vec![complete(&running[0])];
+        assert_eq!(adapter.exchange(exchange(&name, 2, end, 9)).await.expect("settle").settled, completed);
+    }
 }
