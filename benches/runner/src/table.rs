@@ -39,7 +39,7 @@ pub fn summary(results: &Results) -> String {
             peer.map_or("–".into(), |(_, cell)| spent(cell)),
         );
     }
-    out += "\nMedians of the rounds, in which all took turns; µs per job are Redis CPU + client CPU. A ratio above 1 is better \
+    out += "\nMedians of the rounds, in which all took turns, also of the ratios: these are not those of the medians. µs per job are Redis CPU + client CPU. A ratio above 1 is better \
             than the best peer, or than the workload named.\n";
     out
 }
