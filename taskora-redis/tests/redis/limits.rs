@@ -256,3 +256,15 @@ async fn a_plain_job_costs_few_commands() {
     assert_eq!(claimed.len(), 1);
     assert!(exchange <= 15, "{exchange} commands to settle one job and to claim the next");
 }
+
+/// Somebody took the task out of `ready` by hand: once nobody is being woken for it, a dispatch puts it back.
+#[tokio::test]
+async fn a_line_that_its_task_has_lost_is_found_by_the_next_dispatch() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    server.cli(&["SREM", "{taskora}:ready", TASK]);
+    assert_eq!(wait(&*adapter.work(), PATIENCE).await.expect("woken"), 0, "the marker is taken, for nothing");
+    adapter.enqueue(vec![job("b")]).await.expect("enqueue");
+    assert_eq!(crate::kit::drain(&adapter, "w").await, 2);
+}
