@@ -18,7 +18,7 @@ local function answer_again(saved)
     local record, is_node = records[i], byte(id) == 42
     local dated = record and (is_node and heads[i] or not is_node and record)
     -- a job of this id that was made since is another one
-    if dated and struct.unpack('>I6', dated, 2) <= saved[4] then
+    if dated and #dated > 6 and struct.unpack('>I6', dated, 2) <= saved[4] then
       flags[#flags + 1] = call('HEXISTS', K.cancel, id)
       kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
       reply[#reply + 1] = id

@@ -16,7 +16,7 @@ local function work_off(budget)
     release_rest(flow, what)
   elseif flow.left and not flow.ended then
     local node, joins = call('HGET', flow.key, 'n' .. what), {}
-    local rest = node and add_joins(node, from, joins, {}, 1)
+    local rest = node and #node > 18 and add_joins(node, from, joins, {}, 1)
     spare_releases = budget
     if rest then put_off('J', what, rest, flow) end
     count_down(flow, joins)

@@ -442,5 +442,20 @@ async fn a_damaged_node_holds_up_nobody_else() {
         }
         let end = vec![complete(&running[0])];
         assert_eq!(adapter.exchange(exchange(&name, 2, end, 9)).await.expect("settle").settled, completed);
+
+        // one of whose node something was put off, as after the end of a node that is in very many joins
+        server.cli(&["RPUSH", "{taskora}:todo", &format!("J1:0 ={name}")]);
+        adapter
+            .exchange(exchange(&format!("any {name}"), 1, Vec::new(), 0))
+            .await
+            .expect("what was put off holds up nobody");
+        assert_eq!(server.cli(&["EXISTS", "{taskora}:todo"]), "0");
+
+        // a record of a job that was handed out, and whose call is repeated
+        adapter.enqueue(vec![job(&format!("lost of {name}"))]).await.expect("enqueue");
+        let call = exchange(&format!("repeats {name}"), 1, Vec::new(), 1);
+        assert_eq!(adapter.exchange(call.clone()).await.expect("claim").jobs.len(), 1);
+        server.cli(&["HSET", "{taskora}:jobs", &format!("=lost of {name}"), "x"]);
+        assert!(adapter.exchange(call).await.expect("the same answer, without it").jobs.is_empty());
     }
 }
