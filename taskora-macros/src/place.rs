@@ -84,7 +84,7 @@ static ELSEWHERE: [(&[&str], &str); 5] = [
     ),
     (
         &["unique", "unique_for", "job_id"],
-        "a job is unique by the id that its dispatch gives it, as in `app.dispatch(..).id(\"order-7\")`",
+        "a job is unique by the id that its dispatch gives it; begin the id with the task's name, as in `app.dispatch(..).id(\"charge-card:7\")`, because all tasks share one space of ids",
     ),
     (
         &[

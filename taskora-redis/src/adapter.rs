@@ -1,17 +1,20 @@
 //! The adapter itself: what its parts share.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
-use taskora::adapter::{Cancellation, Ended, Signals, WorkSignal};
+use taskora::adapter::{Cancellation, Ended, Signals, TaskName, WorkSignal};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
 
 use crate::advice::ServerWarning;
 use crate::answer::{array, bytes};
+use crate::arguments::Arguments;
 use crate::config::{RedisConfig, Settings};
 use crate::id;
 use crate::lanes::{Lane, Lanes};
@@ -34,6 +37,19 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     lanes: Lanes,
     side: OnceLock<Side>,
+    /// How far sweeps are, by the number of their tasks and the first of them.
+    rounds: Mutex<HashMap<(usize, Option<TaskName>), Round>>,
+    /// It was said that there are jobs of a later version.
+    pub(crate) has_met_newer: AtomicBool,
+    /// How often such jobs were handed back.
+    pub(crate) put_offs: AtomicU64,
+}
+
+/// With which of its tasks a sweep goes on, and whether one before it has more.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Round {
+    pub(crate) from: usize,
+    pub(crate) carry: bool,
 }
 
 impl RedisAdapter {
@@ -56,7 +72,15 @@ impl RedisAdapter {
     pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.into().check()?);
         let lanes = Lanes::new(Arc::clone(&settings));
-        Ok(Self { inner: Arc::new(Inner { settings, lanes, side: OnceLock::new() }) })
+        let inner = Inner {
+            settings,
+            lanes,
+            side: OnceLock::new(),
+            rounds: Mutex::default(),
+            has_met_newer: AtomicBool::new(false),
+            put_offs: AtomicU64::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What the server's settings would lose, as of the newest connection; empty before the first, and when
@@ -73,8 +97,8 @@ impl RedisAdapter {
     #[doc(hidden)]
     pub async fn shift_clock(&self, by: Duration) -> Result<(), AdapterError> {
         self.inner
-            .script(&SCRIPTS.shift, |cmd, _| {
-                cmd.arg(millis(by));
+            .script(&SCRIPTS.shift, |call, _| {
+                call.put("by", millis(by));
             })
             .await
             .map(drop)
@@ -84,6 +108,40 @@ impl RedisAdapter {
 impl Inner {
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// With which of these tasks a sweep goes on.
+    pub(crate) fn round(&self, tasks: &[TaskName]) -> Round {
+        let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds.get(&(tasks.len(), tasks.first().cloned())).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn end_round(&self, tasks: &[TaskName], round: Round) {
+        let key = (tasks.len(), tasks.first().cloned());
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        if round.from == 0 && !round.carry {
+            rounds.remove(&key)
+        } else {
+            rounds.insert(key, round)
+        };
+    }
+
+    /// Gives a sign of life if one is due, beside the call.
+    pub(crate) fn sign(&self) {
+        if !self.settings.process.is_due() {
+            return;
+        }
+        let Ok(lane) = self.lane() else { return };
+        let settings = Arc::clone(&self.settings);
+        tokio::spawn(async move {
+            let about = settings.process.about();
+            let signed = lane.commands.script(&SCRIPTS.sign, |call, _| {
+                call.put("process", &settings.process.name).put("about", &about);
+            });
+            if let Err(error) = signed.await {
+                tracing::debug!(%error, "a sign of life was not given");
+            }
+        });
     }
 
     /// What belongs to the caller's runtime.
@@ -105,7 +163,7 @@ impl Inner {
     pub(crate) async fn script(
         &self,
         script: &Script,
-        fill: impl Fn(&mut Cmd, Try),
+        fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<Value, AdapterError> {
         self.script_carrying(0, script, fill).await
     }
@@ -115,7 +173,7 @@ impl Inner {
         &self,
         bytes: usize,
         script: &Script,
-        fill: impl Fn(&mut Cmd, Try),
+        fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<Value, AdapterError> {
         self.lane()?.commands.script_carrying(bytes, script, fill).await.map(|(_, value)| value)
     }
@@ -161,6 +219,7 @@ impl fmt::Debug for RedisAdapter {
         f.debug_struct("RedisAdapter")
             .field("address", &self.inner.settings.address)
             .field("namespace", &self.inner.settings.namespace)
+            .field("cluster", &self.inner.settings.is_cluster())
             .finish_non_exhaustive()
     }
 }

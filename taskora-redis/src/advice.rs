@@ -16,15 +16,23 @@ pub enum ServerWarning {
     },
     /// `appendonly` is `no`: a crash of the server loses all jobs since its last snapshot, if it makes any.
     NoAppendOnlyFile,
+    /// The server does not answer `INFO`, so nothing is known of these settings.
+    Unchecked {
+        /// Its version, if it said that much; otherwise the adapter assumes that it is new enough.
+        version: Option<String>,
+        /// What it said in place of an answer.
+        refusal: String,
+    },
 }
 
 impl ServerWarning {
-    /// A short name that does not change, for filters and alerts: `evicts`, `no-append-only-file`.
+    /// A short name that does not change, for filters and alerts: `evicts`, `no-append-only-file`, `unchecked`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Evicts { .. } => "evicts",
             Self::NoAppendOnlyFile => "no-append-only-file",
+            Self::Unchecked { .. } => "unchecked",
         }
     }
 }
@@ -40,6 +48,15 @@ impl fmt::Display for ServerWarning {
             Self::NoAppendOnlyFile => f.write_str(
                 "Redis keeps no append-only file, so a crash of the server loses accepted jobs; set `appendonly yes`",
             ),
+            Self::Unchecked { version, refusal } => {
+                let version = if version.is_some() { "" } else { "its version, " };
+                write!(
+                    f,
+                    "Redis does not answer `INFO` ({refusal}), so {version}`maxmemory-policy` and `appendonly` could not be \
+                     checked; allow it with `+info`, or make sure of Redis 7.0 or newer, `maxmemory-policy noeviction` and \
+                     `appendonly yes`"
+                )
+            }
         }
     }
 }
@@ -55,9 +72,8 @@ impl Advice {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in the server's answer to `INFO`, and says what it did not say before.
-    pub(crate) fn learn(&self, info: &str, address: &str) {
-        let found = read(info);
+    /// Takes in what was found at the server, and says what it did not say before.
+    pub(crate) fn learn(&self, found: Vec<ServerWarning>, address: &str) {
         let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in found.iter().filter(|warning| !known.contains(warning)) {
             tracing::warn!(address, warning = warning.code(), "{warning}");
@@ -66,7 +82,8 @@ impl Advice {
     }
 }
 
-fn read(info: &str) -> Vec<ServerWarning> {
+/// What the answer to `INFO` warns of.
+pub(crate) fn read(info: &str) -> Vec<ServerWarning> {
     let mut warnings = Vec::new();
     if let Some(policy) = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction") {
         warnings.push(ServerWarning::Evicts { policy: policy.to_owned() });

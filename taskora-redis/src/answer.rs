@@ -8,6 +8,13 @@ pub(crate) fn nonsense(what: impl Into<String>) -> AdapterError {
     AdapterError::Protocol(what.into())
 }
 
+/// Something that a later version of taskora wrote. It is left alone.
+pub(crate) fn newer(what: &str) -> AdapterError {
+    AdapterError::Incompatible(format!(
+        "{what} was written by a later version of taskora; use a newer taskora-redis"
+    ))
+}
+
 pub(crate) fn array(value: Value, what: &str) -> Result<Vec<Value>, AdapterError> {
     match value {
         Value::Array(values) => Ok(values),

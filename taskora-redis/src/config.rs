@@ -1,13 +1,26 @@
 //! Where Redis is, and how to speak with it.
 
+mod servers;
+
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::ConnectionInfo;
 use taskora::AdapterError;
 
+use self::servers::Reach;
+use crate::access::User;
+use crate::address::{self, shown};
 use crate::advice::Advice;
+use crate::follow::Follower;
+use crate::mending::Mending;
+use crate::process::Process;
 use crate::route::Route;
+use crate::sentinel::Sentinels;
+#[cfg(feature = "rustls")]
+use crate::tls::Certificates;
 
 /// How to connect, and what to call things, for [`RedisAdapter::connect`](crate::RedisAdapter::connect), which takes a URL, too, and
 /// [`RedisAdapter::lazy`](crate::RedisAdapter::lazy).
@@ -30,10 +43,18 @@ use crate::route::Route;
 /// ```
 #[derive(Clone)]
 pub struct RedisConfig {
+    /// The servers, or the sentinels that know the server.
     servers: Vec<Result<ConnectionInfo, String>>,
+    /// What sentinels call the master.
+    master: Option<String>,
     namespace: String,
+    username: Option<String>,
     password: Option<String>,
     db: Option<i64>,
+    #[cfg(feature = "rustls")]
+    tls: bool,
+    #[cfg(feature = "rustls")]
+    certificates: Certificates,
     command_timeout: Duration,
     connect_timeout: Duration,
     test_clock: bool,
@@ -51,30 +72,56 @@ impl RedisConfig {
     /// `rustls`), or `redis+unix:///path`. A URL that cannot be read is an error when connecting.
     #[must_use]
     pub fn new(url: impl AsRef<str>) -> Self {
-        Self::with_server(read(url.as_ref()))
+        Self::with_servers(vec![address::read(url.as_ref())])
     }
 
     /// One more server of the same Redis, as in [`RedisConfig::new`]: another node of its cluster, or the one that takes
     /// over when the first fails. Those that cannot be reached, are replicas or have lost their cluster are passed over; a
-    /// node of a cluster that does not have the namespace's slot says which one does.
+    /// node of a cluster that does not have the namespace's slot says which one does. After [`RedisConfig::sentinel`], one more
+    /// sentinel.
     #[must_use]
     pub fn node(mut self, url: impl AsRef<str>) -> Self {
-        self.servers.push(read(url.as_ref()));
+        self.servers.push(address::read(url.as_ref()));
         self
     }
 
     /// A server by the `redis` crate's own description of it, for what a URL cannot say.
     #[must_use]
     pub fn from_connection_info(server: ConnectionInfo) -> Self {
-        Self::with_server(Ok(server))
+        Self::with_servers(vec![Ok(server)])
     }
 
-    fn with_server(server: Result<ConnectionInfo, String>) -> Self {
+    /// The master that Redis Sentinel knows by this name. The URLs are those of the sentinels, each with the user, the
+    /// password and the TLS (`rediss://`) of the *sentinel*. For the master and its replicas, use
+    /// [`username`](Self::username), [`password`](Self::password), [`db`](Self::db) and, for TLS, `tls`.
+    ///
+    /// Each new connection asks the sentinels in turn where the master is, and checks that it is one. After a failover the
+    /// adapter's connections go to the new master.
+    ///
+    /// ```
+    /// use taskora_redis::RedisConfig;
+    ///
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379", "redis://10.0.0.3:26379"];
+    /// let config = RedisConfig::sentinel(sentinels, "mymaster").password("secret");
+    /// ```
+    #[must_use]
+    pub fn sentinel(urls: impl IntoIterator<Item = impl AsRef<str>>, master: impl Into<String>) -> Self {
+        let sentinels = urls.into_iter().map(|url| address::read(url.as_ref())).collect();
+        Self { master: Some(master.into()), ..Self::with_servers(sentinels) }
+    }
+
+    fn with_servers(servers: Vec<Result<ConnectionInfo, String>>) -> Self {
         Self {
-            servers: vec![server],
+            servers,
+            master: None,
             namespace: "taskora".to_owned(),
+            username: None,
             password: None,
             db: None,
+            #[cfg(feature = "rustls")]
+            tls: false,
+            #[cfg(feature = "rustls")]
+            certificates: Certificates::default(),
             command_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             test_clock: false,
@@ -89,6 +136,13 @@ impl RedisConfig {
         self
     }
 
+    /// The user, instead of one in the URL. `docs/redis.md` lists the rights that it needs.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
     /// The password, instead of one in the URL.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
@@ -100,6 +154,43 @@ impl RedisConfig {
     #[must_use]
     pub const fn db(mut self, db: i64) -> Self {
         self.db = Some(db);
+        self
+    }
+
+    /// Connects with TLS to the servers that [sentinels](Self::sentinel) name. A server's own URL asks for TLS with
+    /// `rediss://`.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub const fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Trusts these root certificates (PEM) instead of the system's, for a server whose certificate comes from a private
+    /// authority.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate (PEM, with its chain) to a server that asks its clients for one, and proves it with this
+    /// private key (PEM).
+    ///
+    /// ```no_run
+    /// use taskora_redis::RedisConfig;
+    ///
+    /// # fn example() -> std::io::Result<()> {
+    /// let config = RedisConfig::new("rediss://redis.internal:6380")
+    ///     .root_certificates(std::fs::read("ca.pem")?)
+    ///     .client_certificate(std::fs::read("client.pem")?, std::fs::read("client.key")?);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.client = Some((certificate.into(), key.into()));
         self
     }
 
@@ -132,7 +223,7 @@ impl RedisConfig {
     /// The configuration, checked.
     pub(crate) fn check(self) -> Result<Settings, AdapterError> {
         let servers: Vec<_> =
-            self.servers.into_iter().collect::<Result<_, _>>().map_err(AdapterError::Config)?;
+            self.servers.iter().cloned().collect::<Result<_, _>>().map_err(AdapterError::Config)?;
         let is_usable = |c: char| !c.is_control() && c != '{' && c != '}';
         if !(1..=100).contains(&self.namespace.len()) || !self.namespace.chars().all(is_usable) {
             return Err(AdapterError::Config(
@@ -148,61 +239,45 @@ impl RedisConfig {
                 )));
             }
         }
-        #[cfg(feature = "rustls")]
-        choose_cryptography();
-        let mine = |server: ConnectionInfo| {
-            let mut redis = server.redis_settings().clone();
-            if let Some(password) = &self.password {
-                redis = redis.set_password(password);
-            }
-            if let Some(db) = self.db {
-                redis = redis.set_db(db);
-            }
-            server.set_redis_settings(redis)
+        let Reach { address, route, sentinels } = self.reach(servers).map_err(AdapterError::Config)?;
+        let keys = crate::keys::Keys::new(&self.namespace);
+        let username = match &sentinels {
+            Some(sentinels) => sentinels.username(),
+            None => route
+                .target(0)
+                .and_then(|target| target.server.redis_settings().username().map(str::to_owned)),
         };
-        let addresses: Vec<_> = servers.iter().map(|server| server.addr().to_string()).collect();
+        let db = self.db.or_else(|| route.target(0).map(|target| target.server.redis_settings().db()));
+        let place = match db {
+            None | Some(0) => u8::from(self.test_clock).to_string(),
+            Some(db) => format!("{} {db}", u8::from(self.test_clock)),
+        };
         Ok(Settings {
-            address: addresses.join(", "),
-            route: Route::new(servers.into_iter().map(mine).collect()),
-            keys: crate::keys::Keys::new(&self.namespace),
+            address,
+            route: Arc::new(route),
+            sentinels: sentinels.map(Arc::new),
+            follower: Follower::default(),
+            user: User::new(username, keys.prefix()),
+            keys,
             namespace: self.namespace,
             command_timeout: self.command_timeout,
             connect_timeout: self.connect_timeout,
-            test_clock: self.test_clock,
+            place,
             advice: Advice::default(),
+            functions: AtomicBool::new(true),
+            process: Process::new(),
+            mending: Mending::default(),
+            is_cluster: AtomicBool::new(false),
         })
-    }
-}
-
-fn read(url: &str) -> Result<ConnectionInfo, String> {
-    // the reason is kept to ourselves: it may quote the URL, and the URL may hold a password
-    url.into_connection_info().map_err(|_| {
-        let asks_for_tls = ["rediss://", "valkeys://"].iter().any(|scheme| url.trim().starts_with(scheme));
-        if asks_for_tls && !cfg!(feature = "rustls") {
-            "a URL with `rediss://` asks for TLS, which is not built in; add the feature `rustls` to `taskora-redis`"
-        } else {
-            "the Redis URL cannot be read; write it as `redis://[user:password@]host[:port][/db]`"
-        }
-        .to_owned()
-    })
-}
-
-/// rustls leaves the choice of its cryptography to the program, and panics in the first connection of one that has made
-/// none: unless the program has, it is ring.
-#[cfg(feature = "rustls")]
-fn choose_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // whoever was faster has chosen as well
-        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = |server: &ConnectionInfo| server.addr().to_string();
-        let addresses: Vec<_> = self.servers.iter().map(|server| server.as_ref().map(address)).collect();
+        let addresses: Vec<_> = self.servers.iter().map(|server| server.as_ref().map(shown)).collect();
         f.debug_struct("RedisConfig")
             .field("address", &addresses)
+            .field("sentinel", &self.master)
             .field("namespace", &self.namespace)
             .field("db", &self.db)
             .field("command_timeout", &self.command_timeout)
@@ -215,16 +290,32 @@ impl fmt::Debug for RedisConfig {
 pub(crate) struct Settings {
     /// Where the server is, or all that were configured; never with a password.
     pub(crate) address: String,
-    pub(crate) route: Route,
+    pub(crate) route: Arc<Route>,
+    /// Who knows where the server is, if the configured servers are not it.
+    pub(crate) sentinels: Option<Arc<Sentinels>>,
+    pub(crate) follower: Follower,
+    pub(crate) user: User,
     pub(crate) keys: crate::keys::Keys,
     pub(crate) namespace: String,
     pub(crate) command_timeout: Duration,
     pub(crate) connect_timeout: Duration,
-    pub(crate) test_clock: bool,
+    /// The first argument of each command: whether there is a test clock, and which database it is.
+    pub(crate) place: String,
     pub(crate) advice: Advice,
+    /// Whether the server allows functions, as far as is known.
+    pub(crate) functions: AtomicBool,
+    pub(crate) process: Process,
+    pub(crate) mending: Mending,
+    /// What the newest connection's server said of itself.
+    pub(crate) is_cluster: AtomicBool,
 }
 
 impl Settings {
+    /// Whether the server is a node of a cluster. Known once a connection has been made.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.is_cluster.load(Ordering::Relaxed)
+    }
+
     /// How long a call may take that carries this many bytes of payloads and results.
     pub(crate) fn limit(&self, bytes: usize) -> Duration {
         self.command_timeout.saturating_add(Duration::from_secs((bytes >> 20) as u64))
@@ -240,25 +331,9 @@ mod tests {
         let config = RedisConfig::new("redis://user:hush@example.org:6380/3").password("hush");
         assert!(!format!("{config:?}").contains("hush"), "{config:?}");
         let settings = config.check().expect("a valid configuration");
-        assert_eq!(settings.address, "example.org:6380");
+        assert_eq!(settings.address, "example.org:6380/3");
         let error = RedisConfig::new("rdis://user:hush@example.org").check().err().expect("a bad URL");
         assert!(!error.to_string().contains("hush"), "{error}");
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_read_is_told_how_to_write_it() {
-        let said = |url: &str| RedisConfig::new(url).check().err().map(|error| error.to_string());
-        for url in
-            ["localhost:6379", "", "http://localhost", "redis://localhost:99999", "redis://localhost/abc"]
-        {
-            assert!(said(url).is_some_and(|said| said.contains("`redis://[user:password@]host")), "{url}");
-        }
-        let tls = said("rediss://:hush@localhost");
-        if cfg!(feature = "rustls") {
-            assert_eq!(tls, None);
-        } else {
-            assert!(tls.is_some_and(|said| said.contains("feature `rustls`") && !said.contains("hush")));
-        }
     }
 
     #[cfg(feature = "rustls")]
@@ -278,6 +353,21 @@ mod tests {
         let target = settings.route.target(0).expect("a server");
         let redis = target.server.redis_settings();
         assert_eq!((redis.password(), redis.db()), (Some("new"), 2));
+    }
+
+    #[test]
+    fn sentinels_keep_their_own_user_and_the_master_gets_the_configured_one() {
+        let sentinels = ["redis://watch:hush@a:1", "redis://[::1]:2"];
+        let config = RedisConfig::sentinel(sentinels, "main").username("app").password("hush").db(3);
+        assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+        let settings = config.check().expect("valid");
+        assert_eq!(settings.address, "main/3 (sentinels a:1, [::1]:2)");
+        let pattern = settings.sentinels.as_ref().expect("sentinels").pattern().redis_settings().clone();
+        assert_eq!((pattern.username(), pattern.password(), pattern.db()), (Some("app"), Some("hush"), 3));
+        let said = |config: RedisConfig| config.check().err().expect("an error").to_string();
+        assert!(said(RedisConfig::sentinel(["redis://a:1/2"], "main")).contains("no databases"));
+        assert!(said(RedisConfig::sentinel([""; 0], "main")).contains("at least one sentinel"));
+        assert!(said(RedisConfig::sentinel(["redis://a:1"], "")).contains("name of the master"));
     }
 
     #[test]

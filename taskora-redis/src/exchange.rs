@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
-use redis::{Cmd, Value};
+use redis::Value;
 use taskora::adapter::{
     AttemptEnd, ClaimedJob, Ending, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement, TaskClaim,
     TaskName,
@@ -11,6 +11,7 @@ use taskora::adapter::{
 use taskora::{AdapterError, Timestamp};
 
 use crate::answer::{array, bytes, nonsense, number};
+use crate::arguments;
 use crate::record::{End, Reader, Record, millis, state, u48};
 use crate::{id, tasks};
 
@@ -19,6 +20,15 @@ const MAX_CLAIM: usize = 500;
 
 /// A payload that is kept beside its record: the place of its job among those claimed, and the stored id.
 pub(crate) type Blob = (usize, Vec<u8>);
+
+/// What an exchange has answered.
+pub(crate) struct Answer {
+    pub(crate) exchanged: Exchanged,
+    /// Of these jobs the payloads are still to be fetched.
+    pub(crate) blobs: Vec<Blob>,
+    /// Jobs that a later version wrote.
+    pub(crate) newer: Vec<Lease>,
+}
 
 /// An exchange, ready to be sent as often as need be.
 pub(crate) struct Call<'a> {
@@ -38,6 +48,7 @@ impl<'a> Call<'a> {
             }
         }
         let mut arguments = Arguments::default();
+        // in the order of `arguments.rs`, which `fill` checks
         arguments.add(call.worker.as_bytes());
         arguments.add_text(call.slot);
         arguments.add_text(call.number);
@@ -73,9 +84,13 @@ impl<'a> Call<'a> {
         self.arguments.bytes.len()
     }
 
-    pub(crate) fn fill(&self, cmd: &mut Cmd) {
-        for argument in self.arguments.iter() {
-            cmd.arg(argument);
+    pub(crate) fn fill(&self, call: &mut arguments::Arguments<'_>) {
+        let mut values = self.arguments.iter();
+        for (name, value) in arguments::names("exchange").iter().zip(values.by_ref()) {
+            call.put(name, value);
+        }
+        for value in values {
+            call.list(value);
         }
     }
 
@@ -87,9 +102,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads the script's answer. Jobs with large payloads come with their place in the list: the payloads are still to
-    /// be fetched. A job that makes no sense is left out: its lease passes, and it ends as stalled.
-    pub(crate) fn read(&self, answer: Value) -> Result<(Exchanged, Vec<Blob>), AdapterError> {
+    /// Reads the script's answer. A job that makes no sense is left out: its lease passes, and it ends as stalled.
+    pub(crate) fn read(&self, answer: Value) -> Result<Answer, AdapterError> {
         let mut values = array(answer, "the answer to `exchange`")?.into_iter();
         let mut next = || values.next().ok_or_else(|| nonsense("the answer to `exchange` is too short"));
         let letters = crate::answer::letters(next()?, self.settlements, "the settlements")?;
@@ -99,16 +113,19 @@ impl<'a> Call<'a> {
         let flags = bytes(next()?, "the flags")?;
         let lives = bytes(next()?, "the tokens and attempts")?;
         let mut lives = Reader(&lives);
+        let first_token = number(&next()?, "the token of a first claim")?;
         let settled = letters
             .into_iter()
             .map(|letter| match letter {
                 b'-' => Ok(Settled::Stale),
+                // it has ended already, in a way that a later version knows
+                letter if state(letter).is_none() && letter.is_ascii_uppercase() => Ok(Settled::Stale),
                 other => state(other)
                     .map(Settled::Now)
                     .ok_or_else(|| nonsense(format!("a settlement ended in state {other}"))),
             })
             .collect::<Result<_, _>>()?;
-        let (mut jobs, mut blobs, mut claimed) = (Vec::new(), Vec::new(), 0);
+        let (mut jobs, mut blobs, mut newer, mut claimed) = (Vec::new(), Vec::new(), Vec::new(), 0);
         while let Ok(stored) = next() {
             claimed += 1;
             let stored = bytes(stored, "a job's id")?;
@@ -118,8 +135,17 @@ impl<'a> Call<'a> {
                 head = bytes(next()?, "a workflow's head")?;
                 before = bytes(next()?, "the end of the node before")?;
             }
-            let (token, attempt) = (lives.u64().unwrap_or(1), lives.u32().unwrap_or(1));
-            let (Some(id), Some(record)) = (id::load(&stored), Record::read_of(&packed, &head)) else {
+            let (token, attempt) = (lives.u64().unwrap_or(first_token), lives.u32().unwrap_or(1));
+            let read = (id::load(&stored), Record::read_of(&packed, &head));
+            if let (Some(id), None) = &read
+                && Record::is_newer(&packed, &head)
+            {
+                // which of the tasks it is may be in what cannot be read: the others refuse it
+                let leases = self.tasks.iter().map(|claim| claim.task.clone());
+                newer.extend(leases.map(|task| Lease { id: id.clone(), task, token }));
+                continue;
+            }
+            let (Some(id), Some(record)) = read else {
                 let id = String::from_utf8_lossy(&stored);
                 tracing::error!(%id, "a claimed job cannot be read and is not run; it will end as stalled");
                 continue;
@@ -148,7 +174,7 @@ impl<'a> Call<'a> {
             });
         }
         let next_due = u64::try_from(next_due).ok().map(std::time::Duration::from_millis);
-        Ok((Exchanged { settled, jobs, more, next_due }, blobs))
+        Ok(Answer { exchanged: Exchanged { settled, jobs, more, next_due }, blobs, newer })
     }
 }
 
@@ -160,7 +186,8 @@ fn write_entry(settlement: &Settlement, id_len: usize, place: usize, to: &mut Ve
         AttemptEnd::Fail(error) => (b'F', None, error.as_bytes()),
         AttemptEnd::Retry { error, delay } => (b'R', Some(millis(*delay)), error.as_bytes()),
         AttemptEnd::Cancel => (b'X', None, &[][..]),
-        AttemptEnd::Release => (b'L', None, &[][..]),
+        AttemptEnd::Release { delay } if delay.is_zero() => (b'L', None, &[][..]),
+        AttemptEnd::Release { delay } => (b'L', Some(millis(*delay)), &[][..]),
     };
     to.push(kind);
     to.extend(settlement.attempt.to_be_bytes());

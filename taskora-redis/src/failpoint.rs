@@ -22,7 +22,8 @@ use redis::RedisError;
 pub const VARIABLE: &str = "TASKORA_FAILPOINTS";
 
 /// The calls that are no scripts.
-const COMMANDS: &[&str] = &["blpop", "unblock", "hmget", "lrange", "ping", "info", "client_id", "subscribe"];
+const COMMANDS: &[&str] =
+    &["blpop", "unblock", "hmget", "lrange", "ping", "info", "load", "client_id", "subscribe"];
 
 /// The calls of checks and repairs alone, which are for tools: neither workers nor producers make them.
 pub const UPKEEP: &[&str] =
@@ -31,7 +32,7 @@ pub const UPKEEP: &[&str] =
 /// Every call to Redis by its name.
 #[must_use]
 pub fn calls() -> Vec<&'static str> {
-    let scripts = crate::scripts::script_hashes();
+    let scripts = crate::scripts::functions();
     scripts.into_iter().map(|(name, _)| name).chain(COMMANDS.iter().copied()).collect()
 }
 

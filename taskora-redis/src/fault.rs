@@ -6,6 +6,8 @@ use std::time::Duration;
 use redis::RedisError;
 use taskora::AdapterError;
 
+use crate::access::{User, is_denied, is_unknown_command, message_of};
+
 /// What to do about an error.
 pub(crate) enum Verdict {
     /// The script is not loaded: send its source.
@@ -20,12 +22,14 @@ pub(crate) enum Verdict {
     GiveUp(AdapterError),
 }
 
-/// Judges an error that a server at `address` gave.
-pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
-    let message = error.to_string();
+/// Judges an error that a server at `address` gave to this user.
+pub(crate) fn judge(error: &RedisError, address: &str, user: &User) -> Verdict {
+    let message = message_of(error);
     let unavailable = || AdapterError::Unavailable { address: address.to_owned(), message: message.clone() };
+    if is_unknown(error.code().unwrap_or_default(), error.detail()) {
+        return Verdict::SendSource;
+    }
     match error.code() {
-        Some("NOSCRIPT") => Verdict::SendSource,
         Some("OOM") => Verdict::GiveUp(AdapterError::Full { address: address.to_owned(), message }),
         // refused before anything was done: it cannot save, has too few replicas, or is not ready yet
         // `ASK` and `TRYAGAIN`: the slot is on its way to another node, and whoever followed it would find half of it
@@ -36,8 +40,14 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
         Some("MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "UNBLOCKED") => {
             Verdict::Elsewhere(unavailable())
         }
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Verdict::GiveUp(AdapterError::Config(format!(
-            "the server at `{address}` refuses access ({message}); check user, password and permissions"
+        Some("NOAUTH" | "WRONGPASS") => Verdict::GiveUp(AdapterError::Config(format!(
+            "the server at `{address}` refuses access ({message}); check user and password"
+        ))),
+        // also for what a script or a function does
+        _ if is_denied(error) => Verdict::GiveUp(user.is_refused(address, &message)),
+        _ if is_unknown_command(error) => Verdict::GiveUp(AdapterError::Config(format!(
+            "the server at `{address}` does not know a command that taskora needs ({message}); \
+             give it its name back if it was renamed, and use Redis 7.0 or newer"
         ))),
         // said in place of an answer to the first command, whichever that is, and then the connection is closed
         _ if message.contains("max number of clients") => Verdict::Reconnect(unavailable()),
@@ -51,11 +61,16 @@ pub(crate) fn judge(error: &RedisError, address: &str) -> Verdict {
     }
 }
 
+/// Whether the server does not know the script or the function yet.
+pub(crate) fn is_unknown(code: &str, detail: Option<&str>) -> bool {
+    code == "NOSCRIPT" || detail.is_some_and(|detail| detail.contains("unction not found"))
+}
+
 /// Judges an error that came while a connection was opened: what the server itself objects to then passes, unless it
 /// refuses access or the database.
-pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
-    let message = error.to_string();
-    match judge(error, address) {
+pub(crate) fn judge_opening(error: &RedisError, address: &str, user: &User) -> AdapterError {
+    let message = message_of(error);
+    match judge(error, address, user) {
         // the parser's own words are about bytes
         Verdict::Reconnect(_) if error.kind() == redis::ErrorKind::Parse => AdapterError::Unavailable {
             address: address.to_owned(),
@@ -63,7 +78,10 @@ pub(crate) fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
         },
         // said by the client itself, of an address that it cannot use as it is built
         Verdict::GiveUp(AdapterError::Protocol(_))
-            if error.kind() == redis::ErrorKind::InvalidClientConfig =>
+            if matches!(
+                error.kind(),
+                redis::ErrorKind::InvalidClientConfig | redis::ErrorKind::RESP3NotSupported
+            ) =>
         {
             AdapterError::Config(format!("the server at `{address}` cannot be used ({message})"))
         }
@@ -121,6 +139,18 @@ fn random(last: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn user() -> User {
+        User::new(Some("app".to_owned()), "{ns}:")
+    }
+
+    fn judge(error: &RedisError, address: &str) -> Verdict {
+        super::judge(error, address, &user())
+    }
+
+    fn judge_opening(error: &RedisError, address: &str) -> AdapterError {
+        super::judge_opening(error, address, &user())
+    }
+
     fn said(line: &str) -> RedisError {
         match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("an answer") {
             redis::Value::ServerError(error) => error.into(),
@@ -151,6 +181,39 @@ mod tests {
         }
         for line in ["NOPERM no", "NOAUTH who", "WRONGPASS no"] {
             assert!(matches!(judge_opening(&said(line), "here"), AdapterError::Config(_)), "{line}");
+        }
+    }
+
+    /// In the words of Redis 7.0, Redis 8.2 and Valkey 9.1.
+    #[test]
+    fn a_right_that_is_missing_is_named_with_the_line_that_gives_it() {
+        for line in [
+            "NOPERM this user has no permissions to run the 'set' command",
+            "ERR The user executing the script can't run this command or subcommand script: 71f3, on @user_script:5.",
+            "ERR The user executing the script can't access at least one of the keys mentioned in the command \
+             arguments script: 6d2b, on @user_function:2.",
+            "ERR ACL failure in script: User app has no permissions to run the 'hset' command script: f, on @user_function:2.",
+            "ERR ACL failure in script: No permissions to access a key script: on @user_script:2.",
+        ] {
+            let Verdict::GiveUp(error) = judge(&said(line), "here") else { panic!("{line}") };
+            assert!(matches!(error, AdapterError::Config(_)) && !error.is_retryable(), "{line}");
+            let expected = format!("`ACL SETUSER app ~{{ns}}:* &{{ns}}:* {}`", crate::access::ACL_COMMANDS);
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert!(!judge_opening(&said(line), "here").is_retryable(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_without_its_name_is_a_mistake_in_the_configuration() {
+        for line in [
+            "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'me' 'hush' ",
+            "ERR unknown command 'EVAL', with args beginning with: 'hush' ",
+            "ERR Unknown Redis command called from script script: 0e09, on @user_script:2.",
+            "ERR Unknown command called from script script: on @user_script:2.",
+        ] {
+            let error = judge_opening(&said(line), "here");
+            assert!(matches!(error, AdapterError::Config(_)), "{error:?}");
+            assert!(error.to_string().contains("renamed") && !error.to_string().contains("hush"), "{error}");
         }
     }
 

@@ -100,6 +100,8 @@ impl Plan {
         }
         let nonce = Uuid::now_v7().into_bytes();
         let mut head = [&count.to_be_bytes(), &join_limit.to_be_bytes(), nonce.as_slice()].concat();
+        // no extension
+        head.extend([0, 0]);
         if !meta.is_empty() {
             serde_json::to_writer(&mut head, &meta).map_err(|error| error.to_string())?;
         }

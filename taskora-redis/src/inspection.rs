@@ -5,7 +5,7 @@ use taskora::adapter::Inspection;
 use taskora::{AdapterError, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
-use crate::answer::{array, bytes, exactly, nonsense, number};
+use crate::answer::{array, bytes, exactly, newer, nonsense, number};
 use crate::id;
 use crate::record::{End, Life, Record, message, state_at};
 use crate::scripts::SCRIPTS;
@@ -16,8 +16,8 @@ impl Inspection for RedisAdapter {
         let stored = id::store(id);
         let answer = self
             .inner
-            .script(&SCRIPTS.inspect, |cmd, _| {
-                cmd.arg(&stored);
+            .script(&SCRIPTS.inspect, |call, _| {
+                call.put("id", &stored);
             })
             .await?;
         let values = array(answer, "the answer to `inspect`")?;
@@ -29,7 +29,8 @@ impl Inspection for RedisAdapter {
         let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
         let record = bytes(record, "a record")?;
         let head = bytes(head, "a workflow's head")?;
-        let record = Record::read_of(&record, &head).ok_or_else(unreadable)?;
+        let record = Record::read_of(&record, &head)
+            .ok_or_else(|| if Record::is_newer(&record, &head) { newer("the job") } else { unreadable() })?;
         let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
         let end = bytes(end, "a job's end")?;
         let progress = bytes(progress, "a job's progress")?;
@@ -47,7 +48,7 @@ impl Inspection for RedisAdapter {
                 info.due_at = Some(Timestamp::from_millis(due.ok_or_else(unreadable)?));
             }
         } else {
-            let end = End::read(&end).ok_or_else(unreadable)?;
+            let end = End::read(&end).ok_or_else(|| End::unreadable(&end, "the job"))?;
             info = record.info(id.clone(), end.ending.state());
             info.attempts = end.attempts;
             info.stalls = end.stalls;
@@ -83,8 +84,8 @@ impl Inspection for RedisAdapter {
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         let answer = self
             .inner
-            .script(&SCRIPTS.counts, |cmd, _| {
-                cmd.arg(task);
+            .script(&SCRIPTS.counts, |call, _| {
+                call.put("task", task);
             })
             .await?;
         let values: [redis::Value; 7] = exactly(answer, "the answer to `counts`")?;
@@ -98,6 +99,12 @@ impl Inspection for RedisAdapter {
         counts.cancelled = number(cancelled, "cancelled jobs")?;
         counts.expired = number(expired, "expired jobs")?;
         Ok(counts)
+    }
+
+    async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
+        let own = &self.inner.settings().process;
+        let processes = self.processes().await?;
+        Ok(processes.iter().any(|other| own.differs_from(other) && other.serves(task)))
     }
 
     fn is_remote(&self) -> bool {

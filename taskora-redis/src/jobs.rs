@@ -1,19 +1,25 @@
 //! The transitions of a job: each is one script.
 
-use async_trait::async_trait;
-use redis::{Cmd, Value};
-use taskora::adapter::{
-    CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, Jobs, NewJob, Notes, Renew, Renewal, Swept,
-    TaskName,
-};
-use taskora::{AdapterError, JobId, LogEntry, Retention};
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crate::adapter::{Inner, RedisAdapter};
-use crate::answer::{array, bytes, exactly, letters, nonsense, number};
-use crate::exchange::{Blob, Call};
+use async_trait::async_trait;
+use redis::Value;
+use taskora::adapter::{
+    AttemptEnd, CallId, CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, Jobs, Lease, NewJob, Notes,
+    Renew, Renewal, Settlement, Swept, TaskName,
+};
+use taskora::{AdapterError, JobId, LogEntry, Retention, Timestamp};
+
+use crate::adapter::{Inner, RedisAdapter, Round};
+use crate::answer::{array, bytes, exactly, letters, newer, nonsense, number, text};
+use crate::arguments::Arguments;
+use crate::exchange::{Answer, Blob, Call};
 use crate::gather::Item;
 use crate::link::Link;
-use crate::record::{Packed, millis, pack, plain_task, state};
+use crate::process::check_level;
+use crate::record::{Packed, is_envelope, millis, pack, plain_task, state};
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
 
@@ -23,6 +29,8 @@ const MAX_BLOBS: usize = 16;
 const MAX_BLOB_BYTES: usize = 1 << 20;
 /// How much a call must be able to carry that asks for payloads, whose size is not known before.
 const ROOM: usize = 8 << 20;
+/// How long a job of a later version rests before it is handed out again.
+const REST: Duration = Duration::from_secs(5);
 /// Notes in one call.
 const MAX_NOTES: usize = 64;
 
@@ -30,6 +38,7 @@ const MAX_NOTES: usize = 64;
 impl Jobs for RedisAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
         let jobs: Result<Vec<Packed>, String> = jobs.into_iter().map(pack).collect();
+        self.inner.sign();
         self.inner.lane()?.enqueues.send(jobs.map_err(AdapterError::Config)?).await
     }
 
@@ -52,14 +61,14 @@ impl Jobs for RedisAdapter {
                 let encoded: Result<Vec<_>, _> = note.logs.iter().map(serde_json::to_vec).collect();
                 lines.push(encoded.map_err(|error| AdapterError::Config(error.to_string()))?);
             }
-            let answer = self.inner.script(&SCRIPTS.note, |cmd, how| {
-                cmd.arg(u8::from(how.repeat)).arg(LogEntry::MAX_PER_JOB);
+            let answer = self.inner.script(&SCRIPTS.note, |call, how| {
+                call.put("again", u8::from(how.repeat)).put("keep", LogEntry::MAX_PER_JOB);
                 for (note, lines) in page.iter().zip(&lines) {
                     let id = id::store(&note.lease.id);
-                    cmd.arg(&*note.lease.task).arg(id::member(&id, &note.lease)).arg(id);
-                    cmd.arg(note.progress.as_deref().unwrap_or_default()).arg(lines.len());
+                    call.list(&*note.lease.task).list(id::member(&id, &note.lease)).list(id);
+                    call.list(note.progress.as_deref().unwrap_or_default()).list(lines.len());
                     for line in lines {
-                        cmd.arg(line);
+                        call.list(line);
                     }
                 }
             });
@@ -71,15 +80,16 @@ impl Jobs for RedisAdapter {
 
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let id = id::store(id);
-        let answer = self.inner.script(&SCRIPTS.cancel, |cmd, how| {
-            cmd.arg(u8::from(how.repeat)).arg(&id).arg(reason);
+        let answer = self.inner.script(&SCRIPTS.cancel, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("id", &id).put("reason", reason);
         });
         match bytes(answer.await?, "the answer to `cancel`")?.as_slice() {
             b"N" => Ok(CancelOutcome::NotFound),
+            b"?" => Err(newer("the job")),
             b"A" => Ok(CancelOutcome::Requested),
             b"D" => Ok(CancelOutcome::Cancelled),
             [letter] => {
-                let state = state(*letter).ok_or_else(|| nonsense("a job ended in an unknown state"))?;
+                let state = state(*letter).ok_or_else(|| newer("the job"))?;
                 Ok(CancelOutcome::AlreadyEnded(state))
             }
             _ => Err(nonsense("the answer to `cancel` is too long")),
@@ -89,16 +99,33 @@ impl Jobs for RedisAdapter {
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         let own = tasks::names(tasks);
         let Retention { completed, failed, workflows } = retention;
-        let answer = self.inner.script(&SCRIPTS.sweep, |cmd, _| {
-            cmd.arg(&own);
-            for keep in [completed, failed, workflows] {
-                cmd.arg(millis(keep.age)).arg(keep.count);
-            }
+        let settings = self.inner.settings();
+        settings.process.serves(tasks);
+        let about = settings.process.about();
+        let round = self.inner.round(tasks);
+        let answer = self.inner.script(&SCRIPTS.sweep, |call, _| {
+            call.put("tasks", &own).put("from", round.from).put("carry", u8::from(round.carry));
+            call.put("completed_age", millis(completed.age)).put("completed_keep", completed.count);
+            call.put("failed_age", millis(failed.age)).put("failed_keep", failed.count);
+            call.put("workflows_age", millis(workflows.age)).put("workflows_keep", workflows.count);
+            call.put("process", &settings.process.name).put("about", &about);
         });
-        let [rescued, stalled, more] = exactly(answer.await?, "the answer to `sweep`")?;
+        let what = "the answer to `sweep`";
+        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by] =
+            exactly(answer.await?, what)?;
+        let (from, carry) = (number(&from, what)?, number::<u8>(&carry, what)? == 1);
+        self.inner.end_round(tasks, Round { from, carry });
+        check_level(number(&level, what)?, &String::from_utf8_lossy(&bytes(raised_by, what)?))?;
+        let ids = |ids| {
+            let stored = array(ids, what)?.into_iter().map(|id| bytes(id, what));
+            let stored: Vec<Vec<u8>> = stored.collect::<Result<_, _>>()?;
+            Ok::<_, AdapterError>(stored.iter().filter_map(|id| id::load(id)).collect::<Vec<JobId>>())
+        };
         Ok(Swept {
             rescued: number(&rescued, "the rescued jobs")?,
+            rescued_ids: ids(rescued_ids)?,
             stalled: number(&stalled, "the stalled jobs")?,
+            stalled_ids: ids(stalled_ids)?,
             more: number::<u8>(&more, "`more`")? == 1,
         })
     }
@@ -118,31 +145,53 @@ impl Item for Packed {
 
     async fn send(link: &Link, jobs: &[&Self]) -> Result<Vec<Enqueued>, AdapterError> {
         let size = jobs.iter().map(|job| job.size()).sum();
-        let answer = link.script_carrying(size, &SCRIPTS.enqueue, |cmd, how| {
-            cmd.arg(u8::from(how.repeat)).arg(alike(jobs)).arg(jobs.len());
+        let alike = alike(jobs);
+        let answer = link.script_carrying(size, &SCRIPTS.enqueue, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("alike", alike).put("count", jobs.len());
             for job in jobs {
-                cmd.arg(&job.id);
+                call.list(&job.id);
             }
             for job in jobs {
-                cmd.arg(&job.rest);
+                call.list(&job.rest);
             }
             for job in jobs {
                 if let Some(payload) = &job.payload {
-                    cmd.arg(payload);
+                    call.list(payload);
                 }
                 if let Some(due) = &job.due {
-                    cmd.arg(due);
+                    call.list(due);
                 }
             }
         });
-        let answers = letters(answer.await?.1, jobs.len(), "the answer to `enqueue`")?;
-        let read = |letter| if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate };
-        Ok(answers.into_iter().map(read).collect())
+        let what = "the answer to `enqueue`";
+        // letters, then the tasks that have the ids that are taken
+        let (answers, mut tasks) = match answer.await?.1 {
+            Value::Array(values) => {
+                let mut values = values.into_iter();
+                let first = values.next().ok_or_else(|| nonsense("`enqueue` answered nothing"))?;
+                (first, values.collect::<Vec<_>>().into_iter())
+            }
+            letters => (letters, Vec::new().into_iter()),
+        };
+        let read = |letter| match letter {
+            b'1' => Ok(Enqueued::New),
+            b'T' => {
+                let task = tasks.next().ok_or_else(|| nonsense("`enqueue` names too few tasks"))?;
+                Ok(Enqueued::Taken { task: text(task, what)?.into() })
+            }
+            _ => Ok(Enqueued::Duplicate),
+        };
+        letters(answers, jobs.len(), what)?.into_iter().map(read).collect()
     }
 }
 
-/// The task of all these jobs, if they differ in nothing that the script would have to look at; else nothing.
+/// The task of all these jobs, if they differ in nothing that the script would have to look at, and no two have the same id;
+/// else nothing.
 fn alike<'a>(jobs: &[&'a Packed]) -> &'a [u8] {
+    let mut ids = HashSet::with_capacity(if jobs.len() > 1 { jobs.len() } else { 0 });
+    if jobs.len() > 1 && !jobs.iter().all(|job| ids.insert(job.id.as_slice())) {
+        return &[];
+    }
     let mut tasks = jobs.iter().map(|job| plain_task(&job.rest));
     let first = tasks.next().flatten().unwrap_or_default();
     if tasks.all(|task| task == Some(first)) { first } else { &[] }
@@ -150,7 +199,7 @@ fn alike<'a>(jobs: &[&'a Packed]) -> &'a [u8] {
 
 impl Inner {
     pub(crate) async fn exchange(&self, call: &Call<'_>) -> Result<Exchanged, AdapterError> {
-        let fill = |cmd: &mut Cmd, _| call.fill(cmd);
+        let fill = |arguments: &mut Arguments<'_>, _| call.fill(arguments);
         let answer = self.script_carrying(call.size(), &SCRIPTS.exchange, fill).await?;
         self.read_exchange(call, answer).await
     }
@@ -161,11 +210,46 @@ impl Inner {
         call: &Call<'_>,
         answer: Value,
     ) -> Result<Exchanged, AdapterError> {
-        let (mut exchanged, blobs) = call.read(answer)?;
+        let Answer { mut exchanged, blobs, mut newer } = call.read(answer)?;
         if !blobs.is_empty() {
-            fetch_payloads(self, &mut exchanged.jobs, &blobs).await?;
+            fetch_payloads(self, &mut exchanged.jobs, &blobs, &mut newer).await?;
+        }
+        if !newer.is_empty() {
+            self.put_off(newer).await;
         }
         Ok(exchanged)
+    }
+
+    /// Hands back jobs that a later version wrote, without using up an attempt: a worker of that version may come. If this
+    /// fails, they come back when their leases have passed.
+    async fn put_off(&self, leases: Vec<Lease>) {
+        if !self.has_met_newer.swap(true, Ordering::Relaxed) {
+            let id = leases.first().map(|lease| lease.id.to_string()).unwrap_or_default();
+            tracing::warn!(
+                id,
+                "jobs that a later version of taskora dispatched wait for a worker of that version"
+            );
+        }
+        let settle = leases.into_iter().map(|lease| Settlement {
+            lease,
+            attempt: 1,
+            started_at: Timestamp::default(),
+            end: AttemptEnd::Release { delay: REST },
+            node: None,
+        });
+        let number = self.put_offs.fetch_add(1, Ordering::Relaxed) + 1;
+        let worker = format!("newer-{}", self.settings().process.name);
+        let exchange = Exchange {
+            call: CallId { worker: worker.into(), slot: 0, number },
+            settle: settle.collect(),
+            claim: None,
+            retention: Retention::default(),
+        };
+        let call = Call::new(&exchange);
+        let fill = |arguments: &mut Arguments<'_>, _| call.fill(arguments);
+        if let Err(error) = self.script_carrying(call.size(), &SCRIPTS.exchange, fill).await {
+            tracing::debug!(%error, "jobs of a later version were not handed back");
+        }
     }
 }
 
@@ -175,16 +259,17 @@ async fn fetch_payloads(
     inner: &Inner,
     jobs: &mut Vec<ClaimedJob>,
     blobs: &[Blob],
+    newer: &mut Vec<Lease>,
 ) -> Result<(), AdapterError> {
     let mut lost = Vec::new();
     let mut rest = blobs;
     while !rest.is_empty() {
         let page = rest.split_at_checked(MAX_BLOBS).map_or(rest, |(page, _)| page);
         let answer = inner
-            .script_carrying(ROOM, &SCRIPTS.fetch, |cmd, _| {
-                cmd.arg(MAX_BLOB_BYTES);
+            .script_carrying(ROOM, &SCRIPTS.fetch, |call, _| {
+                call.put("most", MAX_BLOB_BYTES);
                 for (_, id) in page {
-                    cmd.arg(id);
+                    call.list(id);
                 }
             })
             .await?;
@@ -195,13 +280,18 @@ async fn fetch_payloads(
         };
         for ((place, _), payload) in page.iter().zip(payloads) {
             match (jobs.get_mut(*place), payload) {
+                (Some(_), Value::BulkString(payload)) if is_envelope(&payload) => lost.push((*place, true)),
                 (Some(job), Value::BulkString(payload)) => job.payload = payload,
-                _ => lost.push(*place),
+                _ => lost.push((*place, false)),
             }
         }
     }
-    for place in lost.into_iter().rev() {
+    for (place, is_newer) in lost.into_iter().rev() {
         let job = jobs.remove(place);
+        if is_newer {
+            newer.push(job.lease);
+            continue;
+        }
         tracing::error!(id = %job.lease.id, "a claimed job has lost its payload and is not run; it will end as stalled");
     }
     Ok(())

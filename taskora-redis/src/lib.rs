@@ -33,11 +33,16 @@
 //! and TLS of an address are kept for the nodes that it points to. A cluster has the database 0 only.
 //!
 //! The same holds for a master and replicas without a cluster: of several addresses, those of replicas are passed over. With
-//! one address, such as that of a proxy, it is connected to again until a master answers. Sentinels are not asked:
-//! give the addresses of the servers that they watch.
+//! one address, such as that of a proxy, it is connected to again until a master answers. With
+//! [`RedisConfig::sentinel`] the adapter asks Redis Sentinel where the master is, and follows it.
 //!
 //! While a slot moves from one node to another, the namespace rests: calls are repeated until it has arrived, or for
 //! [`command_timeout`](RedisConfig::command_timeout).
+//!
+//! # Permissions
+//! `docs/redis.md` has the `ACL SETUSER` line with all that the adapter needs. Without `INFO`, as on hardened and managed servers, it works, and
+//! warns that it could not check the server's settings. If a right is missing that it needs, the error is an
+//! [`AdapterError::Config`](taskora::AdapterError) that names the user and that line.
 //!
 //! # Limits
 //! At most 255 stalls and 65,535 attempts are stored with a job: larger numbers count as these. No time is longer than
@@ -48,9 +53,12 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod access;
 mod adapter;
+mod address;
 mod advice;
 mod answer;
+mod arguments;
 mod config;
 mod exchange;
 #[cfg(feature = "failpoints")]
@@ -58,26 +66,39 @@ mod exchange;
 pub mod failpoint;
 mod fault;
 mod flow;
+mod follow;
 mod gather;
 mod id;
 mod inspection;
 mod jobs;
 mod keys;
 mod lanes;
+mod library;
 mod link;
+mod mending;
+mod probe;
+mod process;
+mod processes;
 mod record;
 mod route;
 mod scripts;
+mod sentinel;
 mod server;
 mod side;
 mod tasks;
+#[cfg(feature = "rustls")]
+mod tls;
 mod upkeep;
 mod work;
 mod workflows;
 
+#[doc(hidden)]
+pub use access::{ACL_COMMANDS, ACL_SCRIPT_COMMANDS};
 pub use adapter::RedisAdapter;
 pub use advice::ServerWarning;
 pub use config::RedisConfig;
 #[doc(hidden)]
-pub use scripts::script_hashes;
+pub use processes::{LevelError, ProcessInfo};
+#[doc(hidden)]
+pub use scripts::{functions, library_hash};
 pub use server::{MIN_WIRE_VERSION, WIRE_VERSION};

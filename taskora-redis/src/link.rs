@@ -1,6 +1,6 @@
 //! A connection that heals itself: whoever needs it first connects, everybody else waits for that one.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,11 +12,18 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::answer::{nonsense, number};
+use crate::arguments::Arguments;
 use crate::config::Settings;
-use crate::fault::{Verdict, judge, judge_opening, pause, spread};
+use crate::fault::{Verdict, is_unknown, judge, judge_opening, pause, spread};
+use crate::library;
+use crate::mending::{is_damage, mend};
+use crate::probe;
 use crate::route::Target;
 use crate::scripts::Script;
 use crate::server;
+
+/// How often a call is repeated for which a key was moved out of the way.
+const MENDS: u32 = 3;
 
 /// What a connection is for.
 #[derive(Clone)]
@@ -78,7 +85,7 @@ struct Connecting {
 pub(crate) struct Try {
     /// It may have been carried out already: a first answer was lost.
     pub(crate) repeat: bool,
-    with_source: bool,
+    pub(crate) with_source: bool,
 }
 
 impl Link {
@@ -201,7 +208,18 @@ impl Link {
                     Err(error) => error,
                 };
                 let is_redirect = self.settings.route.follow(&error, live.place);
-                match judge(&error, &live.target.address) {
+                match judge(&error, &live.target.address, &self.settings.user) {
+                    Verdict::SendSource if self.settings.has_functions() => {
+                        match library::load(&mut live.connection, &self.settings, &live.target.address).await
+                        {
+                            Ok(()) => continue,
+                            Err(error) if error.is_retryable() => {
+                                self.drop_generation(live.generation);
+                                last_error = Some(error);
+                            }
+                            Err(error) => return Err(error),
+                        }
+                    }
                     Verdict::SendSource => {
                         how.with_source = true;
                         continue;
@@ -224,7 +242,13 @@ impl Link {
                             continue;
                         }
                     }
-                    Verdict::TryLater(error) => last_error = Some(error),
+                    Verdict::TryLater(error) => {
+                        // a master that was cut off, and lacks its replicas: sentinels may know another one
+                        if self.settings.sentinels.is_some() {
+                            self.drop_generation(live.generation);
+                        }
+                        last_error = Some(error);
+                    }
                     Verdict::GiveUp(error) => return Err(error),
                 }
                 sleep(pause(failures)).await;
@@ -274,7 +298,7 @@ impl Link {
 
     /// What an error means to whoever tries only once.
     fn judged(&self, error: &RedisError) -> AdapterError {
-        match judge(error, &self.settings.address) {
+        match judge(error, &self.settings.address, &self.settings.user) {
             Verdict::Reconnect(error)
             | Verdict::Elsewhere(error)
             | Verdict::TryLater(error)
@@ -296,7 +320,7 @@ impl Link {
     pub(crate) async fn script(
         &self,
         script: &Script,
-        fill: impl Fn(&mut Cmd, Try),
+        fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<Value, AdapterError> {
         self.script_on(script, fill).await.map(|(_, value)| value)
     }
@@ -305,7 +329,7 @@ impl Link {
     pub(crate) async fn script_on(
         &self,
         script: &Script,
-        fill: impl Fn(&mut Cmd, Try),
+        fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<(u64, Value), AdapterError> {
         self.script_carrying(0, script, fill).await
     }
@@ -315,27 +339,22 @@ impl Link {
         &self,
         bytes: usize,
         script: &Script,
-        fill: impl Fn(&mut Cmd, Try),
+        fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<(u64, Value), AdapterError> {
-        self.send(script.name, self.settings.limit(bytes), |how| {
-            let mut cmd = self.call_of(script, how);
-            fill(&mut cmd, how);
-            cmd
-        })
-        .await
-    }
-
-    /// The call of a script, with its first argument.
-    pub(crate) fn call_of(&self, script: &Script, how: Try) -> Cmd {
-        let mut cmd = Cmd::new();
-        if how.with_source {
-            cmd.arg("EVAL").arg(&script.source);
-        } else {
-            cmd.arg("EVALSHA").arg(&script.sha);
+        let build = |how| self.settings.call(script, how, &fill);
+        let limit = self.settings.limit(bytes);
+        let mut begun = std::time::Instant::now();
+        let mut answer = self.send(script.name, limit, build).await;
+        // what is damaged may be damaged again while it is mended
+        for _ in 0..MENDS {
+            match &answer {
+                Err(error) if is_damage(error) && Box::pin(mend(self, begun)).await? => {}
+                _ => break,
+            }
+            begun = std::time::Instant::now();
+            answer = self.send(script.name, limit, build).await;
         }
-        cmd.arg(1).arg(self.settings.keys.prefix());
-        cmd.arg(if self.settings.test_clock { "1" } else { "0" });
-        cmd
+        answer
     }
 }
 
@@ -360,7 +379,7 @@ pub(crate) async fn ask(
     cmd: &Cmd,
 ) -> Result<Value, RedisError> {
     // a script that the server does not know yet has not run: it is sent again with its source
-    let has_run = |answer: &Value| !matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT");
+    let has_run = |answer: &Value| !matches!(answer, Value::ServerError(error) if is_unknown(error.code(), error.details()));
     named(name, connection.req_packed_command(cmd), has_run).await
 }
 
@@ -399,9 +418,23 @@ async fn open(settings: Arc<Settings>, purpose: Use, generation: u64) -> Result<
     let mut tries = route.tries();
     loop {
         tries -= 1;
-        let place = route.at();
+        let place = match &settings.sentinels {
+            Some(sentinels) => {
+                settings.follower.ensure(sentinels, route, settings.connect_timeout);
+                match sentinels.find(settings.connect_timeout).await {
+                    Ok(server) => route.go_to(server),
+                    // without sentinels, the last master that they named may still be there
+                    Err(error) if error.is_retryable() && route.target(route.at()).is_some() => route.at(),
+                    Err(error) => return Err(error),
+                }
+            }
+            None => route.at(),
+        };
         match open_at(&settings, &purpose, generation, place).await {
             Err(error) if error.is_retryable() => {
+                if let Some(sentinels) = &settings.sentinels {
+                    sentinels.distrust();
+                }
                 route.pass_over(place);
                 if tries == 0 || route.at() == place {
                     return Err(error);
@@ -430,9 +463,12 @@ async fn open_at(
         let redis = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         server = server.set_redis_settings(redis);
     }
-    let judged = |error| {
+    let is_suspect = AtomicBool::new(false);
+    let judged = |error: RedisError| {
         settings.route.follow(&error, place);
-        judge_opening(&error, &target.address)
+        let is_garbled = error.is_io_error() || error.kind() == redis::ErrorKind::Parse;
+        is_suspect.store(is_garbled && !error.is_connection_refusal(), Ordering::Relaxed);
+        judge_opening(&error, &target.address, &settings.user)
     };
     let opened = async {
         let client = Client::open(server).map_err(judged)?;
@@ -441,7 +477,11 @@ async fn open_at(
         let mut client_id = None;
         if matches!(purpose, Use::Blocking) {
             let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
-            client_id = Some(number(&id.map_err(judged)?, "the answer to CLIENT ID")?);
+            // without the right to ask, waits are ended in another way
+            client_id = number(&id.map_err(judged)?, "the answer to CLIENT ID").ok();
+        }
+        if settings.sentinels.is_some() {
+            server::check_role(&mut connection, &target.address).await.map_err(judged)??;
         }
         server::greet(&mut connection, settings, judged).await?;
         if let Use::Pushes { channels, .. } = purpose {
@@ -454,11 +494,13 @@ async fn open_at(
         Ok(Live { generation, place, target: Arc::clone(&target), client_id, connection })
     };
     // the client's own limit is that of its first steps only; this one is also for a server that then says nothing
-    match timeout(settings.connect_timeout, opened).await {
-        Ok(result) => result,
-        Err(_) => Err(AdapterError::Unavailable {
-            address: target.address.clone(),
-            message: format!("no connection within {:?}", settings.connect_timeout),
-        }),
-    }
+    let opened = async {
+        timeout(settings.connect_timeout, opened).await.unwrap_or_else(|_| {
+            Err(AdapterError::Unavailable {
+                address: target.address.clone(),
+                message: format!("no connection within {:?}", settings.connect_timeout),
+            })
+        })
+    };
+    probe::explain(opened, &target, || is_suspect.load(Ordering::Relaxed), settings.connect_timeout / 2).await
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{Due, Ended, Ending, NewJob, NewNode};
 use taskora::workflow::WorkflowState;
-use taskora::{JobInfo, JobState, Timestamp};
+use taskora::{AdapterError, JobInfo, JobState, Timestamp};
 
+use crate::answer::{newer, nonsense};
 use crate::id;
 
 const LAYOUT: u8 = 1;
@@ -17,6 +18,20 @@ const META: u8 = 2;
 const DELAYED: u8 = 4;
 /// Of a node: the payload is a recipe.
 const COMPOSED: u8 = 8;
+/// An extension follows the task's name, or the annotations.
+const EXTENDED: u8 = 16;
+/// In the sorted set of its line, whatever its priority.
+const RANKED: u8 = 32;
+/// May take the place of a job of its id that has ended without completing.
+const REPLACES: u8 = 64;
+/// What a later version adds changes how a job is to be read.
+const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
+/// The bytes of an end, before the result, the message or the reason.
+const END: usize = 21;
+/// What scripts answer in the place of something that a later version wrote.
+pub(crate) const NEWER: u8 = b'~';
+/// What begins a value that is not plain JSON.
+const ENVELOPE: u8 = 0xC1;
 /// Longer payloads go to `blobs`, so that whatever reads records reads little.
 const INLINE: usize = 4096;
 /// More than a caller may use.
@@ -58,7 +73,12 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
     let due = due_text(job.due);
     let is_blob = job.payload.len() > INLINE;
     let mut flags = 0;
-    for (flag, is_set) in [(BLOB, is_blob), (META, !job.meta.is_empty()), (DELAYED, due.is_some())] {
+    for (flag, is_set) in [
+        (BLOB, is_blob),
+        (META, !job.meta.is_empty()),
+        (DELAYED, due.is_some()),
+        (REPLACES, job.replace_failed),
+    ] {
         if is_set {
             flags |= flag;
         }
@@ -114,7 +134,7 @@ fn push_terms(
 /// The task of a record without its head, if the job is of priority 0, goes in line at once and has its payload inside.
 pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
     let ([flags, 0, 0, _, _, _, len], name) = rest.split_first_chunk()? else { return None };
-    if flags & (BLOB | DELAYED) == 0 { name.get(..usize::from(*len)) } else { None }
+    if flags & (BLOB | DELAYED | REPLACES) == 0 { name.get(..usize::from(*len)) } else { None }
 }
 
 /// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head, and its
@@ -143,6 +163,11 @@ pub(crate) fn split_node(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((reader.take(usize::try_from(len).ok()?)?, reader.0))
 }
 
+/// Whether what is said of a node has an entry of a later version.
+fn is_special(about: &[u8]) -> bool {
+    about.get(4) == Some(&u8::MAX)
+}
+
 /// A job's record, read.
 pub(crate) struct Record<'a> {
     pub(crate) created_at: Timestamp,
@@ -164,7 +189,7 @@ impl<'a> Record<'a> {
             return Self::read(bytes);
         }
         let head = Head::read(head)?;
-        let (_, record) = split_node(bytes)?;
+        let (_, record) = split_node(bytes).filter(|(about, _)| !is_special(about))?;
         Some(Self { created_at: head.created_at, meta: head.meta, ..Self::read(record)? })
     }
 
@@ -176,6 +201,9 @@ impl<'a> Record<'a> {
         }
         let created_at = Timestamp::from_millis(reader.u48()?);
         let flags = reader.u8()?;
+        if flags & !KNOWN != 0 {
+            return None;
+        }
         let priority = i16::from_be_bytes(reader.array()?);
         let _max_stalls = reader.u8()?;
         let max_attempts = u32::from(u16::from_be_bytes(reader.array()?));
@@ -187,9 +215,24 @@ impl<'a> Record<'a> {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
+        if flags & EXTENDED != 0 {
+            read_extension(&mut reader)?;
+        }
         let payload = (flags & BLOB == 0).then_some(reader.0);
+        if payload.is_some_and(is_envelope) {
+            return None;
+        }
         let composed = flags & COMPOSED != 0;
         Some(Self { created_at, priority, max_attempts, task, meta, payload, composed })
+    }
+
+    /// Whether a later version wrote what is stored of a job, or of its workflow: nothing else is wrong with it.
+    pub(crate) fn is_newer(bytes: &[u8], head: &[u8]) -> bool {
+        if head.is_empty() {
+            return is_newer_record(bytes);
+        }
+        Head::is_newer(head)
+            || split_node(bytes).is_some_and(|(about, record)| is_special(about) || is_newer_record(record))
     }
 
     /// What is known of the job from its record alone.
@@ -202,6 +245,53 @@ impl<'a> Record<'a> {
     }
 }
 
+fn is_newer_record(bytes: &[u8]) -> bool {
+    let mut reader = Reader(bytes);
+    let read = || {
+        let layout = reader.u8()?;
+        if layout != LAYOUT {
+            return Some(layout > LAYOUT);
+        }
+        let (_created, flags, _terms) = (reader.u48()?, reader.u8()?, reader.take(5)?);
+        let name = reader.u8()?;
+        reader.take(name.into())?;
+        if flags & !KNOWN != 0 {
+            return Some(true);
+        }
+        if flags & META != 0 {
+            let len = reader.u32()?;
+            reader.take(usize::try_from(len).ok()?)?;
+        }
+        if flags & EXTENDED != 0 && read_extension(&mut reader).is_none() {
+            return Some(true);
+        }
+        Some(flags & BLOB == 0 && is_envelope(reader.0))
+    };
+    let mut read = read;
+    read().unwrap_or(false)
+}
+
+/// Whether a payload, a recipe or a result is not plain JSON: neither JSON nor MessagePack begins so.
+pub(crate) fn is_envelope(value: &[u8]) -> bool {
+    value.first() == Some(&ENVELOPE)
+}
+
+/// Steps over an extension: its length (2), then tags (1), lengths (2) and values. Tags that are even must be understood, and
+/// there are none yet: `None`.
+fn read_extension(reader: &mut Reader<'_>) -> Option<()> {
+    let len = u16::from_be_bytes(reader.array()?);
+    let mut rest = Reader(reader.take(len.into())?);
+    while !rest.0.is_empty() {
+        let tag = rest.u8()?;
+        let len = u16::from_be_bytes(rest.array()?);
+        rest.take(len.into())?;
+        if tag.is_multiple_of(2) {
+            return None;
+        }
+    }
+    Some(())
+}
+
 /// What a workflow was started with.
 pub(crate) struct Head {
     pub(crate) created_at: Timestamp,
@@ -211,6 +301,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Whether a later version wrote this head, or the state of its workflow.
+    pub(crate) fn is_newer(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|layout| *layout > LAYOUT)
+            || bytes.get(43..).is_some_and(|rest| read_extension(&mut Reader(rest)).is_none())
+    }
+
     /// `None` if these bytes are not a head.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
@@ -220,7 +316,11 @@ impl Head {
         let created_at = Timestamp::from_millis(reader.u48()?);
         let (_deadline, _due) = (reader.u48()?, reader.u48()?);
         let (nodes, joins) = (reader.u32()?, reader.u32()?);
+        if nodes.max(joins) as usize > taskora::workflow::MAX_NODES {
+            return None;
+        }
         let _nonce = reader.take(16)?;
+        read_extension(&mut reader)?;
         let meta = if reader.0.is_empty() { Vec::new() } else { serde_json::from_slice(reader.0).ok()? };
         Some(Self { created_at, nodes, joins, meta })
     }
@@ -290,7 +390,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// `None` if these bytes are not an end.
+    /// `None` if these bytes are not an end of this version.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let state = reader.u8()?;
@@ -298,6 +398,7 @@ impl End {
         let started = reader.u48()?;
         let finished_at = Timestamp::from_millis(reader.u48()?);
         let ending = match state {
+            b'C' if is_envelope(reader.0) => return None,
             b'C' => Ending::Completed(reader.0.to_vec()),
             b'F' => Ending::Failed(text(reader.0)),
             b'S' => Ending::Stalled(Ending::stalled_message(stalls)),
@@ -307,6 +408,16 @@ impl End {
         };
         let started_at = (started > 0).then(|| Timestamp::from_millis(started));
         Some(Self { attempts, stalls, started_at, finished_at, ending })
+    }
+
+    /// The error for an end that cannot be read.
+    pub(crate) fn unreadable(bytes: &[u8], what: &str) -> AdapterError {
+        let is_newer = bytes.first() == Some(&NEWER)
+            || bytes.len() >= END
+                && bytes.first().is_some_and(|letter| {
+                    letter.is_ascii_uppercase() && (*letter == b'C' || state(*letter).is_none())
+                });
+        if is_newer { newer(what) } else { nonsense(format!("{what} cannot be read")) }
     }
 
     pub(crate) fn ended(self, task: String) -> Ended {
@@ -323,6 +434,7 @@ pub(crate) const fn state(letter: u8) -> Option<JobState> {
         b'E' => JobState::Expired,
         b'R' => JobState::Retrying,
         b'W' => JobState::Waiting,
+        b'D' => JobState::Delayed,
         _ => return None,
     })
 }
@@ -367,6 +479,10 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
@@ -375,7 +491,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    fn u48(&mut self) -> Option<u64> {
+    pub(crate) fn u48(&mut self) -> Option<u64> {
         let mut bytes = [0; 8];
         bytes.get_mut(2..)?.copy_from_slice(self.take(6)?);
         Some(u64::from_be_bytes(bytes))
@@ -391,18 +507,13 @@ pub(crate) fn u48(number: u64) -> [u8; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use taskora::JobId;
 
     fn job(payload: Vec<u8>) -> NewJob {
         NewJob {
-            id: JobId::from("a"),
-            task: "send-email".into(),
-            payload,
             priority: -7,
-            due: Due::Now,
             max_attempts: 3,
-            max_stalls: 1,
             meta: vec![("k".into(), "v".into())],
+            ..NewJob::new("a", "send-email", payload)
         }
     }
 

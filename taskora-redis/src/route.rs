@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redis::{ConnectionAddr, ConnectionInfo, RedisError};
+use tokio::sync::watch;
+
+use crate::address::shown;
 
 /// A server, and how it is called.
 pub(crate) struct Target {
@@ -19,18 +22,25 @@ pub(crate) struct Target {
 pub(crate) struct Route {
     /// What was configured, then what was pointed to.
     targets: RwLock<Vec<Arc<Target>>>,
-    /// How many were configured.
+    /// How many were configured; none if sentinels name the server.
     configured: usize,
     /// The place of the one in use.
     at: AtomicUsize,
+    /// Counts how often sentinels have named another server.
+    moves: watch::Sender<u64>,
 }
 
 impl Route {
     /// A route that begins at the first of these servers.
     pub(crate) fn new(servers: Vec<ConnectionInfo>) -> Self {
-        let target = |server: ConnectionInfo| Arc::new(Target { address: server.addr().to_string(), server });
+        let target = |server: ConnectionInfo| Arc::new(Target { address: shown(&server), server });
         let targets: Vec<_> = servers.into_iter().map(target).collect();
-        Self { configured: targets.len(), targets: RwLock::new(targets), at: AtomicUsize::new(0) }
+        Self {
+            configured: targets.len(),
+            targets: RwLock::new(targets),
+            at: AtomicUsize::new(0),
+            moves: watch::Sender::new(0),
+        }
     }
 
     /// The place of the server in use.
@@ -49,6 +59,9 @@ impl Route {
 
     /// This server cannot be used: on to the next of those that were configured, unless somebody has moved on already.
     pub(crate) fn pass_over(&self, place: usize) {
+        if self.configured == 0 {
+            return;
+        }
         let next = if place < self.configured { (place + 1) % self.configured } else { 0 };
         let _ = self.at.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
     }
@@ -64,15 +77,34 @@ impl Route {
         let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
         let Some(from) = targets.get(place) else { return false };
         let server = from.server.clone().set_addr(elsewhere(from.server.addr(), host, port));
-        let address = server.addr().to_string();
-        let to = targets.iter().position(|known| known.address == address).unwrap_or_else(|| {
-            targets.push(Arc::new(Target { server, address }));
-            targets.len() - 1
-        });
+        let to = place_of(&mut targets, server);
         // where somebody else is already is at least as new
         let _ = self.at.compare_exchange(place, to, Ordering::Relaxed, Ordering::Relaxed);
         to != place
     }
+
+    /// Goes to this server, which sentinels have named; its place.
+    pub(crate) fn go_to(&self, server: ConnectionInfo) -> usize {
+        let to = place_of(&mut self.targets.write().unwrap_or_else(PoisonError::into_inner), server);
+        if self.at.swap(to, Ordering::Relaxed) != to {
+            self.moves.send_modify(|moves| *moves += 1);
+        }
+        to
+    }
+
+    /// Hears of each move that [`Route::go_to`] makes.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+}
+
+/// The place of a server, which is added if it is new.
+fn place_of(targets: &mut Vec<Arc<Target>>, server: ConnectionInfo) -> usize {
+    let address = shown(&server);
+    targets.iter().position(|known| known.address == address).unwrap_or_else(|| {
+        targets.push(Arc::new(Target { server, address }));
+        targets.len() - 1
+    })
 }
 
 /// The host may be in brackets, or missing: then it is the one that was asked.
@@ -82,7 +114,7 @@ fn split(node: &str) -> Option<(&str, u16)> {
 }
 
 /// The same kind of address, with the same demands on certificates.
-fn elsewhere(from: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
+pub(crate) fn elsewhere(from: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
     let host = match from {
         ConnectionAddr::Tcp(own, _) | ConnectionAddr::TcpTls { host: own, .. } if host.is_empty() => own,
         _ => host,
@@ -146,6 +178,15 @@ mod tests {
         assert_eq!(route.at(), 2, "a known one is not added again");
         route.pass_over(2);
         assert_eq!(route.at(), 0);
+    }
+
+    #[test]
+    fn whom_sentinels_name_is_gone_to_and_known_again() {
+        let (route, server) = (route(&[]), |url: &str| url.into_connection_info().expect("a URL"));
+        assert_eq!((route.go_to(server("redis://a:1")), route.go_to(server("redis://[::1]:1"))), (0, 1));
+        assert_eq!(route.target(1).expect("a target").address, "[::1]:1");
+        route.pass_over(1);
+        assert_eq!((route.at(), route.go_to(server("redis://a:1")), route.at()), (1, 0, 0));
     }
 
     #[test]

@@ -1,52 +1,72 @@
-//! The Lua scripts: read into the binary, put together from their includes, named by their SHA-1.
+//! The commands that run inside Redis: one library of functions, put together from `lua/`.
+//!
+//! Redis makes the functions of a library once, and calls them by name. Where functions are refused, each command is a script:
+//! the same text, with a line at its end that calls the command.
 
-use std::sync::LazyLock;
+use std::fmt::Write as _;
+use std::sync::{LazyLock, OnceLock};
 
+use crate::arguments::{ARGUMENTS, RECORD};
 use crate::keys::NAMES;
 
-/// A script, ready to be sent.
+/// A command, ready to be called.
 pub(crate) struct Script {
     pub(crate) name: &'static str,
+    flags: &'static str,
+    /// What its function is called.
+    pub(crate) function: String,
+    alone: OnceLock<Alone>,
+}
+
+/// A command as a script of its own.
+pub(crate) struct Alone {
     pub(crate) source: String,
     pub(crate) sha: String,
 }
 
-macro_rules! scripts {
+impl Script {
+    /// The command as a script, for servers that refuse functions.
+    pub(crate) fn alone(&self) -> &Alone {
+        self.alone.get_or_init(|| {
+            let mut source = match self.flags {
+                "" => "#!lua\n".to_owned(),
+                flags => format!("#!lua flags={flags}\n"),
+            };
+            source.push_str(&LIBRARY.body);
+            let _ = writeln!(source, "return build(false)('{}', KEYS[1], ARGV)", self.name);
+            let sha = redis::Script::new(&source).get_hash().to_owned();
+            Alone { source, sha }
+        })
+    }
+}
+
+macro_rules! commands {
     ($($name:ident),+ $(,)?) => {
-        /// All scripts.
+        /// All commands.
         pub(crate) struct Scripts { $(pub(crate) $name: Script),+ }
 
-        /// All scripts, put together at the first use.
+        /// All commands, by name.
         pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-            $($name: build(stringify!($name), include_str!(concat!("../lua/", stringify!($name), ".lua")))),+
+            $($name: script(stringify!($name))),+
         });
 
-        impl Scripts {
-            /// Every script with its name.
-            fn all(&self) -> Vec<(&'static str, &Script)> {
-                vec![$((self.$name.name, &self.$name)),+]
-            }
-        }
+        const COMMANDS: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!("../lua/commands/", stringify!($name), ".lua")))),+
+        ];
     };
 }
 
-scripts!(
-    enqueue,
-    exchange,
-    fetch,
-    renew,
-    note,
+macro_rules! modules {
+    ($($name:ident),+ $(,)?) => {
+        const MODULES: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!("../lua/lib/", stringify!($name), ".lua")))),+
+        ];
+    };
+}
+
+commands!(
     cancel,
-    sweep,
-    watch,
-    inspect,
-    counts,
-    handshake,
-    shift,
-    start_workflow,
-    stage_workflow,
     cancel_workflow,
-    workflow,
     catch_up,
     check,
     check_keys,
@@ -54,83 +74,209 @@ scripts!(
     check_tasks,
     check_workflow,
     confirm,
+    counts,
+    enqueue,
+    exchange,
+    fetch,
+    handshake,
+    inspect,
+    note,
+    processes,
+    raise_level,
+    renew,
     repair,
+    shift,
+    sign,
+    stage_workflow,
+    start_workflow,
+    sweep,
+    watch,
+    workflow,
 );
 
-/// For the test of the layout: the names and SHA-1s of all scripts.
-#[doc(hidden)]
-pub fn script_hashes() -> Vec<(&'static str, String)> {
-    SCRIPTS.all().into_iter().map(|(name, script)| (name, script.sha.clone())).collect()
+// Each is a table of functions that all others may call, so their order means nothing.
+modules!(
+    active,
+    caller,
+    claim,
+    deferred,
+    due,
+    ends,
+    entries,
+    history,
+    invariants,
+    line,
+    processes,
+    record,
+    replay,
+    retire,
+    settle,
+    snapshot,
+    tokens,
+    waiters,
+    workflow_move,
+    workflow_read,
+    workflow_release,
+);
+
+/// The library that holds all commands.
+pub(crate) struct Library {
+    /// Named by its content, so that processes of several versions can each have their own on one server.
+    pub(crate) name: String,
+    /// What `FUNCTION LOAD` is given.
+    pub(crate) source: String,
+    /// The definition of `build`.
+    body: String,
 }
 
-const INCLUDES: &[(&str, &str)] = &[
-    ("start", include_str!("../lua/include/start.lua")),
-    ("record", include_str!("../lua/include/record.lua")),
-    ("line", include_str!("../lua/include/line.lua")),
-    ("moves", include_str!("../lua/include/moves.lua")),
-    ("due", include_str!("../lua/include/due.lua")),
-    ("own", include_str!("../lua/include/own.lua")),
-    ("promote", include_str!("../lua/include/promote.lua")),
-    ("life", include_str!("../lua/include/life.lua")),
-    ("active", include_str!("../lua/include/active.lua")),
-    ("finish", include_str!("../lua/include/finish.lua")),
-    ("token", include_str!("../lua/include/token.lua")),
-    ("place", include_str!("../lua/include/place.lua")),
-    ("settle", include_str!("../lua/include/settle.lua")),
-    ("repeat", include_str!("../lua/include/repeat.lua")),
-    ("claim", include_str!("../lua/include/claim.lua")),
-    ("flow", include_str!("../lua/include/flow.lua")),
-    ("withdraw", include_str!("../lua/include/withdraw.lua")),
-    ("release", include_str!("../lua/include/release.lua")),
-    ("workflow", include_str!("../lua/include/workflow.lua")),
-    ("todo", include_str!("../lua/include/todo.lua")),
-    ("retire", include_str!("../lua/include/retire.lua")),
-    ("facts", include_str!("../lua/include/facts.lua")),
-    ("faults", include_str!("../lua/include/faults.lua")),
-    ("pending", include_str!("../lua/include/pending.lua")),
-    ("entry", include_str!("../lua/include/entry.lua")),
-];
-
-fn build(name: &'static str, text: &str) -> Script {
-    let mut source = String::new();
-    for line in text.lines() {
-        let included =
-            line.trim_start().strip_prefix("--- @include \"").and_then(|rest| rest.strip_suffix('"'));
-        match included.and_then(|name| INCLUDES.iter().find(|(known, _)| *known == name)) {
-            Some((_, include)) => include.lines().for_each(|line| add_line(&mut source, line)),
-            None => add_line(&mut source, line),
-        }
+/// See [`Library`].
+pub(crate) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    let body = body(cfg!(feature = "failpoints"));
+    let hash = redis::Script::new(&body).get_hash().get(..12).unwrap_or_default().to_owned();
+    let name = format!("taskora_{hash}");
+    let mut source = format!("#!lua name={name}\n{body}");
+    source.push_str(
+        "local run\nlocal function call_of(command)\nreturn function(keys, args)\nrun = run or build(true)\n\
+         return run(command, keys[1], args)\nend\nend\n",
+    );
+    for (command, text) in COMMANDS {
+        let flags = match flags(text) {
+            "" => String::new(),
+            flags => format!(", flags = {{'{flags}'}}"),
+        };
+        let _ = writeln!(
+            source,
+            "redis.register_function{{function_name = '{name}_{command}', callback = call_of('{command}'){flags}}}"
+        );
     }
-    let sha = redis::Script::new(&source).get_hash().to_owned();
-    Script { name, source, sha }
+    Library { name, source, body }
+});
+
+fn script(name: &'static str) -> Script {
+    let text = COMMANDS.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
+    let function = format!("{}_{name}", LIBRARY.name);
+    Script { name, flags: flags(text), function, alone: OnceLock::new() }
 }
 
-/// Leaves out what Redis need not keep, so that a better comment is not a new script, and spells the keys.
-fn add_line(source: &mut String, line: &str) {
+/// The flags of a command, which its file begins with.
+fn flags(text: &'static str) -> &'static str {
+    text.lines().next().and_then(|line| line.strip_prefix("-- flags: ")).unwrap_or_default()
+}
+
+/// For the test of the layout: the text of the library's functions, without what tests add to it.
+#[doc(hidden)]
+pub fn library_hash() -> String {
+    redis::Script::new(&body(false)).get_hash().to_owned()
+}
+
+/// For tests: each command, and what its function is called.
+#[doc(hidden)]
+#[must_use]
+pub fn functions() -> Vec<(&'static str, String)> {
+    COMMANDS.iter().map(|(name, _)| (*name, format!("{}_{name}", LIBRARY.name))).collect()
+}
+
+/// The function `build(keeps_state)`, which makes everything and answers how to call a command.
+fn body(with_failpoints: bool) -> String {
+    let mut text = "local function build(KEEPS_STATE)\n".to_owned();
+    add_file(&mut text, include_str!("../lua/prelude.lua"), &[]);
+    text.push_str("local KEYS_OF = {");
+    for (name, key) in NAMES {
+        let _ = write!(text, "{name} = '{key}', ");
+    }
+    text.push_str("}\n");
+    if with_failpoints {
+        add_file(&mut text, include_str!("../lua/failpoint.lua"), &[]);
+    }
+    let mut tables: Vec<&str> = MODULES.iter().map(|(name, _)| table(name)).collect();
+    tables.dedup();
+    for table in &tables {
+        let _ = writeln!(text, "local {table} = {{}}");
+    }
+    text.push_str("local commands = {}\n");
+    for (name, file) in MODULES {
+        add_file(&mut text, dev("lib", name, file), &[]); // DEVHACK
+    }
+    for (name, file) in COMMANDS {
+        let arguments = ARGUMENTS.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, names)| names);
+        add_file(&mut text, dev("commands", name, file), arguments); // DEVHACK
+    }
+    add_file(&mut text, include_str!("../lua/run.lua"), &[]);
+    text.push_str("end\n");
+    text
+}
+
+fn dev(dir: &str, name: &str, file: &'static str) -> &'static str {
+    // DEVHACK
+    match std::env::var("DEV_LUA") {
+        // DEVHACK
+        Ok(root) => Box::leak(
+            std::fs::read_to_string(format!("{root}/{dir}/{name}.lua")).expect("lua").into_boxed_str(),
+        ), // DEVHACK
+        Err(_) => file, // DEVHACK
+    } // DEVHACK
+} // DEVHACK
+
+/// The table that a file's functions are in: a large one is spread over several files.
+fn table(file: &'static str) -> &'static str {
+    file.strip_prefix("workflow_").map_or(file, |_| "workflow")
+}
+
+/// Adds a file as a block of its own; `prelude.lua` and `run.lua` are none.
+fn add_file(text: &mut String, file: &str, arguments: &[&str]) {
+    let is_block = file.lines().any(|line| line.starts_with("function "));
+    if is_block {
+        text.push_str("do\n");
+    }
+    file.lines().for_each(|line| add_line(text, line, arguments));
+    if is_block {
+        text.push_str("end\n");
+    }
+}
+
+/// Leaves out what Redis need not keep, and puts numbers in the place of names: `A.limit` is the place of an argument,
+/// `R.flags` of a field in a record.
+fn add_line(text: &mut String, line: &str, arguments: &[&str]) {
     let line = line.trim_start();
-    if line.is_empty() || line.starts_with("--") && !line.starts_with("--- @include") {
+    if line.is_empty() || line.starts_with("--") {
         return;
     }
     let mut rest = line;
-    while let Some((before, after)) = rest.split_once("K.") {
-        let end = after.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(after.len());
-        let (name, tail) = after.split_at(end);
-        source.push_str(before);
-        match NAMES.iter().find(|(known, _)| *known == name) {
-            Some((_, key)) => {
-                source.push_str("p .. '");
-                source.push_str(key);
-                source.push('\'');
+    while let Some(at) = next_name(rest) {
+        let (before, after) = rest.split_at(at);
+        text.push_str(before);
+        let end = after.get(2..).and_then(|name| name.find(|c: char| !(c.is_ascii_lowercase() || c == '_')));
+        let (name, tail) = after.split_at(end.map_or(after.len(), |end| end + 2));
+        let number = match name.split_at(2) {
+            // the first argument is the test clock
+            ("A.", name) => arguments.iter().position(|known| *known == name).map(|place| place + 2),
+            (_, name) => RECORD
+                .iter()
+                .position(|(known, _)| *known == name)
+                .map(|place| 1 + RECORD.iter().take(place).map(|(_, size)| size).sum::<usize>()),
+        };
+        match number {
+            Some(number) => {
+                let _ = write!(text, "{number}");
             }
-            None => {
-                source.push_str("K.");
-                source.push_str(name);
-            }
+            None => text.push_str(name),
         }
         rest = tail;
     }
-    source.push_str(rest);
-    source.push('\n');
+    text.push_str(rest);
+    text.push('\n');
+}
+
+/// Where the next `A.` or `R.` is that is not the end of a longer name.
+fn next_name(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    (0..bytes.len()).find(|at| {
+        matches!(bytes.get(*at..at + 2), Some(b"A." | b"R."))
+            && at
+                .checked_sub(1)
+                .and_then(|before| bytes.get(before))
+                .is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && *byte != b'.')
+    })
 }
 
 #[cfg(test)]
@@ -138,17 +284,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_include_and_every_key_is_known() {
-        for (name, script) in SCRIPTS.all() {
-            assert!(script.source.starts_with("#!lua"), "`{name}` has no shebang");
-            assert!(!script.source.contains("@include"), "`{name}` includes something unknown");
-            assert!(!script.source.contains("K."), "`{name}` names an unknown key");
+    fn every_argument_and_every_field_is_known() {
+        let text = body(false);
+        assert_eq!(next_name(&text), None, "an unknown name near {:?}", {
+            let at = next_name(&text).unwrap_or(0);
+            text.get(at.saturating_sub(40)..(at + 40).min(text.len()))
+        });
+        for (name, names) in ARGUMENTS {
+            let (_, file) = COMMANDS.iter().find(|(known, _)| known == name).expect("a command");
+            for argument in *names {
+                assert!(file.contains(&format!("A.{argument}")), "`{name}` does not use `{argument}`");
+            }
         }
     }
 
     #[test]
-    fn comments_are_left_out() {
-        let script = build("test", "#!lua\n-- why\nreturn K.wait .. task\n");
-        assert_eq!(script.source, "#!lua\nreturn p .. 'wait:' .. task\n");
+    fn every_key_is_known() {
+        for (file, text) in COMMANDS.iter().chain(MODULES) {
+            for (at, _) in text.match_indices("K.") {
+                let name: String = text
+                    .get(at + 2..)
+                    .unwrap_or_default()
+                    .chars()
+                    .take_while(char::is_ascii_lowercase)
+                    .collect();
+                assert!(NAMES.iter().any(|(known, _)| *known == name), "`{file}` names the key `{name}`");
+            }
+        }
+    }
+
+    #[test]
+    fn comments_are_left_out_and_names_become_numbers() {
+        let mut text = String::new();
+        for line in ["-- why", "  return argv[A.limit], byte(text, R.flags, S.A.x)"] {
+            add_line(&mut text, line, &["worker", "limit"]);
+        }
+        assert_eq!(text, "return argv[3], byte(text, 8, S.A.x)\n");
     }
 }

@@ -1,12 +1,19 @@
 //! The first words with a server: is it new enough, is it set up for a queue, and whose is the namespace.
 
+use std::sync::atomic::Ordering;
+
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, Value};
+use redis::{RedisError, Value};
 use taskora::AdapterError;
 
-use crate::advice::field;
-use crate::answer::{exactly, nonsense, text};
+use crate::access::{is_denied, is_unknown_command, message_of};
+use crate::advice::{self, ServerWarning, field};
+use crate::answer::{exactly, nonsense, number, text};
 use crate::config::Settings;
+use crate::fault::is_unknown;
+use crate::library::{self, refuses_functions};
+use crate::link::Try;
+use crate::process::check_level;
 use crate::scripts::SCRIPTS;
 
 /// The version of the wire format that this crate writes: keys, packed values and scripts. `docs/wire-format.md` says
@@ -25,41 +32,160 @@ pub(crate) async fn greet(
     settings: &Settings,
     judged: impl Fn(RedisError) -> AdapterError + Copy,
 ) -> Result<(), AdapterError> {
-    let mut ask = async |name, cmd: &Cmd| match crate::link::ask(connection, name, cmd).await {
-        Ok(Value::ServerError(error)) => Err(judged(error.into())),
-        Ok(value) => Ok(value),
-        Err(error) => Err(judged(error)),
-    };
-    let mut cmd = redis::cmd("INFO");
-    cmd.arg("server").arg("memory").arg("persistence");
-    let info = match ask("info", &cmd).await? {
-        Value::VerbatimString { text, .. } => text,
-        other => text(other, "the answer to INFO")?,
-    };
-    check_version(&info)?;
-    settings.advice.learn(&info, &settings.address);
+    let about = About::learn(connection, judged).await?;
+    if let Some(version) = &about.version {
+        check_version(version)?;
+    }
+    settings.is_cluster.store(about.is_cluster, Ordering::Relaxed);
+    settings.advice.learn(about.warnings, &settings.address);
 
-    let mut cmd = redis::cmd("EVAL");
-    cmd.arg(&SCRIPTS.handshake.source).arg(1).arg(settings.keys.prefix());
-    cmd.arg("0").arg(WIRE_VERSION).arg(MIN_WIRE_VERSION).arg(concat!("taskora ", env!("CARGO_PKG_VERSION")));
-    let [version, min, writer] = exactly(ask("handshake", &cmd).await?, "the namespace's signature")?;
+    let server = about.history.unwrap_or_default();
+    let answer = shake_hands(connection, settings, &server, judged).await?;
+    let [version, min, writer, level, raised_by] = exactly(answer, "the namespace's signature")?;
     let signature = Signature {
         version: text(version, "the wire version")?,
         min: text(min, "the oldest wire version")?,
         writer: text(writer, "the writer")?,
     };
-    signature.check(&settings.namespace)
+    signature.check(&settings.namespace)?;
+    check_level(number(&level, "the level")?, &text(raised_by, "who raised the level")?)
 }
 
-fn check_version(info: &str) -> Result<(), AdapterError> {
-    let version = field(info, "redis_version").ok_or_else(|| nonsense("INFO names no `redis_version`"))?;
+/// Calls the handshake, after loading the library if the server does not have it. Where functions are refused, from then on
+/// each command is a script.
+async fn shake_hands(
+    connection: &mut MultiplexedConnection,
+    settings: &Settings,
+    server: &str,
+    judged: impl Fn(RedisError) -> AdapterError,
+) -> Result<Value, AdapterError> {
+    let about = settings.process.about();
+    let script = &SCRIPTS.handshake;
+    let mut has_loaded = false;
+    loop {
+        let how = Try { with_source: true, ..Try::default() };
+        let cmd = settings.call(script, how, |call, _| {
+            call.put("version", WIRE_VERSION).put("min", MIN_WIRE_VERSION);
+            call.put("writer", concat!("taskora ", env!("CARGO_PKG_VERSION"))).put("server", server);
+            call.put("process", &settings.process.name).put("about", &about);
+        });
+        let error = match crate::link::ask(connection, script.name, &cmd).await.map_err(&judged)? {
+            Value::ServerError(error) => error,
+            answer => return Ok(answer),
+        };
+        if settings.has_functions() && !has_loaded && is_unknown(error.code(), error.details()) {
+            library::load(connection, settings, &settings.address).await?;
+            has_loaded = true;
+        } else if settings.has_functions() && refuses_functions(error.code(), error.details()) {
+            settings.give_up_functions(error.details().unwrap_or_default());
+        } else {
+            return Err(judged(error.into()));
+        }
+    }
+}
+
+/// Whether the server that sentinels have named is a master, as it knows itself; who may not ask takes their word for it.
+pub(crate) async fn check_role(
+    connection: &mut MultiplexedConnection,
+    address: &str,
+) -> Result<Result<(), AdapterError>, RedisError> {
+    let role = match crate::link::ask(connection, "role", &redis::cmd("ROLE")).await? {
+        Value::Array(values) => values.into_iter().next().and_then(|role| text(role, "a role").ok()),
+        _ => None,
+    };
+    Ok(match role.as_deref() {
+        None | Some("master") => Ok(()),
+        Some(role) => Err(AdapterError::Unavailable {
+            address: address.to_owned(),
+            message: format!("the sentinels name it as the master, and it says that it is a {role}"),
+        }),
+    })
+}
+
+/// What a server says about itself.
+struct About {
+    version: Option<String>,
+    is_cluster: bool,
+    warnings: Vec<ServerWarning>,
+    /// The server's replication id, which names the history of its data.
+    history: Option<String>,
+}
+
+impl About {
+    /// `INFO` says everything. Hardened and managed servers refuse it, or have renamed it: `HELLO`, which every user may send,
+    /// says the version and the mode.
+    async fn learn(
+        connection: &mut MultiplexedConnection,
+        judged: impl Fn(RedisError) -> AdapterError + Copy,
+    ) -> Result<Self, AdapterError> {
+        let mut cmd = redis::cmd("INFO");
+        cmd.arg("server").arg("memory").arg("persistence").arg("replication");
+        let refusal = match crate::link::ask(connection, "info", &cmd).await.map_err(judged)? {
+            Value::ServerError(error) => {
+                let error = RedisError::from(error);
+                if !is_denied(&error) && !is_unknown_command(&error) {
+                    return Err(judged(error));
+                }
+                message_of(&error)
+            }
+            answer => {
+                let info = match answer {
+                    Value::VerbatimString { text, .. } => text,
+                    other => text(other, "the answer to INFO")?,
+                };
+                if let Some(about) = Self::from_info(&info) {
+                    return Ok(about);
+                }
+                "it names no `redis_version`".to_owned()
+            }
+        };
+        let hello = crate::link::ask(connection, "hello", &redis::cmd("HELLO")).await.map_err(judged)?;
+        let fields = fields_of(hello);
+        let find = |name: &str| {
+            let mut fields = fields.iter();
+            fields.find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        };
+        let version = find("version");
+        Ok(Self {
+            is_cluster: find("mode").as_deref() == Some("cluster"),
+            history: None,
+            warnings: vec![ServerWarning::Unchecked { version: version.clone(), refusal }],
+            version,
+        })
+    }
+
+    fn from_info(info: &str) -> Option<Self> {
+        Some(Self {
+            version: Some(field(info, "redis_version")?.to_owned()),
+            is_cluster: field(info, "redis_mode").or_else(|| field(info, "server_mode")) == Some("cluster"),
+            warnings: advice::read(info),
+            history: field(info, "master_replid").map(str::to_owned),
+        })
+    }
+}
+
+/// The texts of a map, which a connection without RESP3 gets as an array.
+fn fields_of(answer: Value) -> Vec<(String, String)> {
+    let pairs = match answer {
+        Value::Map(pairs) => pairs,
+        Value::Array(values) => {
+            let mut values = values.into_iter();
+            std::iter::from_fn(|| Some((values.next()?, values.next()?))).collect()
+        }
+        _ => Vec::new(),
+    };
+    let texts = |(name, value)| Some((text(name, "a name").ok()?, text(value, "a value").ok()?));
+    pairs.into_iter().filter_map(texts).collect()
+}
+
+fn check_version(version: &str) -> Result<(), AdapterError> {
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match major {
         Some(major) if major >= OLDEST_REDIS => Ok(()),
         Some(_) => Err(AdapterError::Config(format!(
             "the server is Redis {version}, which is too old; use Redis {OLDEST_REDIS}.0 or newer"
         ))),
-        None => Err(nonsense(format!("INFO names an odd `redis_version`: {version}"))),
+        None => Err(nonsense(format!("the server names an odd version: {version}"))),
     }
 }
 
@@ -132,9 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn a_node_of_a_cluster_says_so_in_its_info_and_in_its_greeting() {
+        let is_cluster = |info: &str| About::from_info(info).map(|about| about.is_cluster);
+        assert_eq!(is_cluster("redis_version:7.0.15\r\nredis_mode:cluster\r\n"), Some(true));
+        assert_eq!(is_cluster("redis_version:7.0.15\r\nredis_mode:standalone\r\n"), Some(false));
+        assert_eq!(is_cluster("# Server\r\n"), None, "it says nothing");
+        let text = |text: &str| Value::BulkString(text.into());
+        let fields =
+            [text("proto"), Value::Int(2), text("mode"), text("cluster"), text("version"), text("9.1.2")];
+        let expected = [("mode", "cluster"), ("version", "9.1.2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(fields_of(Value::Array(fields.to_vec())), expected);
+    }
+
+    #[test]
     fn an_old_server_is_named() {
-        assert!(check_version("redis_version:7.0.15\r\n").is_ok());
-        let error = check_version("redis_version:6.2.1\r\n").expect_err("too old").to_string();
+        assert!(check_version("7.0.15").is_ok());
+        let error = check_version("6.2.1").expect_err("too old").to_string();
         assert!(error.contains("6.2.1"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! The side connection: renewals, and what Redis pushes. A thread of its own drives it, so that a lease is kept while
 //! handlers block the threads of their runtime.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use redis::{PushInfo, PushKind, Value};
 use taskora::AdapterError;
 use taskora::adapter::{Cancellation, Ended, Renew, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::answer::{array, bytes, letters, nonsense, text};
 use crate::config::Settings;
@@ -27,6 +27,8 @@ const MAX_WAITS: usize = 64;
 /// How often a connection is checked on which something is awaited, or cancellations are listened to. A silent one is noticed
 /// after this and the time of one call.
 const CHECK: Duration = Duration::from_secs(8);
+/// How long this one sleeps at most.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Cancellations that a slow listener may be behind with.
 const CANCELS: usize = 4096;
 
@@ -68,6 +70,7 @@ impl Side {
             cancels: cancels.clone(),
             is_connected,
             waits: HashMap::new(),
+            deadlines: BTreeSet::new(),
             unregistered: VecDeque::new(),
             generation: 0,
             registering: false,
@@ -149,6 +152,8 @@ struct Actor {
     cancels: broadcast::Sender<Cancellation>,
     is_connected: watch::Sender<bool>,
     waits: HashMap<Vec<u8>, Vec<oneshot::Sender<Answer>>>,
+    /// When the deadlines of awaited workflows pass.
+    deadlines: BTreeSet<(Instant, Vec<u8>)>,
     /// Awaited jobs that Redis has not been asked about on this connection.
     unregistered: VecDeque<Vec<u8>>,
     /// The connection that the others were registered on.
@@ -171,6 +176,7 @@ impl Actor {
     ) {
         let mut ticks = interval(CHECK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut moves = self.link.settings().route.moves();
         loop {
             tokio::select! {
                 request = inbox.recv() => match request {
@@ -186,9 +192,16 @@ impl Actor {
                 Some((generation, push)) = pushed.recv() => self.hear(generation, push),
                 Some(outcome) = outcomes.recv() => self.settle(outcome),
                 _ = ticks.tick() => self.check(),
+                () = sleep_until(self.next_deadline()) => self.ask_about_late(),
+                // its connection counts as lost
+                _ = moves.changed() => {}
             }
             self.keep_up();
         }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.deadlines.first().map_or_else(|| Instant::now() + LONGEST, |(at, _)| *at)
     }
 
     fn take(&mut self, request: Request) {
@@ -277,10 +290,12 @@ impl Actor {
                 for (id, (task, end)) in outcome.ids.iter().zip(ends) {
                     if task.is_empty() {
                         self.answer(id, || Ok(None));
+                    } else if let Some(wait) = end.strip_prefix(b"+") {
+                        self.wait_for_deadline(id.clone(), wait);
                     } else if !end.is_empty() {
                         match End::read(&end) {
                             Some(end) => self.answer(id, || Ok(Some(end.clone().ended(task.clone())))),
-                            None => self.answer(id, || Err(nonsense("the end of a job cannot be read"))),
+                            None => self.answer(id, || Err(End::unreadable(&end, "the job"))),
                         }
                     }
                 }
@@ -290,6 +305,28 @@ impl Actor {
                 for id in &outcome.ids {
                     self.answer(id, || Err(again(&error)));
                 }
+            }
+        }
+    }
+
+    /// When a workflow's deadline has passed, asking about it has the store end it.
+    fn wait_for_deadline(&mut self, id: Vec<u8>, millis: &[u8]) {
+        let wait = std::str::from_utf8(millis).ok().and_then(|millis| millis.parse().ok());
+        if let Some(wait) = wait {
+            // no timer is longer: the store is asked again, and says how long it is then
+            let at = Instant::now() + Duration::from_millis(wait).min(LONGEST);
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    /// Asks about the workflows whose deadlines have passed.
+    fn ask_about_late(&mut self) {
+        while let Some((at, _)) = self.deadlines.first()
+            && *at <= Instant::now()
+            && let Some((_, id)) = self.deadlines.pop_first()
+        {
+            if self.waits.contains_key(&id) {
+                self.unregistered.push_back(id);
             }
         }
     }
@@ -308,7 +345,9 @@ impl Actor {
         if generation != 0 && (self.listening || !self.waits.is_empty()) {
             let (link, pushes) = (Arc::clone(&self.link), self.pushes.clone());
             tokio::spawn(async move {
-                if link.send("ping", link.settings().command_timeout, |_| redis::cmd("PING")).await.is_err() {
+                // every user may send it, whatever else it may not
+                if link.send("ping", link.settings().command_timeout, |_| redis::cmd("HELLO")).await.is_err()
+                {
                     // as if the connection had said so itself: a new one is made at once
                     let _ =
                         pushes.send((generation, PushInfo { kind: PushKind::Disconnection, data: vec![] }));
@@ -360,10 +399,10 @@ async fn register(link: &Link, tag: &str, ids: &[Vec<u8>]) -> Result<Registered,
         return Ok((link.connect().await?, Vec::new()));
     }
     let (generation, answer) = link
-        .script_on(&SCRIPTS.watch, |cmd, _| {
-            cmd.arg(tag);
+        .script_on(&SCRIPTS.watch, |call, _| {
+            call.put("tag", tag);
             for id in ids {
-                cmd.arg(id);
+                call.list(id);
             }
         })
         .await?;
@@ -383,10 +422,10 @@ async fn renew(link: &Link, leases: &[Renew]) -> Renewals {
     let mut renewals = Vec::with_capacity(leases.len());
     for page in leases.chunks(PAGE) {
         let answer = link
-            .script(&SCRIPTS.renew, |cmd, _| {
+            .script(&SCRIPTS.renew, |call, _| {
                 for Renew { lease, length } in page {
                     let id = id::store(&lease.id);
-                    cmd.arg(&*lease.task).arg(id::member(&id, lease)).arg(id).arg(millis(*length));
+                    call.list(&*lease.task).list(id::member(&id, lease)).list(id).list(millis(*length));
                 }
             })
             .await?;

@@ -1,4 +1,4 @@
-//! How a caller's tasks are written for the scripts: one string that is searched, see `lua/include/own.lua`.
+//! How a caller's tasks are written for the scripts: one string that is searched, see `lua/lib/caller.lua`.
 
 use std::fmt::Arguments;
 use std::io::Write as _;
@@ -32,7 +32,7 @@ fn push(text: &mut Vec<u8>, task: &str, terms: Arguments<'_>) {
     }
     text.push(b'\n');
     text.extend(task.as_bytes());
-    text.push(0);
+    text.push(1);
     let _ = text.write_fmt(terms);
 }
 
@@ -42,6 +42,6 @@ mod tests {
 
     #[test]
     fn tasks_are_separated_and_odd_names_left_out() {
-        assert_eq!(names(&["a".into(), "b\nc".into(), "d".into()]), b"\na\x000 0\nd\x000 0\n");
+        assert_eq!(names(&["a".into(), "b\nc".into(), "d".into()]), b"\na\x010 0\nd\x010 0\n");
     }
 }

@@ -1,7 +1,8 @@
-//! Checking what is stored, page by page, and repairing it. What is right and wrong of a job is written in `lua/include/facts.lua`, of
+//! Checking what is stored, page by page, and repairing it. What is right and wrong of a job is written in `lua/lib/snapshot.lua`, of
 //! a workflow in `workflows.rs` beside this.
 
 mod found;
+pub(crate) use found::strings;
 mod pass;
 mod workflows;
 
@@ -22,8 +23,8 @@ impl Upkeep for RedisAdapter {
 
     async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
         let Some(notes) = &finding.notes else { return Ok(Mended::Left) };
-        let answer = self.inner.script(&SCRIPTS.repair, |cmd, _| {
-            cmd.arg(notes);
+        let answer = self.inner.script(&SCRIPTS.repair, |call, _| {
+            call.all(notes);
         });
         match bytes(answer.await?, "the answer to `repair`")?.as_slice() {
             b"F" => Ok(Mended::Repaired),
@@ -35,9 +36,8 @@ impl Upkeep for RedisAdapter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use taskora::adapter::{Due, Jobs, NewJob};
+    use taskora::adapter::{Jobs, NewJob};
     use taskora_test_server::RedisServer;
 
     use super::*;
@@ -61,16 +61,7 @@ mod tests {
         let server = RedisServer::start().unwrap_or_else(|error| panic!("{error}"));
         let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
         for chunk in 0..6 {
-            let jobs = (0..500).map(|number| NewJob {
-                id: format!("{chunk}-{number}").into(),
-                task: "send-email".into(),
-                payload: b"1".to_vec(),
-                priority: 0,
-                due: Due::After(Duration::ZERO),
-                max_attempts: 1,
-                max_stalls: 1,
-                meta: Vec::new(),
-            });
+            let jobs = (0..500).map(|number| NewJob::new(format!("{chunk}-{number}"), "send-email", "1"));
             adapter.enqueue(jobs.collect()).await.expect("enqueue");
         }
         let (found, jobs, pages) = pass(&adapter).await;

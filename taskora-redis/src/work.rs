@@ -4,7 +4,7 @@
 //! another round trip, and nobody is woken who does not claim.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::{Cmd, Pipeline, RedisError, Value};
@@ -18,6 +18,7 @@ use crate::answer::nonsense;
 use crate::exchange::Call;
 use crate::fault::{Verdict, judge};
 use crate::link::{Link, Try, Use};
+use crate::mending::{is_damage, mend};
 use crate::scripts::SCRIPTS;
 
 /// How late an answer may be.
@@ -42,26 +43,39 @@ impl Ear {
         limit: Duration,
         call: &Call<'_>,
     ) -> Result<Option<Value>, AdapterError> {
+        let begun = Instant::now();
         connect(&self.blocking).await?;
-        let mut claim = self.blocking.call_of(&SCRIPTS.exchange, Try::default());
-        call.fill(&mut claim);
+        let claim = self
+            .inner
+            .settings()
+            .call(&SCRIPTS.exchange, Try::default(), |arguments, _| call.fill(arguments));
         let mut commands = Pipeline::new();
         commands.add_command(self.blpop(exchange, limit)).add_command(claim);
         let mut answers = self.blocking.send_once("blpop", limit + GRACE, &commands).await?;
         let answer = answers.pop().ok_or_else(|| nonsense("a wait for work has no answer"))?;
         if let Some(Value::ServerError(error)) = answers.pop() {
-            return Err(self.blocking.refused(&error.into()));
+            return self.refused(&error.into(), begun).await;
         }
         match answer {
             Value::ServerError(error) => {
                 let error = RedisError::from(error);
-                match judge(&error, &self.inner.settings().address) {
+                match judge(&error, &self.inner.settings().address, &self.inner.settings().user) {
                     Verdict::SendSource => Ok(None),
-                    _ => Err(self.blocking.refused(&error)),
+                    _ => self.refused(&error, begun).await,
                 }
             }
             answer => Ok(Some(answer)),
         }
+    }
+
+    /// The server has refused the wait or the claim. Where that was for a key that holds something else than it should, and that is out
+    /// of the way now, the claim is made in another way.
+    async fn refused(&self, error: &RedisError, begun: Instant) -> Result<Option<Value>, AdapterError> {
+        let error = self.blocking.refused(error);
+        if is_damage(&error) && mend(&self.inner.lane()?.commands, begun).await? {
+            return Ok(None);
+        }
+        Err(error)
     }
 
     /// Blocks until one of the claim's open tasks has a wake-up.
@@ -76,11 +90,16 @@ impl Ear {
         cmd
     }
 
-    /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped.
+    /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped, unless the server does not let us end it: then the
+    /// wait must be left.
     async fn cut_short(&self) {
         let mut pause = Duration::from_millis(2);
         loop {
-            if let Some(client) = self.blocking.client_id() {
+            let client = self.blocking.client_id();
+            if client.is_none() && self.blocking.generation() != 0 {
+                return;
+            }
+            if let Some(client) = client {
                 let build = |_| {
                     let mut cmd = redis::cmd("CLIENT");
                     cmd.arg("UNBLOCK").arg(client);
@@ -90,6 +109,9 @@ impl Ear {
                 let limit = self.inner.settings().command_timeout;
                 if let Err(error) = self.inner.send("unblock", limit, build).await {
                     tracing::debug!(%error, "a wait for work could not be ended");
+                    if matches!(error, AdapterError::Config(_)) {
+                        return;
+                    }
                 }
             }
             // it may not have begun yet
@@ -113,15 +135,21 @@ impl WorkSignal for Ear {
             let _ = timeout(limit, hurry.notified()).await;
             return self.inner.exchange(&call).await;
         }
-        let mut answer = std::pin::pin!(self.listen(exchange, limit, &call));
-        let answer = tokio::select! {
-            biased;
-            answer = &mut answer => answer?,
-            () = hurry.notified() => tokio::select! {
+        let mut moves = self.inner.settings().route.moves();
+        // in a block, so that a wait that is left has closed its connection before the call is made in another way
+        let answer = {
+            let mut answer = std::pin::pin!(self.listen(exchange, limit, &call));
+            tokio::select! {
                 biased;
                 answer = &mut answer => answer?,
-                () = self.cut_short() => None,
-            },
+                // sentinels have named another server: nobody is woken at the old one
+                _ = moves.changed() => None,
+                () = hurry.notified() => tokio::select! {
+                    biased;
+                    answer = &mut answer => answer?,
+                    () = self.cut_short() => None,
+                },
+            }
         };
         match answer {
             Some(answer) => self.inner.read_exchange(&call, answer).await,

@@ -9,12 +9,12 @@ use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{AdapterError, JobState};
 
 use crate::adapter::{Inner, RedisAdapter};
-use crate::answer::{array, bytes, letters, nonsense, number};
+use crate::answer::{array, bytes, letters, newer, nonsense, number};
 use crate::flow::{Field, Plan, ROOT};
 use crate::gather::Item;
 use crate::id;
 use crate::link::Link;
-use crate::record::{End, FlowEnd, Head, Life, Reader, Record, message, split_node, state, state_at};
+use crate::record::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state, state_at};
 use crate::scripts::SCRIPTS;
 
 /// Nodes read in one call.
@@ -31,6 +31,7 @@ const REACH: usize = 100;
 #[async_trait]
 impl Workflows for RedisAdapter {
     async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        self.inner.sign();
         let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
         if plan.is_small() {
             let answers = self.inner.lane()?.starts.send(vec![plan]).await?;
@@ -65,7 +66,10 @@ impl Workflows for RedisAdapter {
         for page in nodes.chunks(MAX_RESULTS) {
             let fields: Vec<String> = page.iter().map(|node| format!("d{node}")).collect();
             for end in self.inner.fields(&key, &fields).await? {
-                let end = end.map(|end| End::read(&end).ok_or_else(|| unreadable(id))).transpose()?;
+                let read = |end: Vec<u8>| {
+                    End::read(&end).ok_or_else(|| End::unreadable(&end, "the result of a node"))
+                };
+                let end = end.map(read).transpose()?;
                 results.push(end.and_then(|end| match end.ending {
                     Ending::Completed(result) => Some(result),
                     _ => None,
@@ -77,17 +81,18 @@ impl Workflows for RedisAdapter {
 
     async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
         let stored = id::store_workflow(id);
-        let answer = self.inner.script(&SCRIPTS.cancel_workflow, |cmd, how| {
-            cmd.arg(u8::from(how.repeat)).arg(&stored).arg(reason);
+        let answer = self.inner.script(&SCRIPTS.cancel_workflow, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("id", &stored).put("reason", reason);
         });
         match bytes(answer.await?, "the answer to `cancel_workflow`")?.as_slice() {
             b"N" => Ok(CancelOutcome::NotFound),
+            b"?" => Err(newer("the workflow")),
             b"D" => {
                 self.inner.catch_up(taskora::workflow::MAX_NODES).await;
                 Ok(CancelOutcome::Cancelled)
             }
             [letter] => {
-                let state = state(*letter).ok_or_else(|| nonsense("a workflow ended in an unknown state"))?;
+                let state = state(*letter).ok_or_else(|| newer("the workflow"))?;
                 Ok(CancelOutcome::AlreadyEnded(state))
             }
             _ => Err(nonsense("the answer to `cancel_workflow` is too long")),
@@ -113,13 +118,14 @@ impl Workflows for RedisAdapter {
         let mut from = 0;
         let mut read = Vec::new();
         loop {
-            let answer = self.inner.script(&SCRIPTS.workflow, |cmd, _| {
-                cmd.arg(&stored).arg(from).arg(if nodes { PAGE } else { 0 });
+            let answer = self.inner.script(&SCRIPTS.workflow, |call, _| {
+                call.put("id", &stored).put("from", from).put("count", if nodes { PAGE } else { 0 });
             });
             let mut values = array(answer.await?, "the answer to `workflow`")?.into_iter();
             let mut next = || values.next().map(|value| bytes(value, "a value of a workflow")).transpose();
             let (Some(head), Some(end)) = (next()?, next()?) else { return Ok(None) };
-            let head = Head::read(&head).ok_or_else(|| unreadable(id))?;
+            let head = Head::read(&head)
+                .ok_or_else(|| if Head::is_newer(&head) { newer("the workflow") } else { unreadable(id) })?;
             let end =
                 if end.is_empty() { None } else { Some(FlowEnd::read(&end).ok_or_else(|| unreadable(id))?) };
             while let Some(node) = next()? {
@@ -127,7 +133,16 @@ impl Workflows for RedisAdapter {
                 for value in &mut values {
                     *value = next()?.ok_or_else(|| unreadable(id))?;
                 }
-                read.push(read_node(&node, &values).ok_or_else(|| unreadable(id))?);
+                read.push(read_node(&node, &values).ok_or_else(|| {
+                    let [_, end, _] = &values;
+                    // any head of this version says the same of the node
+                    let head = [1].into_iter().chain([0; 44]).collect::<Vec<u8>>();
+                    if Record::is_newer(&node, &head) {
+                        newer("the workflow")
+                    } else {
+                        End::unreadable(end, "a node")
+                    }
+                })?);
             }
             from += PAGE;
             if nodes && from < head.nodes {
@@ -165,6 +180,9 @@ impl Inner {
             // trimmed meanwhile
             return Ok(None);
         }
+        if state.first() == Some(&NEWER) {
+            return Err(newer("the workflow"));
+        }
         let end = FlowEnd::within(&state).and_then(FlowEnd::read).ok_or_else(|| unreadable(id))?;
         let culprit = match end.culprit {
             Some(node) => self.culprit(&key, node).await?,
@@ -181,10 +199,10 @@ impl Inner {
     /// Puts the fields of a workflow aside that does not go in one call; how many they are.
     async fn stage(&self, plan: &Plan) -> Result<usize, AdapterError> {
         for piece in plan.pieces() {
-            let put = self.script(&SCRIPTS.stage_workflow, |cmd, _| {
-                cmd.arg(&plan.nonce).arg(ASIDE);
+            let put = self.script(&SCRIPTS.stage_workflow, |call, _| {
+                call.put("nonce", &plan.nonce).put("life", ASIDE);
                 for (field, value) in piece {
-                    cmd.arg(field).arg(value);
+                    call.list(field).list(value);
                 }
             });
             put.await?;
@@ -239,15 +257,15 @@ impl Item for Plan {
 /// Starts workflows, or one whose fields are all aside: `1` started, `0` duplicate, `L` what was put aside is lost.
 async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<u8>, AdapterError> {
     let size = if staged == 0 { plans.iter().map(|plan| plan.size()).sum() } else { 0 };
-    let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |cmd, how| {
-        cmd.arg(u8::from(how.repeat)).arg(plans.len());
+    let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |call, how| {
+        call.put("again", u8::from(how.repeat)).put("count", plans.len());
         for plan in plans {
-            cmd.arg(&plan.id).arg(&plan.times).arg(&plan.head).arg(plan.nodes);
-            cmd.arg(&plan.output).arg(&plan.roots).arg(staged);
+            call.list(&plan.id).list(&plan.times).list(&plan.head).list(plan.nodes);
+            call.list(&plan.output).list(&plan.roots).list(staged);
             let fields: &[Field] = if staged == 0 { &plan.fields } else { &[] };
-            cmd.arg(fields.len());
+            call.list(fields.len());
             for (field, value) in fields {
-                cmd.arg(field).arg(value);
+                call.list(field).list(value);
             }
         }
     });

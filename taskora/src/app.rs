@@ -7,7 +7,7 @@ use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, DispatchMany, Dispatchable};
-use crate::handle::{JobHandle, Raw};
+use crate::handle::{Expected, JobHandle, Raw};
 use crate::job::JobId;
 use crate::policy::Retention;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
@@ -82,7 +82,7 @@ impl App {
     }
 
     /// Dispatches many jobs of one task, in few round trips. The handles come in the order of the jobs, and the
-    /// options hold for all of them.
+    /// options hold for all of them. [`results`](crate::results) waits for all of them at once.
     ///
     /// # Errors
     /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored.
@@ -102,19 +102,20 @@ impl App {
         Dispatch::raw(self, task.as_ref(), &payload)
     }
 
-    /// A handle to a job that was dispatched elsewhere. Nothing is asked of the store yet.
+    /// A handle to a job that was dispatched elsewhere. Nothing is asked of the store yet. If the id turns out to be that of
+    /// another task's job, the handle's methods answer [`JobError::OtherTask`](crate::JobError::OtherTask).
     pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T> {
-        JobHandle::attached(self.clone(), id.into())
+        JobHandle::attached(self.clone(), id.into(), Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
     }
 
     /// The same for a job whose contract is not at hand; its result is JSON.
     pub fn raw_job(&self, id: impl Into<JobId>) -> JobHandle<Raw> {
-        JobHandle::attached(self.clone(), id.into())
+        JobHandle::attached(self.clone(), id.into(), None)
     }
 
     /// A handle to a workflow that was dispatched elsewhere, and whose result is an `Out`. Nothing is asked of the store yet.
     pub fn workflow<Out>(&self, id: impl Into<WorkflowId>) -> WorkflowHandle<Out> {
-        WorkflowHandle::new(self.clone(), id.into())
+        WorkflowHandle::attached(self.clone(), id.into())
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.

@@ -87,6 +87,13 @@ pub enum Violation {
         /// What they should be, and where they are.
         what: String,
     },
+    /// An entry of an index names no job. A repair removes it.
+    Garbage {
+        /// The index.
+        index: String,
+        /// The entry.
+        entry: String,
+    },
     /// What is kept about a task as a whole does not fit its jobs. A repair derives it anew.
     TaskIndex {
         /// The task.
@@ -141,7 +148,7 @@ pub enum Violation {
         /// The key.
         key: String,
     },
-    /// A key of the namespace holds another type of value than it must. Nothing can be done before it is removed by hand.
+    /// A key of the namespace holds another type of value than it must. A repair moves it out of the way, to a key whose name begins with `aside:`.
     WrongType {
         /// The key.
         key: String,
@@ -287,6 +294,9 @@ impl fmt::Display for Violation {
                 write!(f, "`{task}`: the payload of job `{id}` is missing; cancel the job")
             }
             Self::Unreadable { what } => write!(f, "{what} cannot be read; look at it by hand"),
+            Self::Garbage { index, entry } => {
+                write!(f, "the entry `{entry}` of `{index}` names no job; a repair removes it")
+            }
             Self::TaskIndex { task, fault } => write!(f, "`{task}`: {fault}; a repair derives it anew"),
             Self::OpenNodes { workflow, counted, found } => write!(
                 f,
@@ -322,7 +332,7 @@ impl fmt::Display for Violation {
             }
             Self::UnknownKey { key } => write!(f, "nobody knows the key `{key}`; it is left as it is"),
             Self::WrongType { key, expected, found } => {
-                write!(f, "the key `{key}` must be a {expected}, but is a {found}; remove it by hand")
+                write!(f, "the key `{key}` must be a {expected}, but is a {found}; a repair moves it aside")
             }
         }
     }
@@ -341,6 +351,8 @@ pub struct CheckReport {
     pub unjudged: usize,
     /// How many entries and values were looked at.
     pub looked_at: usize,
+    /// How many values a later version of taskora wrote. They are no damage, and a repair leaves them alone.
+    pub newer: usize,
     /// How many violations there are.
     pub found: usize,
     /// The first 1,000 of them.
@@ -369,10 +381,13 @@ impl fmt::Display for CheckReport {
         if self.is_truncated() {
             writeln!(f, "… and {} more", self.found - self.violations.len())?;
         }
-        let Self { jobs, workflows, found, unjudged, .. } = self;
+        let Self { jobs, workflows, found, unjudged, newer, .. } = self;
         write!(f, "{found} violations in {jobs} jobs and {workflows} workflows")?;
         if *unjudged > 0 {
             write!(f, "; {unjudged} workflows were too busy to be judged")?;
+        }
+        if *newer > 0 {
+            write!(f, "; a later version of taskora wrote {newer} values")?;
         }
         Ok(())
     }
@@ -418,6 +433,7 @@ pub(crate) async fn check(adapter: &dyn Adapter) -> Result<CheckReport, AdapterE
         report.workflows += page.workflows;
         report.unjudged += page.unjudged;
         report.looked_at += page.looked_at;
+        report.newer += page.newer;
         report.found += page.findings.len();
         let room = MOST - report.violations.len();
         report.violations.extend(page.findings.into_iter().take(room).map(|finding| finding.violation));

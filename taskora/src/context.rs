@@ -1,7 +1,9 @@
 //! What a handler knows of its attempt, and what it may say.
 
+mod blocking;
+mod stop;
+
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,9 +13,14 @@ use tokio::time::Instant;
 
 use crate::adapter::{ClaimedJob, Lease, NodeOf, Notes};
 use crate::app::App;
-use crate::error::{Failure, TaskError, cut};
+use crate::error::{TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
+use crate::json;
 use crate::memory::MemoryAdapter;
+
+use blocking::Threads;
+pub(crate) use stop::StopReason;
+use stop::StopSignal;
 
 /// The largest progress, and the largest fields of a log line, in bytes of JSON.
 const MAX_NOTE: usize = 64 * 1024;
@@ -155,7 +162,7 @@ impl Context {
     ///
     /// A value that cannot be written as JSON, or takes more than 64 KiB, is replaced by a logged warning.
     pub fn progress(&self, value: impl Serialize) {
-        match serde_json::to_vec(&value) {
+        match json::write(&value) {
             Ok(json) if json.len() > MAX_NOTE => {
                 self.warn(format!("progress of {} bytes is above the limit of {MAX_NOTE} bytes", json.len()));
             }
@@ -264,45 +271,6 @@ impl Context {
         self.attempt.stop.stopped().await
     }
 
-    /// Runs a blocking handler on a thread of the runtime's pool.
-    pub(crate) async fn blocking<T: Send + 'static>(
-        self,
-        function: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let running = self.attempt.threads.enter(self.clone());
-        let thread = tokio::task::spawn_blocking(move || {
-            // a full pool may start it when its attempt is long over
-            if running.0.is_cancelled() {
-                return Err(Failure::retryable("stopped before it was started"));
-            }
-            function()
-        });
-        match thread.await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(Failure::retryable(error.to_string())),
-            },
-        }
-    }
-
-    /// Whether a thread of a blocking handler still runs, which nothing can stop.
-    pub(crate) fn has_thread(&self) -> bool {
-        self.attempt.threads.running.load(Ordering::Acquire) > 0
-    }
-
-    /// Resolves when no thread of a blocking handler runs any more.
-    pub(crate) async fn threads_ended(&self) {
-        loop {
-            let mut ended = std::pin::pin!(self.attempt.threads.ended.notified());
-            ended.as_mut().enable();
-            if !self.has_thread() {
-                return;
-            }
-            ended.await;
-        }
-    }
-
     fn note(&self, change: impl FnOnce(&mut PendingNotes)) {
         let mut notes = self.notes();
         change(&mut notes);
@@ -352,78 +320,6 @@ impl fmt::Debug for Context {
             .field("task", &self.task())
             .field("attempt", &self.attempt())
             .finish_non_exhaustive()
-    }
-}
-
-/// Why an attempt should stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// Its job was cancelled.
-    Cancelled,
-    /// Its lease is somebody else's now.
-    LeaseLost,
-    /// Its worker's shutdown grace has passed.
-    Shutdown,
-    /// Its timeout has passed.
-    TimedOut,
-}
-
-/// A reason that is set once and may be awaited.
-#[derive(Default)]
-struct StopSignal {
-    reason: AtomicU8,
-    set: Notify,
-}
-
-impl StopSignal {
-    const REASONS: [StopReason; 4] =
-        [StopReason::Cancelled, StopReason::LeaseLost, StopReason::Shutdown, StopReason::TimedOut];
-
-    fn set(&self, reason: StopReason) {
-        let code = Self::REASONS.iter().position(|known| *known == reason).map_or(0, |at| at as u8 + 1);
-        if self.reason.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.set.notify_waiters();
-        }
-    }
-
-    fn reason(&self) -> Option<StopReason> {
-        let code = self.reason.load(Ordering::Acquire);
-        Self::REASONS.get(usize::from(code).checked_sub(1)?).copied()
-    }
-
-    async fn stopped(&self) -> StopReason {
-        loop {
-            let mut set = std::pin::pin!(self.set.notified());
-            set.as_mut().enable();
-            if let Some(reason) = self.reason() {
-                return reason;
-            }
-            set.await;
-        }
-    }
-}
-
-/// Counts the threads of a blocking handler.
-#[derive(Default)]
-struct Threads {
-    running: AtomicU8,
-    ended: Notify,
-}
-
-impl Threads {
-    fn enter(&self, context: Context) -> RunningThread {
-        self.running.fetch_add(1, Ordering::AcqRel);
-        RunningThread(context)
-    }
-}
-
-struct RunningThread(Context);
-
-impl Drop for RunningThread {
-    fn drop(&mut self) {
-        let threads = &self.0.attempt.threads;
-        threads.running.fetch_sub(1, Ordering::AcqRel);
-        threads.ended.notify_waiters();
     }
 }
 

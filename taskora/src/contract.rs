@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::json::Unreadable;
 use crate::policy::RetryPolicy;
 use crate::workflow::{self, Bound, Step, Workflow};
 
@@ -36,7 +37,7 @@ pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
 
     /// From the list of its arguments as JSON.
     #[doc(hidden)]
-    fn from_args(json: &[u8]) -> Result<Self, serde_json::Error>;
+    fn from_args(json: &[u8]) -> Result<Self, Unreadable>;
 
     /// One job for each item, side by side; the result is the `Vec` of what they return, in order.
     ///

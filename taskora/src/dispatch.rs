@@ -1,5 +1,7 @@
 //! Dispatching: from a contract to a stored job.
 
+mod many;
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -8,18 +10,16 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::adapter::{Due, Enqueued, MAX_PRIORITY, MIN_PRIORITY, NewJob, TaskName};
+use crate::adapter::{Due, Enqueued, MAX_META, MAX_PRIORITY, MIN_PRIORITY, NewJob, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
-use crate::handle::{HasOutput, JobHandle, Outcome, Raw};
+use crate::handle::{Expected, HasOutput, JobHandle, Outcome, Raw};
 use crate::job::JobId;
+use crate::json;
 use crate::workflow::Bound;
 
-/// How many jobs a bulk dispatch stores in one call.
-const CHUNK: usize = 500;
-/// How many bytes of payload a bulk dispatch sends in one call.
-const CHUNK_BYTES: usize = 1024 * 1024;
+pub use many::DispatchMany;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -59,6 +59,7 @@ struct Options {
     priority: Option<i16>,
     due: Due,
     meta: Vec<(String, String)>,
+    replace_failed: bool,
 }
 
 /// A job about to be dispatched: takes options, and is awaited. Nothing happens before that.
@@ -104,17 +105,58 @@ impl<T> Dispatch<T> {
         self
     }
 
-    /// The job's id, instead of a new one. Dispatching an id that is known already, whether its job has ended or not,
-    /// changes nothing: the handle is that job's, and says [`Outcome::Duplicate`]. Once that job was removed, the id is free
-    /// for a new one. An id that is used again in this way should not be a UUID v7: Redis takes these for ids of
-    /// [`JobId::new`], and does not tell a lease of the earlier job from one of the new job.
+    /// The job's id, instead of a new one, so that the same work is not done twice:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn charge_card(order: u32) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let first = app.dispatch(ChargeCard { order: 7 }).id("charge-card:7").await?;
+    /// let again = app.dispatch(ChargeCard { order: 7 }).id("charge-card:7").await?;
+    /// assert_eq!(first.outcome(), &Outcome::Enqueued);
+    /// assert_eq!(again.outcome(), &Outcome::Duplicate("charge-card:7".into()));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// - **Scope.** All tasks of a namespace share one space of ids, so put the task's name into the id. An id that
+    ///   belongs to a job of another task is refused with [`DispatchError::IdTaken`].
+    /// - **A known id changes nothing**, whether its job has ended or not. The handle is that job's, and says
+    ///   [`Outcome::Duplicate`]. Payload and options of the second dispatch are not looked at: another payload under the
+    ///   same id does not run. See [`Dispatch::replace_failed`] for a job that has failed.
+    /// - **Life.** An id is known until its job is removed, which is by its age only: one hour after it has completed, and
+    ///   seven days after it has failed, expired or been cancelled, unless [`Retention`](crate::Retention) says otherwise.
+    ///   (Beyond [`Retention::MAX_NAMED`](crate::Retention::MAX_NAMED) such jobs the oldest ones go.) Then the id is free.
+    ///
+    /// Do not use the same UUID v7 twice: it counts as an id of [`JobId::new`], which never comes again.
     pub fn id(mut self, id: impl Into<JobId>) -> Self {
         self.options.id = Some(id.into());
         self
     }
 
+    /// If the job of this [`id`](Dispatch::id) has failed, expired or been cancelled, this one takes its place, as if that
+    /// job had never been. An unfinished or completed job stays, and this dispatch is a duplicate.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn charge_card(order: u32) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// # let order = 7;
+    /// # app.dispatch(ChargeCard { order }).id("charge-card:7").await?.cancel("declined").await?;
+    /// // its first try was cancelled
+    /// let retried = app.dispatch(ChargeCard { order }).id("charge-card:7").replace_failed().await?;
+    /// assert_eq!(retried.outcome(), &Outcome::Enqueued);
+    /// # Ok(()) }
+    /// ```
+    pub fn replace_failed(mut self) -> Self {
+        self.options.replace_failed = true;
+        self
+    }
+
     /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta). Giving a key
-    /// again replaces its value.
+    /// again replaces its value. All keys and values together have at most 16 KiB ([`MAX_META`](crate::adapter::MAX_META)):
+    /// what is larger belongs into the payload.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         set_meta(&mut self.options.meta, key.into(), value.into());
         self
@@ -133,10 +175,16 @@ impl<T: HasOutput> IntoFuture for Dispatch<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            if self.options.replace_failed && self.options.id.is_none() {
+                return Err(DispatchError::InvalidOption(
+                    "`replace_failed` needs an `id`, as only a job with the same id is replaced".to_owned(),
+                ));
+            }
             let id = self.options.id.clone().unwrap_or_else(JobId::new);
+            let expected = Expected::new(self.task.clone(), &self.contract);
             let job = new_job(id.clone(), self.task, self.payload?, &self.contract, self.options)?;
             let enqueued = self.app.adapter().enqueue(vec![job]).await?;
-            Ok(JobHandle::dispatched(self.app, outcome(&enqueued, 0, &id), id))
+            handle(&self.app, expected, id, enqueued.into_iter().next())
         })
     }
 }
@@ -150,141 +198,27 @@ impl<T> fmt::Debug for Dispatch<T> {
     }
 }
 
-/// Many jobs of one task about to be dispatched: takes options, and is awaited. Nothing happens before that.
-#[must_use = "a dispatch does nothing until it is awaited"]
-pub struct DispatchMany<T> {
-    app: App,
-    payloads: Result<Vec<Vec<u8>>, DispatchError>,
-    options: Options,
-    typed: PhantomData<fn() -> T>,
-}
-
-impl<T: Task> DispatchMany<T> {
-    pub(crate) fn new(app: &App, tasks: impl IntoIterator<Item = T>) -> Self {
-        let payloads = tasks.into_iter().map(|task| encode(app, T::NAME, &task)).collect();
-        Self { app: app.clone(), payloads, options: Options::default(), typed: PhantomData }
-    }
-
-    /// See [`Dispatch::delay`].
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.options.due = Due::After(delay);
-        self
-    }
-
-    /// See [`Dispatch::at`].
-    pub fn at(mut self, at: SystemTime) -> Self {
-        self.options.due = Due::At(at);
-        self
-    }
-
-    /// See [`Dispatch::priority`].
-    pub fn priority(mut self, priority: i16) -> Self {
-        self.options.priority = Some(priority);
-        self
-    }
-
-    /// See [`Dispatch::meta`].
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        set_meta(&mut self.options.meta, key.into(), value.into());
-        self
-    }
-}
-
-impl<T: Task> IntoFuture for DispatchMany<T> {
-    type Output = Result<Vec<JobHandle<T>>, DispatchError>;
-    type IntoFuture = BoxFuture<Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let task = TaskName::from(T::NAME);
-            let jobs = self
-                .payloads?
-                .into_iter()
-                .map(|payload| {
-                    new_job(JobId::new(), task.clone(), payload, &T::OPTIONS, self.options.clone())
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            store_in_chunks(self.app, jobs).await
-        })
-    }
-}
-
-impl<T: Task> fmt::Debug for DispatchMany<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DispatchMany").field("task", &T::NAME).finish_non_exhaustive()
-    }
-}
-
-/// Stores the jobs chunk by chunk, with two calls under way, so that the store is never idle between them.
-async fn store_in_chunks<T: HasOutput>(
-    app: App,
-    jobs: Vec<NewJob>,
-) -> Result<Vec<JobHandle<T>>, DispatchError> {
-    let total = jobs.len();
-    let mut handles = Vec::with_capacity(total);
-    let mut failure = None;
-    let mut chunks = chunks(jobs).into_iter();
-    while failure.is_none() {
-        let (Some(first), second) = (chunks.next(), chunks.next()) else { break };
-        let (first, second) = tokio::join!(store(&app, first), store(&app, second.unwrap_or_default()));
-        for answer in [first, second] {
-            match answer {
-                Ok(stored) => handles.extend(stored),
-                Err(error) => failure = Some(error),
-            }
-        }
-    }
-    match failure {
-        None => Ok(handles),
-        Some(error) if handles.is_empty() => Err(error.into()),
-        Some(source) => {
-            let stored = handles.iter().map(|handle| handle.id().clone()).collect();
-            Err(DispatchError::Partial { stored, total, source })
-        }
-    }
-}
-
-async fn store<T: HasOutput>(
+/// The handle of a job that the store has answered for.
+fn handle<T>(
     app: &App,
-    jobs: Vec<NewJob>,
-) -> Result<Vec<JobHandle<T>>, crate::adapter::AdapterError> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-    let enqueued = app.adapter().enqueue(jobs).await?;
-    Ok(ids
-        .into_iter()
-        .enumerate()
-        .map(|(at, id)| JobHandle::dispatched(app.clone(), outcome(&enqueued, at, &id), id))
-        .collect())
-}
-
-fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
-    let mut chunks: Vec<Vec<NewJob>> = Vec::new();
-    let mut bytes = 0;
-    for job in jobs {
-        bytes += job.payload.len();
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK && bytes <= CHUNK_BYTES => chunk.push(job),
-            _ => {
-                bytes = job.payload.len();
-                chunks.push(vec![job]);
-            }
-        }
-    }
-    chunks
-}
-
-fn outcome(enqueued: &[Enqueued], at: usize, id: &JobId) -> Outcome {
-    match enqueued.get(at) {
-        Some(Enqueued::Duplicate) => Outcome::Duplicate(id.clone()),
+    expected: Expected,
+    id: JobId,
+    enqueued: Option<Enqueued>,
+) -> Result<JobHandle<T>, DispatchError> {
+    let outcome = match enqueued {
         Some(Enqueued::New) | None => Outcome::Enqueued,
-    }
+        Some(Enqueued::Duplicate) => Outcome::Duplicate(id.clone()),
+        // stored under an older name of the same task
+        Some(Enqueued::Taken { task }) if expected.is(&task) => Outcome::Duplicate(id.clone()),
+        Some(Enqueued::Taken { task }) => {
+            return Err(DispatchError::IdTaken { id, task: task.to_string() });
+        }
+    };
+    Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
 }
 
 fn encode(app: &App, task: &str, payload: &impl Serialize) -> Result<Vec<u8>, DispatchError> {
-    let json = serde_json::to_vec(payload).map_err(|error| DispatchError::InvalidPayload {
+    let json = json::write(payload).map_err(|error| DispatchError::InvalidPayload {
         task: task.to_owned(),
         message: error.to_string(),
     })?;
@@ -316,15 +250,15 @@ fn new_job(
     check_task_name(&task)?;
     let priority = options.priority.unwrap_or_else(|| contract.priority());
     check_priority(priority)?;
+    check_meta(&options.meta)?;
     Ok(NewJob {
-        id,
-        task,
-        payload,
         priority,
         due: options.due,
         max_attempts: contract.retry().max_attempts(),
         max_stalls: contract.max_stalls(),
         meta: options.meta,
+        replace_failed: options.replace_failed,
+        ..NewJob::new(id, task, payload)
     })
 }
 
@@ -342,29 +276,14 @@ pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
     Err(DispatchError::InvalidTask { task: task.to_owned(), message })
 }
 
+pub(crate) fn check_meta(meta: &[(String, String)]) -> Result<(), DispatchError> {
+    let size = meta.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX_META { Err(DispatchError::MetaTooLarge { size, limit: MAX_META }) } else { Ok(()) }
+}
+
 pub(crate) fn set_meta(meta: &mut Vec<(String, String)>, key: String, value: String) {
     match meta.iter_mut().find(|(known, _)| *known == key) {
         Some((_, old)) => *old = value,
         None => meta.push((key, value)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(bytes: usize) -> NewJob {
-        new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), Options::default()).unwrap()
-    }
-
-    #[test]
-    fn chunks_are_bounded_in_number_and_in_bytes() {
-        let sizes = |jobs: Vec<NewJob>| chunks(jobs).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes((0..1_001).map(|_| job(1)).collect()), [500, 500, 1]);
-        assert_eq!(
-            sizes(vec![job(CHUNK_BYTES), job(1), job(CHUNK_BYTES), job(CHUNK_BYTES + 1)]),
-            [1, 1, 1, 1]
-        );
-        assert_eq!(sizes(Vec::new()), [] as [usize; 0]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterError;
 use crate::handler::Advice;
-use crate::job::{InvalidJobId, JobId};
+use crate::job::{InvalidJobId, JobId, JobState};
 use crate::workflow::{GraphError, WorkflowError};
 
 /// A result with any of taskora's errors.
@@ -42,12 +42,13 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
-    /// The arguments cannot be written as JSON.
+    /// The arguments cannot be written as JSON that can be read again: a NaN, an infinite number, more than 127 levels of
+    /// nesting, or serde's own error.
     #[error("invalid payload for task `{task}`: {message}")]
     InvalidPayload {
         /// The task.
         task: String,
-        /// What serde said.
+        /// What is wrong; names the field where it can, and never its value.
         message: String,
     },
     /// The arguments, written as JSON, are above the app's limit.
@@ -62,9 +63,29 @@ pub enum DispatchError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The annotations are above the limit.
+    #[error(
+        "`.meta(..)` of {size} bytes is above the limit of {limit} bytes; put what is large into the payload"
+    )]
+    MetaTooLarge {
+        /// The size of all keys and values in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The id cannot name a job.
     #[error(transparent)]
     InvalidId(#[from] InvalidJobId),
+    /// The id belongs to a job of another task. Ids are shared by all tasks.
+    #[error(
+        "job id `{id}` belongs to a job of task `{task}`; use an id that begins with the name of its task"
+    )]
+    IdTaken {
+        /// The id.
+        id: JobId,
+        /// The task that has a job with this id.
+        task: String,
+    },
     /// The workflow makes no sense.
     #[error(transparent)]
     InvalidWorkflow(#[from] GraphError),
@@ -80,7 +101,7 @@ pub enum DispatchError {
     #[error("invalid option: {0}")]
     InvalidOption(String),
     /// Some jobs of a bulk dispatch were stored, then the store failed; of the call that failed, the outcome is unknown.
-    #[error("dispatched {} of {total} jobs, then: {source}", stored.len())]
+    #[error("only {} of {} dispatched; of the next ones, the outcome is unknown", stored.len(), count(*total, "job was", "jobs were"))]
     Partial {
         /// The jobs that were stored for sure.
         stored: Vec<JobId>,
@@ -143,19 +164,35 @@ pub enum JobError {
         /// How often.
         message: String,
     },
-    /// It is not known: never dispatched, or trimmed since.
-    #[error("job `{id}` is not known: it was never dispatched here, or its record has been trimmed")]
+    /// It is not known: never dispatched, or removed by retention since.
+    #[error(
+        "job `{id}` is not known: it was never dispatched here, or retention has removed it; to keep finished jobs longer, raise `App::builder(..).retention(..)` in the worker"
+    )]
     NotFound {
         /// The job.
         id: JobId,
     },
-    /// It had not ended when the caller's patience did. It goes on.
-    #[error("job `{id}` did not end within {waited:?}; it goes on")]
+    /// The job is of another task than the handle: somebody else uses this id.
+    #[error(
+        "job `{id}` belongs to task `{task}`, not to `{expected}`; ask for it as a job of its own task, or with `raw_job`"
+    )]
+    OtherTask {
+        /// The job.
+        id: JobId,
+        /// Its task.
+        task: String,
+        /// The handle's task.
+        expected: String,
+    },
+    /// It had not ended when the caller's timeout had passed. It goes on.
+    #[error("job `{id}` did not end within {waited:?} and goes on: {}", still(*state))]
     TimedOut {
         /// The job.
         id: JobId,
-        /// How long was waited.
+        /// The caller's timeout.
         waited: Duration,
+        /// Where the job is now.
+        state: JobState,
     },
     /// What it stored is not of the type that was asked for.
     #[error("job `{id}` stored something that is not a `{expected}`: {message}")]
@@ -168,7 +205,7 @@ pub enum JobError {
         message: String,
     },
     /// The store could not be asked.
-    #[error("cannot learn how job `{id}` ended: {source}")]
+    #[error("cannot ask the store about job `{id}`")]
     Adapter {
         /// The job.
         id: JobId,
@@ -187,6 +224,7 @@ impl JobError {
             | Self::Expired { id }
             | Self::Stalled { id, .. }
             | Self::NotFound { id }
+            | Self::OtherTask { id, .. }
             | Self::TimedOut { id, .. }
             | Self::Undecodable { id, .. }
             | Self::Adapter { id, .. } => id,
@@ -225,11 +263,28 @@ pub enum WorkerError {
     #[error("invalid worker setting: {0}")]
     InvalidSetting(String),
     /// The machine refused a thread or a signal handler.
-    #[error("cannot start the worker: {0}")]
+    #[error("cannot start the worker")]
     Start(#[source] std::io::Error),
+    /// The store refuses to work with this worker, and would until its configuration or its version changes. The worker
+    /// has stopped; its jobs are recovered when their leases run out.
+    #[error("the store does not work with this worker, so the worker has stopped")]
+    Store(#[source] AdapterError),
+    /// The worker itself panicked, not a handler: a defect of taskora or of its adapter.
+    #[error(
+        "the worker panicked: {message}; its jobs are recovered when their leases run out; please report this"
+    )]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+    /// The tokio runtime on which the worker was started has ended, and the worker with it.
+    #[error(
+        "the worker's tokio runtime has ended; its jobs are recovered when their leases run out; shut the worker down before its runtime ends"
+    )]
+    RuntimeEnded,
     /// Handlers went on when the shutdown's grace had passed, and could not be stopped.
     #[error(
-        "the worker stopped, but {attempts} attempts would not end; their jobs are recovered when their leases run out"
+        "the worker stopped, but {} not end in time; jobs that still run are recovered when their leases run out", count(*attempts, "attempt did", "attempts did")
     )]
     StillRunning {
         /// How many.
@@ -237,9 +292,25 @@ pub enum WorkerError {
     },
     /// The store could not be reached at the end: leases that are still held run out by themselves.
     #[error(
-        "the worker stopped, but could not hand back its jobs: {0}; they are recovered when their leases run out"
+        "the worker stopped, but could not hand back its jobs; they are recovered when their leases run out"
     )]
     HandBack(#[source] AdapterError),
+}
+
+/// Why a job has not ended.
+const fn still(state: JobState) -> &'static str {
+    match state {
+        JobState::Waiting => "still waiting: no worker has claimed it",
+        JobState::Delayed => "delayed, and not due yet",
+        JobState::Retrying => "an attempt has failed, and the next one is not due yet",
+        JobState::Active => "a worker runs it",
+        _ => "it has just ended",
+    }
+}
+
+/// A number with its noun.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn duplicate_handler(task: &str, first: &str, second: &str) -> String {
@@ -354,6 +425,18 @@ impl From<TaskError> for Box<dyn StdError> {
 pub struct Failure {
     pub(crate) message: String,
     pub(crate) advice: Advice,
+    pub(crate) cause: Cause,
+}
+
+/// What has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The handler, or what it needs.
+    Attempt,
+    /// This build of the worker cannot read the payload. Another build may.
+    Payload,
+    /// A later version of taskora wrote what the attempt needs. A worker of that version may come.
+    Newer,
 }
 
 impl Failure {
@@ -363,17 +446,27 @@ impl Failure {
             Some(Boxed(own)) if own.advice != Advice::default() => own.advice,
             _ => advice,
         };
-        Self { message: cut(message_of(&*error)), advice }
+        Self { message: cut(message_of(&*error)), advice, cause: Cause::Attempt }
     }
 
     /// A failure that is retried as the policy says.
     pub(crate) fn retryable(message: impl Into<String>) -> Self {
-        Self { message: cut(message.into()), advice: Advice::default() }
+        Self { message: cut(message.into()), advice: Advice::default(), cause: Cause::Attempt }
     }
 
     /// A failure that no other attempt can mend.
     pub(crate) fn fatal(message: impl Into<String>) -> Self {
-        Self { message: cut(message.into()), advice: Advice::new(false, None) }
+        Self { advice: Advice::new(false, None), ..Self::retryable(message) }
+    }
+
+    /// A payload that this build of the worker cannot read.
+    pub(crate) fn undecodable(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Payload, ..Self::retryable(message) }
+    }
+
+    /// Something that a later version of taskora wrote.
+    pub(crate) fn newer(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Newer, ..Self::retryable(message) }
     }
 }
 
@@ -439,6 +532,24 @@ mod tests {
     fn an_error_without_a_wish_leaves_the_decision_to_the_patterns() {
         let boxed: Box<dyn StdError + Send + Sync> = TaskError::from(outer()).into();
         assert!(Failure::new(boxed, Advice::new(false, None)).advice.never);
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_its_source() {
+        let source = || AdapterError::Config("no such database".to_owned());
+        let id = || JobId::from("a");
+        let errors: [Box<dyn StdError>; 6] = [
+            Box::new(DispatchError::Partial { stored: vec![id()], total: 2, source: source() }),
+            Box::new(JobError::Adapter { id: id(), source: source() }),
+            Box::new(WorkflowError::Adapter { id: "w".into(), source: source() }),
+            Box::new(WorkerError::HandBack(source())),
+            Box::new(WorkerError::Store(source())),
+            Box::new(WorkerError::Start(std::io::Error::other("no such database"))),
+        ];
+        for error in errors {
+            assert!(error.source().unwrap().to_string().ends_with("no such database"), "{error:?}");
+            assert!(!error.to_string().contains("no such database"), "{error}");
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Handles: what a caller holds of a job.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
 
-use crate::adapter::{AdapterError, CancelOutcome, Ended, Ending};
+use crate::adapter::{AdapterError, CancelOutcome, Ended, Ending, TaskName};
 use crate::app::App;
-use crate::contract::Task;
+use crate::contract::{Task, TaskOptions};
 use crate::error::JobError;
 use crate::job::{JobId, JobInfo, JobState, LogEntry};
-use crate::json::describe;
+use crate::json::{self, Unreadable};
 
 /// What a handle knows of its job's result: implemented by every contract, and by [`Raw`].
 pub trait HasOutput: 'static {
@@ -34,13 +36,23 @@ impl HasOutput for Raw {
 /// What a dispatch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outcome {
-    /// The job was stored.
+pub enum Outcome<Id = JobId> {
+    /// The job, or the workflow, was stored.
     Enqueued,
-    /// A job with this id was known already; the handle is that job's.
-    Duplicate(JobId),
-    /// Nothing was dispatched: the handle was made of an id, see [`App::job`].
+    /// One with this id was known already; the handle is that one's.
+    Duplicate(Id),
+    /// Nothing was dispatched: the handle was made of an id, see [`App::job`] and [`App::workflow`].
     Attached,
+}
+
+/// How long a handle whose timeout has passed waits for the store to say where its job is.
+pub(crate) const ASK: Duration = Duration::from_secs(1);
+
+pub(crate) fn no_answer() -> AdapterError {
+    AdapterError::Unavailable {
+        address: "the store".to_owned(),
+        message: format!("no answer within {ASK:?}"),
+    }
 }
 
 /// A job, dispatched here or elsewhere. Cheap to clone.
@@ -68,16 +80,36 @@ pub struct JobHandle<T> {
     app: App,
     id: JobId,
     outcome: Outcome,
+    /// What the job must be of, if that is known.
+    expected: Option<Expected>,
     typed: PhantomData<fn() -> T>,
 }
 
-impl<T> JobHandle<T> {
-    pub(crate) const fn dispatched(app: App, outcome: Outcome, id: JobId) -> Self {
-        Self { app, id, outcome, typed: PhantomData }
+/// The task that a job must be of.
+#[derive(Clone)]
+pub(crate) struct Expected {
+    task: TaskName,
+    aliases: &'static [&'static str],
+}
+
+impl Expected {
+    pub(crate) const fn new(task: TaskName, contract: &TaskOptions) -> Self {
+        Self { task, aliases: contract.aliases() }
     }
 
-    pub(crate) const fn attached(app: App, id: JobId) -> Self {
-        Self::dispatched(app, Outcome::Attached, id)
+    /// Whether a job of this name is one of this task.
+    pub(crate) fn is(&self, task: &str) -> bool {
+        *self.task == *task || self.aliases.contains(&task)
+    }
+}
+
+impl<T> JobHandle<T> {
+    pub(crate) const fn dispatched(app: App, outcome: Outcome, id: JobId, expected: Expected) -> Self {
+        Self { app, id, outcome, expected: Some(expected), typed: PhantomData }
+    }
+
+    pub(crate) const fn attached(app: App, id: JobId, expected: Option<Expected>) -> Self {
+        Self { app, id, outcome: Outcome::Attached, expected, typed: PhantomData }
     }
 
     /// The job's id.
@@ -92,59 +124,85 @@ impl<T> JobHandle<T> {
         &self.outcome
     }
 
-    /// Where the job is in its life; `None` if it is not known (never dispatched, or trimmed since).
+    /// Where the job is in its life; `None` if it is not known (never dispatched, or removed since).
     ///
     /// # Errors
-    /// If the store cannot be reached.
-    pub async fn state(&self) -> Result<Option<JobState>, AdapterError> {
+    /// [`JobError::OtherTask`] if the job is not of this handle's task, [`JobError::Adapter`] if the store cannot be
+    /// reached.
+    pub async fn state(&self) -> Result<Option<JobState>, JobError> {
         Ok(self.info().await?.map(|info| info.state))
     }
 
     /// What is known of the job, without its payload and its result; `None` if it is not known.
     ///
     /// # Errors
-    /// If the store cannot be reached.
-    pub async fn info(&self) -> Result<Option<JobInfo>, AdapterError> {
-        self.app.adapter().job(&self.id).await
+    /// As [`JobHandle::state`].
+    pub async fn info(&self) -> Result<Option<JobInfo>, JobError> {
+        let info = self.app.adapter().job(&self.id).await.map_err(|source| self.adapter_error(source))?;
+        if let Some(info) = &info {
+            self.check_task(&info.task)?;
+        }
+        Ok(info)
     }
 
     /// The last progress that the handler reported; `None` if there is none, or the job is not known.
     ///
     /// # Errors
-    /// [`JobError::Undecodable`] if it is not a `P`, [`JobError::Adapter`] if the store cannot be reached.
+    /// As [`JobHandle::state`], and [`JobError::Undecodable`] if it is not a `P`.
     pub async fn progress<P: DeserializeOwned>(&self) -> Result<Option<P>, JobError> {
-        let info = self.info().await.map_err(|source| self.adapter_error(source))?;
-        info.and_then(|info| info.progress)
-            .map(|progress| serde_json::from_value(progress).map_err(|error| self.undecodable::<P>(&error)))
-            .transpose()
+        let info = self.info().await?;
+        let Some(progress) = info.and_then(|info| info.progress) else { return Ok(None) };
+        json::read(progress.to_string().as_bytes()).map(Some).map_err(|error| self.undecodable::<P>(&error))
     }
 
     /// What the handler logged, oldest first; the newest 1,000 lines.
     ///
     /// # Errors
-    /// If the store cannot be reached.
-    pub async fn logs(&self) -> Result<Vec<LogEntry>, AdapterError> {
-        self.app.adapter().logs(&self.id).await
+    /// As [`JobHandle::state`].
+    pub async fn logs(&self) -> Result<Vec<LogEntry>, JobError> {
+        self.make_sure().await?;
+        self.app.adapter().logs(&self.id).await.map_err(|source| self.adapter_error(source))
     }
 
     /// Cancels the job, from any process. A job that is waiting, delayed or retrying has ended when this returns. One that
     /// is running is told to stop, and ends as cancelled whatever it returns. One that has ended stays as it is.
     ///
     /// # Errors
-    /// If the store cannot be reached.
-    pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, AdapterError> {
-        self.app.adapter().cancel(&self.id, &reason.into()).await
+    /// As [`JobHandle::state`].
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, JobError> {
+        self.make_sure().await?;
+        let cancelled = self.app.adapter().cancel(&self.id, &reason.into()).await;
+        cancelled.map_err(|source| self.adapter_error(source))
+    }
+
+    /// Asks the store for the job's task, unless the dispatch has told it.
+    async fn make_sure(&self) -> Result<(), JobError> {
+        if self.expected.is_some() && self.outcome == Outcome::Attached {
+            self.info().await?;
+        }
+        Ok(())
+    }
+
+    fn check_task(&self, task: &str) -> Result<(), JobError> {
+        match &self.expected {
+            Some(expected) if !expected.is(task) => Err(JobError::OtherTask {
+                id: self.id.clone(),
+                task: task.to_owned(),
+                expected: expected.task.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn adapter_error(&self, source: AdapterError) -> JobError {
         JobError::Adapter { id: self.id.clone(), source }
     }
 
-    fn undecodable<P>(&self, error: &serde_json::Error) -> JobError {
+    fn undecodable<P>(&self, error: &Unreadable) -> JobError {
         JobError::Undecodable {
             id: self.id.clone(),
             expected: std::any::type_name::<P>(),
-            message: describe(error),
+            message: error.to_string(),
         }
     }
 }
@@ -154,17 +212,19 @@ impl<T: HasOutput> JobHandle<T> {
     /// the wait and leaves the job alone.
     ///
     /// # Errors
-    /// [`JobError`], for every end but completion. A result is there until the job is trimmed
-    /// ([`Retention`](crate::Retention): by default an hour, and at most 1,000 of a task); after that the job is [`JobError::NotFound`].
+    /// [`JobError`], for every end but completion. A result is there until [`Retention`](crate::Retention) removes the job
+    /// (by default after an hour, and beyond 10,000 of a task); after that the job is [`JobError::NotFound`]. To wait for many
+    /// jobs, use [`results`](crate::results), which reads each result as soon as it is there.
     pub async fn result(&self) -> Result<T::Output, JobError> {
         let ended = self.app.adapter().ended(&self.id).await.map_err(|source| self.adapter_error(source))?;
         let id = self.id.clone();
         let Some(Ended { task, attempts, ending }) = ended else {
             return Err(JobError::NotFound { id });
         };
+        self.check_task(&task)?;
         match ending {
             Ending::Completed(json) => {
-                serde_json::from_slice(&json).map_err(|error| self.undecodable::<T::Output>(&error))
+                json::read(&json).map_err(|error| self.undecodable::<T::Output>(&error))
             }
             Ending::Failed(message) => Err(JobError::Failed { task, id, message, attempts }),
             Ending::Cancelled(reason) => Err(JobError::Cancelled { id, reason }),
@@ -173,20 +233,92 @@ impl<T: HasOutput> JobHandle<T> {
         }
     }
 
-    /// The same, for at most so long.
+    /// Like [`JobHandle::result`], with a timeout. When it has passed, the store is asked where the job is, which may take a
+    /// second more.
     ///
     /// # Errors
-    /// As [`JobHandle::result`], and [`JobError::TimedOut`] if the job has not ended by then; it goes on.
-    pub async fn result_within(&self, patience: Duration) -> Result<T::Output, JobError> {
-        tokio::time::timeout(patience, self.result())
-            .await
-            .unwrap_or_else(|_| Err(JobError::TimedOut { id: self.id.clone(), waited: patience }))
+    /// As [`JobHandle::result`]. [`JobError::TimedOut`] if the job has not ended by then, with its state; the job goes on.
+    /// [`JobError::Adapter`] if the store could not be asked.
+    pub async fn result_within(&self, timeout: Duration) -> Result<T::Output, JobError> {
+        if let Ok(result) = tokio::time::timeout(timeout, self.result()).await {
+            return result;
+        }
+        let ask = async {
+            match self.info().await? {
+                None => Err(JobError::NotFound { id: self.id.clone() }),
+                // it has ended just now
+                Some(info) if info.state.is_terminal() => self.result().await,
+                Some(info) => {
+                    Err(JobError::TimedOut { id: self.id.clone(), waited: timeout, state: info.state })
+                }
+            }
+        };
+        tokio::time::timeout(ASK, ask).await.unwrap_or_else(|_| Err(self.adapter_error(no_answer())))
     }
+}
+
+/// Waits for many jobs at once, and gives their results in the order of the handles.
+///
+/// Each result is there as soon as its job has ended, and is read then: jobs that end early are not removed by
+/// [retention](crate::Retention) while the last ones are waited for, as they may be if you await one handle after the
+/// other. Dropping the future gives up the wait and leaves the jobs alone.
+///
+/// ```
+/// # use taskora::prelude::*;
+/// #[task]
+/// async fn double(n: u32) -> u32 {
+///     n * 2
+/// }
+///
+/// # #[tokio::main] async fn main() -> taskora::Result<()> {
+/// # let app = App::new(MemoryAdapter::new());
+/// # let worker = Worker::builder(&app).register::<Double>().start().await?;
+/// let handles = app.dispatch_many((0..100).map(|n| Double { n })).await?;
+/// let doubles: Vec<u32> = taskora::results(&handles).await.into_iter().collect::<Result<_, _>>()?;
+/// assert_eq!(doubles[99], 198);
+/// # worker.shutdown().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub async fn results<T: HasOutput>(
+    handles: impl IntoIterator<Item = impl Borrow<JobHandle<T>>>,
+) -> Vec<Result<T::Output, JobError>> {
+    let mut waits = JoinSet::new();
+    let mut results = Vec::new();
+    for (at, handle) in handles.into_iter().enumerate() {
+        let handle = handle.borrow().clone();
+        results.push(Err(JobError::NotFound { id: handle.id.clone() }));
+        waits.spawn(async move { (at, handle.result().await) });
+    }
+    while let Some(ended) = waits.join_next().await {
+        match ended {
+            Ok((at, result)) => {
+                if let Some(place) = results.get_mut(at) {
+                    *place = result;
+                }
+            }
+            // a type's own `Deserialize` has panicked
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+    results
 }
 
 impl<T> Clone for JobHandle<T> {
     fn clone(&self) -> Self {
-        Self { app: self.app.clone(), id: self.id.clone(), outcome: self.outcome.clone(), typed: PhantomData }
+        Self {
+            app: self.app.clone(),
+            id: self.id.clone(),
+            outcome: self.outcome.clone(),
+            expected: self.expected.clone(),
+            typed: PhantomData,
+        }
     }
 }
 

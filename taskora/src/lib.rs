@@ -29,6 +29,7 @@ mod memory;
 mod policy;
 pub mod signature;
 mod state;
+mod threads;
 mod worker;
 pub mod workflow;
 
@@ -41,7 +42,7 @@ pub use dispatch::{Dispatch, DispatchMany, Dispatchable};
 #[doc(hidden)]
 pub use error::Failure;
 pub use error::{DispatchError, Error, JobError, Result, TaskError, WorkerError};
-pub use handle::{HasOutput, JobHandle, Outcome, Raw};
+pub use handle::{HasOutput, JobHandle, Outcome, Raw, results};
 pub use handler::{Advice, Handler, HandlerOptions};
 pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp};
 pub use memory::MemoryAdapter;

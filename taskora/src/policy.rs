@@ -155,13 +155,17 @@ impl Default for RetryPolicy {
 pub struct Keep {
     /// Older ones are removed.
     pub age: Duration,
-    /// The oldest ones above this number are removed.
+    /// Beyond this number the oldest ones are removed.
     pub count: usize,
 }
 
-/// How long finished jobs stay, per task. Trimmed while jobs settle and by the periodic sweep, always in
-/// bounded steps, so that a few hundred more than `count` may be there for a moment. Whoever awaits a job that has been trimmed
-/// is told that it is not known, so leave results the time to be read.
+/// How long finished jobs stay, per task. They are removed while jobs settle and by the periodic sweep, always in
+/// bounded steps, so a few hundred more than `count` may be there for a moment. A handle of a job that was removed gives
+/// [`JobError::NotFound`](crate::JobError::NotFound), so leave enough time to read results.
+///
+/// A job that was dispatched with an [`id`](crate::Dispatch::id) of your own stays for the whole `age`, however many
+/// jobs the task completes meanwhile: its id protects you from doing the same work twice. Such jobs have a limit of their
+/// own, [`Retention::MAX_NAMED`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -177,7 +181,7 @@ pub struct Keep {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Jobs that completed: one hour or 1,000 by default.
+    /// Jobs that completed: one hour or 10,000 by default.
     pub completed: Keep,
     /// Jobs that failed, were cancelled or expired: seven days or 10,000 of each by default.
     pub failed: Keep,
@@ -185,11 +189,20 @@ pub struct Retention {
     pub workflows: Keep,
 }
 
+impl Retention {
+    /// How many finished jobs with an id of the caller's own are kept, per task and state, instead of [`Keep::count`].
+    pub const MAX_NAMED: usize = 100_000;
+
+    /// How many finished jobs more than `count` may be there before a worker's settlements remove the oldest ones. So they
+    /// are removed many at a time, not one by one. The periodic sweep removes the rest.
+    pub const SLACK: usize = 64;
+}
+
 impl Default for Retention {
     fn default() -> Self {
         const HOUR: u64 = 60 * 60;
         Self {
-            completed: Keep { age: Duration::from_secs(HOUR), count: 1_000 },
+            completed: Keep { age: Duration::from_secs(HOUR), count: 10_000 },
             failed: Keep { age: Duration::from_secs(7 * 24 * HOUR), count: 10_000 },
             workflows: Keep { age: Duration::from_secs(24 * HOUR), count: 1_000 },
         }

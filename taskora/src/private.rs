@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 
+use crate::json::read;
+
 pub use serde;
 
 pub use crate::app::App;
@@ -12,6 +14,7 @@ pub use crate::contract::{Data, Task, TaskOptions};
 pub use crate::dispatch::Dispatchable;
 pub use crate::error::Failure;
 pub use crate::handler::{Advice, Handler, HandlerOptions};
+pub use crate::json::Unreadable;
 pub use crate::policy::{Backoff, RetryPolicy};
 pub use crate::signature::{Open, Set, Unset};
 pub use crate::state::{FromRef, Scope, State};
@@ -22,32 +25,33 @@ pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
 pub type Ran<T> = Result<<T as Task>::Output, Failure>;
 
 /// What is read of stored JSON.
-pub type Read<T> = Result<T, serde_json::Error>;
+pub type Read<T> = Result<T, Unreadable>;
 
 /// The arguments of a contract, one by one, from the list of them as JSON.
 #[derive(Debug)]
-pub struct Arguments<'j>(std::vec::IntoIter<&'j serde_json::value::RawValue>);
+pub struct Arguments<'j>(std::iter::Enumerate<std::vec::IntoIter<&'j serde_json::value::RawValue>>);
 
 impl<'j> Arguments<'j> {
     /// A list of so many.
     pub fn read(json: &'j [u8], count: usize) -> Read<Self> {
-        let list: Vec<_> = serde_json::from_slice(json)?;
+        let list: Vec<_> = read(json)?;
         if list.len() != count {
-            let message = format!("expected {count} arguments, found {}", list.len());
-            return Err(serde::de::Error::custom(message));
+            return Err(Unreadable::new(format!("expected arguments: {count}, found: {}", list.len())));
         }
-        Ok(Self(list.into_iter()))
+        Ok(Self(list.into_iter().enumerate()))
     }
 
     /// The next argument.
     #[allow(clippy::should_implement_trait, reason = "each has a type of its own")]
     pub fn next<T: Data>(&mut self) -> Read<T> {
-        serde_json::from_str(self.0.next().map_or("", |argument| argument.get()))
+        let (at, json) = self.0.next().map_or((0, ""), |(at, argument)| (at, argument.get()));
+        // it is text already, which `read` would check once more
+        serde_json::from_str(json).or_else(|_| read(json.as_bytes()).map_err(|error| error.in_element(at)))
     }
 
     /// The next argument, whose field is not written as its type is.
     pub fn custom<T>(&mut self) -> Read<T> {
-        Err(serde::de::Error::custom("an argument with a serde attribute such as `with` cannot stand alone"))
+        Err(Unreadable::new("an argument with a serde attribute such as `with` cannot stand alone"))
     }
 }
 

@@ -43,16 +43,7 @@ mod own {
     const HOUR: Duration = Duration::from_secs(3600);
 
     async fn enqueue(store: &MemoryAdapter, due: Due) {
-        let job = NewJob {
-            id: JobId::new(),
-            task: TaskName::from("task"),
-            payload: b"\"secret\"".to_vec(),
-            priority: 0,
-            due,
-            max_attempts: 1,
-            max_stalls: 1,
-            meta: Vec::new(),
-        };
+        let job = NewJob { due, ..NewJob::new(JobId::new(), "task", *b"\"secret\"") };
         assert_eq!(store.enqueue(vec![job]).await.unwrap(), [Enqueued::New]);
     }
 

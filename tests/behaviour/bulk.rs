@@ -1,15 +1,21 @@
 //! Many jobs at once.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use taskora::{DispatchError, prelude::*};
+use taskora::{DispatchError, Retention, prelude::*, results};
 
-use crate::support::{Probe, Store, info, on_both, result};
+use crate::support::{Probe, Store, info, on_both, result, soon};
 
 #[task]
 async fn double(n: u32, probe: State<Probe>) -> u32 {
     probe.saw(n);
     2 * n
+}
+
+#[task]
+async fn half(n: u32) -> Result<u32, String> {
+    if n.is_multiple_of(2) { Ok(n / 2) } else { Err(format!("{n} is odd")) }
 }
 
 #[task]
@@ -36,6 +42,31 @@ on_both! {
         for (n, handle) in (0..10).zip(&handles) {
             assert_eq!(result(handle).await.unwrap(), 2 * n);
         }
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn many_results_are_awaited_at_once_and_come_in_order(store: Store) {
+        let app = store.app().await;
+        let worker = Worker::builder(&app).register::<Half>().start().await.unwrap();
+        let handles = app.dispatch_many((0..1_000).map(|n| Half { n })).await.unwrap();
+        let halves = soon("a thousand results", results(&handles)).await;
+        assert_eq!(halves.len(), 1_000);
+        for (n, (half, handle)) in (0..).zip(halves.into_iter().zip(&handles)) {
+            match half {
+                Ok(half) => assert_eq!((half * 2, n % 2), (n, 0)),
+                Err(JobError::Failed { id, message, .. }) => {
+                    assert_eq!((&id, message), (handle.id(), format!("{n} is odd")));
+                }
+                Err(other) => panic!("{n}: {other:?}"),
+            }
+        }
+        assert!(results(Vec::<JobHandle<Half>>::new()).await.is_empty());
+        let unknown = results([app.job::<Double>("nobody")]).await.remove(0).unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "job `nobody` is not known: it was never dispatched here, or retention has removed it; to keep finished \
+             jobs longer, raise `App::builder(..).retention(..)` in the worker"
+        );
         worker.shutdown().await.unwrap();
     }
 
@@ -91,4 +122,24 @@ on_both! {
         }
         worker.shutdown().await.unwrap();
     }
+}
+
+/// Waits that have begun hear of their job whatever becomes of it afterwards.
+#[tokio::test(start_paused = true)]
+async fn results_that_are_awaited_together_do_not_fall_to_retention() {
+    let few = taskora::Keep { age: Duration::from_secs(3_600), count: 1 };
+    let retention = Retention { completed: few, ..Retention::default() };
+    let app = App::builder(MemoryAdapter::new()).retention(retention).build();
+    let worker = Worker::builder(&app).register::<Half>().start().await.unwrap();
+    let dispatch = || app.dispatch_many((0..500).map(|n| Half { n: 2 * n })).delay(Duration::from_secs(60));
+    let handles = dispatch().await.unwrap();
+    assert!(results(&handles).await.iter().all(Result::is_ok));
+    assert!(app.counts("half").await.unwrap().completed < 100, "most of them are gone by now");
+    let handles = dispatch().await.unwrap();
+    let mut gone = 0;
+    for handle in handles.iter().rev() {
+        gone += usize::from(matches!(handle.result().await, Err(JobError::NotFound { .. })));
+    }
+    assert!(gone > 400, "one after the other, that is what happens: {gone}");
+    worker.shutdown().await.unwrap();
 }

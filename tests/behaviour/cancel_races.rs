@@ -150,7 +150,7 @@ on_both! {
         let handle = app.dispatch(Quickly {}).await.unwrap();
         let job = ghost.claim_one::<Quickly>(LEASE).await;
         assert_eq!(handle.cancel("stop").await.unwrap(), CancelOutcome::Requested);
-        assert_eq!(ghost.settle(&job, AttemptEnd::Release).await, Settled::Now(JobState::Cancelled));
+        assert_eq!(ghost.settle(&job, AttemptEnd::release()).await, Settled::Now(JobState::Cancelled));
         assert_eq!(cancellation(result(&handle).await), "stop");
     }
 

@@ -119,21 +119,25 @@ on_both! {
         let (app, probe) = (store.app().await, Probe::new());
         let worker = Worker::builder(&app)
             .state(probe.clone())
-            .register::<Block>()
+            .register_all(tasks![Block, Pass])
             .concurrency(2)
             .cancel_grace(Duration::from_millis(20))
             .start()
             .await
             .unwrap();
-        let handles = app.dispatch_many((0..6).map(|n| Block { n })).await.unwrap();
+        let handles = app.dispatch_many((0..2).map(|n| Block { n })).await.unwrap();
+        probe.until(2).await;
+        let others = app.dispatch_many((2..6).map(|n| Pass { n })).await.unwrap();
         // both have failed, and nothing can stop their threads
-        for handle in &handles[..2] {
+        for handle in &handles {
             let error = result(handle).await.unwrap_err();
             assert!(error.to_string().contains("800ms"), "{error}");
         }
+        // whoever could start is given the time to
+        tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!((probe.running(), probe.seen().len()), (2, 2));
         probe.open(6);
-        for handle in &handles[2..] {
+        for handle in &others {
             result(handle).await.unwrap();
         }
         assert_eq!(probe.most(), 2);

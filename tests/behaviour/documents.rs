@@ -18,7 +18,8 @@ fn every_test_that_the_guarantees_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the project");
     let text = std::fs::read_to_string(root.join("docs/guarantees.md")).expect("docs/guarantees.md");
     let mut sources = Vec::new();
-    for folder in ["tests", "taskora-redis/tests"] {
+    // the checks of the conformance suite are tests of both adapters
+    for folder in ["tests", "taskora-redis/tests", "taskora/src/conformance"] {
         files(&root.join(folder), "rs", &mut sources);
     }
     let sources: String =

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use std::future::IntoFuture;
 
+use taskora::adapter::AdapterError;
 use taskora::{InvalidJobId, Keep, Retention, prelude::*};
 
 use crate::support::{Probe, Store, info, on_both, result, soon, until_is};
@@ -68,10 +69,41 @@ on_both! {
         let patience = Duration::from_millis(50);
         let error = handle.result_within(patience).await.unwrap_err();
         assert!(error.is_retryable());
-        assert!(matches!(&error, JobError::TimedOut { id, waited } if id == handle.id() && *waited == patience));
+        assert_eq!(
+            error.to_string(),
+            format!("job `{}` did not end within 50ms and goes on: a worker runs it", handle.id())
+        );
+        assert!(matches!(
+            &error,
+            JobError::TimedOut { id, waited, state: JobState::Active } if id == handle.id() && *waited == patience
+        ));
         assert_eq!(handle.state().await.unwrap(), Some(JobState::Active));
         soon("a shutdown without grace", worker.shutdown_within(Duration::ZERO)).await.unwrap();
         assert_eq!(handle.state().await.unwrap(), Some(JobState::Waiting));
+    }
+
+    async fn a_timeout_says_where_the_job_is(store: Store) {
+        let app = store.app().await;
+        let soon = Duration::from_millis(20);
+        let waiting = app.dispatch(Held {}).await.unwrap();
+        let error = waiting.result_within(soon).await.unwrap_err();
+        assert!(matches!(error, JobError::TimedOut { state: JobState::Waiting, .. }), "{error:?}");
+        assert!(error.to_string().ends_with("goes on: still waiting: no worker has claimed it"), "{error}");
+        let delayed = app.dispatch(Held {}).delay(Duration::from_secs(3600)).await.unwrap();
+        let error = delayed.result_within(soon).await.unwrap_err();
+        assert!(error.to_string().ends_with("goes on: delayed, and not due yet"), "{error}");
+    }
+
+    async fn a_timeout_while_the_store_is_away_says_so(store: Store) {
+        let (app, switch) = store.switched().await;
+        let handle = app.dispatch(Held {}).await.unwrap();
+        switch.unreadable.store(true, std::sync::atomic::Ordering::SeqCst);
+        let error = handle.result_within(Duration::from_millis(20)).await.unwrap_err();
+        assert!(
+            matches!(&error, JobError::Adapter { id, source: AdapterError::Unavailable { .. } } if id == handle.id()),
+            "{error:?}"
+        );
+        assert_eq!(error.to_string(), format!("cannot ask the store about job `{}`", handle.id()));
     }
 
     async fn s018_a_failed_job_names_itself_its_task_and_its_error(store: Store) {

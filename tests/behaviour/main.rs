@@ -3,6 +3,7 @@
 
 mod support;
 
+mod blocking;
 mod bulk;
 mod cancel;
 mod cancel_races;
@@ -13,13 +14,16 @@ mod dispatch_errors;
 mod documents;
 mod exhaustive;
 mod handle;
+mod ids;
 mod lifecycle;
+mod logs;
 mod many_apps;
 mod misbehaviour;
 mod outage;
 mod payloads;
 mod priority;
 mod redis_adapter;
+mod refusals;
 mod registration;
 mod retry;
 mod retry_decision;
@@ -27,5 +31,6 @@ mod runtimes;
 mod shutdown;
 mod shutdown_signals;
 mod stall;
+mod stopped;
 mod timeout;
 mod workflow;

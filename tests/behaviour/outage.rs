@@ -9,6 +9,9 @@ use taskora_test_server::RedisServer;
 
 use crate::support::{Probe, quick, result, soon, until_is};
 
+/// What takes a second may take so long on a busy machine; what is repeated without an end takes longer.
+const BUSY_SECOND: Duration = Duration::from_secs(5);
+
 #[task]
 async fn echo(text: String) -> String {
     text
@@ -48,7 +51,7 @@ async fn a_dispatch_to_a_server_that_is_down_fails_within_a_second() {
         let start = Instant::now();
         let error = app.dispatch(text("down")).await.unwrap_err();
         let took = start.elapsed();
-        assert!(took < Duration::from_millis(1_500), "{took:?}");
+        assert!(took < BUSY_SECOND, "{took:?}");
         assert_names_the_address_only(&error, &server);
     }
     assert!(!format!("{app:?} {lazy:?}").contains("s3cret"));
@@ -67,7 +70,7 @@ async fn connecting_to_nobody_is_an_error_that_names_the_address() {
     server.kill();
     let start = Instant::now();
     let error = RedisAdapter::connect(server.url()).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_millis(1_500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < BUSY_SECOND, "{:?}", start.elapsed());
     assert!(
         matches!(&error, AdapterError::Unavailable { address, .. } if *address == server.address()),
         "{error:?}"
@@ -86,7 +89,7 @@ async fn an_idle_worker_works_again_when_its_server_is_back() {
         until_is(Option::is_some, || async { app.dispatch(text("after")).await.ok() }, || "sent".into())
             .await;
     assert_eq!(result(&sent.unwrap()).await.unwrap(), "after");
-    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    assert!(back.elapsed() < 2 * BUSY_SECOND, "{:?}", back.elapsed());
     worker.shutdown().await.unwrap();
 }
 
@@ -126,7 +129,7 @@ async fn a_worker_that_cannot_reach_its_server_still_stops() {
     server.kill();
     let (grace, start) = (Duration::from_millis(100), Instant::now());
     let error = soon("a shutdown", worker.shutdown_within(grace)).await.unwrap_err();
-    assert!(start.elapsed() < grace + Duration::from_millis(2_500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < grace + 2 * BUSY_SECOND, "{:?}", start.elapsed());
     assert!(matches!(error, Error::Worker(WorkerError::HandBack(_))), "{error:?}");
 }
 

@@ -6,7 +6,7 @@ use taskora::prelude::*;
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use crate::support::{LEASE, Probe, SWEEP, info, quick, result, soon, until, until_state};
+use crate::support::{LEASE, Probe, SWEEP, info, patient, quick, result, soon, until, until_state};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -45,9 +45,9 @@ async fn works(app: &App) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s010_an_adapter_is_made_of_a_url() {
     let server = RedisServer::start().unwrap();
-    works(&App::new(RedisAdapter::connect(server.url()).await.unwrap())).await;
+    works(&App::new(RedisAdapter::connect(patient(server.url())).await.unwrap())).await;
     // a database of its own
-    let other = RedisAdapter::connect(format!("{}/3", server.url())).await.unwrap();
+    let other = RedisAdapter::connect(patient(format!("{}/3", server.url()))).await.unwrap();
     works(&App::new(other)).await;
     assert!(server.info("db0").unwrap().is_some() && server.info("db3").unwrap().is_some());
 }
@@ -55,8 +55,7 @@ async fn s010_an_adapter_is_made_of_a_url() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s011_an_adapter_is_made_of_settings() {
     let server = RedisServer::builder().password("s3cret").start().unwrap();
-    let config =
-        RedisConfig::new(format!("redis://{}", server.address())).password("s3cret").namespace("shop").db(2);
+    let config = patient(format!("redis://{}", server.address())).password("s3cret").namespace("shop").db(2);
     works(&App::new(RedisAdapter::connect(config).await.unwrap())).await;
     assert!(server.info("db2").unwrap().is_some() && server.info("db0").unwrap().is_none());
 }
@@ -88,7 +87,7 @@ async fn x35_a_hundred_first_dispatches_share_one_connection() {
     let server = RedisServer::start().unwrap();
     let clients = || server.info("total_connections_received").unwrap().unwrap().parse::<u64>().unwrap();
     let before = clients();
-    let app = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
+    let app = App::new(RedisAdapter::lazy(patient(server.url())).unwrap());
     let first: Vec<_> = (0..100)
         .map(|n| {
             let app = app.clone();
@@ -107,7 +106,7 @@ async fn x35_a_hundred_first_dispatches_share_one_connection() {
 async fn a_process_keeps_three_connections_however_many_jobs_it_runs_and_awaits() {
     let server = RedisServer::start().unwrap();
     let probe = Probe::new();
-    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
     let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
     let handles = app.dispatch_many((0..50).map(|_| Held {})).await.unwrap();
     let waits: Vec<_> = handles
@@ -129,7 +128,7 @@ async fn a_process_keeps_three_connections_however_many_jobs_it_runs_and_awaits(
 async fn x07_waiting_costs_the_server_nothing() {
     let server = RedisServer::start().unwrap();
     let probe = Probe::new();
-    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
     let worker = Worker::builder(&app).state(probe.clone()).register::<Held>().start().await.unwrap();
     let handle = app.dispatch(Held {}).await.unwrap();
     probe.until(1).await;
@@ -158,19 +157,19 @@ async fn an_idle_worker_makes_no_call_but_the_few_that_keep_its_promises() {
         let calls = stats.split(',').next().and_then(|calls| calls.strip_prefix("calls="));
         calls.map_or(0, |calls| calls.parse::<u64>().unwrap())
     };
-    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
     let start = Worker::builder(&app).state(Probe::new()).register_all(tasks![Echo, Held, Hogs]).start();
     let worker = start.await.unwrap();
     until(1, || async { count("blocked_clients") }).await;
     until(2, || async { count("pubsub_channels") }).await;
 
     let begun = std::time::Instant::now();
-    let named = [calls("ping"), calls("blpop"), calls("evalsha")];
+    let named = [calls("ping"), calls("blpop"), calls("fcall")];
     let all = count("total_reads_processed");
     tokio::time::sleep(Duration::from_secs(20)).await;
     // without the end of one connection of ours, and the question of the next
     let all = count("total_reads_processed") - all - 2;
-    let [pings, waits, scripts] = [calls("ping"), calls("blpop"), calls("evalsha")];
+    let [pings, waits, scripts] = [calls("ping"), calls("blpop"), calls("fcall")];
     let [pings, waits, scripts] = [pings - named[0], waits - named[1], scripts - named[2]];
     let most = |interval: f64| (begun.elapsed().as_secs_f64() / interval) as u64 + 1;
     // a sign of life, a wait for a quarter of the lease with a claim, and a sweep
@@ -182,15 +181,15 @@ async fn an_idle_worker_makes_no_call_but_the_few_that_keep_its_promises() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s281_an_emptied_script_cache_is_no_matter() {
+async fn s281_forgotten_functions_are_no_matter() {
     let server = RedisServer::start().unwrap();
     let probe = Probe::new();
-    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
     let worker = quick(&app).state(probe.clone()).register::<Echo>().start().await.unwrap();
     for n in 0..20 {
-        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        server.command(&["FUNCTION", "FLUSH"]).unwrap();
         let handle = app.dispatch(text(&n.to_string())).await.unwrap();
-        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        server.command(&["FUNCTION", "FLUSH"]).unwrap();
         assert_eq!(result(&handle).await.unwrap(), n.to_string());
         assert_eq!(handle.state().await.unwrap(), Some(JobState::Completed));
     }
@@ -199,14 +198,14 @@ async fn s281_an_emptied_script_cache_is_no_matter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s282_an_end_is_stored_though_the_script_cache_was_emptied_meanwhile() {
+async fn s282_an_end_is_stored_though_the_functions_were_forgotten_meanwhile() {
     let server = RedisServer::start().unwrap();
     let probe = Probe::new();
-    let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+    let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
     let worker = quick(&app).state(probe.clone()).register::<Held>().start().await.unwrap();
     let handle = app.dispatch(Held {}).await.unwrap();
     probe.until(1).await;
-    server.command(&["SCRIPT", "FLUSH"]).unwrap();
+    server.command(&["FUNCTION", "FLUSH"]).unwrap();
     probe.open(1);
     assert_eq!(result(&handle).await.unwrap(), 7);
     let info = info(&handle).await;
@@ -224,7 +223,7 @@ fn s284_after_a_crash_what_has_ended_is_not_run_again() {
     // a process that runs five jobs, is in the middle of one more, and dies
     let doomed = runtime();
     let (ended, lost) = doomed.block_on(async {
-        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
         let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
         let mut ended = Vec::new();
         for n in 0..5 {
@@ -240,7 +239,7 @@ fn s284_after_a_crash_what_has_ended_is_not_run_again() {
     doomed.shutdown_background();
 
     runtime().block_on(async {
-        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
         probe.open(1);
         let worker = quick(&app).state(probe.clone()).register_all(tasks![Echo, Held]).start().await.unwrap();
         let fresh = app.dispatch(text("fresh")).await.unwrap();
@@ -266,11 +265,11 @@ fn a_worker_whose_threads_are_blocked_keeps_its_leases() {
         || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (busy, other) = (runtime(), runtime());
     let worker = busy.block_on(async {
-        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
         quick(&app).state(probe.clone()).register::<Hogs>().start().await.unwrap()
     });
     other.block_on(async {
-        let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
+        let app = App::new(RedisAdapter::connect(patient(server.url())).await.unwrap());
         let handle = app.dispatch(Hogs {}).await.unwrap();
         probe.until(1).await;
         let sweeper = quick(&app).state(watching.clone()).register::<Hogs>().start().await.unwrap();
@@ -287,7 +286,7 @@ fn a_worker_whose_threads_are_blocked_keeps_its_leases() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
     let server = RedisServer::start().unwrap();
-    let config = || RedisConfig::new(server.url()).test_clock();
+    let config = || patient(server.url()).test_clock();
     let adapter = RedisAdapter::connect(config()).await.unwrap();
     adapter.shift_clock(HOUR).await.unwrap();
     let (app, other) = (App::new(adapter.clone()), App::new(RedisAdapter::connect(config()).await.unwrap()));
@@ -308,7 +307,7 @@ async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
     result(&later).await.unwrap();
     let seen = info(&later).await;
     let waited = seen.started_at.unwrap().since(seen.created_at);
-    assert!(waited >= delay && waited < delay + Duration::from_secs(2), "{waited:?}");
+    assert!(waited >= delay && waited < delay + Duration::from_secs(10), "{waited:?}");
 
     // leases hold for as long as they are renewed
     let held = app.dispatch(Held {}).await.unwrap();
@@ -329,7 +328,7 @@ async fn x45_a_clock_that_lags_behind_the_servers_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x45_it_is_the_servers_clock_that_makes_jobs_due_and_leases_pass() {
     let server = RedisServer::start().unwrap();
-    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.unwrap();
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.unwrap();
     let (app, probe) = (App::new(adapter.clone()), Probe::new());
     let ghost = crate::support::Ghost::new(std::sync::Arc::new(adapter.clone()));
     let due = app.dispatch(text("due")).delay(HOUR).await.unwrap();

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use taskora::prelude::*;
 use taskora::{AdapterError, DispatchError};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 
@@ -19,7 +19,7 @@ async fn double(n: u32) -> u32 {
 static SERVER: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start().unwrap());
 
 fn lazy(namespace: &str) -> App {
-    App::new(RedisAdapter::lazy(RedisConfig::new(SERVER.url()).namespace(namespace)).unwrap())
+    App::new(RedisAdapter::lazy(crate::support::patient(SERVER.url()).namespace(namespace)).unwrap())
 }
 
 fn single() -> Runtime {
@@ -133,7 +133,7 @@ fn a_runtime_that_is_not_driven_while_it_connects_holds_up_no_other() {
 #[test]
 fn runtimes_that_work_at_once_have_one_connection_for_commands_each() {
     let server = RedisServer::start().unwrap();
-    let app = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
+    let app = App::new(RedisAdapter::lazy(crate::support::patient(server.url())).unwrap());
     let opened = || server.info("total_connections_received").unwrap().unwrap().parse::<u64>().unwrap();
     let (worker, before) = (several(), opened());
     let running = worker.block_on(start(&app));
@@ -160,7 +160,7 @@ fn runtimes_that_work_at_once_have_one_connection_for_commands_each() {
 #[test]
 fn runtimes_that_come_and_go_leave_nothing_behind() {
     let server = RedisServer::start().unwrap();
-    let app = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
+    let app = App::new(RedisAdapter::lazy(crate::support::patient(server.url())).unwrap());
     let clients = || server.info("connected_clients").unwrap().unwrap().parse::<u64>().unwrap();
     let mut most = 0;
     for n in 0..50 {

@@ -3,12 +3,18 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use taskora::prelude::*;
+use taskora::{WorkerBuilder, prelude::*};
 
 use crate::support::{Probe, Store, on_both, result, until};
 
-/// How soon an idle worker must have taken and ended a job: far below the safety nets of five seconds.
-const SOON: Duration = Duration::from_millis(500);
+/// How soon an idle worker must have taken and ended a job: far below the safety nets of the workers here, of which the first is
+/// the end of a wait for work, after ten seconds.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A worker without the safety nets that would find a job whose signal was lost.
+fn alert(app: &App) -> WorkerBuilder<()> {
+    Worker::builder(app).lease(Duration::from_secs(60)).sweep(Duration::from_secs(3_600))
+}
 
 #[task]
 async fn quickly(n: u32) -> u32 {
@@ -25,7 +31,7 @@ async fn holds(probe: State<Probe>) {
 async fn elsewhere() {}
 
 async fn idle_worker(app: &App) -> Worker {
-    let worker = Worker::builder(app).register_all(tasks![Quickly, Elsewhere]).start().await.unwrap();
+    let worker = alert(app).register_all(tasks![Quickly, Elsewhere]).start().await.unwrap();
     // it has run something, and listens again
     app.dispatch(Elsewhere {}).await.unwrap().result_within(SOON).await.unwrap();
     worker
@@ -82,7 +88,7 @@ on_both! {
         let (app, probe) = (store.app().await, Probe::new());
         let mut workers = Vec::new();
         for _ in 0..4 {
-            let builder = Worker::builder(&store.app().await).state(probe.clone()).register::<Holds>();
+            let builder = alert(&store.app().await).state(probe.clone()).register::<Holds>();
             workers.push(builder.concurrency(1).start().await.unwrap());
         }
         for round in 0..5 {
@@ -101,7 +107,7 @@ on_both! {
 
     async fn a_worker_that_is_full_leaves_the_signal_to_others(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
-        let full = Worker::builder(&app).state(probe.clone()).register_all(tasks![Holds, Quickly]).concurrency(1);
+        let full = alert(&app).state(probe.clone()).register_all(tasks![Holds, Quickly]).concurrency(1);
         let full = full.start().await.unwrap();
         let held = app.dispatch(Holds {}).await.unwrap();
         until(1, || async { probe.running() }).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{Email, Kind, Shape};
+use crate::{Call, Email, Kind, Shape};
 
 /// What a worker is started with.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Setup {
     pub concurrency: usize,
     /// Jobs reserved beyond them.
     pub prefetch: usize,
-    /// Registered tasks; the jobs are of the first one.
+    /// Registered tasks; the jobs are of the first one, except where the workload says otherwise.
     pub tasks: usize,
 }
 
@@ -58,6 +58,17 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// chord is one more.
     fn dispatch_workflow(&mut self, _: Shape, _: Vec<Email>) -> impl Future<Output = Result<()>> + Send {
         async { bail!("workflows are not implemented for this contender") }
+    }
+
+    /// Makes ready what [`Contender::call`] meets: jobs of the workload's tasks in turn, whose leases have passed, or that are
+    /// due.
+    fn prepare(&mut self, _: Call, _: Vec<Email>) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("single calls are not implemented for this contender") }
+    }
+
+    /// Makes one such call. False once it found nothing to do.
+    fn call(&mut self, _: Call) -> impl Future<Output = Result<bool>> + Send {
+        async { bail!("single calls are not implemented for this contender") }
     }
 
     /// Starts a worker that runs until the process ends; what is returned is kept until then.

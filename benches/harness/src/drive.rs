@@ -15,24 +15,29 @@ use crate::contender::{Contender, Setup};
 use crate::handled::{self, Watch};
 use crate::meter::{Reading, Server};
 use crate::order::RUNS;
-use crate::{Email, Kind, Order, Sample};
+use crate::{Call, Email, Kind, Order, Sample};
 
 /// The delay of the jobs of a `Due` workload; some libraries know whole seconds only.
 const LATER: Duration = Duration::from_secs(1);
+
+/// The delay of jobs that are not to run at all.
+const NEVER: Duration = Duration::from_secs(3600);
 
 pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sample> {
     let mut bench = Bench::<C> { runtime, order, server: Server::connect(&order.url)?, kept: Vec::new() };
     match order.kind {
         Kind::Dispatch { callers, batch } => bench.dispatch(callers, batch),
-        Kind::Process { concurrency, prefetch, tasks, waiting } => {
+        Kind::Process { concurrency, prefetch, tasks, waiting, delayed } => {
             let jobs = bench.jobs().min(C::MAX_BACKLOG);
-            bench.fill(&bench.connect()?, jobs + waiting, None)?;
+            let dispatcher = bench.connect()?;
+            bench.fill(&dispatcher, delayed, Some(NEVER))?;
+            bench.fill(&dispatcher, jobs + waiting, None)?;
             let moments = watch([warm_up(jobs), jobs], 0);
             bench.start_worker(Setup { concurrency, prefetch, tasks })?;
             bench.drain(&moments, jobs)
         }
         Kind::Retry { concurrency } => bench.retry(concurrency),
-        Kind::Due { concurrency } => bench.due(concurrency),
+        Kind::Due { concurrency, tasks } => bench.due(concurrency, tasks),
         Kind::Results { callers, concurrency } => {
             bench.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
             bench.calls(callers, 1, |mut contender, mut emails| async move {
@@ -47,6 +52,7 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
         Kind::Latency => bench.latency(),
         Kind::Memory => bench.memory(),
         Kind::Idle { tasks } => bench.idle(tasks),
+        Kind::Longest { call, .. } => bench.longest(call),
     }
 }
 
@@ -232,13 +238,50 @@ impl<C: Contender> Bench<'_, C> {
         })
     }
 
-    fn due(&mut self, concurrency: usize) -> Result<Sample> {
+    fn due(&mut self, concurrency: usize, tasks: usize) -> Result<Sample> {
         let jobs = self.jobs().min(C::MAX_BACKLOG);
         self.fill(&self.connect()?, jobs, Some(LATER))?;
         std::thread::sleep(LATER);
         let moments = watch([warm_up(jobs), jobs], 0);
-        self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
+        self.start_worker(Setup { concurrency, prefetch: 0, tasks })?;
         self.drain(&moments, jobs)
+    }
+
+    /// Makes calls until one finds nothing to do. The server's own log tells how long each script took.
+    fn longest(&mut self, call: Call) -> Result<Sample> {
+        let mut contender = self.connect()?;
+        let emails = (0..self.jobs()).map(|n| Email::new(n as u64, self.order.bytes)).collect();
+        let mut contender = self.spawned(async move {
+            contender.prepare(call, emails).await?;
+            Ok(contender)
+        })?;
+        let deadline = Instant::now() + self.limit();
+        self.server.log_scripts()?;
+        let start = Reading::take(&mut self.server)?;
+        let (mut calls, mut more) = (0.0, true);
+        while more && Instant::now() < deadline {
+            (contender, more) = self.spawned(async move {
+                let more = contender.call(call).await?;
+                Ok((contender, more))
+            })?;
+            calls += 1.0;
+        }
+        let end = Reading::take(&mut self.server)?;
+        let mut taken = self.server.logged_scripts()?;
+        taken.sort_by(f64::total_cmp);
+        let at = |from_last: usize| taken.iter().rev().nth(from_last).map(|us| us / 1e3);
+        // the longest one may be long because the machine was busy; a script that is long is so more than once
+        let further = [
+            ("third longest", at(2)),
+            ("calls", Some(calls)),
+            ("redis CPU ms in all", Some((end.redis_us - start.redis_us) / 1e3)),
+            ("left at the limit", more.then_some(1.0)),
+        ];
+        Ok(Sample {
+            value: at(0).context("no script was run")?,
+            more: further.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+            ..Sample::default()
+        })
     }
 
     fn latency(&mut self) -> Result<Sample> {

@@ -29,12 +29,13 @@ pub(crate) const RUNS: usize = 3;
 pub enum Kind {
     /// So many callers, each with one call in flight, each call with `batch` jobs.
     Dispatch { callers: usize, batch: usize },
-    /// A worker empties a queue; `waiting` jobs more than are measured stand behind them.
-    Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize },
+    /// A worker empties a queue; `waiting` jobs more than are measured stand behind them, and `delayed` jobs of the same task
+    /// become due when all is over.
+    Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize, delayed: usize },
     /// A worker empties a queue, and each job fails twice before it succeeds: three runs in all.
     Retry { concurrency: usize },
-    /// All jobs are due at the moment when a worker starts.
-    Due { concurrency: usize },
+    /// All jobs are due at the moment when a worker starts; they are of so many tasks in turn.
+    Due { concurrency: usize, tasks: usize },
     /// So many callers, each dispatches a job and awaits its result.
     Results { callers: usize, concurrency: usize },
     /// So many callers dispatch workflows of `size` steps each while a worker runs them; `jobs` counts steps.
@@ -45,6 +46,18 @@ pub enum Kind {
     Memory,
     /// A worker with so many tasks and nothing to do.
     Idle { tasks: usize },
+    /// The longest script of one kind of call, over so many tasks with `jobs` jobs in all.
+    Longest { call: Call, tasks: usize },
+}
+
+/// The calls whose scripts are timed one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// A sweep, when the leases of all jobs have passed.
+    Sweep,
+    /// A claim, when all jobs have become due.
+    Claim,
 }
 
 /// What the steps of a workflow have to do with each other.
@@ -64,7 +77,7 @@ pub enum Shape {
 /// One measurement.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
-    /// Jobs per second, milliseconds (p50), bytes per job or calls per minute, by the kind of workload.
+    /// Jobs per second, milliseconds (p50 or longest), bytes per job or calls per minute, by the kind of workload.
     pub value: f64,
     /// The server's CPU time, in microseconds per job.
     #[serde(default)]

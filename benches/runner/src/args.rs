@@ -15,6 +15,7 @@ usage: scripts/bench [options]
   --peers a,b         only these contenders beside taskora; `--peers none` for taskora alone
   --json FILE         also write everything that was measured
   --readme            also write the tables into README.md and docs/performance.md, between their markers
+  --against DIR       this checkout of taskora beside the one in DIR, and no peers
   --compile           measure the compile time of contracts instead
 ";
 
@@ -25,13 +26,21 @@ pub struct Args {
     pub json: Option<PathBuf>,
     pub readme: bool,
     pub compile: bool,
+    pub against: Option<PathBuf>,
 }
 
 impl Args {
     /// `None` if all that was wanted is help, which is printed.
     pub fn parse() -> Result<Option<Self>> {
-        let mut args =
-            Self { quick: false, only: None, peers: None, json: None, readme: false, compile: false };
+        let mut args = Self {
+            quick: false,
+            only: None,
+            peers: None,
+            json: None,
+            readme: false,
+            compile: false,
+            against: None,
+        };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
             match arg {
@@ -40,6 +49,7 @@ impl Args {
                 Long("peers") => args.peers = Some(list(&parser.value()?.string()?)),
                 Long("json") => args.json = Some(parser.value()?.into()),
                 Long("readme") => args.readme = true,
+                Long("against") => args.against = Some(parser.value()?.into()),
                 Long("compile") => args.compile = true,
                 Long("help") | Short('h') => {
                     print!("{HELP}");
@@ -50,6 +60,9 @@ impl Args {
         }
         if args.readme && (args.only.is_some() || args.peers.is_some()) {
             bail!("`--readme` writes the table of a whole run; leave out `--only` and `--peers`");
+        }
+        if args.against.is_some() && (args.readme || args.compile || args.peers.is_some()) {
+            bail!("`--against` compares two checkouts; leave out `--readme`, `--compile` and `--peers`");
         }
         Ok(Some(args))
     }

@@ -6,8 +6,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use harness::{Order, Sample};
 
+use crate::against;
+
 /// What the ratios compare.
 pub const TASKORA: &str = "taskora";
+/// Another checkout of taskora, where there is one instead of the peers.
+pub const AGAINST: &str = "against";
 /// The ceiling, which is no peer.
 pub const RAW: &str = "raw";
 
@@ -67,10 +71,12 @@ impl Contender {
     }
 }
 
-/// Builds what takes part: taskora, the raw ceiling, and the peers asked for (all unless said otherwise).
-/// Also answers who cannot take part, and why.
-pub fn prepare(peers: Option<&[String]>) -> Result<(Vec<Contender>, Vec<String>)> {
-    let wanted = |id: &str| id == TASKORA || peers.is_none_or(|peers| peers.iter().any(|peer| peer == id));
+/// Builds what takes part: taskora, the raw ceiling, and the peers asked for (all unless said otherwise); or taskora, and
+/// the taskora of another checkout. Also answers who cannot take part, and why.
+pub fn prepare(peers: Option<&[String]>, against: Option<&Path>) -> Result<(Vec<Contender>, Vec<String>)> {
+    let wanted = |id: &str| {
+        id == TASKORA || against.is_none() && peers.is_none_or(|peers| peers.iter().any(|peer| peer == id))
+    };
     if let Some(unknown) = peers
         .into_iter()
         .flatten()
@@ -91,6 +97,13 @@ pub fn prepare(peers: Option<&[String]>) -> Result<(Vec<Contender>, Vec<String>)
             bail!("`{package}` does not build");
         }
         contenders.push(Contender { id, program: directory.join(package), script: None });
+    }
+    if let Some(checkout) = against {
+        contenders.push(Contender {
+            id: AGAINST,
+            program: against::build(checkout, &directory)?,
+            script: None,
+        });
     }
     if wanted(NODE) {
         match node() {
@@ -137,7 +150,8 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
 /// What was measured: the crate of each of these contenders, with its version.
 pub fn versions(contenders: &[Contender]) -> Result<Vec<(&'static str, String)>> {
     let lock = std::fs::read_to_string(workspace().join("Cargo.lock"))?;
-    contenders.iter().map(|contender| Ok((contender.id, version(contender.id, &lock)?))).collect()
+    let crates = contenders.iter().filter(|contender| contender.id != AGAINST);
+    crates.map(|contender| Ok((contender.id, version(contender.id, &lock)?))).collect()
 }
 
 fn version(id: &str, lock: &str) -> Result<String> {

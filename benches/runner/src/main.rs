@@ -1,5 +1,6 @@
 //! Runs taskora and its peers side by side and prints what came out; see `scripts/bench --help`.
 
+mod against;
 mod args;
 mod compile;
 mod contenders;
@@ -27,7 +28,7 @@ fn main() -> Result<()> {
     if args.compile {
         return compile(&args);
     }
-    let (contenders, skipped) = contenders::prepare(args.peers.as_deref())?;
+    let (contenders, skipped) = contenders::prepare(args.peers.as_deref(), args.against.as_deref())?;
     let start = Instant::now();
     let server = server::start()?;
     let size = if args.quick { Size::QUICK } else { Size::FULL };
@@ -40,7 +41,10 @@ fn main() -> Result<()> {
         eprintln!("{} took {}", titles.join(" and "), time(start.elapsed()));
     }
     results.seconds = start.elapsed().as_secs_f64();
-    print!("{}", table::full(&results));
+    match &args.against {
+        Some(checkout) => print!("{}", table::against(&results, &against::describe(checkout))),
+        None => print!("{}", table::full(&results)),
+    }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_string_pretty(&results)?)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -82,7 +86,16 @@ fn chosen(args: &Args, size: &Size) -> Result<Vec<Workload>> {
         let known: Vec<_> = all.iter().map(|workload| workload.id).collect();
         bail!("unknown workload `{unknown}`; there are {}", known.join(", "));
     }
-    Ok(all.into_iter().filter(|workload| only.iter().any(|id| id == workload.id)).collect())
+    let is_named = |workload: &Workload| only.iter().any(|id| id == workload.id);
+    let mut keep = Vec::new();
+    for group in all.chunk_by(|_, next| next.beside_previous) {
+        // what a workload is compared with is measured too
+        let is_any = group.iter().any(is_named);
+        keep.extend(
+            group.iter().enumerate().map(|(place, workload)| is_named(workload) || place == 0 && is_any),
+        );
+    }
+    Ok(all.into_iter().zip(keep).filter_map(|(workload, keep)| keep.then_some(workload)).collect())
 }
 
 /// Whose turn it is.

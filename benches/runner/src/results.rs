@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use harness::Sample;
 use serde::Serialize;
 
-use crate::contenders::{RAW, TASKORA, is_crash_safe};
+use crate::contenders::{AGAINST, RAW, TASKORA, is_crash_safe};
 use crate::machine::Machine;
 use crate::workloads::{Unit, Workload};
 
@@ -44,6 +44,21 @@ pub struct Row {
     pub ratio: Option<Ratio>,
     /// taskora beside the raw ceiling, where there is one.
     pub of_ceiling: Option<f64>,
+    /// The other checkout beside the workload that this one is a variant of.
+    pub other_ratio: Option<f64>,
+    /// taskora beside the other checkout.
+    pub against: Option<Paired>,
+}
+
+/// Two contenders, compared round by round; above 1 is better, whatever the unit.
+#[derive(Serialize)]
+pub struct Paired {
+    /// The ratio of the medians.
+    pub medians: f64,
+    /// The median of the ratios of the rounds.
+    pub times: f64,
+    pub lowest: f64,
+    pub highest: f64,
 }
 
 #[derive(Serialize)]
@@ -80,6 +95,8 @@ impl Row {
             contenders: BTreeMap::new(),
             ratio: None,
             of_ceiling: None,
+            other_ratio: None,
+            against: None,
         }
     }
 
@@ -113,6 +130,8 @@ impl Row {
             cell.more.insert(name.clone(), median(values).unwrap_or_default());
         }
         self.ratio = self.compare();
+        self.against =
+            self.cell(TASKORA).zip(self.cell(AGAINST)).and_then(|(own, other)| self.paired(own, other));
         self.of_ceiling = self.cell(TASKORA).zip(self.cell(RAW)).and_then(|(own, raw)| self.times(own, raw));
     }
 
@@ -144,6 +163,17 @@ impl Row {
         if let (Some(own), Some(its)) = (self.cell(TASKORA), other.cell(TASKORA)) {
             self.ratio = self.times(own, its).map(|times| Ratio { to: other.workload, times, p99: None });
         }
+        self.other_ratio =
+            self.cell(AGAINST).zip(other.cell(AGAINST)).and_then(|(own, its)| self.times(own, its));
+    }
+
+    fn paired(&self, own: &Cell, other: &Cell) -> Option<Paired> {
+        let ratios = self.ratios(&own.rounds, &other.rounds);
+        let (lowest, highest) = ratios
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
+        let medians = self.ratios(&[own.median], &[other.median]);
+        Some(Paired { medians: *medians.first()?, times: self.times(own, other)?, lowest, highest })
     }
 
     fn times(&self, own: &Cell, other: &Cell) -> Option<f64> {
@@ -152,10 +182,12 @@ impl Row {
 
     /// Rounds are compared in pairs, since the machine was in the same phase then.
     fn pairs(&self, own: &[f64], other: &[f64]) -> Option<f64> {
+        median(self.ratios(own, other).into_iter()).filter(|times| times.is_finite())
+    }
+
+    fn ratios(&self, own: &[f64], other: &[f64]) -> Vec<f64> {
         let better = self.measure.more_is_better();
-        let pairs = own.iter().zip(other);
-        median(pairs.map(|(own, other)| if better { own / other } else { other / own }))
-            .filter(|times| times.is_finite())
+        own.iter().zip(other).map(|(own, other)| if better { own / other } else { other / own }).collect()
     }
 }
 
@@ -227,6 +259,17 @@ mod tests {
         row.add(TASKORA, sample(1.0, 0.0));
         row.add(TASKORA, Sample::refused("it broke"));
         assert!(row.is_refused(TASKORA) && row.cell(TASKORA).is_none());
+    }
+
+    #[test]
+    fn two_checkouts_are_compared_in_pairs_and_by_their_medians() {
+        let mut row = row("dispatch-64");
+        for (own, other) in [(100.0, 50.0), (30.0, 20.0), (80.0, 100.0)] {
+            row.add(TASKORA, sample(own, 0.0));
+            row.add(AGAINST, sample(other, 0.0));
+        }
+        let paired = row.against.unwrap();
+        assert_eq!((paired.medians, paired.times, paired.lowest, paired.highest), (1.6, 1.5, 0.8, 2.0));
     }
 
     #[test]

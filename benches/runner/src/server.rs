@@ -19,6 +19,9 @@ pub fn start() -> Result<RedisServer> {
 pub fn clear(server: &RedisServer, aof: bool) -> Result<()> {
     ask(server, &["FLUSHALL", "SYNC"])?;
     ask(server, &["SCRIPT", "FLUSH"])?;
+    ask(server, &["FUNCTION", "FLUSH"])?;
+    // what a contender that was killed has left
+    ask(server, &["CONFIG", "SET", "slowlog-log-slower-than", "-1"])?;
     ask(server, &["CONFIG", "SET", "appendonly", if aof { "yes" } else { "no" }])?;
     // switching it on rewrites the file, which must be over before anything is measured
     let deadline = Instant::now() + PATIENCE;

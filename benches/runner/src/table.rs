@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use harness::Sample;
 
-use crate::contenders::{NOT_CRASH_SAFE, RAW, TASKORA, ids};
+use crate::contenders::{AGAINST, NOT_CRASH_SAFE, RAW, TASKORA, ids};
 use crate::results::{Cell, P99, Results, Row};
 use crate::workloads::{Unit, Workload};
 
@@ -75,6 +75,45 @@ pub fn full(results: &Results) -> String {
     for reason in &results.skipped {
         let _ = writeln!(out, "- {reason}");
     }
+    out + &refusals(results)
+}
+
+/// taskora beside the taskora of another checkout.
+pub fn against(results: &Results, checkout: &str) -> String {
+    let mut out = head(results);
+    let _ = writeln!(out, "The other one is {checkout}.\n");
+    out += "| workload | unit | taskora | the other one | ÷ of the medians | ÷ of the rounds | ÷ the row named, theirs |\n|---|---|---|---|---|---|---|\n";
+    for row in &results.rows {
+        let shown = |id| match row.contenders.get(id) {
+            Some(cell) if cell.refused.is_none() => long(row, cell),
+            _ => "–".to_owned(),
+        };
+        let (medians, rounds) = row.against.as_ref().map_or(("–".into(), "–".into()), |paired| {
+            let range = format!("{:.2}–{:.2}", paired.lowest, paired.highest);
+            (format!("{:.2}×", paired.medians), format!("{:.2}× ({range})", paired.times))
+        });
+        let base = row.ratio.as_ref().filter(|ratio| ratio.to != AGAINST).map_or("–".into(), |ratio| {
+            let theirs = row.other_ratio.map_or("–".into(), |times| format!("{times:.2}×"));
+            format!("{:.2}× {}, {theirs}", ratio.times, ratio.to)
+        });
+        let (own, other) = (shown(TASKORA), shown(AGAINST));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {own} | {other} | {medians} | {rounds} | {base} |",
+            row.title, row.unit
+        );
+    }
+    let _ = writeln!(
+        out,
+        "\nMedian ± half the range of the rounds; below it Redis CPU + client CPU in µs per job. A ratio above 1 says that \
+         this checkout is better. Of the rounds: the median, and the lowest and the highest.\n"
+    );
+    out + &refusals(results)
+}
+
+/// What was not measured, and why.
+fn refusals(results: &Results) -> String {
+    let mut out = String::new();
     for row in &results.rows {
         for (id, cell) in &row.contenders {
             if let Some(reason) = &cell.refused {
@@ -151,7 +190,7 @@ fn number(unit: Unit, value: f64) -> String {
     match unit {
         Unit::JobsPerSecond if value >= 99_950.0 => format!("{:.0}k", value / 1e3),
         Unit::JobsPerSecond if value >= 1_000.0 => format!("{:.1}k", value / 1e3),
-        Unit::Milliseconds => format!("{value:.2}"),
+        Unit::Milliseconds | Unit::LongestScript => format!("{value:.2}"),
         Unit::RedisMicros => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }

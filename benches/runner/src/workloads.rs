@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Kind, Shape};
+use harness::{Call, Kind, Shape};
 
-use crate::contenders::{RAW, TASKORA};
+use crate::contenders::{AGAINST, RAW, TASKORA};
 
 /// The payload of all workloads that do not say otherwise.
 const BYTES: usize = 92;
@@ -13,6 +13,7 @@ const BYTES: usize = 92;
 pub enum Unit {
     JobsPerSecond,
     Milliseconds,
+    LongestScript,
     BytesPerJob,
     CallsPerMinute,
     RedisMicros,
@@ -23,6 +24,7 @@ impl Unit {
         match self {
             Self::JobsPerSecond => "jobs/s",
             Self::Milliseconds => "ms (p50)",
+            Self::LongestScript => "ms",
             Self::BytesPerJob => "B/job",
             Self::CallsPerMinute => "calls/min",
             Self::RedisMicros => "Redis µs/job",
@@ -95,7 +97,7 @@ impl Workload {
 
     pub fn takes(&self, contender: &str) -> bool {
         match contender {
-            TASKORA => true,
+            TASKORA | AGAINST => true,
             RAW => self.has_ceiling(),
             _ => !self.only_taskora,
         }
@@ -104,8 +106,8 @@ impl Workload {
     /// The kind, smaller in a quick run.
     pub fn kind(&self, size: &Size) -> Kind {
         match self.kind {
-            Kind::Process { concurrency, prefetch, tasks, waiting } => {
-                Kind::Process { concurrency, prefetch, tasks, waiting: size.fixed(waiting) }
+            Kind::Process { concurrency, prefetch, tasks, waiting, delayed } => {
+                Kind::Process { concurrency, prefetch, tasks, waiting: size.fixed(waiting), delayed }
             }
             Kind::Workflow { shape, size: steps, callers, concurrency } => {
                 Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
@@ -181,6 +183,7 @@ impl Size {
     pub fn limit(&self, workload: &Workload) -> f64 {
         match (workload.unit, self.quick) {
             (Unit::CallsPerMinute, false) => 60.0,
+            (Unit::LongestScript, _) => 20.0,
             (Unit::CallsPerMinute, true) => 10.0,
             (Unit::Milliseconds, false) => 3.0,
             (Unit::Milliseconds, true) => 1.0,
@@ -195,7 +198,12 @@ fn dispatch(callers: usize, batch: usize) -> Kind {
 }
 
 fn process(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0 }
+}
+
+/// The same while one job of the task is delayed.
+fn one_delayed(concurrency: usize) -> Kind {
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1 }
 }
 
 fn workflow(shape: Shape, size: usize) -> Kind {
@@ -210,17 +218,23 @@ fn workflow(shape: Shape, size: usize) -> Kind {
 /// All workloads, in the order of the table.
 pub fn all() -> Vec<Workload> {
     let rate = Workload::rate;
-    let prefetch = |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0 };
+    let prefetch = |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0, delayed: 0 };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
         rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
         rate("bulk-50", "dispatch, 50 a call, two callers", dispatch(2, 50)),
         rate("bulk-500", "dispatch, 500 a call, two callers", dispatch(2, 500)),
         rate("process-1", "process, concurrency 1", process(1)),
+        rate("process-1-delayed", "process, concurrency 1, one job delayed", one_delayed(1))
+            .only_taskora()
+            .beside_previous(),
         rate("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
             .full_only(),
         rate("process-1-prefetch-32", "process, concurrency 1, prefetch 32 where there is one", prefetch(32)),
         rate("process-100", "process, concurrency 100", process(100)),
+        rate("process-100-delayed", "process, concurrency 100, one job delayed", one_delayed(100))
+            .only_taskora()
+            .beside_previous(),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
         rate("memory", "memory of a waiting job", Kind::Memory).unit(Unit::BytesPerJob).jobs(100_000),
         rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50 })
@@ -232,9 +246,18 @@ pub fn all() -> Vec<Workload> {
             Kind::Results { callers: 64, concurrency: 100 },
         ),
         rate("retry", "each job fails twice, concurrency 100", Kind::Retry { concurrency: 100 }),
-        rate("due", "100k delayed jobs due at once", Kind::Due { concurrency: 100 })
+        rate("due", "100k delayed jobs due at once", Kind::Due { concurrency: 100, tasks: 1 })
             .jobs(100_000)
             .full_only(),
+        rate(
+            "due-500",
+            "100k delayed jobs of 500 tasks due at once",
+            Kind::Due { concurrency: 100, tasks: 500 },
+        )
+        .jobs(100_000)
+        .only_taskora()
+        .full_only()
+        .beside_previous(),
         rate("dispatch-64-1k", "dispatch, 64 callers, 1 KB payload", dispatch(64, 1)).bytes(1024).full_only(),
         rate("process-100-1k", "process, concurrency 100, 1 KB payload", process(100))
             .bytes(1024)
@@ -255,6 +278,8 @@ pub fn all() -> Vec<Workload> {
             .beside_previous(),
         of_taskora("tasks-1", "process, concurrency 100, 1 task registered", 1, 0),
         of_taskora("tasks-50", "process, concurrency 100, 50 tasks registered", 50, 0).beside_previous(),
+        longest("sweep-500", "sweep of 500 tasks with 50k lapsed leases: longest script", Call::Sweep),
+        longest("claim-500", "claim from 500 tasks with 50k jobs due at once: longest script", Call::Claim),
     ]
 }
 
@@ -263,5 +288,14 @@ fn step(id: &'static str, title: &'static str, shape: Shape, size: usize) -> Wor
 }
 
 fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {
-    Workload::rate(id, title, Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting }).only_taskora()
+    Workload::rate(id, title, Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting, delayed: 0 })
+        .only_taskora()
+}
+
+fn longest(id: &'static str, title: &'static str, call: Call) -> Workload {
+    Workload::rate(id, title, Kind::Longest { call, tasks: 500 })
+        .unit(Unit::LongestScript)
+        .jobs(50_000)
+        .only_taskora()
+        .full_only()
 }

@@ -1,10 +1,13 @@
 //! taskora, with its defaults.
 
+mod storm;
+
 use std::any::Any;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use harness::{Contender, Email, Kind, Setup, Shape};
+use anyhow::{Context as _, Result, bail};
+use harness::{Call, Contender, Email, Kind, Setup, Shape};
+use taskora::adapter::Due;
 use taskora::prelude::*;
 use taskora_redis::RedisAdapter;
 
@@ -60,8 +63,12 @@ macro_rules! register_idle {
 #[derive(Clone)]
 struct Taskora {
     app: App,
+    adapter: RedisAdapter,
     retry: bool,
     workflows: bool,
+    /// The jobs are of many tasks.
+    many_tasks: bool,
+    caller: Option<storm::Caller>,
 }
 
 fn contract(Email { to, subject, body, n }: Email) -> SendEmail {
@@ -78,10 +85,14 @@ fn first_step(Email { to, subject, body, n }: Email) -> PassOn {
 
 impl Contender for Taskora {
     async fn connect(url: &str, kind: &Kind) -> Result<Self> {
+        let adapter = RedisAdapter::connect(url).await?;
         Ok(Self {
-            app: App::new(RedisAdapter::connect(url).await?),
+            app: App::new(adapter.clone()),
             retry: matches!(kind, Kind::Retry { .. }),
             workflows: matches!(kind, Kind::Workflow { .. }),
+            many_tasks: matches!(kind, Kind::Due { tasks: 2.., .. }),
+            caller: matches!(kind, Kind::Longest { .. }).then(|| storm::Caller::new(adapter.clone())),
+            adapter,
         })
     }
 
@@ -100,6 +111,9 @@ impl Contender for Taskora {
     }
 
     async fn dispatch_later(&mut self, emails: Vec<Email>, delay: Duration) -> Result<()> {
+        if self.many_tasks {
+            return storm::dispatch(&self.adapter, emails, Due::After(delay)).await;
+        }
         self.app.dispatch_many(emails.into_iter().map(contract)).delay(delay).await?;
         Ok(())
     }
@@ -131,12 +145,22 @@ impl Contender for Taskora {
         Ok(())
     }
 
+    async fn prepare(&mut self, call: Call, emails: Vec<Email>) -> Result<()> {
+        self.caller.as_mut().context("no calls are made here")?.prepare(call, emails).await
+    }
+
+    async fn call(&mut self, call: Call) -> Result<bool> {
+        self.caller.as_mut().context("no calls are made here")?.call(call).await
+    }
+
     async fn start_worker(&mut self, setup: Setup) -> Result<Box<dyn Any + Send>> {
         let builder = Worker::builder(&self.app).concurrency(setup.concurrency).prefetch(setup.prefetch);
         let builder =
             if self.retry { builder.register::<SendEmailAtLast>() } else { builder.register::<SendEmail>() };
         let builder = if self.workflows { builder.register_all(tasks![PassOn, Gather]) } else { builder };
-        let builder = if setup.tasks > 1 {
+        let builder = if self.many_tasks {
+            storm::register(builder)
+        } else if setup.tasks > 1 {
             register_idle!(builder; t01 t02 t03 t04 t05 t06 t07 t08 t09 t10 t11 t12 t13 t14 t15 t16 t17 t18 t19 t20 t21
                 t22 t23 t24 t25 t26 t27 t28 t29 t30 t31 t32 t33 t34 t35 t36 t37 t38 t39 t40 t41 t42 t43 t44 t45 t46 t47
                 t48 t49)

@@ -10,7 +10,7 @@ use crate::answer::{array, bytes, nonsense};
 use crate::id;
 
 /// The bytes of an array of strings.
-pub(super) fn strings(value: Value, what: &str) -> Result<Vec<Vec<u8>>, AdapterError> {
+pub(crate) fn strings(value: Value, what: &str) -> Result<Vec<Vec<u8>>, AdapterError> {
     array(value, what)?.into_iter().map(|value| bytes(value, what)).collect()
 }
 
@@ -33,10 +33,10 @@ fn place(name: &[u8]) -> Option<Place> {
         b"wait" | b"prio" => Place::Waiting,
         b"delayed" => Place::Delayed,
         b"active" => Place::Active,
-        b"completed" => Place::Ended(JobState::Completed),
-        b"failed" => Place::Ended(JobState::Failed),
-        b"cancelled" => Place::Ended(JobState::Cancelled),
-        b"expired" => Place::Ended(JobState::Expired),
+        b"completed" | b"owncompleted" => Place::Ended(JobState::Completed),
+        b"failed" | b"ownfailed" => Place::Ended(JobState::Failed),
+        b"cancelled" | b"owncancelled" => Place::Ended(JobState::Cancelled),
+        b"expired" | b"ownexpired" => Place::Ended(JobState::Expired),
         _ => return None,
     })
 }
@@ -60,7 +60,7 @@ fn id_in<'a>(role: &[u8], entry: &'a [u8]) -> &'a [u8] {
         b"active" => {
             entry.iter().rposition(|byte| *byte == b':').and_then(|at| entry.get(..at)).unwrap_or(entry)
         }
-        b"wait" | b"completed" => entry.get(6..).unwrap_or(entry),
+        b"wait" | b"completed" | b"owncompleted" => entry.get(6..).unwrap_or(entry),
         _ => entry,
     }
 }
@@ -104,17 +104,14 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
                 _ => Violation::Leftover { part: Part::Log, id: JobId::from(workflow.as_str()) },
             }
         }
-        b"?" => {
-            is_left = true;
-            Violation::Unreadable { what: format!("the entry `{}` of `{}`", shown(entry), shown(role)) }
-        }
+        b"?" => Violation::Garbage { index: shown(role), entry: shown(entry) },
         _ => return Err(unknown()),
     };
     let notes = (!is_left).then_some(notes);
     Ok(Finding { violation, notes })
 }
 
-/// What is wrong with a task as a whole: letters of `lua/include/faults.lua`. One repair puts all of it right.
+/// What is wrong with a task as a whole: letters of `lua/lib/invariants.lua`. One repair puts all of it right.
 pub(super) fn task_faults(task: &[u8], letters: &[u8]) -> Vec<Finding> {
     let fault = |letter: &u8| {
         Some(match letter {

@@ -31,7 +31,19 @@ const GATHERED: usize = 200_000;
 /// The parts of jobs that have a hash of their own.
 const PARTS: [&str; 6] = ["done", "life", "cancel", "blobs", "progress", "waiters"];
 /// The indexes of a task that tell by themselves whether a job is in them.
-const SETS: [&str; 6] = ["active", "delayed", "prio", "failed", "cancelled", "expired"];
+const SETS: [&str; 9] = [
+    "active",
+    "delayed",
+    "prio",
+    "failed",
+    "cancelled",
+    "expired",
+    "ownfailed",
+    "owncancelled",
+    "ownexpired",
+];
+/// The lists of a task.
+const LISTS: [&str; 3] = ["wait", "completed", "owncompleted"];
 
 /// One page, or the next of several.
 enum Step {
@@ -105,7 +117,8 @@ impl Pass {
         steps.push_back(Step::TaskNames);
         steps.push_back(Step::Keys { cursor: start(), contents: true });
         steps.extend(
-            ["wfdue", "wfdone"].map(|name| Step::Scan(Scan { role: "workflows", ..whole(name, b"") })),
+            ["wfdue", "wfdone", "wfrun"]
+                .map(|name| Step::Scan(Scan { role: "workflows", ..whole(name, b"") })),
         );
         steps.push_back(Step::Settle { last: true });
         steps.push_back(Step::Last);
@@ -155,8 +168,8 @@ impl Pass {
     async fn keys(&mut self, cursor: Vec<u8>, contents: bool) -> Result<AuditPage, AdapterError> {
         let inner = Arc::clone(&self.inner);
         let keys = &inner.settings().keys;
-        let answer = inner.script(&SCRIPTS.check_keys, |cmd, _| {
-            cmd.arg(keys.pattern()).arg(&cursor).arg(PAGE);
+        let answer = inner.script(&SCRIPTS.check_keys, |call, _| {
+            call.put("pattern", keys.pattern()).put("cursor", &cursor).put("count", PAGE);
         });
         let mut answer = strings(answer.await?, "the answer to `check_keys`")?.into_iter();
         let cursor = answer.next().ok_or_else(|| nonsense("`check_keys` answered nothing"))?;
@@ -165,6 +178,10 @@ impl Pass {
         while let (Some(key), Some(found), Some(orphan)) = (answer.next(), answer.next(), answer.next()) {
             page.looked_at += usize::from(contents);
             let known = keys.read(&key);
+            // what was moved out of the way stays there to be looked at
+            if key.starts_with(&keys.of("aside", b"")) {
+                continue;
+            }
             match (known, contents) {
                 (None, false) => {
                     let violation = Violation::UnknownKey { key: shown(&key) };
@@ -172,13 +189,14 @@ impl Pass {
                 }
                 (Some((_, expected, _)), false) if expected.as_bytes() != found && found != b"none" => {
                     self.is_broken = true;
+                    let notes = [b"t".as_slice(), b"", b"", &key, expected.as_bytes()].map(<[u8]>::to_vec);
                     let (key, expected, found) = (shown(&key), expected.to_owned(), shown(&found));
                     let violation = Violation::WrongType { key, expected, found };
-                    page.findings.push(Finding { violation, notes: None });
+                    page.findings.push(Finding { violation, notes: Some(notes.to_vec()) });
                 }
                 (Some((name, _, task)), false) => {
                     let of_a_task =
-                        SETS.contains(&name) || ["wait", "stale", "completed", "wake"].contains(&name);
+                        SETS.contains(&name) || LISTS.contains(&name) || ["stale", "wake"].contains(&name);
                     if of_a_task {
                         self.tasks.insert(task.to_vec());
                     }
@@ -240,14 +258,16 @@ impl Pass {
     async fn scan(&mut self, scan: Scan) -> Result<AuditPage, AdapterError> {
         let key = self.inner.settings().keys.of(scan.name, &scan.task);
         let kind = self.inner.settings().keys.read(&key).map_or("hash", |(_, kind, _)| kind);
-        let answer = self.inner.script(&SCRIPTS.check, |cmd, _| {
-            cmd.arg(scan.role).arg(kind).arg(&key).arg(&scan.task).arg(&scan.cursor).arg(scan.count);
+        let answer = self.inner.script(&SCRIPTS.check, |call, _| {
+            call.put("role", scan.role).put("kind", kind).put("key", &key).put("task", &scan.task);
+            call.put("cursor", &scan.cursor).put("count", scan.count);
         });
         let what = "the answer to `check`";
-        let [cursor, looked, findings, candidates, seen] = exactly(answer.await?, what)?;
+        let [cursor, looked, findings, candidates, seen, newer] = exactly(answer.await?, what)?;
         let cursor = bytes(cursor, what)?;
         let looked_at = crate::answer::number(&looked, what)?;
-        let mut page = AuditPage { looked_at, ..AuditPage::default() };
+        let newer = crate::answer::number(&newer, what)?;
+        let mut page = AuditPage { looked_at, newer, ..AuditPage::default() };
         if scan.role == "jobs" {
             page.jobs = looked_at;
         }
@@ -260,6 +280,7 @@ impl Pass {
             let place = match bytes(place, what)?.as_slice() {
                 b"wait" => "wait",
                 b"completed" => "completed",
+                b"owncompleted" => "owncompleted",
                 b"stale" => "stale",
                 _ => return Err(nonsense("a candidate for an unknown list")),
             };
@@ -278,7 +299,11 @@ impl Pass {
 
     /// What was gathered, and is in its list.
     fn strike(&mut self, scan: &Scan, entries: Vec<Vec<u8>>) {
-        let places: &[&'static str] = if scan.name == "wait" { &["wait", "stale"] } else { &["completed"] };
+        let places: &[&'static str] = match scan.name {
+            "wait" => &["wait", "stale"],
+            "owncompleted" => &["owncompleted"],
+            _ => &["completed"],
+        };
         for place in places {
             let home = (*place, scan.task.clone());
             let Some(gathered) = self.gathered.get_mut(&home) else { continue };
@@ -300,7 +325,7 @@ impl Pass {
     async fn task_names(&mut self) -> Result<AuditPage, AdapterError> {
         let inner = Arc::clone(&self.inner);
         let (keys, limit) = (&inner.settings().keys, inner.settings().command_timeout);
-        for (name, command) in [("tasks", "SMEMBERS"), ("ready", "SMEMBERS"), ("timer", "HKEYS")] {
+        for (name, command) in [("tasks", "SMEMBERS"), ("timer", "HKEYS")] {
             let key = keys.of(name, b"");
             let names = inner
                 .send("check", limit, |_| {
@@ -312,15 +337,17 @@ impl Pass {
             let names = if let Value::Set(names) = names { Value::Array(names) } else { names };
             self.tasks.extend(strings(names, "names of tasks")?);
         }
-        let key = keys.of("due", b"");
-        let names = inner
-            .send("check", limit, |_| {
-                let mut cmd = redis::cmd("ZRANGE");
-                cmd.arg(&key).arg(0).arg(-1);
-                cmd
-            })
-            .await?;
-        self.tasks.extend(strings(names, "names of tasks")?);
+        for name in ["due", "ready"] {
+            let key = keys.of(name, b"");
+            let names = inner
+                .send("check", limit, |_| {
+                    let mut cmd = redis::cmd("ZRANGE");
+                    cmd.arg(&key).arg(0).arg(-1);
+                    cmd
+                })
+                .await?;
+            self.tasks.extend(strings(names, "names of tasks")?);
+        }
         let names: Vec<Vec<u8>> = self.tasks.iter().cloned().collect();
         let mut next: Vec<Step> = names.chunks(100).map(|names| Step::Tasks(names.to_vec())).collect();
         for task in &self.tasks {
@@ -333,8 +360,8 @@ impl Pass {
     }
 
     async fn task_faults(&self, names: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.script(&SCRIPTS.check_tasks, |cmd, _| {
-            cmd.arg(&names);
+        let answer = self.inner.script(&SCRIPTS.check_tasks, |call, _| {
+            call.list(&names);
         });
         let faults = strings(answer.await?, "the answer to `check_tasks`")?;
         let findings = names.iter().zip(&faults).flat_map(|(task, letters)| task_faults(task, letters));
@@ -342,8 +369,8 @@ impl Pass {
     }
 
     async fn logs(&self, ids: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.script(&SCRIPTS.check_logs, |cmd, _| {
-            cmd.arg(&ids);
+        let answer = self.inner.script(&SCRIPTS.check_logs, |call, _| {
+            call.list(&ids);
         });
         let letters = letters(answer.await?, ids.len(), "the answer to `check_logs`")?;
         let mut page = AuditPage::default();
@@ -357,8 +384,8 @@ impl Pass {
     }
 
     async fn workflow(&mut self, look: Box<Look>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.script(&SCRIPTS.check_workflow, |cmd, _| {
-            cmd.arg(&look.stored).arg(look.from).arg(PAGE);
+        let answer = self.inner.script(&SCRIPTS.check_workflow, |call, _| {
+            call.put("id", &look.stored).put("from", look.from).put("count", PAGE);
         });
         let answer = answer.await?;
         let mut in_line = Vec::new();
@@ -366,7 +393,9 @@ impl Pass {
         match look.page(answer, PAGE, &mut in_line)? {
             Next::More(look) => self.next([Step::Workflow(look)]),
             Next::Unjudged => page.unjudged += 1,
-            Next::Done(findings) => {
+            Next::Newer => page.newer += 1,
+            Next::Done(findings, newer) => {
+                page.newer += newer;
                 let findings = findings.into_iter();
                 // nodes that are lost come back first, so that they can be cancelled
                 let (last, now): (Vec<_>, Vec<_>) =
@@ -389,13 +418,13 @@ impl Pass {
         let mut next = Vec::new();
         if last {
             for task in &self.tasks {
-                next.extend(["wait", "completed"].map(|name| Step::Scan(whole(name, task))));
+                next.extend(LISTS.map(|name| Step::Scan(whole(name, task))));
             }
         }
         let lists: BTreeSet<Home> = self
             .gathered
             .keys()
-            .map(|(place, task)| (if *place == "completed" { "completed" } else { "wait" }, task.clone()))
+            .map(|(place, task)| (if *place == "stale" { "wait" } else { *place }, task.clone()))
             .filter(|(_, task)| !last || !self.tasks.contains(task))
             .collect();
         next.extend(lists.iter().map(|(name, task)| Step::Scan(Scan { role: "line", ..whole(name, task) })));
@@ -425,9 +454,9 @@ impl Pass {
         self.count = 0;
         let mut page = AuditPage::default();
         for some in suspects.chunks(PAGE as usize) {
-            let answer = self.inner.script(&SCRIPTS.confirm, |cmd, _| {
+            let answer = self.inner.script(&SCRIPTS.confirm, |call, _| {
                 for ((place, task), id, stamp, _) in some {
-                    cmd.arg(place).arg(task).arg(id).arg(stamp);
+                    call.list(place).list(task).list(id).list(stamp);
                 }
             });
             let letters = letters(answer.await?, some.len(), "the answer to `confirm`")?;

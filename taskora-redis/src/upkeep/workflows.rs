@@ -39,6 +39,8 @@ pub(super) struct Look {
     keepers: HashMap<u32, u32>,
     findings: Vec<Finding>,
     has_unreadable: bool,
+    /// Nodes that a later version wrote.
+    newer: usize,
     /// Work on it is postponed, or was when an earlier page was read.
     pending: bool,
 }
@@ -97,8 +99,10 @@ pub(super) struct InLine {
 pub(super) enum Next {
     /// There are more pages.
     More(Box<Look>),
-    /// That was all; nothing if the workflow is gone.
-    Done(Vec<Finding>),
+    /// That was all, and so many of its nodes are a later version's; nothing if the workflow is gone.
+    Done(Vec<Finding>, usize),
+    /// A later version wrote it.
+    Newer,
     /// Its nodes end faster than they are looked at.
     Unjudged,
 }
@@ -120,6 +124,7 @@ impl Look {
             keepers: HashMap::new(),
             findings: Vec::new(),
             has_unreadable: false,
+            newer: 0,
             pending: false,
         }
     }
@@ -143,14 +148,16 @@ impl Look {
         in_line: &mut Vec<InLine>,
     ) -> Result<Next, AdapterError> {
         let answer = array(answer, "the answer to `check_workflow`")?;
-        if answer.is_empty() {
-            return Ok(Next::Done(Vec::new()));
+        match answer.len() {
+            0 => return Ok(Next::Done(Vec::new(), 0)),
+            1 => return Ok(Next::Newer),
+            _ => {}
         }
         let what = "a workflow";
-        let [head, end, left, due, done, pending, nodes, joins] = exactly(Value::Array(answer), what)?;
+        let [head, end, left, due, done, run, pending, nodes, joins] = exactly(Value::Array(answer), what)?;
         let (head, end, left) = (bytes(head, what)?, bytes(end, what)?, bytes(left, what)?);
         let Some(read) = Head::read(&head) else {
-            return Ok(Next::Done(vec![self.unreadable("the head".to_owned())]));
+            return Ok(Next::Done(vec![self.unreadable("the head".to_owned())], 0));
         };
         let mark = (end, left);
         if self.mark.as_ref().is_some_and(|before| *before != mark) {
@@ -184,8 +191,9 @@ impl Look {
         let in_due = !bytes(due, what)?.is_empty();
         let in_done = !bytes(done, what)?.is_empty();
         let has_deadline = head.get(7..13).is_some_and(|deadline| deadline.iter().any(|byte| *byte != 0));
-        self.judge(has_deadline, in_due, in_done);
-        Ok(Next::Done(self.findings))
+        let in_run = !bytes(run, what)?.is_empty();
+        self.judge(has_deadline, [in_due, in_done, in_run]);
+        Ok(Next::Done(self.findings, self.newer))
     }
 
     fn node(&mut self, node: u32, value: [Value; 5], in_line: &mut Vec<InLine>) -> Result<(), AdapterError> {
@@ -197,6 +205,12 @@ impl Look {
             self.open += 1;
         } else if done != b"C" && done != b"?" {
             self.broken.get_or_insert(node);
+        }
+        if about == b"~" {
+            // nothing is known of what a later version wrote
+            self.has_unreadable = true;
+            self.newer += 1;
+            return Ok(());
         }
         let mut reader = Reader(&about);
         let joins = (|| {
@@ -243,7 +257,7 @@ impl Look {
         Finding { violation: Violation::Unreadable { what }, notes: None }
     }
 
-    fn judge(&mut self, has_deadline: bool, in_due: bool, in_done: bool) {
+    fn judge(&mut self, has_deadline: bool, [in_due, in_done, in_run]: [bool; 3]) {
         let (end, left) = self.mark.clone().unwrap_or_default();
         let workflow = self.workflow();
         let (open, is_running) = (self.open, end.is_empty());
@@ -263,7 +277,7 @@ impl Look {
             token = found;
         } else {
             let is_done = !is_running && open == 0;
-            if in_done != is_done || in_due != (is_running && has_deadline) {
+            if in_done != is_done || in_due != (is_running && has_deadline) || in_run != is_running {
                 let violation = Violation::WorkflowIndex { workflow: workflow.clone(), is_known: true };
                 find("i", violation, &[]);
             }
@@ -325,7 +339,7 @@ impl Look {
             // they were made ready too early, and stay
             Some(Reached::Below(_)) if due > 0 => return Some(Finding { violation, notes: None }),
             // the rest follows from there
-            Some(Reached::Below(_)) => join.count.clone(),
+            Some(Reached::Below(reached)) => format!("-{reached} 0").into_bytes(),
             _ if due == 0 => b"-0 0".to_vec(),
             _ => due.to_string().into_bytes(),
         };

@@ -15,10 +15,16 @@ use crate::server::Server;
 
 /// Everything that is logged, one line each.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    fn about(&self, code: &str) -> Vec<String> {
+    /// The lines with these words.
+    pub(crate) fn saying(&self, words: &str) -> Vec<String> {
+        let lines = self.0.lock().expect("the lines");
+        lines.iter().filter(|line| line.contains(words)).cloned().collect()
+    }
+
+    pub(crate) fn about(&self, code: &str) -> Vec<String> {
         let lines = self.0.lock().expect("the lines");
         lines.iter().filter(|line| line.contains(&format!("warning=\"{code}\""))).cloned().collect()
     }

@@ -123,6 +123,7 @@ async fn the_first_address_may_be_down() {
     let adapter =
         RedisAdapter::connect(RedisConfig::new(&urls[down]).node(&urls[other])).await.expect("connect");
     assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
+    assert!(format!("{adapter:?}").contains("cluster: true"), "{adapter:?}");
     assert_eq!(drain(&adapter, "w").await, 1);
 }
 

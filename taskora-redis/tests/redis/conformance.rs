@@ -16,14 +16,19 @@ struct OnRedis {
 
 impl OnRedis {
     async fn start() -> Self {
-        let server = Server::start();
+        Self::on(Server::start()).await
+    }
+
+    async fn on(server: Server) -> Self {
         let adapter = connect(&server).await;
         Self { server, adapter }
     }
 }
 
 async fn connect(server: &Server) -> RedisAdapter {
-    RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect")
+    // the machine may be busy
+    let config = RedisConfig::new(server.url()).command_timeout(Duration::from_secs(10)).test_clock();
+    RedisAdapter::connect(config).await.expect("connect")
 }
 
 impl Fixture for OnRedis {
@@ -41,3 +46,14 @@ impl Fixture for OnRedis {
 }
 
 taskora::conformance_suite! { #[tokio::test] OnRedis::start().await }
+
+/// The same where functions are refused.
+mod scripts {
+    use super::OnRedis;
+    use crate::server::Server;
+
+    taskora::conformance_suite! {
+        #[tokio::test]
+        OnRedis::on(Server::with(&["--rename-command", "FCALL", ""])).await
+    }
+}

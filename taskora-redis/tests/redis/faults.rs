@@ -223,6 +223,11 @@ async fn a_full_server_refuses_new_jobs_and_finishes_the_old_ones() {
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     let error = adapter.enqueue(vec![job("x")]).await.expect_err("it is full");
     assert!(matches!(error, AdapterError::Full { .. }), "{error:?}");
+    // what can be done about it today
+    assert!(
+        error.to_string().contains("`maxmemory`") && error.to_string().contains("`Retention`"),
+        "{error}"
+    );
     assert_eq!(drain(&adapter, "w").await, 50, "settling and claiming go on");
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(adapter.enqueue(vec![job("x")]).await.expect("room again"), [Enqueued::New]);

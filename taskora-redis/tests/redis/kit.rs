@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskora::adapter::{
-    AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Jobs, NewJob, Settlement, TaskClaim,
+    AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Jobs, NewJob, Settlement, TaskClaim,
     WorkSignal,
 };
 use taskora::{AdapterError, JobId, Retention};
@@ -16,16 +16,7 @@ pub(crate) const TASK: &str = "send-email";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn job(id: &str) -> NewJob {
-    NewJob {
-        id: JobId::from(id),
-        task: TASK.into(),
-        payload: br#"{"to":"a@b.com"}"#.to_vec(),
-        priority: 0,
-        due: Due::Now,
-        max_attempts: 3,
-        max_stalls: 1,
-        meta: Vec::new(),
-    }
+    NewJob { max_attempts: 3, ..NewJob::new(id, TASK, br#"{"to":"a@b.com"}"#) }
 }
 
 /// An exchange of the worker's slot 0.

@@ -1,17 +1,29 @@
 //! The suite that every adapter must pass, and what only this adapter has: connections, faults, the handshake, and the layout of its keys.
 
+mod access;
+mod address;
 mod advice;
+mod announcer;
 mod cluster;
 mod conformance;
+mod epochs;
 mod faults;
 mod flows;
+mod garbage;
 mod handshake;
 mod kit;
 mod layout;
 mod limits;
 mod model;
+mod newer;
+mod processes;
 mod proxy;
 mod retiring;
+#[cfg(feature = "failpoints")]
+mod script_errors;
+mod sentinel;
 mod server;
+#[cfg(feature = "rustls")]
+mod tls;
 mod upkeep;
 mod workflows;

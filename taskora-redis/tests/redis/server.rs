@@ -1,8 +1,6 @@
 //! A Redis server of a test's own.
 
-use std::process::Command;
-
-use taskora_test_server::RedisServer;
+use taskora_test_server::{RedisServer, Reply};
 
 /// The server; it goes with its owner.
 pub(crate) struct Server(RedisServer);
@@ -43,10 +41,18 @@ impl Server {
         self.0.restart().unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Runs one command by hand and answers what `redis-cli` prints.
+    /// Runs one command by hand and answers what `redis-cli` would print.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
-        let output =
-            Command::new("redis-cli").arg("-p").arg(self.port().to_string()).args(arguments).output();
-        String::from_utf8_lossy(&output.expect("run `redis-cli`").stdout).trim_end().to_owned()
+        print(&self.0.command(arguments).expect("an answer")).trim_end().to_owned()
+    }
+}
+
+/// Each item of a list on a line of its own.
+fn print(reply: &Reply) -> String {
+    match reply {
+        Reply::Text(text) | Reply::Error(text) => text.clone(),
+        Reply::Number(number) => number.to_string(),
+        Reply::Nil => String::new(),
+        Reply::List(items) => items.iter().map(print).collect::<Vec<_>>().join("\n"),
     }
 }

@@ -301,7 +301,10 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     let mut keys: Vec<String> = server.cli(&["KEYS", "*"]).lines().map(str::to_owned).collect();
     keys.retain(|key| !key.starts_with("{taskora}:call:"));
     keys.sort();
-    assert_eq!(keys, ["clock", "front", "meta", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}")));
+    assert_eq!(
+        keys,
+        ["clock", "front", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"))
+    );
     assert_clean(&adapter, "at the end").await;
 }
 

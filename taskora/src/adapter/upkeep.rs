@@ -40,6 +40,8 @@ pub struct AuditPage {
     pub workflows: usize,
     /// How many of them could not be judged, because their nodes end faster than they are looked at.
     pub unjudged: usize,
+    /// How many values a later version wrote: they are no damage.
+    pub newer: usize,
     /// What does not agree.
     pub findings: Vec<Finding>,
 }

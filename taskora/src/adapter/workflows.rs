@@ -20,7 +20,10 @@
 //! - **The end of a workflow is at once, that of its nodes follows**: with the reason `workflow failed`, `workflow expired`,
 //!   `workflow cancelled` if a node was cancelled alone, or the reason that was given. An attempt that is settled in
 //!   between is settled as it says; what would wait again is never handed out.
-//! - **A deadline is looked at** by sweeps, and when a node is claimed.
+//! - **A workflow ends at its deadline**, at the latest when somebody looks: a sweep, a claim of whatever tasks, whoever awaits
+//!   its end. One idle worker is told the earliest deadline as it is told when a delayed job is due
+//!   ([`Exchanged::next_due`](super::Exchanged::next_due)), and whoever awaits a workflow has the store end it once its
+//!   deadline has passed. So it ends on time if a worker is idle, or if somebody awaits it, even with no worker at all.
 //! - The job id of a node is [`JobId::node`]: derived, so that a repeated step makes nothing twice. Node jobs are trimmed
 //!   with their workflow, never alone.
 
@@ -53,6 +56,7 @@ pub trait Workflows {
     async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError>;
 
     /// Waits until the workflow has ended, and says how; `None` if it is not known. As [`Signals::ended`](super::Signals::ended).
+    /// If the workflow's deadline passes meanwhile, or had passed before, the store ends it for this wait.
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError>;
 
     /// What is known of a workflow; `None` if it is unknown or trimmed. With `nodes`, also of its nodes (read in pages).
@@ -74,7 +78,7 @@ pub struct NewWorkflow {
     pub ttl: Option<Duration>,
     /// When its roots become ready.
     pub due: Due,
-    /// The dispatcher's own annotations; every node's handler can read them.
+    /// The dispatcher's own annotations; every node's handler can read them. At most [`MAX_META`](super::MAX_META).
     pub meta: Vec<(String, String)>,
 }
 

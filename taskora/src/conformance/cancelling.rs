@@ -101,7 +101,8 @@ pub async fn x39_a_job_flagged_just_before_it_settles_ends_as_cancelled(f: &impl
         fail("no"),
         retry("no", MOMENT * 60),
         retry("no", Duration::ZERO),
-        AttemptEnd::Release,
+        AttemptEnd::release(),
+        AttemptEnd::Release { delay: MOMENT * 60 },
         AttemptEnd::Cancel,
     ];
     for (n, end) in ends.into_iter().enumerate() {
@@ -205,7 +206,7 @@ pub async fn a_job_that_came_back_can_be_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
-    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::release()).await;
     assert_eq!(adapter.cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
     let b = worker.run_one(retry("no", Duration::ZERO)).await;
     assert_eq!(adapter.cancel(&b.lease.id, "why").await.unwrap(), CancelOutcome::Cancelled);

@@ -116,7 +116,7 @@ pub async fn a_wait_goes_on_over_retries_and_rescues(f: &impl Fixture) {
     let mut waiting = wait(&adapter, "a").await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(retry("no", Duration::ZERO)).await;
-    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::release()).await;
     worker.run_one(retry("no", MOMENT * 60)).await;
     f.advance(MOMENT * 61).await;
     worker.claim_one().await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::Fixture;
-use super::kit::{Caller, OTHER, TASK, complete, delayed, ids, info, job, prioritised, put, state};
+use super::kit::{Caller, OTHER, TASK, complete, delayed, fail, ids, info, job, prioritised, put, state};
 use crate::adapter::{
     AttemptEnd, CancelOutcome, Due, Ending, Enqueued, JobCounts, MAX_PRIORITY, MIN_PRIORITY, NewJob,
 };
@@ -44,16 +44,11 @@ pub async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
     put(&adapter, [job("a", TASK), prioritised("b", TASK, 2)]).await;
     let before = info(&adapter, "a").await;
 
-    let other = NewJob { payload: b"2".to_vec(), max_attempts: 9, ..delayed("a", OTHER, 60_000) };
+    let other = NewJob { payload: b"2".to_vec(), max_attempts: 9, ..delayed("a", TASK, 60_000) };
     assert_eq!(adapter.enqueue(vec![other]).await.unwrap(), [Enqueued::Duplicate]);
 
     assert_eq!(info(&adapter, "a").await, before);
-    assert_eq!(
-        adapter.counts(OTHER).await.unwrap(),
-        JobCounts::default(),
-        "nothing was stored for the other task"
-    );
-    let claimed = Caller::new(&adapter).claim(9, &[TASK, OTHER]).await;
+    let claimed = Caller::new(&adapter).claim(9, &[TASK]).await;
     assert_eq!(ids(&claimed), ["b", "a"], "each is handed out once");
     assert_eq!(claimed[1].payload, b"\"a\"", "the first payload stays");
 }
@@ -65,8 +60,40 @@ pub async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
         vec![job("a", TASK), job("b", TASK), delayed("c", OTHER, 60_000), job("a", OTHER), job("d", TASK)];
     let enqueued = adapter.enqueue(jobs).await.unwrap();
     use Enqueued::{Duplicate, New};
-    assert_eq!(enqueued, [New, Duplicate, New, Duplicate, New], "also twice in one call is once");
+    let taken = Enqueued::Taken { task: TASK.into() };
+    assert_eq!(enqueued, [New, Duplicate, New, taken, New], "also twice in one call is once");
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK, OTHER]).await), ["b", "a", "d"]);
+}
+
+pub async fn an_id_belongs_to_one_task(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    put(&adapter, [job("waiting", TASK), delayed("delayed", TASK, 60_000)]).await;
+    put(&adapter, [prioritised("completed", TASK, 2)]).await;
+    worker.run_one(complete("1")).await;
+    put(&adapter, [prioritised("failed", TASK, 2)]).await;
+    worker.run_one(fail("no")).await;
+    put(&adapter, [prioritised("active", TASK, 2)]).await;
+    worker.claim_one().await;
+    for id in ["waiting", "delayed", "completed", "failed", "active"] {
+        let before = info(&adapter, id).await;
+        for replace_failed in [false, true] {
+            let other = NewJob { replace_failed, ..job(id, OTHER) };
+            let taken = Enqueued::Taken { task: TASK.into() };
+            assert_eq!(adapter.enqueue(vec![other]).await.unwrap(), [taken], "{id}");
+        }
+        assert_eq!(info(&adapter, id).await, before, "{id}");
+    }
+    assert_eq!(
+        adapter.counts(OTHER).await.unwrap(),
+        JobCounts::default(),
+        "nothing was stored for the other task"
+    );
+    let jobs = vec![job("new", OTHER), job("waiting", OTHER), job("newer", OTHER)];
+    let answers = adapter.enqueue(jobs).await.unwrap();
+    let expected = [Enqueued::New, Enqueued::Taken { task: TASK.into() }, Enqueued::New];
+    assert_eq!(answers, expected, "the others of a call are stored");
+    assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["waiting", "new", "newer"]);
 }
 
 pub async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixture) {

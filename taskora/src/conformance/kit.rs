@@ -31,16 +31,8 @@ pub(super) const QUIET: Duration = Duration::from_millis(150);
 
 /// A job that is ready at once, with its id as payload.
 pub(super) fn job(id: &str, task: &str) -> NewJob {
-    NewJob {
-        id: JobId::from(id),
-        task: TaskName::from(task),
-        payload: serde_json::to_vec(id).expect("text is JSON"),
-        priority: 0,
-        due: Due::Now,
-        max_attempts: 3,
-        max_stalls: 1,
-        meta: Vec::new(),
-    }
+    let payload = serde_json::to_vec(id).expect("text is JSON");
+    NewJob { max_attempts: 3, ..NewJob::new(id, task, payload) }
 }
 
 /// The same, due after some milliseconds.
@@ -86,6 +78,8 @@ pub(super) async fn sweep(adapter: &Arc<dyn Adapter>, tasks: &[&str], retention:
         let swept = adapter.sweep(&tasks, retention).await.expect("sweep");
         sum.rescued += swept.rescued;
         sum.stalled += swept.stalled;
+        sum.rescued_ids.extend(swept.rescued_ids);
+        sum.stalled_ids.extend(swept.stalled_ids);
         if !swept.more {
             return sum;
         }

@@ -1,5 +1,6 @@
 //! Leases: how long they last, and what becomes of jobs whose lease has passed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::kit::{
 use crate::adapter::{
     Adapter, AttemptEnd, ClaimedJob, Ending, JobCounts, NewJob, Renew, Renewal, Settled, Swept,
 };
-use crate::job::JobState;
+use crate::job::{JobId, JobState};
 use crate::policy::{Keep, Retention};
 
 const KEEP: fn() -> Retention = Retention::default;
@@ -64,7 +65,8 @@ pub async fn a_lost_lease_is_a_lost_right(f: &impl Fixture) {
             worker.claim_one().await;
         }
         let before = info(&adapter, "a").await;
-        for end in [complete("1"), fail("no"), retry("no", MOMENT), AttemptEnd::Release, AttemptEnd::Cancel] {
+        for end in [complete("1"), fail("no"), retry("no", MOMENT), AttemptEnd::release(), AttemptEnd::Cancel]
+        {
             assert_eq!(worker.settle(&lost, end.clone()).await, Settled::Stale, "{end:?}");
         }
         assert_eq!(renew(&adapter, &lost, LEASE).await, Renewal::Lost);
@@ -102,7 +104,7 @@ async fn leases_of_one_that_is_gone(f: &impl Fixture, adapter: &Arc<dyn Adapter>
     let lost = worker.claim_one().await;
     f.advance(LEASE + MOMENT).await;
     assert_eq!(sweep(adapter, &[TASK], KEEP()).await.rescued, 1);
-    let released = worker.run_one(AttemptEnd::Release).await;
+    let released = worker.run_one(AttemptEnd::release()).await;
     let last = worker.run_one(complete("1")).await;
     f.advance(MOMENT).await;
     let nothing = Keep { age: Duration::ZERO, count: 0 };
@@ -113,14 +115,14 @@ async fn leases_of_one_that_is_gone(f: &impl Fixture, adapter: &Arc<dyn Adapter>
 /// The one job that waits is claimed three times; each time everything is tried with these leases.
 async fn assert_refused_by_the_next(adapter: &Arc<dyn Adapter>, old: &[ClaimedJob]) {
     let mut worker = Caller::new(adapter);
-    for end in [AttemptEnd::Release, retry("no", Duration::ZERO), complete("\"new\"")] {
+    for end in [AttemptEnd::release(), retry("no", Duration::ZERO), complete("\"new\"")] {
         let held = worker.claim_one().await;
         let before = info(adapter, held.lease.id.as_str()).await;
         assert_eq!(before.state, JobState::Active);
         for lease in old {
             assert_eq!(lease.lease.id, held.lease.id);
             for end in
-                [complete("1"), fail("no"), retry("no", MOMENT), AttemptEnd::Release, AttemptEnd::Cancel]
+                [complete("1"), fail("no"), retry("no", MOMENT), AttemptEnd::release(), AttemptEnd::Cancel]
             {
                 assert_eq!(worker.settle(lease, end.clone()).await, Settled::Stale, "{end:?} by {lease:?}");
             }
@@ -181,7 +183,7 @@ pub async fn s289_renewals_say_what_became_of_each_lease(f: &impl Fixture) {
     let jobs = worker.claim(4, &[TASK, OTHER]).await;
     adapter.cancel(&"flagged".into(), "why").await.unwrap();
     worker.settle(&jobs[2], complete("1")).await;
-    worker.settle(&jobs[3], AttemptEnd::Release).await;
+    worker.settle(&jobs[3], AttemptEnd::release()).await;
     let mut leases: Vec<_> = jobs.iter().map(|job| job.lease.clone()).collect();
     leases.push(forged(&jobs[0], jobs[0].lease.token + 1).lease);
     let renewals = adapter
@@ -278,7 +280,7 @@ pub async fn x02_a_retrying_job_is_never_taken_back(f: &impl Fixture) {
     let jobs = worker.claim(2, &[TASK]).await;
     sweep(&adapter, &[TASK], KEEP()).await;
     worker.settle(&jobs[0], retry("no", LEASE * 9)).await;
-    worker.settle(&jobs[1], AttemptEnd::Release).await;
+    worker.settle(&jobs[1], AttemptEnd::release()).await;
     f.advance(LEASE * 2).await;
     assert_eq!(sweep(&adapter, &[TASK], KEEP()).await, Swept::default());
     let (a, b) = (info(&adapter, "a").await, info(&adapter, "b").await);
@@ -338,6 +340,33 @@ pub async fn jobs_that_one_sweep_takes_back_keep_their_order(f: &impl Fixture) {
     assert_eq!(sweep(&adapter, &[TASK], KEEP()).await.rescued, 3);
     let claimed = worker.claim(9, &[TASK]).await;
     assert_eq!(ids(&claimed), ["c", "a", "b", "d"], "by the end of their leases, then by id");
+}
+
+pub async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(
+        &adapter,
+        [job("rescued", TASK), NewJob { max_stalls: 0, ..job("stalled", TASK) }, job("flagged", TASK)],
+    )
+    .await;
+    let mut worker = Caller::new(&adapter);
+    assert_eq!(worker.claim(3, &[TASK]).await.len(), 3);
+    adapter.cancel(&"flagged".into(), "why").await.unwrap();
+    f.advance(LEASE + MOMENT).await;
+    let swept = sweep(&adapter, &[TASK], KEEP()).await;
+    assert_eq!((swept.rescued, swept.rescued_ids), (1, vec!["rescued".into()]));
+    assert_eq!((swept.stalled, swept.stalled_ids), (1, vec!["stalled".into()]));
+
+    // some of many
+    put(&adapter, (0..9).map(|n| NewJob { max_stalls: n % 2, ..job(&n.to_string(), TASK) })).await;
+    assert_eq!(worker.claim(10, &[TASK]).await.len(), 10);
+    f.advance(LEASE + MOMENT).await;
+    let swept = adapter.sweep(&names(&[TASK]), KEEP()).await.unwrap();
+    assert_eq!((swept.rescued, swept.stalled), (4, 6), "one of them was rescued before");
+    assert_eq!(swept.rescued_ids.iter().collect::<HashSet<_>>().len(), 4);
+    let stalled: HashSet<&str> = swept.stalled_ids.iter().map(JobId::as_str).collect();
+    assert_eq!(stalled.len(), Swept::MAX_IDS);
+    assert!(stalled.is_subset(&["0", "2", "4", "6", "8", "rescued"].into()), "{stalled:?}");
 }
 
 pub async fn many_lost_leases_are_taken_back_in_bounded_steps(f: &impl Fixture) {

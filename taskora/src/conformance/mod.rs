@@ -51,6 +51,8 @@ pub mod leases;
 #[doc(hidden)]
 pub mod notes;
 #[doc(hidden)]
+pub mod replacing;
+#[doc(hidden)]
 pub mod retention;
 #[doc(hidden)]
 pub mod settling;
@@ -96,6 +98,7 @@ macro_rules! conformance_suite {
                 the_second_connection_sees_the_same_jobs
                 a_job_that_is_known_already_is_left_as_it_is
                 answers_come_in_the_order_of_the_jobs
+                an_id_belongs_to_one_task
                 of_jobs_that_are_alike_the_first_of_an_id_is_stored
                 a_job_stays_known_after_it_has_ended
                 a_job_that_is_active_is_known
@@ -109,6 +112,15 @@ macro_rules! conformance_suite {
                 the_range_of_priorities_is_kept
                 nothing_to_store_is_nothing
                 an_unknown_job_is_unknown_everywhere
+            }
+            replacing {
+                a_job_that_has_failed_is_replaced
+                each_end_in_vain_can_be_replaced
+                a_job_that_was_cancelled_in_the_line_is_replaced
+                what_has_not_failed_is_not_replaced
+                a_new_job_is_replaced_by_none_of_its_call
+                a_lease_is_never_one_of_the_job_that_replaces_its_own
+                whoever_waits_for_the_new_job_is_told_of_its_end
             }
             claims {
                 s286_a_claim_hands_over_the_job
@@ -137,6 +149,7 @@ macro_rules! conformance_suite {
                 s287_a_failed_job_keeps_its_error
                 s287_a_retried_job_waits_for_its_backoff
                 s287_a_released_job_waits_again_and_no_attempt_is_used_up
+                a_released_job_may_rest_and_no_attempt_is_used_up
                 attempts_count_and_the_end_forgets_older_errors
                 a_retry_without_a_delay_goes_to_the_end
                 released_jobs_go_before_others_the_last_one_first
@@ -171,6 +184,7 @@ macro_rules! conformance_suite {
                 a_sweep_is_for_the_given_tasks
                 rescued_jobs_stay_within_their_priority
                 jobs_that_one_sweep_takes_back_keep_their_order
+                a_sweep_names_what_it_has_taken_back
                 many_lost_leases_are_taken_back_in_bounded_steps
                 a_sweep_makes_everything_ready_that_is_due
             }
@@ -240,6 +254,8 @@ macro_rules! conformance_suite {
                 the_newest_completed_jobs_are_kept_by_count
                 the_newest_failed_jobs_are_kept_by_count
                 each_task_has_its_own_count
+                a_few_more_than_the_number_are_not_worth_a_removal
+                jobs_with_ids_of_the_callers_own_go_by_age_alone
                 completed_jobs_go_by_age
                 failed_and_cancelled_jobs_go_by_age
                 cancelled_jobs_go_by_count
@@ -274,6 +290,9 @@ macro_rules! conformance_suite {
                 x14_a_node_that_stalls_out_fails_its_workflow
                 x14_a_node_that_is_cancelled_alone_cancels_its_workflow
                 x16_a_deadline_is_kept_by_the_store
+                an_idle_worker_wakes_for_a_deadline
+                whoever_awaits_a_workflow_has_it_end_at_its_deadline
+                a_claim_of_any_task_ends_what_is_late
                 nothing_of_an_expired_workflow_is_handed_out
                 a_workflow_that_ended_in_time_stays_as_it_is
                 x06_all_who_wait_for_a_workflow_are_told
@@ -327,6 +346,7 @@ mod tests {
         let suite = include_str!("mod.rs");
         let checks = [
             ("enqueue", include_str!("enqueue.rs")),
+            ("replacing", include_str!("replacing.rs")),
             ("claims", include_str!("claims.rs")),
             ("settling", include_str!("settling.rs")),
             ("leases", include_str!("leases.rs")),

@@ -124,7 +124,8 @@ pub async fn notes_stay_over_attempts_and_after_the_end(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
-    for (n, end) in [retry("no", Duration::ZERO), AttemptEnd::Release, complete("1")].into_iter().enumerate()
+    for (n, end) in
+        [retry("no", Duration::ZERO), AttemptEnd::release(), complete("1")].into_iter().enumerate()
     {
         let claimed = worker.claim_one().await;
         assert_eq!(adapter.note(vec![lines(&claimed, [n])]).await.unwrap(), [true]);

@@ -12,16 +12,12 @@ use crate::adapter::{Adapter, AttemptEnd, CancelOutcome, Enqueued, JobCounts, Ne
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::policy::{Keep, Retention};
 
-/// So many more than the number to keep may be there for a moment.
-const SLACK: usize = 500;
-
 const LONG: Keep = Keep { age: Duration::from_secs(10_000), count: 100_000 };
 
-/// Stores and settles jobs with the ids `0` to `total`, in that order.
-async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, total: usize, end: &AttemptEnd) {
-    let ids: Vec<String> = (0..total).map(|n| n.to_string()).collect();
+/// Stores and settles jobs with these ids, in this order.
+async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, ids: &[JobId], end: &AttemptEnd) {
     for chunk in ids.chunks(500) {
-        put(adapter, chunk.iter().map(|id| job(id, TASK))).await;
+        put(adapter, chunk.iter().map(|id| job(id.as_str(), TASK))).await;
     }
     let mut worker = Caller::new(adapter);
     worker.retention = retention;
@@ -33,6 +29,11 @@ async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, total: usize, end
         }
         settle = answer.jobs.iter().map(|job| settlement(job, end.clone())).collect();
     }
+}
+
+/// Ids as a dispatch without one makes them.
+fn generated(count: usize) -> Vec<JobId> {
+    (0..count).map(|_| JobId::new()).collect()
 }
 
 /// Nothing of this job is left: its id is as good as new.
@@ -50,38 +51,85 @@ async fn assert_gone(adapter: &Arc<dyn Adapter>, id: &str) {
 pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let completed = Keep { count: 100, ..LONG };
-    run(&adapter, Retention { completed, failed: LONG, ..Retention::default() }, 1_500, &complete("1")).await;
+    let (keep, ids) = (Retention { completed, failed: LONG, ..Retention::default() }, generated(1_500));
+    run(&adapter, keep, &ids, &complete("1")).await;
     let kept = adapter.counts(TASK).await.unwrap();
-    assert!((100..=100 + SLACK).contains(&kept.completed), "100 and a bit, not {}", kept.completed);
+    assert!(
+        (100..=100 + Retention::SLACK).contains(&kept.completed),
+        "100 and a bit, not {}",
+        kept.completed
+    );
     assert_eq!(kept, JobCounts { completed: kept.completed, ..JobCounts::default() });
-    for id in 1_400..1_500 {
-        assert!(state(&adapter, &id.to_string()).await.is_some(), "`{id}` is among the newest hundred");
+    for id in &ids[1_400..] {
+        assert!(state(&adapter, id.as_str()).await.is_some(), "`{id}` is among the newest hundred");
     }
-    for id in ["0", "1", "500", "899"] {
-        assert_gone(&adapter, id).await;
+    for n in [0, 1, 500, 899] {
+        assert_gone(&adapter, ids[n].as_str()).await;
     }
+    sweep(&adapter, &[TASK], keep).await;
+    assert_eq!(adapter.counts(TASK).await.unwrap().completed, 100, "a sweep removes the rest");
 }
 
 pub async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let failed = Keep { count: 100, ..LONG };
-    run(&adapter, Retention { completed: LONG, failed, ..Retention::default() }, 1_500, &fail("no")).await;
+    let (keep, ids) = (Retention { completed: LONG, failed, ..Retention::default() }, generated(1_500));
+    run(&adapter, keep, &ids, &fail("no")).await;
     let kept = adapter.counts(TASK).await.unwrap().failed;
-    assert!((100..=100 + SLACK).contains(&kept), "100 and a bit, not {kept}");
-    assert_gone(&adapter, "0").await;
+    assert!((100..=100 + Retention::SLACK).contains(&kept), "100 and a bit, not {kept}");
+    assert_gone(&adapter, ids[0].as_str()).await;
     let counts = adapter.counts(TASK).await.unwrap();
     assert_eq!(counts, JobCounts { failed: kept, ..JobCounts::default() });
 }
 
 pub async fn each_task_has_its_own_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    put(&adapter, [job("other", OTHER)]).await;
+    let id = JobId::new();
+    put(&adapter, [job(id.as_str(), OTHER)]).await;
     let mut worker = Caller::new(&adapter);
     let other = worker.claim(1, &[OTHER]).await.pop().unwrap();
     worker.settle(&other, complete("1")).await;
-    let completed = Keep { count: 10, ..LONG };
-    run(&adapter, Retention { completed, failed: LONG, ..Retention::default() }, 1_000, &complete("1")).await;
-    assert!(state(&adapter, "other").await.is_some(), "jobs of another task do not push it out");
+    let keep = Retention { completed: Keep { count: 10, ..LONG }, failed: LONG, ..Retention::default() };
+    run(&adapter, keep, &generated(1_000), &complete("1")).await;
+    assert!(state(&adapter, id.as_str()).await.is_some(), "jobs of another task do not push it out");
+}
+
+pub async fn a_few_more_than_the_number_are_not_worth_a_removal(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let keep = Retention { completed: Keep { count: 10, ..LONG }, failed: LONG, ..Retention::default() };
+    run(&adapter, keep, &generated(10 + Retention::SLACK), &complete("1")).await;
+    assert_eq!(adapter.counts(TASK).await.unwrap().completed, 10 + Retention::SLACK);
+    run(&adapter, keep, &generated(1), &complete("1")).await;
+    assert_eq!(adapter.counts(TASK).await.unwrap().completed, 10, "one more, and all of them go");
+}
+
+pub async fn jobs_with_ids_of_the_callers_own_go_by_age_alone(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let few = Keep { age: Duration::from_secs(60), count: 10 };
+    let keep = Retention { completed: few, failed: few, ..Retention::default() };
+    let ids: Vec<JobId> = (0..150).map(|n| JobId::from(format!("order-{n:03}"))).collect();
+    let (completed, rest) = ids.split_at(100);
+    let (failed, cancelled) = rest.split_at(25);
+    run(&adapter, keep, completed, &complete("1")).await;
+    run(&adapter, keep, failed, &fail("no")).await;
+    put(&adapter, cancelled.iter().map(|id| job(id.as_str(), TASK))).await;
+    for id in cancelled {
+        adapter.cancel(id, "why").await.unwrap();
+    }
+    // those of other dispatches do not push them out
+    run(&adapter, keep, &generated(200), &complete("1")).await;
+    sweep(&adapter, &[TASK], keep).await;
+    let expected = JobCounts { completed: 110, failed: 25, cancelled: 25, ..JobCounts::default() };
+    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
+    for id in &ids {
+        assert!(state(&adapter, id.as_str()).await.is_some(), "`{id}` is not a minute old");
+    }
+    f.advance(Duration::from_secs(61)).await;
+    sweep(&adapter, &[TASK], keep).await;
+    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts::default());
+    for id in [&ids[0], &ids[100], &ids[149]] {
+        assert_gone(&adapter, id.as_str()).await;
+    }
 }
 
 pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
@@ -133,16 +181,18 @@ pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
 pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention = Retention { completed: LONG, failed: Keep { count: 10, ..LONG }, ..Retention::default() };
-    let ids: Vec<String> = (0..50).map(|n| format!("{n:02}")).collect();
-    put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
+    let ids = generated(50);
+    put(&adapter, ids.iter().map(|id| job(id.as_str(), TASK))).await;
     for id in &ids {
-        adapter.cancel(&id.as_str().into(), "why").await.unwrap();
+        adapter.cancel(id, "why").await.unwrap();
+        // those that end at the same time are in no order
+        f.advance(Duration::from_millis(2)).await;
     }
     sweep(&adapter, &[TASK], retention).await;
     let kept = adapter.counts(TASK).await.unwrap();
     assert_eq!(kept, JobCounts { cancelled: kept.cancelled, ..JobCounts::default() });
     assert!((10..50).contains(&kept.cancelled), "ten and a bit, not {}", kept.cancelled);
-    assert!(state(&adapter, "49").await.is_some(), "it is among the newest ten");
+    assert!(state(&adapter, ids[49].as_str()).await.is_some(), "it is among the newest ten");
 }
 
 pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
@@ -152,7 +202,8 @@ pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
         failed: LONG,
         ..Retention::default()
     };
-    run(&adapter, retention, 2_500, &complete("1")).await;
+    let ids = generated(2_500);
+    run(&adapter, retention, &ids, &complete("1")).await;
     f.advance(Duration::from_secs(61)).await;
     let first = adapter.sweep(&[TASK.into()], retention).await.unwrap();
     let left = adapter.counts(TASK).await.unwrap().completed;
@@ -162,7 +213,7 @@ pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
     );
     sweep(&adapter, &[TASK], retention).await;
     assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts::default());
-    assert_gone(&adapter, "2499").await;
+    assert_gone(&adapter, ids[2_499].as_str()).await;
 }
 
 pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
@@ -175,7 +226,7 @@ pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
     let meta = vec![("k".to_owned(), "v".to_owned())];
     put(&adapter, [NewJob { meta, payload: vec![b'1'; 10_000], ..job("a", TASK) }]).await;
     let mut worker = Caller::new(&adapter);
-    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::release()).await;
     worker.run_one(AttemptEnd::Retry { error: "no".into(), delay: Duration::ZERO }).await;
     let claimed = worker.claim_one().await;
     let at = Timestamp::from_millis(1);

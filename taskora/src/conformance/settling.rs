@@ -83,7 +83,7 @@ pub async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl 
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     let claimed = worker.claim_one().await;
-    assert_eq!(worker.settle(&claimed, AttemptEnd::Release).await, Settled::Now(JobState::Waiting));
+    assert_eq!(worker.settle(&claimed, AttemptEnd::release()).await, Settled::Now(JobState::Waiting));
 
     let released = info(&adapter, "a").await;
     assert_eq!((released.state, released.attempts, released.stalls), (JobState::Waiting, 0, 0));
@@ -91,6 +91,44 @@ pub async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl 
     let again = worker.claim_one().await;
     assert_eq!((again.lease.id.as_str(), again.attempt), ("a", 1));
     assert!(again.lease.token > claimed.lease.token);
+}
+
+pub async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("a", TASK), job("b", TASK)]).await;
+    let mut worker = Caller::new(&adapter);
+    let rest = || AttemptEnd::Release { delay: Duration::from_secs(10) };
+    let first = worker.claim_one().await;
+    assert_eq!(worker.settle(&first, rest()).await, Settled::Now(JobState::Delayed));
+    let delayed = info(&adapter, "a").await;
+    assert_eq!((delayed.state, delayed.attempts, delayed.stalls), (JobState::Delayed, 0, 0));
+    assert_eq!((delayed.error, delayed.started_at), (None, None));
+    let rests = delayed.due_at.expect("a delayed job is due").since(first.claimed_at);
+    assert!(rests >= Duration::from_secs(10), "the delay counts from the settlement: {rests:?}");
+    let counts = JobCounts { waiting: 1, delayed: 1, ..JobCounts::default() };
+    assert_eq!(adapter.counts(TASK).await.unwrap(), counts);
+
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"], "not before it is due");
+    put(&adapter, [job("c", TASK)]).await;
+    f.advance(Duration::from_secs(11)).await;
+    let claimed = worker.claim(9, &[TASK]).await;
+    assert_eq!(ids(&claimed), ["c", "a"], "it becomes ready as delayed jobs do");
+    let again = &claimed[1];
+    assert_eq!(again.attempt, 1);
+    assert!(again.lease.token > first.lease.token);
+    assert_eq!((&again.payload, again.created_at), (&first.payload, first.created_at));
+
+    // one with an attempt behind it is retrying
+    worker.settle(again, retry("not yet", Duration::ZERO)).await;
+    let second = worker.claim_one().await;
+    assert_eq!(worker.settle(&second, rest()).await, Settled::Now(JobState::Retrying));
+    let retrying = info(&adapter, "a").await;
+    assert_eq!((retrying.state, retrying.attempts), (JobState::Retrying, 1));
+    assert_eq!(retrying.error.as_deref(), Some("not yet"));
+    f.advance(Duration::from_secs(11)).await;
+    let third = worker.run_one(complete("1")).await;
+    assert_eq!(third.attempt, 2);
+    assert_eq!(ended(&adapter, "a").await.unwrap().attempts, 2);
 }
 
 pub async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
@@ -104,7 +142,7 @@ pub async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
         tokens.push(claimed.lease.token);
         assert_eq!(info(&adapter, "a").await.error, Some(format!("error {attempt}")));
     }
-    let released = worker.run_one(AttemptEnd::Release).await;
+    let released = worker.run_one(AttemptEnd::release()).await;
     let last = worker.run_one(complete("1")).await;
     assert_eq!((released.attempt, last.attempt), (4, 4));
     tokens.extend([released.lease.token, last.lease.token]);
@@ -133,8 +171,8 @@ pub async fn released_jobs_go_before_others_the_last_one_first(f: &impl Fixture)
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
     let (a, b) = (worker.claim_one().await, worker.claim_one().await);
-    worker.settle(&a, AttemptEnd::Release).await;
-    worker.settle(&b, AttemptEnd::Release).await;
+    worker.settle(&a, AttemptEnd::release()).await;
+    worker.settle(&b, AttemptEnd::release()).await;
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b", "a", "c"]);
 }
 
@@ -146,7 +184,7 @@ pub async fn released_jobs_stay_within_their_priority(f: &impl Fixture) {
     let claimed = worker.claim(6, &[TASK]).await;
     for id in ["low", "a", "z"] {
         let job = claimed.iter().find(|job| job.lease.id.as_str() == id).unwrap();
-        worker.settle(job, AttemptEnd::Release).await;
+        worker.settle(job, AttemptEnd::release()).await;
     }
     put(&adapter, [prioritised("high too", TASK, 2), job("zero too", TASK), prioritised("lower", TASK, -1)])
         .await;
@@ -158,7 +196,7 @@ pub async fn a_released_job_goes_before_those_of_other_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("b", OTHER), job("a", TASK), job("c", OTHER)]).await;
     let mut worker = Caller::new(&adapter);
-    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::release()).await;
     assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["a", "b", "c"]);
 }
 
@@ -175,7 +213,8 @@ pub async fn winding_up_a_job_that_is_not_cancelled_is_a_release(f: &impl Fixtur
 pub async fn a_lease_settles_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
-    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::Release];
+    let rest = AttemptEnd::Release { delay: MOMENT * 60 };
+    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::release(), rest];
     for (n, first) in ends.iter().enumerate() {
         let id = n.to_string();
         put(&adapter, [job(&id, &id)]).await;
@@ -208,7 +247,7 @@ pub async fn a_token_that_is_not_the_newest_is_refused(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
-    let first = worker.run_one(AttemptEnd::Release).await;
+    let first = worker.run_one(AttemptEnd::release()).await;
     let second = worker.claim_one().await;
     assert_eq!(worker.settle(&first, complete("\"old\"")).await, Settled::Stale);
     assert_eq!(
@@ -239,7 +278,7 @@ pub async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
     put(&adapter, jobs).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(5, &[TASK, OTHER]).await;
-    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::Release, complete("5")];
+    let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::release(), complete("5")];
     let mut settle: Vec<_> = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
     settle.insert(1, settlement(&forged(&jobs[1], jobs[1].lease.token + 1), complete("2")));
     let answer = worker.exchange(settle, None).await;
@@ -255,7 +294,7 @@ pub async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(3, &[TASK]).await;
-    let ends = [complete("1"), retry("no", Duration::ZERO), AttemptEnd::Release];
+    let ends = [complete("1"), retry("no", Duration::ZERO), AttemptEnd::release()];
     let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
     let answer = worker.exchange(settle, Some(claim(9, &[(TASK, 9)]))).await;
     assert_eq!(ids(&answer.jobs), ["c", "b"], "what the same call has given back is claimed by it");

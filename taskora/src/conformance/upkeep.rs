@@ -47,7 +47,7 @@ pub async fn each_state_is_sound(fixture: &impl Fixture) {
         fail("no"),
         retry("again", Duration::from_secs(10)),
         retry("again", Duration::ZERO),
-        AttemptEnd::Release,
+        AttemptEnd::release(),
     ];
     for (job, end) in claimed.iter().zip(ends) {
         worker.settle(job, end).await;

@@ -102,17 +102,20 @@ pub async fn a_job_that_is_due_earlier_is_not_overslept(f: &impl Fixture) {
 
 pub async fn a_parked_claim_wakes_when_a_backoff_has_passed(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
-    put(&adapter, [job("a", TASK)]).await;
-    let mut busy = Caller::new(&adapter);
-    let claimed = busy.claim_one().await;
-    let worker = idle_worker(&second).await;
-    busy.settle(&claimed, retry("no", Duration::from_millis(80))).await;
-    assert_eq!(got(worker).await, "a");
+    let delay = Duration::from_millis(80);
+    for (id, end) in [("a", retry("no", delay)), ("b", AttemptEnd::Release { delay })] {
+        put(&adapter, [job(id, TASK)]).await;
+        let mut busy = Caller::new(&adapter);
+        let claimed = busy.claim_one().await;
+        let worker = idle_worker(&second).await;
+        busy.settle(&claimed, end).await;
+        assert_eq!(got(worker).await, id);
+    }
 }
 
 pub async fn a_parked_claim_wakes_for_what_comes_back(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
-    for end in [AttemptEnd::Release, retry("no", Duration::ZERO)] {
+    for end in [AttemptEnd::release(), retry("no", Duration::ZERO)] {
         put(&adapter, [job(&format!("{end:?}"), TASK)]).await;
         let mut busy = Caller::new(&adapter);
         let claimed = busy.claim_one().await;

@@ -1,7 +1,10 @@
 //! How workflows end, and what becomes of their nodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Fixture;
@@ -9,11 +12,11 @@ use super::flow_kit::{
     CANCELLED, chain, chord, counts_are, ended, flow, group, node, record, start, states, told, wait,
 };
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, cancelled, claim, complete, fail, ids, job, put,
-    retry, settlement, state, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, cancelled, claim, complete, fail, ids, job,
+    put, retry, settlement, state, sweep, within,
 };
 use crate::adapter::{
-    Adapter, AttemptEnd, CancelOutcome, ClaimedJob, Culprit, Ending, JobCounts, NewWorkflow, Settled,
+    Adapter, AttemptEnd, CancelOutcome, Claim, ClaimedJob, Culprit, Ending, JobCounts, NewWorkflow, Settled,
 };
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
@@ -155,7 +158,7 @@ pub async fn what_is_settled_together_with_a_failure_ends(f: &impl Fixture) {
     start(&adapter, chord("w", 4)).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(4, &[TASK]).await;
-    let ends = [fail("no"), complete("1"), retry("no", MOMENT * 60), AttemptEnd::Release];
+    let ends = [fail("no"), complete("1"), retry("no", MOMENT * 60), AttemptEnd::release()];
     let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
     let answer = worker.exchange(settle, Some(claim(9, &[(TASK, 9)]))).await;
     assert_eq!(answer.settled[0], Settled::Now(JobState::Failed));
@@ -234,6 +237,91 @@ pub async fn x16_a_deadline_is_kept_by_the_store(f: &impl Fixture) {
     }
     let again = adapter.cancel_workflow(&"w".into(), "too late").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Expired));
+}
+
+/// A worker that claims jobs of this task, has room for more, and sleeps until there is a signal or something is due.
+fn idle_worker(adapter: &Arc<dyn Adapter>, task: &'static str) -> JoinHandle<()> {
+    let adapter = Arc::clone(adapter);
+    tokio::spawn(async move {
+        let (mut worker, ear) = (Caller::new(&adapter), adapter.work());
+        let roomy = || Some(Claim { room: 9, ..claim(1, &[(task, 1)]) });
+        let mut answer = worker.exchange(Vec::new(), roomy()).await;
+        loop {
+            let time = if answer.more { Duration::ZERO } else { answer.next_due.unwrap_or(PATIENCE) };
+            let call = worker.call(Vec::new(), roomy());
+            answer = ear.wait(&call, time, &Notify::new()).await.expect("wait");
+        }
+    })
+}
+
+async fn expires_by_itself(adapter: &Arc<dyn Adapter>, id: &str) {
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(record(adapter, id).await.state, WorkflowState::Running, "not before its deadline");
+    let ended = async {
+        while record(adapter, id).await.state == WorkflowState::Running {
+            tokio::time::sleep(MOMENT / 100).await;
+        }
+    };
+    within(PROMPT, "the end at the deadline", ended).await;
+    assert_eq!(record(adapter, id).await.state, WorkflowState::Expired);
+}
+
+pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    let ttl = Some(QUIET * 4);
+    // whatever it serves; nobody sweeps, and nobody awaits the workflow
+    start(&second, NewWorkflow { ttl, ..chain("before", 2) }).await;
+    let other = idle_worker(&adapter, OTHER);
+    expires_by_itself(&second, "before").await;
+    other.abort();
+    // one that is woken for its first step
+    let own = idle_worker(&adapter, TASK);
+    tokio::time::sleep(QUIET).await;
+    start(&second, NewWorkflow { ttl, ..chain("while it sleeps", 2) }).await;
+    expires_by_itself(&second, "while it sleeps").await;
+    own.abort();
+}
+
+pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    // nobody but a worker that is busy
+    let (mut worker, mut cancellations) = (Caller::new(&adapter), adapter.cancellations());
+    start(&adapter, NewWorkflow { ttl: Some(QUIET * 4), ..chord("w", 2) }).await;
+    let active = worker.claim_one().await;
+    let mut waiting = Vec::new();
+    for adapter in [&adapter, &second] {
+        waiting.push(wait(adapter, "w").await);
+    }
+    assert_eq!(record(&adapter, "w").await.state, WorkflowState::Running, "not before its deadline");
+    for waiting in waiting {
+        let ended = told(waiting).await;
+        assert_eq!((ended.state, ended.culprit), (WorkflowState::Expired, None));
+    }
+    assert_eq!(record(&adapter, "w").await.state, WorkflowState::Expired, "for everybody");
+    let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
+    assert_eq!(id, active.lease.id);
+    assert!(worker.claim(9, &[TASK]).await.is_empty(), "nothing of it starts any more");
+    assert_eq!(worker.settle(&active, AttemptEnd::Cancel).await, Settled::Now(JobState::Cancelled));
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    assert_eq!(states(&adapter, "w").await.1, [CANCELLED; 3]);
+
+    // who comes later is told at once
+    start(&adapter, NewWorkflow { ttl: Some(MOMENT), ..chord("late", 2) }).await;
+    f.advance(MOMENT * 2).await;
+    assert_eq!(ended(&second, "late").await.state, WorkflowState::Expired);
+    // and one that ends in time ends as it does
+    start(&adapter, NewWorkflow { ttl: Some(MOMENT * 60), ..group("in time", 1) }).await;
+    let waiting = wait(&second, "in time").await;
+    Caller::new(&adapter).run_one(complete("1")).await;
+    assert_eq!(told(waiting).await.state, WorkflowState::Completed);
+}
+
+pub async fn a_claim_of_any_task_ends_what_is_late(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    start(&adapter, NewWorkflow { ttl: Some(MOMENT), ..chain("w", 2) }).await;
+    f.advance(MOMENT * 2).await;
+    assert!(Caller::new(&adapter).claim(1, &[OTHER]).await.is_empty());
+    assert_eq!(record(&adapter, "w").await.state, WorkflowState::Expired);
 }
 
 pub async fn nothing_of_an_expired_workflow_is_handed_out(f: &impl Fixture) {

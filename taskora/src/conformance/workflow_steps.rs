@@ -241,7 +241,10 @@ pub async fn a_workflow_goes_on_over_retries_releases_and_rescues(f: &impl Fixtu
     start(&adapter, chain("w", 2)).await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(retry("no", Duration::ZERO)).await;
-    worker.run_one(AttemptEnd::Release).await;
+    worker.run_one(AttemptEnd::release()).await;
+    worker.run_one(AttemptEnd::Release { delay: MOMENT * 60 }).await;
+    assert_eq!(states(&adapter, "w").await, (WorkflowState::Running, vec![Some(JobState::Retrying), None]));
+    f.advance(MOMENT * 61).await;
     worker.run_one(retry("no", MOMENT * 60)).await;
     assert_eq!(states(&adapter, "w").await, (WorkflowState::Running, vec![Some(JobState::Retrying), None]));
     f.advance(MOMENT * 61).await;

@@ -1,8 +1,8 @@
 //! Settle and claim as one step, and the answers that are kept for calls that are repeated.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use super::record::Phase;
+use super::record::Record;
 use super::store::{PAGE, Store};
 use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, TaskName};
 use crate::job::{JobId, Timestamp, millis};
@@ -42,23 +42,27 @@ impl Store {
             return exchanged;
         }
 
-        let mut settled_of: HashMap<TaskName, usize> = HashMap::new();
-        let settled = settle
+        let tasks: BTreeSet<TaskName> =
+            settle.iter().map(|settlement| settlement.lease.task.clone()).collect();
+        let mut ended = BTreeSet::new();
+        let settled: Vec<Settled> = settle
             .into_iter()
             .map(|settlement| {
-                *settled_of.entry(settlement.lease.task.clone()).or_default() += 1;
-                self.settle(settlement, now)
+                let task = settlement.lease.task.clone();
+                let settled = self.settle(settlement, now);
+                if let Settled::Now(state) = settled {
+                    ended.insert((task, state));
+                }
+                settled
             })
             .collect();
         self.proceed(now);
-        for (task, settled) in &settled_of {
-            self.trim_by_count(task, *settled, retention);
-        }
-        self.trim_flows_by_count(settled_of.values().sum(), retention);
+        self.trim_by_count(&ended, retention);
+        self.trim_flows_by_count(settled.len(), retention);
         let (claimed, more) = claim.as_ref().map(|claim| self.claim(claim, now)).unwrap_or_default();
         self.wake_released();
         // only now, so that nobody is woken for what this call has taken itself
-        self.wake(settled_of.into_keys());
+        self.wake(tasks);
         self.wake(claimed_from);
 
         let answer = Answer { number: call.number, at: now, settled, claimed, more };
@@ -69,7 +73,8 @@ impl Store {
 
     /// Hands out the first jobs of all lines, and says whether there may be more.
     fn claim(&mut self, claim: &Claim, now: u64) -> (Vec<Claimed>, bool) {
-        let due_left = self.make_ready(claim.tasks.iter().map(|asked| &asked.task), now);
+        let late_left = self.expire_flows(now);
+        let due_left = self.make_ready(claim.tasks.iter().map(|asked| &asked.task), now) || late_left;
         let work_left = self.proceed(now);
         let mut voids = 0;
         let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
@@ -104,7 +109,7 @@ impl Store {
     }
 
     fn hand_out(&mut self, id: &JobId, deadline: u64, now: u64) -> Option<Claimed> {
-        self.move_to(id, Phase::Active { deadline, claimed_at: now });
+        self.enter_active(id, deadline, now);
         let record = self.jobs.get_mut(id)?;
         self.last_token += 1;
         record.token = self.last_token;
@@ -116,7 +121,8 @@ impl Store {
     fn exchanged(&self, answer: &Answer) -> Exchanged {
         let claimed_job = |claimed: &Claimed| {
             // a job of this id that was made since is another one
-            let record = self.jobs.get(&claimed.lease.id).filter(|record| record.created_at <= claimed.at)?;
+            let is_it = |record: &&Record| record.older_tokens < claimed.lease.token;
+            let record = self.jobs.get(&claimed.lease.id).filter(is_it)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
                 known: None,

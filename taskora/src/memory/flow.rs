@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use crate::adapter::{Culprit, Due, NewJob, NewNode, NewWorkflow, NodeOf, TaskName, WorkflowEnded};
+use crate::adapter::{Culprit, NewJob, NewNode, NewWorkflow, NodeOf, TaskName, WorkflowEnded};
 use crate::job::{JobId, millis};
 use crate::workflow::{WorkflowId, WorkflowState};
 
@@ -125,15 +125,13 @@ impl Flow {
     /// The job of a node, which takes its payload with it.
     pub(super) fn job(&mut self, id: &WorkflowId, node: u32) -> Option<(NewJob, NodeOf)> {
         let new = self.nodes.get_mut(node as usize)?;
+        let payload = std::mem::take(&mut new.payload);
         let job = NewJob {
-            id: JobId::node(id, node),
-            task: new.task.clone(),
-            payload: std::mem::take(&mut new.payload),
             priority: new.priority,
-            due: Due::Now,
             max_attempts: new.max_attempts,
             max_stalls: new.max_stalls,
             meta: self.meta.clone(),
+            ..NewJob::new(JobId::node(id, node), new.task.clone(), payload)
         };
         Some((job, NodeOf { workflow: id.clone(), node, composed: new.composed }))
     }

@@ -4,8 +4,10 @@ mod exchange;
 mod flow;
 mod queue;
 mod record;
+mod retention;
 mod signal;
 mod store;
+mod transitions;
 mod upkeep;
 mod workflow;
 
@@ -61,7 +63,7 @@ impl Shared {
         self.epoch + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - self.epoch)
     }
 
-    /// Makes ready what is due, wakes for it, and says how long it is to the next.
+    /// Makes ready what is due, and wakes for it; ends workflows that are late. Says how long it is to the next of either.
     fn wake_due(&self, tasks: &[TaskName]) -> Option<Duration> {
         let now = self.now();
         let mut store = self.lock();
@@ -69,7 +71,9 @@ impl Shared {
             store.make_ready(tasks, now);
             store.wake(tasks.iter().cloned());
         }
-        store.first_due(tasks).map(|due| Duration::from_millis(due.saturating_sub(now)))
+        store.end_late_flows(now);
+        let next = store.first_due(tasks).into_iter().chain(store.first_deadline()).min();
+        next.map(|due| Duration::from_millis(due.saturating_sub(now)))
     }
 }
 
@@ -163,12 +167,22 @@ impl Workflows for MemoryAdapter {
     }
 
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
-        let answer = self.0.lock().await_flow(id);
-        match answer {
-            Some(Ok(ended)) => Ok(Some(ended)),
+        loop {
+            let now = self.0.now();
+            let answer = self.0.lock().await_flow(id, now);
+            let (told, deadline) = match answer {
+                Some(Ok(ended)) => return Ok(Some(ended)),
+                Some(Err(running)) => running,
+                None => return Ok(None),
+            };
             // the store never drops the other side before the workflow has ended
-            Some(Err(told)) => Ok(told.await.ok()),
-            None => Ok(None),
+            let Some(deadline) = deadline else { return Ok(told.await.ok()) };
+            tokio::select! {
+                biased;
+                ended = told => return Ok(ended.ok()),
+                // it is late now, and the next look ends it
+                () = tokio::time::sleep(Duration::from_millis(deadline.saturating_sub(now))) => {}
+            }
         }
     }
 

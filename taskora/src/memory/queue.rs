@@ -26,8 +26,54 @@ pub(super) struct Queue {
     expired: Ended,
 }
 
-/// Jobs in the order they ended, with the time.
-pub(super) type Ended = VecDeque<(u64, JobId)>;
+/// Whose id a job has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that we have made.
+    Generated,
+    /// The caller's own.
+    Named,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Generated, Self::Named];
+}
+
+/// Jobs that ended in one state, in the order they ended, with the time. Each kind is kept for a time of its own.
+#[derive(Default)]
+pub(super) struct Ended {
+    generated: VecDeque<(u64, JobId)>,
+    named: VecDeque<(u64, JobId)>,
+}
+
+impl Ended {
+    pub(super) const fn of(&self, kind: Kind) -> &VecDeque<(u64, JobId)> {
+        match kind {
+            Kind::Generated => &self.generated,
+            Kind::Named => &self.named,
+        }
+    }
+
+    fn of_its_kind(&mut self, id: &JobId) -> &mut VecDeque<(u64, JobId)> {
+        if id.is_generated() { &mut self.generated } else { &mut self.named }
+    }
+
+    fn remove(&mut self, at: u64, id: &JobId) {
+        let jobs = self.of_its_kind(id);
+        let first = jobs.partition_point(|(ended, _)| *ended < at);
+        let place =
+            jobs.iter().skip(first).take_while(|(ended, _)| *ended == at).position(|(_, known)| known == id);
+        place.and_then(|place| jobs.remove(first + place));
+    }
+
+    fn len(&self) -> usize {
+        self.generated.len() + self.named.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(u64, JobId)> {
+        self.generated.iter().chain(&self.named)
+    }
+}
 
 /// What an index says of a job.
 pub(super) enum Entry<'a> {
@@ -93,8 +139,8 @@ impl Queue {
             check::Place::Delayed => self.delayed.retain(|(due, id)| stays(Entry::Delayed(*due, id))),
             check::Place::Active => self.active.retain(|(deadline, id)| stays(Entry::Active(*deadline, id))),
             check::Place::Ended(state) => {
-                if let Some(ended) = self.ended(state) {
-                    ended.retain(|(at, id)| stays(Entry::Ended(state, *at, id)));
+                if let Some(ended) = self.ended_mut(state) {
+                    ended.of_its_kind(id).retain(|(at, id)| stays(Entry::Ended(state, *at, id)));
                 }
             }
         }
@@ -106,10 +152,11 @@ impl Queue {
             Phase::Delayed { due, .. } => drop(self.delayed.insert((*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.insert((*deadline, id.clone()))),
             Phase::Ended { at, ending, .. } => {
-                if let Some(ended) = self.ended(ending.state()) {
-                    ended.push_back((*at, id.clone()));
+                if let Some(ended) = self.ended_mut(ending.state()) {
+                    ended.of_its_kind(id).push_back((*at, id.clone()));
                 }
             }
+            Phase::Between { .. } => {}
         }
     }
 
@@ -118,8 +165,12 @@ impl Queue {
             Phase::Waiting(place) => drop(self.waiting.remove(place)),
             Phase::Delayed { due, .. } => drop(self.delayed.remove(&(*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.remove(&(*deadline, id.clone()))),
-            // a job that ended stays where it is until it is trimmed
-            Phase::Ended { .. } => {}
+            Phase::Ended { at, ending, .. } => {
+                if let Some(ended) = self.ended_mut(ending.state()) {
+                    ended.remove(*at, id);
+                }
+            }
+            Phase::Between { .. } => {}
         }
     }
 
@@ -148,7 +199,17 @@ impl Queue {
     }
 
     /// The jobs that ended in this state; `None` if it is not an end.
-    pub(super) fn ended(&mut self, state: JobState) -> Option<&mut Ended> {
+    pub(super) fn ended(&self, state: JobState) -> Option<&Ended> {
+        match state {
+            JobState::Completed => Some(&self.completed),
+            JobState::Failed => Some(&self.failed),
+            JobState::Cancelled => Some(&self.cancelled),
+            JobState::Expired => Some(&self.expired),
+            JobState::Waiting | JobState::Delayed | JobState::Active | JobState::Retrying => None,
+        }
+    }
+
+    fn ended_mut(&mut self, state: JobState) -> Option<&mut Ended> {
         match state {
             JobState::Completed => Some(&mut self.completed),
             JobState::Failed => Some(&mut self.failed),

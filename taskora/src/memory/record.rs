@@ -17,6 +17,8 @@ pub(super) struct Record {
     pub(super) phase: Phase,
     /// The token of the newest lease; 0 before the first.
     pub(super) token: u64,
+    /// Tokens up to this one were given to earlier jobs: its own are all higher.
+    pub(super) older_tokens: u64,
     /// Attempts that were settled; releases and rescues do not count.
     pub(super) attempts: u32,
     pub(super) stalls: u32,
@@ -31,6 +33,11 @@ pub(super) struct Record {
 
 /// Where a job is, with what belongs to that; all times are milliseconds since the Unix epoch.
 pub(super) enum Phase {
+    /// In no index: it is new, or its attempt has just ended. Never seen between two steps.
+    Between {
+        /// The state that it has left, unless it is new.
+        from: Option<JobState>,
+    },
     Waiting(Place),
     Delayed {
         due: u64,
@@ -51,6 +58,7 @@ pub(super) enum Phase {
 impl Phase {
     pub(super) fn state(&self) -> JobState {
         match self {
+            Self::Between { from } => from.unwrap_or(JobState::Waiting),
             Self::Waiting(_) => JobState::Waiting,
             Self::Delayed { retrying: false, .. } => JobState::Delayed,
             Self::Delayed { retrying: true, .. } => JobState::Retrying,
@@ -61,13 +69,15 @@ impl Phase {
 }
 
 impl Record {
-    pub(super) fn new(new: NewJob, created_at: u64, phase: Phase) -> Self {
+    /// A new job, in no index yet.
+    pub(super) fn new(new: NewJob, created_at: u64) -> Self {
         Self {
             new,
             node: None,
             created_at,
-            phase,
+            phase: Phase::Between { from: None },
             token: 0,
+            older_tokens: 0,
             attempts: 0,
             stalls: 0,
             flag: None,
@@ -88,12 +98,16 @@ impl Record {
     /// The only place where a job's state changes.
     pub(super) fn enter(&mut self, phase: Phase) -> Phase {
         let (from, to) = (self.phase.state(), phase.state());
-        // a renewed lease moves its deadline and nothing else
-        debug_assert!(
-            from.may_become(to) || (from, to) == (JobState::Active, JobState::Active),
-            "{from} to {to}"
-        );
+        let is_new = matches!(self.phase, Phase::Between { from: None });
+        // a lease that is renewed or ends is a job that stays active, until it has gone on
+        let stays = (from, to) == (JobState::Active, JobState::Active);
+        debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
+    }
+
+    /// Whether it has ended, and not completed.
+    pub(super) fn has_ended_in_vain(&self) -> bool {
+        matches!(&self.phase, Phase::Ended { ending, .. } if !matches!(ending, Ending::Completed(_)))
     }
 
     pub(super) fn add_log(&mut self, line: LogEntry) {
@@ -110,7 +124,7 @@ impl Record {
                 attempts: self.attempts,
                 ending: ending.clone(),
             }),
-            Phase::Waiting(_) | Phase::Delayed { .. } | Phase::Active { .. } => None,
+            Phase::Between { .. } | Phase::Waiting(_) | Phase::Delayed { .. } | Phase::Active { .. } => None,
         }
     }
 
@@ -130,7 +144,7 @@ impl Record {
             None => None,
         };
         match &self.phase {
-            Phase::Waiting(_) => {}
+            Phase::Between { .. } | Phase::Waiting(_) => {}
             Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),
             Phase::Active { .. } => info.attempts += 1,
             Phase::Ended { at, started_at, ending } => {

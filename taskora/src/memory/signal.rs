@@ -21,7 +21,7 @@ pub(super) struct Wakes {
     kept: HashSet<TaskName>,
     waiting: VecDeque<Waiter>,
     last_waiter: u64,
-    /// Some task's first delayed job is due earlier than before: whoever waits sets its alarm anew.
+    /// Some task's first delayed job, or a workflow's deadline, is due earlier than before: whoever waits sets its alarm anew.
     earlier: Arc<Notify>,
 }
 
@@ -45,8 +45,13 @@ impl Wakes {
     /// Must be told of each job that was put into an index of this queue.
     pub(super) fn placed(&self, id: &JobId, queue: &Queue) {
         if queue.first_due().is_some_and(|(_, first)| first == id) {
-            self.earlier.notify_waiters();
+            self.due_earlier();
         }
+    }
+
+    /// Something is due earlier than all that was due before.
+    pub(super) fn due_earlier(&self) {
+        self.earlier.notify_waiters();
     }
 
     fn enter(&mut self, tasks: &[TaskName]) -> (u64, oneshot::Receiver<TaskName>) {

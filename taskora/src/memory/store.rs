@@ -1,6 +1,5 @@
 //! The state and its transitions. Every method is one atomic step: its caller holds the lock.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{broadcast, oneshot};
 
 use super::flow::Flows;
-use super::queue::{Place, Queue};
+use super::queue::Queue;
 use super::record::{Phase, Record};
 use super::signal::Wakes;
+use super::transitions::{Left, Line};
 use crate::adapter::{
     AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, NewJob, Notes, Renew, Renewal,
     Settled, Settlement, Swept, TaskName,
@@ -20,8 +20,6 @@ use crate::policy::{Keep, Retention};
 
 /// At most so many jobs are moved in one go, of each kind.
 pub(super) const PAGE: usize = 1_000;
-/// So many more finished jobs than a task has just settled may be trimmed in one call.
-const TRIM_SLACK: usize = 16;
 /// How many cancellations a worker may be behind before it misses some.
 const CANCELLATIONS: usize = 1_024;
 
@@ -35,9 +33,9 @@ pub(super) struct Store {
     /// The fencing token given last. No two leases share one, so that an id may be used again.
     pub(super) last_token: u64,
     /// The sequence number given last: upwards from 1 to jobs that become ready …
-    last: i64,
+    pub(super) last: i64,
     /// … and downwards from -1 to jobs that come back, so that they go before all others.
-    first: i64,
+    pub(super) first: i64,
 }
 
 impl Store {
@@ -55,79 +53,22 @@ impl Store {
         }
     }
 
-    pub(super) fn place_at_the_end(&mut self, priority: i16) -> Place {
-        self.last += 1;
-        (Reverse(priority), self.last)
-    }
-
-    pub(super) fn place_in_front(&mut self, priority: i16) -> Place {
-        self.first -= 1;
-        (Reverse(priority), self.first)
-    }
-
-    /// Moves a job from one index to another, together with its record.
-    pub(super) fn move_to(&mut self, id: &JobId, phase: Phase) {
-        let Some(record) = self.jobs.get_mut(id) else { return };
-        let queue = self.queues.entry(record.new.task.clone()).or_default();
-        queue.remove(id, &record.phase);
-        // what has ended of a workflow goes with the workflow
-        if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
-            queue.insert(id, &phase);
-            self.wakes.placed(id, queue);
-        }
-        record.enter(phase);
-    }
-
-    /// Puts a new job into its index.
-    pub(super) fn insert(&mut self, record: Record) {
-        let id = record.new.id.clone();
-        let queue = self.queues.entry(record.new.task.clone()).or_default();
-        queue.insert(&id, &record.phase);
-        self.wakes.placed(&id, queue);
-        self.jobs.insert(id, record);
-    }
-
-    /// The one way in which a job ends: it leaves its index, its waiters and its workflow are told.
-    fn end(&mut self, id: &JobId, ending: Ending, started_at: Option<u64>, now: u64) -> JobState {
-        let state = ending.state();
-        let node = self.jobs.get(id).and_then(|record| record.node.clone());
-        if let Some(node) = node {
-            self.node_ended(&node, &ending, now);
-        }
-        self.move_to(id, Phase::Ended { at: now, started_at, ending });
-        if let Some(record) = self.jobs.get_mut(id) {
-            let waiters = std::mem::take(&mut record.waiters);
-            for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {
-                // a waiter that has given up is no loss
-                let _ = ended.map(|ended| waiter.send(ended));
-            }
-        }
-        state
-    }
-
-    /// Tells a worker of each of these tasks that has jobs waiting.
-    pub(super) fn wake(&mut self, tasks: impl IntoIterator<Item = TaskName>) {
-        for task in tasks {
-            if self.queues.get(&task).is_some_and(Queue::has_waiting) {
-                self.wakes.wake(&task);
-            }
-        }
-    }
-
     pub(super) fn enqueue(&mut self, jobs: Vec<NewJob>, now: u64) -> Vec<Enqueued> {
         let mut tasks = Vec::new();
         let enqueued = jobs
             .into_iter()
             .map(|job| {
-                if self.jobs.contains_key(&job.id) {
-                    return Enqueued::Duplicate;
+                match self.jobs.get(&job.id) {
+                    None => {}
+                    Some(known) if known.new.task != job.task => {
+                        return Enqueued::Taken { task: known.new.task.clone() };
+                    }
+                    Some(known) if job.replace_failed && known.has_ended_in_vain() => self.forget(&job.id),
+                    Some(_) => return Enqueued::Duplicate,
                 }
-                let task = job.task.clone();
-                let phase = match due_at(job.due, now) {
-                    Some(due) => Phase::Delayed { due, retrying: false },
-                    None => Phase::Waiting(self.place_at_the_end(job.priority)),
-                };
-                self.insert(Record::new(job, now, phase));
+                let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
+                self.add(Record::new(job, now));
+                self.enter_line(&id, due.map_or(Line::Back, Line::Due));
                 if !tasks.contains(&task) {
                     tasks.push(task);
                 }
@@ -138,20 +79,20 @@ impl Store {
         enqueued
     }
 
-    /// Makes delayed jobs ready that are due, a page at most, in the order they were due, then by id. Whether
+    /// Makes delayed jobs ready that are due, a page at most, in the order they were due, then by task, then by id. Whether
     /// some had to be left.
     pub(super) fn make_ready<'a>(&mut self, tasks: impl IntoIterator<Item = &'a TaskName>, now: u64) -> bool {
-        let mut due: Vec<(u64, JobId)> = tasks
+        let mut due: Vec<(u64, &TaskName, JobId)> = tasks
             .into_iter()
-            .filter_map(|task| self.queues.get(task))
-            .flat_map(|queue| queue.due(now).take(PAGE + 1).cloned())
+            .filter_map(|task| Some((task, self.queues.get(task)?)))
+            .flat_map(|(task, queue)| {
+                queue.due(now).take(PAGE + 1).map(move |(due, id)| (*due, task, id.clone()))
+            })
             .collect();
         due.sort_unstable();
         let more = due.len() > PAGE;
-        for (_, id) in due.into_iter().take(PAGE) {
-            let Some(priority) = self.jobs.get(&id).map(|record| record.new.priority) else { continue };
-            let place = self.place_at_the_end(priority);
-            self.move_to(&id, Phase::Waiting(place));
+        for (_, _, id) in due.into_iter().take(PAGE) {
+            self.enter_line(&id, Line::Back);
         }
         more
     }
@@ -162,39 +103,37 @@ impl Store {
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement, now: u64) -> Settled {
-        let id = &settlement.lease.id;
-        let Some(record) = self.jobs.get_mut(id).filter(|record| record.is_held_by(&settlement.lease)) else {
+        let Settlement { lease, end, .. } = settlement;
+        let id = &lease.id;
+        if !self.jobs.get(id).is_some_and(|record| record.is_held_by(&lease)) {
             return Settled::Stale;
+        }
+        let later = |delay: Duration, otherwise| {
+            if delay.is_zero() { otherwise } else { Line::Due(now.saturating_add(millis(delay))) }
         };
-        let started_at = match record.phase {
-            Phase::Active { claimed_at, .. } => Some(claimed_at),
-            Phase::Waiting(_) | Phase::Delayed { .. } | Phase::Ended { .. } => None,
-        };
-        let priority = record.new.priority;
-        let ending = match (record.flag.take(), settlement.end) {
+        let Left { claimed_at, flag } = self.leave_active(id);
+        let ending = match (flag, end) {
             (Some(reason), _) => Ending::Cancelled(reason),
             (None, AttemptEnd::Complete(result)) => Ending::Completed(result),
             (None, AttemptEnd::Fail(error)) => Ending::Failed(error),
             (None, AttemptEnd::Retry { error, delay }) => {
-                record.attempts += 1;
-                record.error = Some(error);
-                let phase = if delay.is_zero() {
-                    Phase::Waiting(self.place_at_the_end(priority))
-                } else {
-                    Phase::Delayed { due: now.saturating_add(millis(delay)), retrying: true }
-                };
-                let state = phase.state();
-                self.move_to(id, phase);
-                return Settled::Now(state);
+                self.count_attempt(id, Some(error));
+                return Settled::Now(self.enter_line(id, later(delay, Line::Back)));
             }
-            (None, AttemptEnd::Release | AttemptEnd::Cancel) => {
-                let place = self.place_in_front(priority);
-                self.move_to(id, Phase::Waiting(place));
-                return Settled::Now(JobState::Waiting);
+            (None, AttemptEnd::Release { delay }) => {
+                return Settled::Now(self.enter_line(id, later(delay, Line::Front)));
             }
+            (None, AttemptEnd::Cancel) => return Settled::Now(self.enter_line(id, Line::Front)),
         };
-        record.attempts += 1;
-        Settled::Now(self.end(id, ending, started_at, now))
+        self.count_attempt(id, None);
+        Settled::Now(self.finish(id, ending, claimed_at, now))
+    }
+
+    fn count_attempt(&mut self, id: &JobId, error: Option<String>) {
+        if let Some(record) = self.jobs.get_mut(id) {
+            record.attempts += 1;
+            record.error = error.or_else(|| record.error.take());
+        }
     }
 
     pub(super) fn renew(&mut self, renew: &Renew, now: u64) -> Renewal {
@@ -203,10 +142,7 @@ impl Store {
             return Renewal::Lost;
         };
         let flagged = record.flag.is_some();
-        if let Phase::Active { claimed_at, .. } = record.phase {
-            let deadline = now.saturating_add(millis(renew.length));
-            self.move_to(&lease.id, Phase::Active { deadline, claimed_at });
-        }
+        self.extend(&lease.id, now.saturating_add(millis(renew.length)));
         if flagged { Renewal::Cancelled } else { Renewal::Extended }
     }
 
@@ -235,8 +171,8 @@ impl Store {
     pub(super) fn cancel_job(&mut self, id: &JobId, reason: &str, now: u64) -> CancelOutcome {
         let Some(record) = self.jobs.get_mut(id) else { return CancelOutcome::NotFound };
         match &record.phase {
-            Phase::Waiting(_) | Phase::Delayed { .. } => {
-                self.end(id, Ending::Cancelled(reason.to_owned()), None, now);
+            Phase::Between { .. } | Phase::Waiting(_) | Phase::Delayed { .. } => {
+                self.finish(id, Ending::Cancelled(reason.to_owned()), None, now);
                 CancelOutcome::Cancelled
             }
             Phase::Active { .. } => {
@@ -261,17 +197,17 @@ impl Store {
             swept.more |= lapsed.len() > PAGE;
             // the last one to come back goes first: of these that must be the one whose lease passed first
             for id in lapsed.iter().take(PAGE).rev() {
-                match self.take_back(id, now) {
-                    JobState::Waiting => swept.rescued += 1,
-                    JobState::Failed => swept.stalled += 1,
-                    _ => {}
+                let (count, ids) = match self.take_back(id, now) {
+                    JobState::Waiting => (&mut swept.rescued, &mut swept.rescued_ids),
+                    JobState::Failed => (&mut swept.stalled, &mut swept.stalled_ids),
+                    _ => continue,
+                };
+                *count += 1;
+                if ids.len() < Swept::MAX_IDS {
+                    ids.push(id.clone());
                 }
             }
-            for (state, keep) in kept(retention) {
-                let old = now.saturating_sub(millis(keep.age));
-                let trimmed = self.trim(task, state, PAGE, |ended, left| ended < old || left > keep.count);
-                swept.more |= trimmed == PAGE;
-            }
+            swept.more |= self.trim_old(task, retention, now);
         }
         swept.more |= self.proceed(now);
         let Keep { age, .. } = retention.workflows;
@@ -287,50 +223,14 @@ impl Store {
     fn take_back(&mut self, id: &JobId, now: u64) -> JobState {
         let Some(record) = self.jobs.get_mut(id) else { return JobState::Cancelled };
         record.stalls = record.stalls.saturating_add(1);
-        let (stalls, priority) = (record.stalls, record.new.priority);
-        if let Some(reason) = record.flag.take() {
-            self.end(id, Ending::Cancelled(reason), None, now)
-        } else if stalls > record.new.max_stalls {
-            self.end(id, Ending::Stalled(Ending::stalled_message(stalls)), None, now)
-        } else {
-            let place = self.place_in_front(priority);
-            self.move_to(id, Phase::Waiting(place));
-            JobState::Waiting
+        let (stalls, max_stalls) = (record.stalls, record.new.max_stalls);
+        match self.leave_active(id).flag {
+            Some(reason) => self.finish(id, Ending::Cancelled(reason), None, now),
+            None if stalls > max_stalls => {
+                self.finish(id, Ending::Stalled(Ending::stalled_message(stalls)), None, now)
+            }
+            None => self.enter_line(id, Line::Front),
         }
-    }
-
-    /// Removes the oldest finished jobs above the number to keep, some more than were just settled.
-    pub(super) fn trim_by_count(&mut self, task: &TaskName, settled: usize, retention: Retention) {
-        let mut budget = settled + TRIM_SLACK;
-        for (state, keep) in kept(retention) {
-            budget -= self.trim(task, state, budget, |_, left| left > keep.count);
-        }
-    }
-
-    /// Removes the oldest finished workflows above the number to keep, some more nodes than were just settled.
-    pub(super) fn trim_flows_by_count(&mut self, settled: usize, retention: Retention) {
-        if settled > 0 {
-            self.trim_flows(retention.workflows, 0, 2 * settled + TRIM_SLACK);
-        }
-    }
-
-    /// Removes finished jobs from the oldest on, while `is_old` says so of the time one ended and the number there is.
-    fn trim(
-        &mut self,
-        task: &TaskName,
-        state: JobState,
-        at_most: usize,
-        is_old: impl Fn(u64, usize) -> bool,
-    ) -> usize {
-        let Some(ended) = self.queues.get_mut(task).and_then(|queue| queue.ended(state)) else { return 0 };
-        let mut trimmed = 0;
-        while trimmed < at_most {
-            let count = ended.len();
-            let Some((_, id)) = ended.pop_front_if(|(at, _)| is_old(*at, count)) else { break };
-            self.jobs.remove(&id);
-            trimmed += 1;
-        }
-        trimmed
     }
 
     /// How the job has ended; or, while it has not, who will tell. `None` if it is unknown.
@@ -344,16 +244,6 @@ impl Store {
         record.waiters.push(tell);
         Some(Err(told))
     }
-}
-
-/// How long the jobs of each end stay.
-fn kept(retention: Retention) -> [(JobState, Keep); 4] {
-    [
-        (JobState::Completed, retention.completed),
-        (JobState::Failed, retention.failed),
-        (JobState::Cancelled, retention.failed),
-        (JobState::Expired, retention.failed),
-    ]
 }
 
 /// When a job becomes ready; `None` if it is at once.
@@ -373,11 +263,7 @@ mod tests {
     #[test]
     fn waits_that_were_given_up_leave_nothing_behind() {
         let mut store = Store::new();
-        let (id, task) = (JobId::from("a"), TaskName::from("task"));
-        let (payload, meta) = (Vec::new(), Vec::new());
-        let due = Due::Now;
-        let job = NewJob { id, task, payload, priority: 0, due, max_attempts: 1, max_stalls: 1, meta };
-        store.enqueue(vec![job], 0);
+        store.enqueue(vec![NewJob::new("a", "task", "1")], 0);
         for _ in 0..100 {
             assert!(matches!(store.await_end(&"a".into()), Some(Err(_))), "it has not ended");
         }

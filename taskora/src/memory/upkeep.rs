@@ -8,6 +8,7 @@ use super::MemoryAdapter;
 use super::flow::{Flow, Work};
 use super::record::{Phase, Record};
 use super::store::Store;
+use super::transitions::Line;
 use crate::adapter::{AdapterError, Audit, AuditPage, Ending, Finding, Mended, Upkeep};
 use crate::check::{Part, Place, Violation};
 use crate::job::JobId;
@@ -38,7 +39,7 @@ impl Audit for Pass {
 /// Where a job says that it is.
 fn place_of(phase: &Phase) -> Place {
     match phase {
-        Phase::Waiting(_) => Place::Waiting,
+        Phase::Between { .. } | Phase::Waiting(_) => Place::Waiting,
         Phase::Delayed { .. } => Place::Delayed,
         Phase::Active { .. } => Place::Active,
         Phase::Ended { ending, .. } => Place::Ended(ending.state()),
@@ -66,6 +67,7 @@ impl Store {
             .collect();
         let entries: usize = self.queues.values().map(|queue| queue.entries().count()).sum();
         AuditPage {
+            newer: 0,
             unjudged: 0,
             looked_at: self.jobs.len() + self.flows.by_id.len() + entries,
             jobs: self.jobs.values().filter(|record| record.node.is_none()).count(),
@@ -220,16 +222,16 @@ impl Store {
 
     /// Into the index that the job says it is in; to the front of its line.
     fn put_back(&mut self, id: &JobId) {
-        let Some(record) = self.jobs.get(id) else { return };
-        let task = record.new.task.clone();
-        let place = self.place_in_front(record.new.priority);
         let Some(record) = self.jobs.get_mut(id) else { return };
+        let task = record.new.task.clone();
         if matches!(record.phase, Phase::Waiting(_)) {
-            record.phase = Phase::Waiting(place);
+            record.phase = Phase::Between { from: None };
+            self.enter_line(id, Line::Front);
+        } else {
+            let queue = self.queues.entry(task.clone()).or_default();
+            queue.insert(id, &record.phase);
+            self.wakes.placed(id, queue);
         }
-        let queue = self.queues.entry(task.clone()).or_default();
-        queue.insert(id, &record.phase);
-        self.wakes.placed(id, queue);
         self.wake([task]);
     }
 
@@ -295,16 +297,7 @@ mod tests {
     const TASK: &str = "send-email";
 
     fn job(id: &str) -> NewJob {
-        NewJob {
-            id: id.into(),
-            task: TASK.into(),
-            payload: Vec::new(),
-            priority: 0,
-            due: Due::Now,
-            max_attempts: 1,
-            max_stalls: 1,
-            meta: Vec::new(),
-        }
+        NewJob::new(id, TASK, "1")
     }
 
     fn node(after: Option<u32>) -> NewNode {

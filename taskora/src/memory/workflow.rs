@@ -5,13 +5,20 @@ use tokio::sync::oneshot;
 use super::flow::{Flow, Work};
 use super::record::{Phase, Record};
 use super::store::{PAGE, Store, due_at};
+use super::transitions::Line;
 use crate::adapter::{
     AdapterError, CancelOutcome, Culprit, Ending, Enqueued, NewNode, NewWorkflow, NodeOf, NodeRecord,
     WorkflowEnded, WorkflowRecord,
 };
 use crate::job::{JobId, JobState, Timestamp, millis};
-use crate::policy::Keep;
+use crate::policy::{Keep, Retention};
 use crate::workflow::{WorkflowId, WorkflowState};
+
+/// Who will tell of a workflow's end, and its deadline.
+type Running = (oneshot::Receiver<WorkflowEnded>, Option<u64>);
+
+/// So many more nodes than were just settled may be trimmed in one call.
+const TRIM_SLACK: usize = 16;
 
 impl Store {
     pub(super) fn start(&mut self, new: NewWorkflow, now: u64) -> Enqueued {
@@ -26,7 +33,12 @@ impl Store {
             self.end_flow(&id, WorkflowState::Completed, None, None, now);
             return Enqueued::New;
         }
-        self.flows.deadlines.extend(deadline.map(|deadline| (deadline, id.clone())));
+        if let Some(deadline) = deadline {
+            if self.first_deadline().is_none_or(|first| deadline < first) {
+                self.wakes.due_earlier();
+            }
+            self.flows.deadlines.insert((deadline, id.clone()));
+        }
         let since = due_at(due, now).unwrap_or(now);
         self.flows.work.push_back(Work::Release { id, nodes, since });
         self.proceed(now);
@@ -161,13 +173,15 @@ impl Store {
         let created_at = flow.created_at;
         let Some((job, of)) = flow.job(id, node) else { return false };
         let due = since.saturating_add(delay);
-        let phase = if due > now {
-            Phase::Delayed { due, retrying: false }
+        let line = if due > now {
+            Line::Due(due)
         } else {
             self.flows.released.insert(job.task.clone());
-            Phase::Waiting(self.place_at_the_end(job.priority))
+            Line::Back
         };
-        self.insert(Record { node: Some(of), ..Record::new(job, created_at, phase) });
+        let node = job.id.clone();
+        self.add(Record { node: Some(of), ..Record::new(job, created_at) });
+        self.enter_line(&node, line);
         true
     }
 
@@ -176,11 +190,9 @@ impl Store {
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
         let created_at = flow.created_at;
         let Some((job, of)) = flow.job(id, node) else { return };
-        let ending = Ending::Cancelled(reason.to_owned());
-        let phase = Phase::Ended { at: now, started_at: None, ending: ending.clone() };
-        self.jobs
-            .insert(job.id.clone(), Record { node: Some(of.clone()), ..Record::new(job, created_at, phase) });
-        self.node_ended(&of, &ending, now);
+        let node = job.id.clone();
+        self.add(Record { node: Some(of), ..Record::new(job, created_at) });
+        self.finish(&node, Ending::Cancelled(reason.to_owned()), None, now);
     }
 
     pub(super) fn wake_released(&mut self) {
@@ -193,13 +205,35 @@ impl Store {
         let record = self.jobs.get(id);
         let Some(node) = record.and_then(|record| record.node.as_ref()) else { return false };
         let workflow = node.workflow.clone();
-        let flow = self.flows.by_id.get(&workflow);
-        if flow.is_some_and(|flow| !flow.state.is_terminal() && flow.deadline.is_some_and(|at| at <= now)) {
-            self.end_flow(&workflow, WorkflowState::Expired, None, None, now);
-        }
+        self.end_flow_if_late(&workflow, now);
         let Some(reason) = self.flows.by_id.get(&workflow).and_then(Flow::reason) else { return false };
         self.cancel_job(id, &reason, now);
         true
+    }
+
+    /// The earliest deadline of the workflows that run.
+    pub(super) fn first_deadline(&self) -> Option<u64> {
+        self.flows.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Whether it was, and has ended for that.
+    fn end_flow_if_late(&mut self, id: &WorkflowId, now: u64) -> bool {
+        let is_late =
+            |flow: &Flow| !flow.state.is_terminal() && flow.deadline.is_some_and(|deadline| deadline <= now);
+        let is_late = self.flows.by_id.get(id).is_some_and(is_late);
+        if is_late {
+            self.end_flow(id, WorkflowState::Expired, None, None, now);
+        }
+        is_late
+    }
+
+    /// Expires workflows whose time is up, and goes on with their nodes.
+    pub(super) fn end_late_flows(&mut self, now: u64) {
+        if self.first_deadline().is_some_and(|deadline| deadline <= now) {
+            self.expire_flows(now);
+            self.proceed(now);
+            self.wake_released();
+        }
     }
 
     /// Expires workflows whose time is up, a page at most. Whether some had to be left.
@@ -214,6 +248,13 @@ impl Store {
             }
         }
         is_late(self.flows.deadlines.first())
+    }
+
+    /// Removes the oldest finished workflows above the number to keep, some more nodes than were just settled.
+    pub(super) fn trim_flows_by_count(&mut self, settled: usize, retention: Retention) {
+        if settled > 0 {
+            self.trim_flows(retention.workflows, 0, 2 * settled + TRIM_SLACK);
+        }
     }
 
     /// Removes the oldest workflows that ended before `old`, or are above the number to keep, with all their
@@ -233,7 +274,7 @@ impl Store {
                 u32::try_from(flow.nodes.len()).ok()
             });
             match last {
-                Some(node) => drop(self.jobs.remove(&JobId::node(&id, node))),
+                Some(node) => self.forget(&JobId::node(&id, node)),
                 None => {
                     self.flows.by_id.remove(&id);
                     // what comes later under the same id is another workflow
@@ -246,11 +287,13 @@ impl Store {
         trimmed
     }
 
-    /// How the workflow has ended; or, while it has not, who will tell. `None` if it is unknown.
-    pub(super) fn await_flow(
-        &mut self,
-        id: &WorkflowId,
-    ) -> Option<Result<WorkflowEnded, oneshot::Receiver<WorkflowEnded>>> {
+    /// How the workflow has ended, also if its deadline has just passed; or, while it has not, who will tell, and its
+    /// deadline. `None` if it is unknown.
+    pub(super) fn await_flow(&mut self, id: &WorkflowId, now: u64) -> Option<Result<WorkflowEnded, Running>> {
+        if self.end_flow_if_late(id, now) {
+            self.proceed(now);
+            self.wake_released();
+        }
         let flow = self.flows.by_id.get_mut(id)?;
         if let Some(ended) = flow.ended() {
             return Some(Ok(ended));
@@ -258,7 +301,7 @@ impl Store {
         let (tell, told) = oneshot::channel();
         flow.waiters.retain(|waiter| !waiter.is_closed());
         flow.waiters.push(tell);
-        Some(Err(told))
+        Some(Err((told, flow.deadline)))
     }
 
     pub(super) fn node_results(&self, id: &WorkflowId, nodes: &[u32]) -> Vec<Option<Vec<u8>>> {

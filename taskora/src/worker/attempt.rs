@@ -13,9 +13,11 @@ use super::pause::random;
 use super::registry::ErasedHandler;
 use crate::adapter::{AttemptEnd, Settlement};
 use crate::context::{Context, StopReason};
-use crate::error::Failure;
+use crate::error::{Cause, Failure};
 use crate::workflow::Composed;
 
+/// How long a job rests that this build cannot run and another one may.
+const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);
 /// How long attempts may go on when the shutdown's grace has passed.
 const SHUTDOWN_MOMENT: Duration = Duration::from_millis(500);
 
@@ -59,7 +61,7 @@ impl Attempt {
             // the handler was not started: nothing has been done that a hook could clean up
             Err(ran) => (None, ran),
         };
-        let end = self.judge(ran)?;
+        let end = self.judge(ran).await?;
         if let Some(input) = input
             && matches!(end, AttemptEnd::Cancel)
         {
@@ -119,12 +121,12 @@ impl Attempt {
     }
 
     /// Decides what follows.
-    fn judge(&self, ran: Ran) -> Option<AttemptEnd> {
+    async fn judge(&self, ran: Ran) -> Option<AttemptEnd> {
         let result = match ran {
             Ran::Stopped(StopReason::Cancelled) => return Some(AttemptEnd::Cancel),
             // a thread that will not end still works on the job: its lease must run out first
             Ran::Stopped(StopReason::Shutdown) if self.context.has_thread() => return None,
-            Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::Release),
+            Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::release()),
             Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) => return None,
             Ran::TimedOut(limit) => {
                 let message = format!("timed out after {limit:?}");
@@ -143,12 +145,32 @@ impl Attempt {
         };
         Some(match result {
             Ok(result) => AttemptEnd::Complete(result),
+            Err(failure) if failure.cause == Cause::Newer => self.left_to_others(&failure.message),
+            Err(failure) if failure.cause == Cause::Payload => self.after_unreadable(failure).await,
             Err(failure) => self.after(failure),
         })
     }
 
+    /// What follows when this build cannot read the payload. While another build serves the task, which may be able to, no
+    /// attempt is used up. Otherwise it is a failed attempt like others.
+    async fn after_unreadable(&self, failure: Failure) -> AttemptEnd {
+        let adapter = self.context.app().adapter();
+        match adapter.is_served_by_another_build(self.context.task()).await {
+            Ok(true) => self.left_to_others(&failure.message),
+            // a store that is away now does not say so
+            Ok(false) | Err(_) => self.after(failure),
+        }
+    }
+
+    /// Hands the job back for a while, so that a worker can claim it that is able to run it.
+    fn left_to_others(&self, error: &str) -> AttemptEnd {
+        let (job, task) = (self.context.id(), self.context.task());
+        tracing::info!(%job, task, error, delay = ?LEFT_TO_OTHERS, "this build cannot run the job and leaves it to another one");
+        AttemptEnd::Release { delay: LEFT_TO_OTHERS }
+    }
+
     /// Another attempt, or the end.
-    fn after(&self, Failure { message, advice }: Failure) -> AttemptEnd {
+    fn after(&self, Failure { message, advice, .. }: Failure) -> AttemptEnd {
         let retry = self.handler.contract.retry();
         let attempt = self.context.attempt();
         let (job, task) = (self.context.id(), self.context.task());
@@ -202,7 +224,7 @@ async fn catch<'a, T>(start: impl FnOnce() -> Boxed<'a, T>) -> Result<T, Failure
     .await
 }
 
-fn text_of(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::capacity::{Capacity, Claimable};
-use super::engine::{Channels, Engine, Runnable, Settings};
+use super::engine::{Channels, Engine, Order, Runnable, Settings};
 use super::keeper::Keeper;
 use super::leases::Leases;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::{Worker, reporter, sweeper};
 use crate::adapter::TaskName;
 use crate::app::App;
+use crate::context::StopReason;
 use crate::error::{Result, WorkerError};
 use crate::handler::Handler;
 
@@ -121,15 +123,52 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     }
 
     /// Starts the worker, and runs it until SIGTERM or ctrl-c; then drains it, as [`Worker::shutdown`] does. A second
-    /// signal does not shorten that; a shorter [`shutdown_grace`](WorkerBuilder::shutdown_grace) does.
+    /// signal ends the grace at once: the jobs that still run are handed back.
     ///
     /// # Errors
-    /// As [`WorkerBuilder::start`] and [`Worker::shutdown`].
+    /// As [`WorkerBuilder::start`] and [`Worker::shutdown`]. It returns as soon as the worker has
+    /// [stopped by itself](Worker::stopped).
     pub async fn run(self) -> Result<()> {
         let mut signals = super::signals::Signals::listen()?;
         let worker = self.start().await?;
-        let name = signals.next().await;
-        tracing::info!(signal = name, "shutting down");
+        tokio::select! {
+            signal = signals.next() => tracing::info!(signal, "shutting down"),
+            () = worker.stopped() => {}
+        }
+        let orders = worker.orders.clone();
+        let mut stopping = std::pin::pin!(worker.shutdown());
+        tokio::select! {
+            ended = &mut stopping => return ended,
+            signal = signals.next() => {
+                tracing::info!(signal, "shutting down without waiting any longer");
+                let _ = orders.send(Order::Stop(Duration::ZERO));
+            }
+        }
+        stopping.await
+    }
+
+    /// Starts the worker, and runs it until the future completes; then drains it, as [`Worker::shutdown`] does. It does
+    /// not listen to signals.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn greet() {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// let app = App::new(MemoryAdapter::new());
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// # stop.send(()).unwrap();
+    /// Worker::builder(&app).register::<Greet>().run_until(async { stopped.await.unwrap_or(()) }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`WorkerBuilder::run`].
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let worker = self.start().await?;
+        tokio::select! {
+            () = stop => {}
+            () = worker.stopped() => {}
+        }
         worker.shutdown().await
     }
 
@@ -163,9 +202,11 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
 
         let (reporter, reports) = mpsc::unbounded_channel();
         tokio::spawn(reporter::run(adapter.clone(), reports));
-        let sweeper = tokio::spawn(sweeper::run(adapter.clone(), names, self.app.retention(), self.sweep));
-
         let (orders_sender, orders) = mpsc::unbounded_channel();
+        let (retention, interval) = (self.app.retention(), self.sweep);
+        let sweeping = sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone());
+        let sweeper = tokio::spawn(sweeping);
+
         let engine = Engine::new(
             self.app.clone(),
             Settings {
@@ -174,14 +215,14 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             },
             runnables,
             capacity,
-            (leases, heartbeat),
+            (leases.clone(), heartbeat),
             Channels { orders, reporter },
         );
         let keep_orders_open = orders_sender.clone();
+        let helpers = Helpers { sweeper, leases, _keeping: keeping };
         let engine = tokio::spawn(async move {
             let ended = engine.run().await;
-            sweeper.abort();
-            drop((keeping, keep_orders_open));
+            drop((helpers, keep_orders_open));
             ended
         });
         let store = self.app.adapter();
@@ -198,7 +239,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             return invalid(format!("a lease below {SHORTEST_LEASE:?} cannot be renewed in time"));
         }
         if self.sweep.is_zero() {
-            return invalid("`sweep(0)` would never rest; use at least a second".to_owned());
+            return invalid("the `sweep` interval must be positive; try 1 s or more".to_owned());
         }
         Ok(())
     }
@@ -225,6 +266,23 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             runnables.insert(task, Arc::new(Runnable { handler, lease, pool }));
         }
         (runnables, Capacity::new(self.concurrency, self.prefetch, limits, claimable))
+    }
+}
+
+/// What ends with the engine, also if that panics.
+struct Helpers {
+    sweeper: JoinHandle<()>,
+    leases: Arc<Leases>,
+    /// The keeper ends with it.
+    _keeping: watch::Sender<()>,
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.sweeper.abort();
+        // attempts that still run are not kept any more
+        self.leases.stop_all(StopReason::LeaseLost);
+        tracing::info!("the worker has stopped");
     }
 }
 

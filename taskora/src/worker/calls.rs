@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::capacity::Reservation;
 use super::pause::Pause;
-use crate::adapter::{Adapter, CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal, step_aside};
+use super::store::{Refused, Store, ends_the_worker, pause, until_answered};
+use crate::adapter::{CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal, step_aside};
 
 /// Exchanges under way at a time.
 const EXCHANGES: usize = 2;
@@ -23,11 +24,14 @@ const WAIT: Duration = Duration::from_secs(10);
 /// The same as a share of the shortest lease: a lease is counted from when its wait began.
 const WAIT_SHARE: f64 = 0.25;
 
+/// What the store makes of a call.
+pub(crate) type Answer = Result<Exchanged, Refused>;
+
 /// A call that is under way.
 pub(crate) struct Call {
     /// Its number among all calls.
     number: u64,
-    answer: Pin<Box<dyn Future<Output = Exchanged> + Send>>,
+    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
     /// The leases that it settles.
     pub(crate) sent: Vec<Lease>,
     pub(crate) reservation: Option<Reservation>,
@@ -45,7 +49,7 @@ struct Listening {
 }
 
 pub(crate) struct Calls {
-    adapter: Arc<dyn Adapter>,
+    store: Arc<Store>,
     worker: Arc<str>,
     ear: Arc<dyn WorkSignal>,
     ear_pause: Arc<Mutex<Pause>>,
@@ -57,11 +61,11 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(adapter: Arc<dyn Adapter>, worker: Arc<str>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, worker: Arc<str>) -> Self {
         Self {
-            ear: Arc::from(adapter.work()),
+            ear: Arc::from(store.adapter.work()),
             ear_pause: Arc::new(Mutex::new(pause())),
-            adapter,
+            store,
             worker,
             listening: None,
             slots: [const { None }; EXCHANGES + 1],
@@ -78,6 +82,11 @@ impl Calls {
     /// Whether exchanges are under way.
     pub(crate) fn exchanges(&self) -> bool {
         self.slots.iter().take(EXCHANGES).any(Option::is_some)
+    }
+
+    /// Whether exchanges that settle something are under way.
+    pub(crate) fn settles(&self) -> bool {
+        self.slots.iter().take(EXCHANGES).flatten().any(|call| !call.sent.is_empty())
     }
 
     /// Whether exchanges that claim are under way.
@@ -119,7 +128,7 @@ impl Calls {
         news: u64,
     ) {
         let (limit, sent) = summary(&exchange);
-        let answer = Box::pin(until_answered(self.adapter.clone(), exchange));
+        let answer = Box::pin(until_answered(self.store.clone(), exchange));
         self.put(slot, Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), news });
     }
 
@@ -131,21 +140,24 @@ impl Calls {
         let wait = WAIT.min(shortest.mul_f64(WAIT_SHARE));
         self.listening = Some(Listening { tasks, hurry: hurry.clone() });
         let (limit, sent) = summary(&exchange);
-        let (adapter, ear, pause) = (self.adapter.clone(), self.ear.clone(), self.ear_pause.clone());
+        let (store, ear, pause) = (self.store.clone(), self.ear.clone(), self.ear_pause.clone());
         let answer = Box::pin(async move {
             // jobs that have just been claimed start before this is sent
             step_aside().await;
             match ear.wait(&exchange, wait, &hurry).await {
                 Ok(answer) => {
                     locked(&pause).reset();
-                    answer
+                    store.answered();
+                    Ok(answer)
                 }
+                Err(error) if ends_the_worker(&error) => Err(Refused::claim(error)),
                 Err(error) => {
+                    store.failed(&error);
                     tracing::warn!(%error, "cannot wait for work");
                     let rest = locked(&pause).step();
                     let _ = tokio::time::timeout(rest, hurry.notified()).await;
                     // a signal may have been missed, so look for work; if the claim was made, this is the same one
-                    until_answered(adapter, exchange).await
+                    until_answered(store, exchange).await
                 }
             }
         });
@@ -168,7 +180,7 @@ impl Calls {
     }
 
     /// The calls that have been answered, at least one, in the order they were made: so their jobs start in order.
-    pub(crate) async fn answered(&mut self) -> Vec<(Call, Exchanged)> {
+    pub(crate) async fn answered(&mut self) -> Vec<(Call, Answer)> {
         std::future::poll_fn(|cx| {
             let mut answers = self.take_answered(cx);
             if answers.is_empty() {
@@ -183,7 +195,7 @@ impl Calls {
     }
 
     /// Polls the calls in the order they were made, which is the order they are sent in.
-    fn take_answered(&mut self, cx: &mut Context<'_>) -> Vec<(Call, Exchanged)> {
+    fn take_answered(&mut self, cx: &mut Context<'_>) -> Vec<(Call, Answer)> {
         let mut slots = self.slots.each_mut();
         slots.sort_by_key(|slot| slot.as_ref().map(|call| call.number));
         let mut answers = Vec::new();
@@ -207,24 +219,6 @@ fn summary(exchange: &Exchange) -> (usize, Vec<Lease>) {
     (limit, exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect())
 }
 
-const fn pause() -> Pause {
-    Pause::new(Duration::from_millis(50), Duration::from_secs(2))
-}
-
 fn locked(pause: &Mutex<Pause>) -> std::sync::MutexGuard<'_, Pause> {
     pause.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Repeats the call until the store has answered; it is the same call each time, so that nothing is done twice.
-async fn until_answered(adapter: Arc<dyn Adapter>, exchange: Exchange) -> Exchanged {
-    let mut pause = pause();
-    loop {
-        match adapter.exchange(exchange.clone()).await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                tracing::warn!(%error, "cannot settle and claim yet");
-                pause.rest().await;
-            }
-        }
-    }
 }

@@ -4,35 +4,30 @@
 //! way at a time: what ends meanwhile goes with the next one. So batches grow with the load, without a timer, and
 //! at low load nothing waits. With nothing to do, a third call claims a job as soon as there is one.
 
+mod refusals;
+mod requests;
+mod shutdown;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
+use tracing::Instrument;
 
+use self::refusals::Refusals;
+use self::shutdown::Stopping;
 use super::attempt::Attempt;
-use super::calls::{Call, Calls};
-use super::capacity::{Capacity, Reservation};
+use super::calls::{Answer, Call, Calls};
+use super::capacity::Capacity;
 use super::leases::Leases;
 use super::registry::ErasedHandler;
-use crate::adapter::{
-    AdapterError, AttemptEnd, Claim, ClaimedJob, Exchange, Exchanged, Settled, Settlement, TaskName,
-};
+use super::store::Store;
+use crate::adapter::{AdapterError, AttemptEnd, ClaimedJob, Exchanged, Settled, Settlement, TaskName};
 use crate::app::App;
 use crate::context::{Context, StopReason};
 use crate::error::WorkerError;
-
-/// Attempts settled, and jobs claimed, in one call.
-const BATCH: usize = 64;
-/// Bytes of results in one call.
-const BATCH_BYTES: usize = 1024 * 1024;
-/// How long after the shutdown's grace the worker is gone, whatever the store and the handlers do.
-const SHUTDOWN_REST: Duration = Duration::from_millis(900);
-/// The longest grace that is told from for ever: a year.
-const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// How long the last call may take.
-const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What the engine needs to know of a name it claims.
 pub(crate) struct Runnable {
@@ -43,8 +38,10 @@ pub(crate) struct Runnable {
 
 /// An order from outside.
 pub(crate) enum Order {
-    /// Stop within this grace.
+    /// Stop within this grace; of several, the one that ends first counts.
     Stop(Duration),
+    /// End: the store does not work with this version.
+    End(AdapterError),
 }
 
 /// What attempts tell the engine.
@@ -69,6 +66,7 @@ pub(crate) struct Settings {
 
 pub(crate) struct Engine {
     app: App,
+    store: Arc<Store>,
     settings: Settings,
     runnables: HashMap<TaskName, Arc<Runnable>>,
     capacity: Capacity,
@@ -82,6 +80,7 @@ pub(crate) struct Engine {
     threads: usize,
     outcomes: VecDeque<Settlement>,
     calls: Calls,
+    refusals: Refusals,
 
     /// There may be jobs to claim.
     maybe_work: bool,
@@ -95,16 +94,12 @@ pub(crate) struct Engine {
     stopping: Option<Stopping>,
 }
 
-struct Stopping {
-    /// The running attempts are told to stop then.
-    grace_ends: Instant,
-    told: bool,
-}
-
 enum Event {
     Ended(Ended),
-    Answered(Vec<(Call, Exchanged)>),
+    Answered(Vec<(Call, Answer)>),
     Due,
+    ClaimAgain,
+    StoreLost,
     Order(Order),
     GraceEnds,
 }
@@ -125,9 +120,11 @@ impl Engine {
         channels: Channels,
     ) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
-        let calls = Calls::new(app.adapter().clone(), settings.worker.clone());
+        let store = Arc::new(Store::new(app.adapter().clone()));
+        let calls = Calls::new(store.clone(), settings.worker.clone());
         Self {
             app,
+            store,
             settings,
             runnables,
             capacity,
@@ -139,6 +136,7 @@ impl Engine {
             threads: 0,
             outcomes: VecDeque::new(),
             calls,
+            refusals: Refusals::new(),
             maybe_work: true,
             news: 0,
             due: None,
@@ -149,15 +147,17 @@ impl Engine {
         }
     }
 
-    /// Runs until it is told to stop, and has.
+    /// Runs until it is told to stop, and has; or until the store refuses to work with it at all.
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         loop {
+            if let Some(error) = self.refusals.fatal.take() {
+                return Err(self.abandon(error).await);
+            }
             self.pump();
-            if let Some(stopping) = &self.stopping {
-                if self.is_drained() {
+            if let Some(last) = self.stopping.as_ref().map(Stopping::last_moment) {
+                if self.may_close() {
                     return self.close().await;
                 }
-                let last = stopping.grace_ends + SHUTDOWN_REST;
                 let Ok(event) = tokio::time::timeout_at(last, self.next_event()).await else {
                     return self.close().await;
                 };
@@ -177,10 +177,13 @@ impl Engine {
         let grace_ends = self.stopping.as_ref().filter(|stopping| !stopping.told).map(|s| s.grace_ends);
         tokio::select! {
             biased;
-            Some(order) = self.orders.recv(), if self.stopping.is_none() => Event::Order(order),
+            Some(order) = self.orders.recv() => Event::Order(order),
             Some(ended) = self.ended.recv() => Event::Ended(ended),
             answers = self.calls.answered() => Event::Answered(answers),
             () = at(self.due) => Event::Due,
+            () = at(self.refusals.claim_again) => Event::ClaimAgain,
+            // a shutdown does not wait for a store that is away
+            () = self.store.lost(), if self.stopping.is_some() => Event::StoreLost,
             () = at(grace_ends) => Event::GraceEnds,
         }
     }
@@ -191,12 +194,10 @@ impl Engine {
             Event::Answered(answers) => self.on_answers(answers),
             Event::Due => self.on_due(),
             Event::Order(Order::Stop(grace)) => self.on_stop(grace),
-            Event::GraceEnds => {
-                if let Some(stopping) = &mut self.stopping {
-                    stopping.told = true;
-                }
-                self.leases.stop_all(StopReason::Shutdown);
-            }
+            Event::Order(Order::End(error)) => self.refusals.fatal = Some(error),
+            Event::ClaimAgain => self.on_claim_again(),
+            Event::StoreLost => {}
+            Event::GraceEnds => self.on_grace_ends(),
         }
     }
 
@@ -220,7 +221,14 @@ impl Engine {
                     self.threads += 1;
                 }
                 match settlement {
-                    Some(settlement) => self.outcomes.push_back(settlement),
+                    Some(settlement) => {
+                        if let (AttemptEnd::Release { .. }, Some(stopping)) =
+                            (&settlement.end, &mut self.stopping)
+                        {
+                            stopping.note_release(&settlement.lease);
+                        }
+                        self.outcomes.push_back(settlement);
+                    }
                     None => {
                         tracing::warn!(job = %context.id(), task = context.task(), "gave up the lease");
                         self.leases.give_up(context.lease());
@@ -234,17 +242,20 @@ impl Engine {
         }
     }
 
-    fn on_answers(&mut self, answers: Vec<(Call, Exchanged)>) {
+    fn on_answers(&mut self, answers: Vec<(Call, Answer)>) {
         for (call, answer) in answers {
-            self.on_answer(call, answer);
+            match answer {
+                Ok(answer) => self.on_answer(call, answer),
+                Err(refused) => self.on_refused(call, refused),
+            }
         }
     }
 
     fn on_answer(&mut self, call: Call, answer: Exchanged) {
         let Call { sent, reservation, limit, asked, news, .. } = call;
-        for (lease, settled) in sent.iter().zip(&answer.settled) {
+        for (at, lease) in sent.iter().enumerate() {
             self.leases.give_up(lease);
-            if *settled == Settled::Stale {
+            if answer.settled.get(at) == Some(&Settled::Stale) {
                 tracing::warn!(
                     job = %lease.id, task = %lease.task,
                     "the outcome of an attempt was refused: its lease had passed, and the job was taken back"
@@ -253,8 +264,11 @@ impl Engine {
         }
         if let Some(reservation) = reservation {
             self.capacity.release(reservation);
-            if limit > 0 && news == self.news {
-                self.maybe_work = answer.more;
+            if limit > 0 {
+                self.refusals.claimed();
+                if news == self.news {
+                    self.maybe_work = answer.more;
+                }
             }
         }
         if let Some(next_due) = answer.next_due {
@@ -299,29 +313,7 @@ impl Engine {
 
     /// Gives back a claimed job; of several, the last one first, as each goes before all others of its priority.
     fn hand_back(&mut self, job: &ClaimedJob) {
-        self.outcomes.push_back(Settlement {
-            lease: job.lease.clone(),
-            attempt: job.attempt,
-            started_at: job.claimed_at,
-            end: AttemptEnd::Release,
-            node: job.node.clone(),
-        });
-    }
-
-    fn on_stop(&mut self, grace: Duration) {
-        // a longer grace is as good as for ever, and a time that far does not exist
-        self.stopping = Some(Stopping { grace_ends: Instant::now() + grace.min(LONGEST_GRACE), told: false });
-        // the last one first: each goes before all others of its priority
-        for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
-            self.capacity.give_back(runnable.pool);
-            self.outcomes.push_back(Settlement {
-                lease: context.lease().clone(),
-                attempt: context.attempt(),
-                started_at: context.claimed_at(),
-                end: AttemptEnd::Release,
-                node: context.node().cloned(),
-            });
-        }
+        self.release(job.lease.clone(), job.attempt, job.claimed_at, job.node.clone());
     }
 
     /// Does everything that can be done now.
@@ -360,7 +352,11 @@ impl Engine {
             grace: self.settings.cancel_grace,
             max_result: self.app.max_payload(),
         };
-        tokio::spawn(async move {
+        // free of charge while nobody subscribes
+        let span = tracing::info_span!(
+            "attempt", task = context.task(), job = %context.id(), attempt = context.attempt()
+        );
+        let run = async move {
             let settlement = attempt.run().await;
             // nothing can stop the thread of a blocking handler, so it keeps its slot until it is over
             let slot_is_free = !context.has_thread();
@@ -369,125 +365,11 @@ impl Engine {
                 context.threads_ended().await;
                 let _ = ends.send(Ended::Thread { pool });
             }
-        });
-    }
-
-    /// Sends what there is to settle, and claims; `false` if there is nothing to do.
-    fn exchange(&mut self, slot: usize) -> bool {
-        let free = if self.stopping.is_some() { 0 } else { self.capacity.free().min(BATCH) };
-        let claims = free > 0 && (self.maybe_work || !self.outcomes.is_empty());
-        if self.outcomes.is_empty() && !claims {
-            return false;
-        }
-        let (claim, reservation) = if claims { self.claim(free) } else { (None, None) };
-        if claims {
-            // until the answer says otherwise, a claim that fills this worker takes all there is
-            self.maybe_work &= self.capacity.free() > 0;
-        }
-        let call = self.calls.name(slot);
-        let exchange =
-            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.retention() };
-        self.calls.exchange(slot, exchange, reservation, self.news);
-        true
-    }
-
-    /// A claim, and what is set aside for it.
-    fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
-        let (room, tasks) = (self.capacity.free(), self.capacity.claims());
-        (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
-    }
-
-    /// Has the ear claim when there is work, if there is room and, as far as is known, nothing to claim.
-    fn listen(&mut self) {
-        if self.stopping.is_some() {
-            self.calls.hurry();
-            return;
-        }
-        if self.maybe_work || self.calls.claims() {
-            return;
-        }
-        if let Some(tasks) = self.calls.listening() {
-            // a task that is full is not worth a new wait; one that has room again is
-            if self.capacity.has_opened(tasks) {
-                self.calls.hurry();
-            }
-            return;
-        }
-        if !self.capacity.has_room() {
-            return;
-        }
-        // one that a dead worker is handed waits for its lease to pass; what else there is, the answer's next exchange claims
-        let (claim, reservation) = self.claim(1);
-        let call = self.calls.name_ear();
-        let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
-        self.calls.listen(exchange, reservation, self.news);
-    }
-
-    fn take_outcomes(&mut self) -> Vec<Settlement> {
-        let mut taken = Vec::with_capacity(self.outcomes.len().min(BATCH));
-        let mut bytes = 0;
-        while let Some(outcome) = self.outcomes.pop_front_if(|outcome| {
-            bytes += if let AttemptEnd::Complete(result) = &outcome.end { result.len() } else { 0 };
-            taken.is_empty() || (taken.len() < BATCH && bytes <= BATCH_BYTES)
-        }) {
-            taken.push(outcome);
-        }
-        taken
-    }
-
-    /// Whether all has been settled. The ear's claim, which may be on its way, is left to [`Engine::close`].
-    fn is_drained(&self) -> bool {
-        self.running == 0 && self.outcomes.is_empty() && !self.calls.exchanges()
-    }
-
-    /// The last call: hands back what is left, and passes on a signal that this worker may have heard last.
-    async fn close(mut self) -> Result<(), WorkerError> {
-        // also a store that does not answer holds up the end no longer than said
-        let patience = self.stopping.as_ref().map_or(LAST_CALL, |stopping| {
-            (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
-        });
-        let patience = patience.max(LAST_CALL / 10);
-        let deadline = Instant::now() + patience;
-        // what earlier calls still hand out goes back with the last one
-        while self.calls.any() {
-            match tokio::time::timeout_at(deadline - patience / 2, self.calls.answered()).await {
-                Ok(answers) => self.on_answers(answers),
-                Err(_) => break,
-            }
-        }
-        let call = self.calls.name_ear();
-        let claim = Some(Claim { limit: 0, room: 0, tasks: self.capacity.claims() });
-        let settle = self.outcomes.drain(..).collect();
-        let last = Exchange { call, settle, claim, retention: self.app.retention() };
-        let (adapter, calls, mut late) = (self.app.adapter().clone(), &mut self.calls, Vec::new());
-        // what was sent before, and is not answered yet, must be known to have arrived
-        let earlier = async {
-            while calls.exchanges() {
-                late.extend(calls.answered().await);
-            }
         };
-        let mut answer =
-            tokio::time::timeout_at(deadline, async { tokio::join!(adapter.exchange(last), earlier).0 })
-                .await;
-        self.on_answers(late);
-        if !self.outcomes.is_empty() && matches!(answer, Ok(Ok(_))) {
-            // jobs that were handed out at the very last
-            let call = self.calls.name_ear();
-            let settle = self.outcomes.drain(..).collect();
-            let rest = Exchange { call, settle, claim: None, retention: self.app.retention() };
-            // the store is there, so that a moment is enough, also beyond the time
-            let last = deadline.max(Instant::now() + LAST_CALL / 10);
-            answer = tokio::time::timeout_at(last, adapter.exchange(rest)).await;
-        }
-        let attempts = self.running + self.threads;
-        match answer {
-            Ok(Ok(_)) if attempts == 0 => Ok(()),
-            Ok(Ok(_)) => Err(WorkerError::StillRunning { attempts }),
-            Ok(Err(error)) => Err(WorkerError::HandBack(error)),
-            Err(_) => Err(WorkerError::HandBack(AdapterError::Unavailable {
-                address: "the store".to_owned(),
-                message: format!("no answer within {patience:?}"),
-            })),
+        if span.is_disabled() {
+            tokio::spawn(run);
+        } else {
+            tokio::spawn(run.instrument(span));
         }
     }
 }

@@ -7,7 +7,7 @@ use super::pause::Pause;
 use crate::adapter::{AdapterError, NodeOf};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::workflow::{Composed, Form, Input};
+use crate::workflow::{Composed, Form, Input, RecipeError};
 
 /// Results read in one call.
 const PAGE: usize = 1_000;
@@ -21,8 +21,10 @@ pub(super) async fn prepare(context: &Context, payload: Vec<u8>) -> Result<Compo
 }
 
 async fn compose(context: &Context, node: &NodeOf, recipe: &[u8]) -> Result<Composed, Failure> {
-    // what was stored stays as it is: another attempt would fail in the same way
-    let input = Input::parse(recipe).map_err(|error| Failure::fatal(error.to_string()))?;
+    let input = Input::parse(recipe).map_err(|error| match error {
+        RecipeError::Newer(_) => Failure::newer(error.to_string()),
+        _ => Failure::undecodable(error.to_string()),
+    })?;
     let mut nodes = input.nodes();
     nodes.sort_unstable();
     nodes.dedup();
@@ -46,6 +48,7 @@ async fn results_of(context: &Context, node: &NodeOf, page: &[u32]) -> Result<Ve
                 tracing::warn!(job = %context.id(), %error, "cannot read the results that a step needs yet");
                 pause.rest().await;
             }
+            Err(error @ AdapterError::Incompatible(_)) => return Err(Failure::newer(error.to_string())),
             Err(error) => return Err(unreadable(&error)),
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use super::leases::Leases;
-use crate::adapter::{Adapter, Cancellation, Renew};
+use crate::adapter::{Adapter, AdapterError, Cancellation, Renew};
 use crate::error::WorkerError;
 
 /// The share of its length after which a lease is renewed.
@@ -85,19 +85,42 @@ impl Keeper {
         for page in due.chunks(PAGE) {
             // a store that is silent answers none of the pages in time
             self.leases.stop_overdue(Instant::now());
-            self.renew_page(asked, page.to_vec()).await;
+            self.renew_page(asked, page).await;
         }
         self.leases.stop_overdue(Instant::now());
     }
 
-    async fn renew_page(&self, asked: Instant, page: Vec<Renew>) {
-        match self.adapter.renew(page.clone()).await {
-            Ok(renewals) => {
-                let renewals: Vec<_> = page.into_iter().zip(renewals).collect();
-                self.leases.renewed(asked, &renewals);
+    async fn renew_page(&self, asked: Instant, page: &[Renew]) {
+        match self.try_to_renew(asked, page).await {
+            Ok(()) => {}
+            // what the store refuses of one lease must not cost the others theirs
+            Err(error) if !error.is_retryable() && page.len() > 1 => {
+                tracing::error!(%error, leases = page.len(), "the store refuses to renew leases; renewing them one by one");
+                for alone in page.chunks(1) {
+                    if let Err(error) = self.try_to_renew(asked, alone).await {
+                        Self::log(&error, alone);
+                    }
+                }
             }
-            // looked at again in a moment, until the leases have passed
-            Err(error) => tracing::warn!(%error, leases = page.len(), "cannot renew leases"),
+            Err(error) => Self::log(&error, page),
+        }
+    }
+
+    async fn try_to_renew(&self, asked: Instant, page: &[Renew]) -> Result<(), AdapterError> {
+        let renewals = self.adapter.renew(page.to_vec()).await?;
+        let renewals: Vec<_> = page.iter().cloned().zip(renewals).collect();
+        self.leases.renewed(asked, &renewals);
+        Ok(())
+    }
+
+    /// Leases that are not renewed are looked at again in a moment, until they have passed.
+    fn log(error: &AdapterError, page: &[Renew]) {
+        if let [Renew { lease, .. }] = page
+            && !error.is_retryable()
+        {
+            tracing::error!(%error, job = %lease.id, task = %lease.task, "the store refuses to renew a lease");
+        } else {
+            tracing::warn!(%error, leases = page.len(), "cannot renew leases yet");
         }
     }
 }

@@ -22,6 +22,7 @@ mod pause;
 mod registry;
 mod reporter;
 mod signals;
+mod store;
 mod sweeper;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub use registry::{HandlerSet, TaskList};
 
 use crate::app::App;
 use crate::error::{Result, WorkerError};
+use attempt::text_of;
 use engine::Order;
 
 /// A running worker. Made by [`Worker::builder`]; stopped by [`Worker::shutdown`].
@@ -77,13 +79,14 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError::HandBack`] if the store could not be told, [`WorkerError::StillRunning`] if handlers could
-    /// not be stopped; in both cases the jobs are recovered when their leases run out.
+    /// not be stopped. If the worker had stopped by itself, the reason: [`WorkerError::Store`] or
+    /// [`WorkerError::Panicked`]. In all of these cases the jobs are recovered when their leases run out.
     pub async fn shutdown(self) -> Result<()> {
         let grace = self.grace;
         self.shutdown_within(grace).await
     }
 
-    /// The same with another grace.
+    /// Like [`Worker::shutdown`], with another grace.
     ///
     /// # Errors
     /// As [`Worker::shutdown`].
@@ -92,8 +95,31 @@ impl Worker {
         let _ = self.orders.send(Order::Stop(grace));
         match self.engine.await {
             Ok(ended) => Ok(ended?),
-            Err(error) => Err(WorkerError::Start(std::io::Error::other(error)).into()),
+            Err(error) => Err(match error.try_into_panic() {
+                Ok(panic) => WorkerError::Panicked { message: text_of(&*panic).to_owned() },
+                Err(_) => WorkerError::RuntimeEnded,
+            }
+            .into()),
         }
+    }
+
+    /// Resolves when the worker has stopped by itself: its store refuses to work with it, or it has panicked. A worker
+    /// does not stop by itself for any other reason, also if its store cannot be reached.
+    ///
+    /// [`Worker::shutdown`] then returns at once, and says why.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # async fn example(worker: Worker, server: impl Future<Output = ()>) -> taskora::Result<()> {
+    /// tokio::select! {
+    ///     () = server => {}
+    ///     () = worker.stopped() => {}
+    /// }
+    /// worker.shutdown().await
+    /// # }
+    /// ```
+    pub async fn stopped(&self) {
+        self.orders.closed().await;
     }
 }
 

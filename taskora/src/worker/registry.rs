@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::contract::{Task, TaskOptions};
 use crate::error::{Failure, WorkerError};
 use crate::handler::{Handler, HandlerOptions};
-use crate::json::describe;
+use crate::json;
 use crate::state::Scope;
 use crate::workflow::Composed;
 
@@ -68,14 +68,14 @@ impl ErasedHandler {
 }
 
 fn decode<T: Task>(input: &Composed) -> Result<T, Failure> {
-    input.decode().map_err(|error| {
-        Failure::fatal(format!("the payload is not a valid `{}`: {}", T::NAME, describe(&error)))
-    })
+    input
+        .decode()
+        .map_err(|error| Failure::undecodable(format!("the payload is not a valid `{}`: {error}", T::NAME)))
 }
 
 fn encode<T: Task>(output: &T::Output) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(output).map_err(|error| {
-        Failure::fatal(format!("the result of `{}` cannot be written as JSON: {error}", T::NAME))
+    json::write(output).map_err(|error| {
+        Failure::retryable(format!("the result of `{}` cannot be written as JSON: {error}", T::NAME))
     })
 }
 

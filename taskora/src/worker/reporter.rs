@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::pause::Pause;
-use crate::adapter::{Adapter, Notes};
+use crate::adapter::{Adapter, AdapterError, Notes};
 use crate::context::Context;
 
 /// At most so many attempts' reports are written in one call.
@@ -51,10 +51,20 @@ async fn write(adapter: &dyn Adapter, notes: Vec<Notes>) {
                 tracing::warn!(%error, "cannot write progress and logs yet");
                 pause.rest().await;
             }
-            Err(error) => {
-                tracing::error!(%error, "progress and logs are lost");
-                return;
-            }
+            Err(error) => return write_one_by_one(adapter, notes, &error).await,
         }
+    }
+}
+
+/// What the store refuses of one attempt must not cost the others their reports.
+async fn write_one_by_one(adapter: &dyn Adapter, notes: Vec<Notes>, error: &AdapterError) {
+    if let [alone] = &*notes {
+        let (job, task) = (&alone.lease.id, &alone.lease.task);
+        tracing::error!(%error, %job, %task, "the store refuses progress and logs of a job; they are lost");
+        return;
+    }
+    for alone in notes {
+        // boxed, as it comes back here
+        Box::pin(write(adapter, vec![alone])).await;
     }
 }

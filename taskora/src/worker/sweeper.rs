@@ -3,40 +3,65 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use super::engine::Order;
 use super::pause::random;
-use crate::adapter::{Adapter, TaskName};
+use crate::adapter::{Adapter, AdapterError, Swept, TaskName};
 use crate::policy::Retention;
 
-/// Runs until it is aborted. Workers that start together sweep at different times.
+/// Runs until it is aborted, or the store refuses this version. Workers that start together sweep at different times.
 pub(crate) async fn run(
     adapter: Arc<dyn Adapter>,
     tasks: Vec<TaskName>,
     retention: Retention,
     interval: Duration,
+    engine: mpsc::UnboundedSender<Order>,
 ) {
     let mut rest = interval.mul_f64(random());
     loop {
         tokio::time::sleep(rest).await;
         rest = interval.mul_f64(0.95 + random() * 0.05);
-        loop {
-            match adapter.sweep(&tasks, retention).await {
-                Ok(swept) => {
-                    if swept.rescued + swept.stalled > 0 {
-                        tracing::warn!(
-                            rescued = swept.rescued,
-                            failed = swept.stalled,
-                            "took back jobs from workers that stopped renewing their leases"
-                        );
+        match sweep(&*adapter, &tasks, retention).await {
+            Ok(()) => {}
+            Err(error) if error.is_retryable() => tracing::warn!(%error, "cannot sweep"),
+            // the namespace was raised beyond this version since the worker has started
+            Err(error @ AdapterError::Incompatible(_)) => {
+                let _ = engine.send(Order::End(error));
+                return;
+            }
+            Err(error) if tasks.len() == 1 => tracing::error!(%error, ?tasks, "the store refuses to sweep"),
+            Err(error) => {
+                tracing::error!(%error, "the store refuses to sweep; sweeping the tasks one by one");
+                for task in tasks.chunks(1) {
+                    if let Err(error) = sweep(&*adapter, task, retention).await {
+                        tracing::error!(%error, ?task, "the store refuses to sweep a task");
                     }
-                    if !swept.more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot sweep");
-                    break;
                 }
             }
         }
+    }
+}
+
+/// Sweeps until there is nothing more to do.
+async fn sweep(adapter: &dyn Adapter, tasks: &[TaskName], retention: Retention) -> Result<(), AdapterError> {
+    loop {
+        let swept = adapter.sweep(tasks, retention).await?;
+        report(&swept);
+        if !swept.more {
+            return Ok(());
+        }
+    }
+}
+
+fn report(swept: &Swept) {
+    if swept.rescued + swept.stalled > 0 {
+        tracing::warn!(
+            rescued = swept.rescued,
+            failed = swept.stalled,
+            rescued_first = ?swept.rescued_ids,
+            failed_first = ?swept.stalled_ids,
+            "took back jobs from workers that stopped renewing their leases"
+        );
     }
 }

@@ -235,10 +235,13 @@ impl Node {
     }
 
     fn payload(&self, number: impl Fn(&str) -> u32) -> Result<Payload, serde_json::Error> {
+        let value = self.payload.as_ref().unwrap_or(&Value::Null);
+        // also of a template: it must not be nested too deep to be read
+        let json = to_json(value)?;
         let mut template = Template { text: Vec::new(), holes: Vec::new() };
-        template.write(self.payload.as_ref().unwrap_or(&Value::Null), &number)?;
+        template.write(value, &number)?;
         if template.holes.is_empty() {
-            return Ok(Payload::Bound(template.text));
+            return Ok(Payload::Bound(json));
         }
         let text = String::from_utf8_lossy(&template.text).into_owned();
         Input::template(text, template.holes).map(Payload::Recipe)

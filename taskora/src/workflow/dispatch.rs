@@ -10,10 +10,11 @@ use super::WorkflowId;
 use super::handle::WorkflowHandle;
 use super::plan::Plan;
 use super::step::Workflow;
-use crate::adapter::{Due, NewWorkflow};
+use crate::adapter::{Due, Enqueued, NewWorkflow};
 use crate::app::App;
-use crate::dispatch::{Dispatchable, set_meta};
+use crate::dispatch::{Dispatchable, check_meta, set_meta};
 use crate::error::DispatchError;
+use crate::handle::Outcome;
 
 impl<S, Out> Dispatchable for Workflow<S, Out> {
     type Dispatch = WorkflowDispatch<Out>;
@@ -61,7 +62,8 @@ pub struct WorkflowDispatch<Out> {
 
 impl<Out> WorkflowDispatch<Out> {
     /// The workflow's deadline, from when the store has accepted it: one that has not ended by then has expired, and
-    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process.
+    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process. The workflow ends
+    /// on time if a worker of the namespace is idle or somebody awaits its result; otherwise within one sweep (5 s).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -81,14 +83,15 @@ impl<Out> WorkflowDispatch<Out> {
     }
 
     /// The workflow's id, instead of a new one. Dispatching an id that is known already, whether its workflow has
-    /// ended or not, changes nothing: the handle is that workflow's.
+    /// ended or not, changes nothing: the handle is that workflow's, and says [`Outcome::Duplicate`].
     pub fn id(mut self, id: impl Into<WorkflowId>) -> Self {
         self.id = Some(id.into());
         self
     }
 
     /// Notes something with the workflow, which the handlers of all its steps read with
-    /// [`Context::meta`](crate::Context::meta). Giving a key again replaces its value.
+    /// [`Context::meta`](crate::Context::meta). Giving a key again replaces its value. All keys and values together have at
+    /// most 16 KiB.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         set_meta(&mut self.meta, key.into(), value.into());
         self
@@ -103,6 +106,7 @@ impl<Out> WorkflowDispatch<Out> {
                     .to_owned(),
             ));
         }
+        check_meta(&self.meta)?;
         let graph = self.plan.finish(&self.app)?;
         let workflow = NewWorkflow {
             id,
@@ -127,8 +131,11 @@ impl<Out> IntoFuture for WorkflowDispatch<Out> {
         Box::pin(async move {
             let (app, workflow) = finished?;
             let id = workflow.id.clone();
-            app.adapter().start(workflow).await?;
-            Ok(WorkflowHandle::new(app, id))
+            let outcome = match app.adapter().start(workflow).await? {
+                Enqueued::Duplicate => Outcome::Duplicate(id.clone()),
+                _ => Outcome::Enqueued,
+            };
+            Ok(WorkflowHandle::dispatched(app, outcome, id))
         })
     }
 }

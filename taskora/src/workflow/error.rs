@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::WorkflowId;
 use crate::adapter::AdapterError;
+use crate::error::count;
 
 /// How a workflow ended without a result, or why its result is not at hand.
 #[derive(Debug, thiserror::Error)]
@@ -35,19 +36,25 @@ pub enum WorkflowError {
         /// The workflow.
         id: WorkflowId,
     },
-    /// It is not known: never dispatched, or trimmed since.
-    #[error("workflow `{id}` is not known: it was never dispatched here, or its record has been trimmed")]
+    /// It is not known: never dispatched, or removed by retention since.
+    #[error(
+        "workflow `{id}` is not known: it was never dispatched here, or retention has removed it; to keep finished workflows longer, raise `App::builder(..).retention(..)` in the worker"
+    )]
     NotFound {
         /// The workflow.
         id: WorkflowId,
     },
-    /// It had not ended when the caller's patience did. It goes on.
-    #[error("workflow `{id}` did not end within {waited:?}; it goes on")]
+    /// It had not ended when the caller's timeout had passed. It goes on.
+    #[error("workflow `{id}` did not end within {waited:?} and goes on: {}", still(*running, *waiting))]
     TimedOut {
         /// The workflow.
         id: WorkflowId,
-        /// How long was waited.
+        /// The caller's timeout.
         waited: Duration,
+        /// How many of its steps workers run now.
+        running: usize,
+        /// How many of its steps could run, and no worker has claimed them.
+        waiting: usize,
     },
     /// Its result is not of the type that was asked for.
     #[error("the result of workflow `{id}` is not a `{expected}`: {message}")]
@@ -60,7 +67,7 @@ pub enum WorkflowError {
         message: String,
     },
     /// The store could not be asked.
-    #[error("cannot learn how workflow `{id}` ended: {source}")]
+    #[error("cannot learn how workflow `{id}` ended")]
     Adapter {
         /// The workflow.
         id: WorkflowId,
@@ -176,6 +183,15 @@ pub enum GraphError {
         super::MAX_REFERENCES >> 20
     )]
     TooManyReferences,
+}
+
+/// Why a workflow has not ended.
+fn still(running: usize, waiting: usize) -> String {
+    match (running, waiting) {
+        (0, 0) => "its next steps are not due yet".to_owned(),
+        (0, _) => format!("no worker has claimed {}", count(waiting, "step", "steps")),
+        _ => format!("workers run {}", count(running, "step", "steps")),
+    }
 }
 
 fn path(nodes: &[String]) -> String {

@@ -13,6 +13,9 @@ use super::shape::{RecipeError, Shape};
 use super::{WorkflowId, WorkflowState};
 use crate::adapter::{AdapterError, CancelOutcome, Culprit, Ending, WorkflowEnded};
 use crate::app::App;
+use crate::handle::{ASK, Outcome, no_answer};
+use crate::job::JobState;
+use crate::json;
 
 /// How many results are asked for at once.
 const PAGE: usize = 1_000;
@@ -64,18 +67,29 @@ const PAGE: usize = 1_000;
 pub struct WorkflowHandle<Out> {
     app: App,
     id: WorkflowId,
+    outcome: Outcome<WorkflowId>,
     typed: PhantomData<fn() -> Out>,
 }
 
 impl<Out> WorkflowHandle<Out> {
-    pub(crate) const fn new(app: App, id: WorkflowId) -> Self {
-        Self { app, id, typed: PhantomData }
+    pub(crate) const fn dispatched(app: App, outcome: Outcome<WorkflowId>, id: WorkflowId) -> Self {
+        Self { app, id, outcome, typed: PhantomData }
+    }
+
+    pub(crate) const fn attached(app: App, id: WorkflowId) -> Self {
+        Self::dispatched(app, Outcome::Attached, id)
     }
 
     /// The workflow's id.
     #[must_use]
     pub const fn id(&self) -> &WorkflowId {
         &self.id
+    }
+
+    /// What the dispatch did.
+    #[must_use]
+    pub const fn outcome(&self) -> &Outcome<WorkflowId> {
+        &self.outcome
     }
 
     /// Where the workflow is in its life; `None` if it is not known (never dispatched, or trimmed since).
@@ -116,7 +130,10 @@ impl<Out> WorkflowHandle<Out> {
 
     /// Puts the result together of the results of nodes, read in pages.
     async fn compose(&self, output: &[u8]) -> Result<Vec<u8>, WorkflowError> {
-        let shape = Shape::parse(output).map_err(|error| self.undecodable(error))?;
+        let shape = Shape::parse(output).map_err(|error| match error {
+            RecipeError::Newer(_) => self.adapter_error(AdapterError::Incompatible(error.to_string())),
+            error => self.undecodable(error),
+        })?;
         let mut nodes = shape.nodes();
         nodes.sort_unstable();
         nodes.dedup();
@@ -129,7 +146,7 @@ impl<Out> WorkflowHandle<Out> {
         shape.compose(|node| results.get(&node).map(Vec::as_slice)).map_err(|error| match error {
             // trimmed since
             RecipeError::Missing(_) => WorkflowError::NotFound { id: self.id.clone() },
-            error @ RecipeError::Invalid(_) => self.undecodable(error),
+            error => self.undecodable(error),
         })
     }
 
@@ -174,31 +191,50 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
             None => Err(WorkflowError::NotFound { id: self.id.clone() }),
             Some(ended) if ended.state == WorkflowState::Completed => {
                 let json = self.compose(&ended.output).await?;
-                serde_json::from_slice(&json).map_err(|error| self.undecodable(error))
+                json::read(&json).map_err(|error| self.undecodable(error))
             }
             Some(ended) => Err(self.failure(ended)),
         }
     }
 
-    /// The same, for at most so long.
+    /// Like [`WorkflowHandle::result`], with a timeout. When it has passed, the store is asked where the workflow is, which
+    /// may take a second more.
     ///
     /// # Errors
-    /// As [`WorkflowHandle::result`], and [`WorkflowError::TimedOut`] if the workflow has not ended by then; it goes on.
-    pub async fn result_within(&self, patience: Duration) -> Result<Out, WorkflowError> {
-        tokio::time::timeout(patience, self.result())
-            .await
-            .unwrap_or_else(|_| Err(WorkflowError::TimedOut { id: self.id.clone(), waited: patience }))
+    /// As [`WorkflowHandle::result`]. [`WorkflowError::TimedOut`] if the workflow has not ended by then; the workflow goes on.
+    /// [`WorkflowError::Adapter`] if the store could not be asked.
+    pub async fn result_within(&self, timeout: Duration) -> Result<Out, WorkflowError> {
+        if let Ok(result) = tokio::time::timeout(timeout, self.result()).await {
+            return result;
+        }
+        let ask = async {
+            let graph = self.graph().await?;
+            if graph.state.is_terminal() {
+                return self.result().await; // it has ended just now
+            }
+            let in_state = |state| graph.nodes.iter().filter(|node| node.state == Some(state)).count();
+            Err(WorkflowError::TimedOut {
+                id: self.id.clone(),
+                waited: timeout,
+                running: in_state(JobState::Active),
+                waiting: in_state(JobState::Waiting),
+            })
+        };
+        tokio::time::timeout(ASK, ask).await.unwrap_or_else(|_| Err(self.adapter_error(no_answer())))
     }
 }
 
 impl<Out> Clone for WorkflowHandle<Out> {
     fn clone(&self) -> Self {
-        Self::new(self.app.clone(), self.id.clone())
+        Self::dispatched(self.app.clone(), self.outcome.clone(), self.id.clone())
     }
 }
 
 impl<Out> fmt::Debug for WorkflowHandle<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkflowHandle").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("WorkflowHandle")
+            .field("id", &self.id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }

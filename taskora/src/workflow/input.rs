@@ -1,10 +1,12 @@
 //! The recipe of a composed payload.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::shape::{RecipeError, Shape};
+use super::shape::{self, ENVELOPE, RecipeError, Shape};
 use crate::contract::Task;
+use crate::json::{self, Unreadable};
 
 /// What stands in a template where a composed value goes.
 const HOLE: &str = "null";
@@ -86,7 +88,9 @@ impl Input {
     /// [`RecipeError::Invalid`].
     pub fn parse(json: &[u8]) -> Result<Self, RecipeError> {
         let invalid = |message: &str| RecipeError::Invalid(message.to_owned());
-        let input: Self = serde_json::from_slice(json).map_err(|error| invalid(&error.to_string()))?;
+        let input: Self = json::read(json).map_err(|error| {
+            if is_newer(json) { RecipeError::Newer(error.to_string()) } else { invalid(&error.to_string()) }
+        })?;
         let mut free = 0;
         for (at, value) in &input.holes {
             value.check()?;
@@ -141,6 +145,20 @@ impl std::fmt::Debug for Input {
     }
 }
 
+/// Whether this is a recipe with a form or a field that a later version has added, which must be understood.
+fn is_newer(json: &[u8]) -> bool {
+    if json.first() == Some(&ENVELOPE) {
+        return true;
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_slice(json) else { return false };
+    let is_unknown = |name: &String| !["form", "template", "holes"].contains(&name.as_str());
+    let is_form = |form: &Value| form.as_str().is_some_and(|form| !["payload", "arguments"].contains(&form));
+    let mut shapes = fields.get("holes").and_then(Value::as_array).into_iter().flatten();
+    fields.keys().any(is_unknown)
+        || fields.get("form").is_some_and(is_form)
+        || shapes.any(|hole| hole.get(1).is_some_and(shape::is_newer))
+}
+
 /// A value that was put together.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Composed {
@@ -155,9 +173,9 @@ impl Composed {
     ///
     /// # Errors
     /// If it is not.
-    pub fn decode<T: Task>(&self) -> Result<T, serde_json::Error> {
+    pub fn decode<T: Task>(&self) -> Result<T, Unreadable> {
         match self.form {
-            Form::Payload => serde_json::from_slice(&self.json),
+            Form::Payload => json::read(&self.json),
             Form::Arguments => T::from_args(&self.json),
         }
     }
@@ -219,7 +237,6 @@ mod tests {
             "null",
             "{}",
             r#"{"form":"payload","template":null}"#,
-            r#"{"form":"x","template":null,"holes":[]}"#,
             r#"{"form":"payload","template":null,"holes":[[1,0]]}"#,
             r#"{"form":"payload","template":null,"holes":[[0,0],[0,1]]}"#,
             r#"{"form":"payload","template":null,"holes":[[18446744073709551615,0]]}"#,
@@ -230,6 +247,23 @@ mod tests {
         }
         let input = Input::whole(Shape::Node(9)).unwrap();
         assert_eq!(input.compose(|_| None).unwrap_err(), RecipeError::Missing(9));
+    }
+
+    #[test]
+    fn a_recipe_of_a_later_version_is_told_from_a_damaged_one() {
+        for json in [
+            r#"{"form":"x","template":null,"holes":[]}"#,
+            r#"{"form":"payload","template":null,"holes":[],"more":1}"#,
+            r#"{"form":"payload","template":null,"holes":[[0,{"of":0,"len":5,"step":1,"by":2}]]}"#,
+            r#"{"form":"payload","template":null,"holes":[[0,[1,{"field":"a"}]]]}"#,
+        ] {
+            assert!(matches!(Input::parse(json.as_bytes()), Err(RecipeError::Newer(_))), "{json}");
+        }
+        assert!(matches!(Input::parse(b"\xC1\x01"), Err(RecipeError::Newer(_))));
+        for json in [r#"{"of":0,"len":5,"step":1,"by":2}"#, r#"[1,{"if":0}]"#] {
+            assert!(matches!(Shape::parse(json.as_bytes()), Err(RecipeError::Newer(_))), "{json}");
+        }
+        assert!(matches!(Shape::parse(br#"{"of":0,"len":5}"#), Err(RecipeError::Invalid(_))));
     }
 
     #[test]

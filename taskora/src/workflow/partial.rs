@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::plan::{Payload, Plan, to_json};
 use super::step::{Bound, Piped, Slot};
 use crate::contract::Task;
+use crate::json;
 use crate::signature::{Set, Unset};
 
 /// All arguments so far are set.
@@ -151,7 +152,7 @@ fn payload(arguments: Vec<Option<String>>) -> Payload {
 }
 
 fn json<T: Serialize>(argument: Option<T>) -> Result<Option<String>, serde_json::Error> {
-    argument.map(|value| serde_json::to_string(&value)).transpose()
+    argument.map(|value| json::write_text(&value)).transpose()
 }
 
 macro_rules! arguments {

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::dispatch::{check_priority, check_size, check_task_name};
 use crate::error::DispatchError;
+use crate::json;
 
 /// Deeper places in a composition are named by the node's number instead of their path.
 const DEEPEST_PATH: usize = 12;
@@ -383,7 +384,7 @@ impl std::fmt::Debug for Payload {
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(value)
+    json::write(value)
 }
 
 /// A count as a node's number; what is beyond counting is refused when the plan is finished.

@@ -5,8 +5,10 @@ use std::fmt;
 use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::{MAX_NODES, MAX_VALUES};
+use crate::json;
 
 /// How a value is put together of node results: as the result of a node, or as a list of such values.
 ///
@@ -39,6 +41,9 @@ pub enum RecipeError {
     /// It is not what this version of taskora writes.
     #[error("the recipe of a composed value cannot be read: {0}")]
     Invalid(String),
+    /// A later version of taskora wrote it.
+    #[error("a later version of taskora wrote the recipe of a composed value: {0}")]
+    Newer(String),
     /// A result that it needs is not there.
     #[error("the result of node {0} is not there")]
     Missing(u32),
@@ -86,8 +91,12 @@ impl Shape {
     /// # Errors
     /// [`RecipeError::Invalid`], also for a shape of more nodes than a workflow may have.
     pub fn parse(json: &[u8]) -> Result<Self, RecipeError> {
-        let shape: Self =
-            serde_json::from_slice(json).map_err(|error| RecipeError::Invalid(error.to_string()))?;
+        let shape: Self = json::read(json).map_err(|error| {
+            let read = serde_json::from_slice(json);
+            let is_newer = json.first() == Some(&ENVELOPE) || read.is_ok_and(|value| is_newer(&value));
+            let message = error.to_string();
+            if is_newer { RecipeError::Newer(message) } else { RecipeError::Invalid(message) }
+        })?;
         shape.check().map(|()| shape)
     }
 
@@ -214,6 +223,21 @@ impl Serialize for Shape {
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+/// What begins a stored value that is not plain JSON.
+pub(super) const ENVELOPE: u8 = 0xC1;
+
+/// Whether this is a shape with a field that a later version has added, which must be understood.
+pub(super) fn is_newer(shape: &Value) -> bool {
+    match shape {
+        Value::Array(shapes) => shapes.iter().any(is_newer),
+        Value::Object(fields) => {
+            fields.keys().any(|name| !["of", "len", "step"].contains(&name.as_str()))
+                || fields.get("of").is_some_and(is_newer)
+        }
+        _ => false,
     }
 }
 

@@ -55,7 +55,7 @@ impl End {
             Self::Retry => retry(Duration::from_secs(5)),
             Self::RetryNow => retry(Duration::ZERO),
             Self::Cancel => AttemptEnd::Cancel,
-            Self::Release => AttemptEnd::Release,
+            Self::Release => AttemptEnd::release(),
         }
     }
 

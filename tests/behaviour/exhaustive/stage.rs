@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use taskora::MemoryAdapter;
 use taskora::adapter::{Adapter, Due, NewNode, NewWorkflow};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 
 pub(super) const TASK: &str = "step";
@@ -72,7 +72,7 @@ impl Stage {
 
     pub(super) async fn redis() -> Self {
         let server = RedisServer::start().unwrap_or_else(|error| panic!("{error}"));
-        let config = RedisConfig::new(server.url()).test_clock();
+        let config = crate::support::patient(server.url()).test_clock();
         let adapter = RedisAdapter::connect(config).await.unwrap_or_else(|error| panic!("{error}"));
         Self::Redis(Box::new((server, adapter)))
     }

@@ -2,6 +2,7 @@
 
 mod ghost;
 mod probe;
+mod recorder;
 mod store;
 mod switch;
 
@@ -14,14 +15,16 @@ use tokio::time::Instant;
 
 pub(crate) use ghost::Ghost;
 pub(crate) use probe::Probe;
-pub(crate) use store::Store;
-pub(crate) use switch::Switch;
+pub(crate) use recorder::Recorder;
+pub(crate) use store::{Store, patient};
+pub(crate) use switch::{Called, Switch};
 
 /// How long anything may take that should happen. Generous: nothing waits this long that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The length of leases in tests about time.
-pub(crate) const LEASE: Duration = Duration::from_millis(300);
+/// The length of leases in tests about time. On Redis time is real: a busy machine may keep a worker waiting for a good part
+/// of this.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// How often workers sweep in tests about time.
 pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use taskora::adapter::Adapter;
 use taskora::{App, AppBuilder, MemoryAdapter};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use super::{Ghost, Switch};
+use super::{Ghost, PATIENCE, Switch};
 
 /// One server for all tests of this process; it ends with the process.
 static SERVER: LazyLock<RedisServer> =
@@ -30,7 +31,7 @@ impl Store {
     pub(crate) async fn redis() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self::Redis(Box::new(RedisConfig::new(SERVER.url()).namespace(namespace)))
+        Self::Redis(Box::new(patient(SERVER.url()).namespace(namespace).test_clock()))
     }
 
     /// An app on this store. On Redis each one has connections of its own, as another process would.
@@ -65,12 +66,31 @@ impl Store {
         }
     }
 
+    /// Lets this much time pass for the store.
+    pub(crate) async fn pass(&self, time: Duration) {
+        match self {
+            Self::Memory(_) => tokio::time::sleep(time).await,
+            Self::Redis(config) => connect(config).await.shift_clock(time).await.unwrap(),
+        }
+    }
+
+    /// How long something may take that takes at most `time`. Exactly that in virtual time; on Redis time is real, and a busy
+    /// machine may need several times as long.
+    pub(crate) fn at_most(&self, time: Duration) -> Duration {
+        if matches!(self, Self::Memory(_)) { time } else { 4 * time }
+    }
+
     /// For a test whose handlers take real time: from now on it passes in memory, too.
     pub(crate) fn real_time(&self) {
         if matches!(self, Self::Memory(_)) {
             tokio::time::resume();
         }
     }
+}
+
+/// A configuration for tests that are not about timeouts: a busy machine may need its time.
+pub(crate) fn patient(url: impl Into<String>) -> RedisConfig {
+    RedisConfig::new(url.into()).connect_timeout(PATIENCE).command_timeout(PATIENCE)
 }
 
 async fn connect(config: &RedisConfig) -> RedisAdapter {

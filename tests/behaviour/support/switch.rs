@@ -1,7 +1,8 @@
 //! An adapter whose calls a test can hold up or cut off.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,6 +50,68 @@ impl Gate {
     }
 }
 
+/// A worker's call, as a [`Refusal`] sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Called<'a> {
+    Exchange(&'a Exchange),
+    Wait,
+    Renew(&'a [Renew]),
+    Note(&'a [Notes]),
+    Sweep(&'a [TaskName]),
+}
+
+impl Called<'_> {
+    /// Whether it settles something.
+    pub(crate) fn settles(&self) -> bool {
+        matches!(self, Self::Exchange(exchange) if !exchange.settle.is_empty())
+    }
+
+    /// Whether it claims something.
+    pub(crate) fn claims(&self) -> bool {
+        match self {
+            Self::Exchange(exchange) => exchange.claim.as_ref().is_some_and(|claim| claim.limit > 0),
+            Self::Wait => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it settles an attempt of this job.
+    pub(crate) fn settles_job(&self, id: &JobId) -> bool {
+        matches!(self, Self::Exchange(exchange) if exchange.settle.iter().any(|settled| settled.lease.id == *id))
+    }
+}
+
+type Refuse = Box<dyn FnMut(Called<'_>) -> Option<AdapterError> + Send>;
+
+/// Which calls fail, and how.
+#[derive(Clone, Default)]
+pub(crate) struct Refusal(Arc<Mutex<Option<Refuse>>>);
+
+impl Refusal {
+    /// From now on, calls fail with what this function says of them.
+    pub(crate) fn set(&self, refuse: impl FnMut(Called<'_>) -> Option<AdapterError> + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(refuse));
+    }
+
+    /// From now on, no call fails.
+    pub(crate) fn clear(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn check(&self, called: Called<'_>) -> Result<(), AdapterError> {
+        match self.0.lock().unwrap().as_mut().and_then(|refuse| refuse(called)) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refusal")
+    }
+}
+
 /// Another adapter behind switches.
 #[derive(Debug, Clone)]
 pub(crate) struct Switch {
@@ -63,8 +126,16 @@ pub(crate) struct Switch {
     pub(crate) mute: Arc<AtomicBool>,
     /// Results of nodes cannot be read while this is true.
     pub(crate) no_results: Arc<AtomicBool>,
+    /// Jobs and workflows cannot be read while this is true.
+    pub(crate) unreadable: Arc<AtomicBool>,
     /// What those are told instead.
     pub(crate) silence: broadcast::Sender<Cancellation>,
+    /// Calls that fail.
+    pub(crate) refusal: Refusal,
+    /// Exchanges that are refused are made all the same; only their answer is lost.
+    pub(crate) lose_answers: Arc<AtomicBool>,
+    /// How many exchanges and waits there were.
+    pub(crate) calls: Arc<AtomicUsize>,
 }
 
 impl Switch {
@@ -76,7 +147,11 @@ impl Switch {
             cut_off: Arc::default(),
             mute: Arc::default(),
             no_results: Arc::default(),
+            unreadable: Arc::default(),
             silence: broadcast::Sender::new(1),
+            refusal: Refusal::default(),
+            lose_answers: Arc::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -85,6 +160,10 @@ impl Switch {
             return Ok(());
         }
         Err(Self::off())
+    }
+
+    fn check_readable(&self) -> Result<(), AdapterError> {
+        if self.unreadable.load(Ordering::SeqCst) { Err(Self::off()) } else { Ok(()) }
     }
 
     /// What a claim has brought, without the results that cannot be read.
@@ -108,8 +187,15 @@ impl Jobs for Switch {
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
         self.check()?;
+        self.calls.fetch_add(1, Ordering::SeqCst);
         if !exchange.settle.is_empty() {
             self.before_settle.pass().await;
+        }
+        if let Err(error) = self.refusal.check(Called::Exchange(&exchange)) {
+            if self.lose_answers.load(Ordering::SeqCst) {
+                self.inner.exchange(exchange).await?;
+            }
+            return Err(error);
         }
         let answer = self.given(self.inner.exchange(exchange).await?);
         if !answer.jobs.is_empty() {
@@ -120,11 +206,13 @@ impl Jobs for Switch {
 
     async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
         self.check()?;
+        self.refusal.check(Called::Renew(&leases))?;
         self.inner.renew(leases).await
     }
 
     async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
         self.check()?;
+        self.refusal.check(Called::Note(&notes))?;
         self.inner.note(notes).await
     }
 
@@ -134,6 +222,7 @@ impl Jobs for Switch {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         self.check()?;
+        self.refusal.check(Called::Sweep(tasks))?;
         self.inner.sweep(tasks, retention).await
     }
 }
@@ -166,7 +255,9 @@ impl WorkSignal for Ear {
         limit: Duration,
         hurry: &Notify,
     ) -> Result<Exchanged, AdapterError> {
+        self.switch.calls.fetch_add(1, Ordering::SeqCst);
         self.switch.check()?;
+        self.switch.refusal.check(Called::Wait)?;
         let answer = self.switch.given(self.inner.wait(exchange, limit, hurry).await?);
         if !answer.jobs.is_empty() {
             self.switch.after_claim.pass().await;
@@ -204,6 +295,7 @@ impl Workflows for Switch {
     }
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        self.check_readable()?;
         self.inner.workflow(id, nodes).await
     }
 }
@@ -222,6 +314,7 @@ impl Upkeep for Switch {
 #[async_trait]
 impl Inspection for Switch {
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        self.check_readable()?;
         self.inner.job(id).await
     }
 
@@ -231,6 +324,11 @@ impl Inspection for Switch {
 
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         self.inner.counts(task).await
+    }
+
+    async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
+        self.check_readable()?;
+        self.inner.is_served_by_another_build(task).await
     }
 
     fn is_remote(&self) -> bool {

@@ -133,6 +133,17 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
+    async fn a_workflow_that_is_awaited_ends_at_its_deadline_without_a_worker(store: Store) {
+        let app = store.app().await;
+        let handle = app.dispatch(one(1).then(Double::s())).ttl(Duration::from_millis(300)).await.unwrap();
+        // the sweeps of a worker would end it, too, but seconds later
+        let result = handle.result_within(Duration::from_secs(3)).await;
+        assert!(matches!(result, Err(WorkflowError::Expired { .. })), "{result:?}");
+        assert_eq!(handle.state().await.unwrap(), Some(WorkflowState::Expired));
+        let later = app.workflow::<i64>(handle.id()).result_within(Duration::from_secs(3)).await;
+        assert!(matches!(later, Err(WorkflowError::Expired { .. })), "{later:?}");
+    }
+
     async fn x16_a_deadline_needs_no_dispatcher(store: Store) {
         let (app, other) = (store.app().await, store.app().await);
         let handle = app.dispatch(one(1).then(Double::s())).ttl(Duration::from_millis(200)).await.unwrap();
@@ -184,7 +195,7 @@ on_both! {
         let recipes: [(&[u8], &str); 3] = [
             (b"{\"n\":1}", "the recipe of a composed value cannot be read"),
             (br#"{"form":"payload","template":null,"holes":[[0,7]]}"#, "the result of node 7 is not there"),
-            (br#"{"form":"arguments","template":["text"],"holes":[]}"#, "not a valid `double`"),
+            (br#"{"form":"arguments","template":["text"],"holes":[]}"#, "not a valid `double`: at `[0]`: invalid type, expected i64"),
         ];
         for (at, (recipe, expected)) in recipes.into_iter().enumerate() {
             let node = NewNode {

@@ -61,9 +61,10 @@ pub fn at_rest(history: &History, snapshot: &Snapshot) -> Vec<Finding> {
 pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Findings::default();
     for key in &snapshot.keys {
-        let is_baseline = ["meta", "seq", "front", "tasks", "clock"].contains(&key.as_str());
+        let is_baseline = ["meta", "seq", "front", "tasks", "clock", "procs"].contains(&key.as_str());
         // these pass by themselves
-        let passes = key.starts_with("call:") || key.starts_with("stage:") || key == "wfgone";
+        let passes =
+            key.starts_with("call:") || key.starts_with("stage:") || key == "wfgone" || key == "damaged";
         if !is_baseline && !passes {
             findings.add("I6", None, format!("`{key}` is left when everything has been trimmed"));
         }

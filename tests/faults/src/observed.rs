@@ -125,7 +125,7 @@ fn kind(end: &AttemptEnd) -> &'static str {
         AttemptEnd::Retry { .. } => "retry",
         AttemptEnd::Fail(_) => "fail",
         AttemptEnd::Cancel => "cancel",
-        AttemptEnd::Release => "release",
+        AttemptEnd::Release { .. } => "release",
     }
 }
 
@@ -246,6 +246,10 @@ impl Inspection for Observed {
 
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         self.inner.counts(task).await
+    }
+
+    async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
+        self.inner.is_served_by_another_build(task).await
     }
 
     fn is_remote(&self) -> bool {

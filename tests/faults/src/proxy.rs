@@ -223,7 +223,7 @@ impl Proxy {
     /// # Errors
     /// If there is no such script.
     pub fn lose_script(&self, name: &str, nth: u64) -> Result<(), String> {
-        let hashes = taskora_redis::script_hashes();
+        let hashes = taskora_redis::functions();
         let hash = hashes.into_iter().find(|(known, _)| *known == name);
         let (_, hash) = hash.ok_or_else(|| format!("there is no script `{name}`"))?;
         self.lose(hash, nth);

@@ -97,8 +97,10 @@ pub struct Snapshot {
 }
 
 /// What may be there when nothing is left to do, beside what the indexes hold.
-const AT_REST: &[&str] =
-    &["meta", "seq", "front", "tasks", "jobs", "blobs", "done", "progress", "clock", "wfdone", "wfgone"];
+const AT_REST: &[&str] = &[
+    "meta", "seq", "front", "tasks", "jobs", "blobs", "done", "progress", "clock", "wfdone", "wfgone",
+    "procs", "damaged",
+];
 /// What may be there of each task, job, worker or workflow.
 const AT_REST_OF: &[&str] =
     &["log:", "completed:", "failed:", "cancelled:", "expired:", "call:", "wf:", "noted:", "stage:"];
@@ -113,7 +115,8 @@ pub async fn read(redis: &mut MultiplexedConnection, namespace: &str) -> RedisRe
     for key in keys(redis, &prefix).await? {
         let name = key.get(prefix.len()..).unwrap_or_default();
         let text = String::from_utf8_lossy(name).into_owned();
-        let task = |kind: &str| text.strip_prefix(kind).map(str::to_owned);
+        // jobs with ids of their own are in indexes of their own
+        let own = text.strip_prefix("own").unwrap_or(&text);
         if text == "jobs" {
             for (id, record) in hash(redis, &key).await? {
                 snapshot.jobs.insert(id_of(&id), task_of(&record));
@@ -126,16 +129,18 @@ pub async fn read(redis: &mut MultiplexedConnection, namespace: &str) -> RedisRe
         } else if text == "blobs" || text == "progress" {
             let ids = list(redis, "HKEYS", &key, &[]).await?.iter().map(|id| id_of(id)).collect();
             if text == "blobs" { snapshot.blobs = ids } else { snapshot.progress = ids }
-        } else if let Some(task) = task("completed:") {
+        } else if let Some(task) = own.strip_prefix("completed:").map(str::to_owned) {
             let ids = list(redis, "LRANGE", &key, &["0", "-1"]).await?;
-            let ids = ids.iter().map(|entry| id_of(entry.get(6..).unwrap_or_default())).collect();
-            snapshot.indexes.insert((task, "completed"), ids);
+            let ids = ids.iter().map(|entry| entry.get(6..).unwrap_or_default());
+            // a filler, where a repair took an entry out of the middle
+            let ids = ids.filter(|id| id.first() != Some(&b'!')).map(id_of);
+            snapshot.indexes.entry((task, "completed")).or_default().extend(ids);
         } else if let Some((task, state)) = ["failed", "cancelled", "expired"]
             .into_iter()
-            .find_map(|state| Some((text.strip_prefix(state)?.strip_prefix(':')?.to_owned(), state)))
+            .find_map(|state| Some((own.strip_prefix(state)?.strip_prefix(':')?.to_owned(), state)))
         {
             let ids = list(redis, "ZRANGE", &key, &["0", "-1"]).await?;
-            snapshot.indexes.insert((task, state), ids.iter().map(|id| id_of(id)).collect());
+            snapshot.indexes.entry((task, state)).or_default().extend(ids.iter().map(|id| id_of(id)));
         } else if name.starts_with(b"wf:") {
             let flow =
                 flow(&hash(redis, &key).await?).ok_or_else(|| odd("a workflow that cannot be read"))?;

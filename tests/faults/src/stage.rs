@@ -80,6 +80,12 @@ impl Stage {
         }
     }
 
+    /// What the scenario is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What a process of this stage is told, whatever it does.
     #[must_use]
     pub fn config(&self, name: &str) -> Config {

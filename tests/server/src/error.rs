@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::process::BINARY;
+
 /// Why a server could not be started.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -30,6 +32,9 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotInstalled if std::env::var_os(BINARY).is_some_and(|path| !path.is_empty()) => {
+                write!(f, "there is no server at the path that `{BINARY}` names")
+            }
             Self::NotInstalled => {
                 let install = if cfg!(target_os = "macos") {
                     "brew install redis"

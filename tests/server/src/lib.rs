@@ -13,8 +13,10 @@
 mod cluster;
 mod error;
 mod process;
+mod sentinel;
 mod wire;
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 pub use cluster::Cluster;
 pub use error::ServerError;
 use process::Process;
+pub use sentinel::Sentinels;
 pub use wire::Reply;
 
 /// How long a server may take until it answers.
@@ -35,6 +38,18 @@ const PORTS: usize = 5;
 pub struct Builder {
     password: Option<String>,
     args: Vec<String>,
+    tls: Option<TlsFiles>,
+}
+
+/// Files of a server with TLS, in PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate of the authority that certificates of clients must come from.
+    pub authority: PathBuf,
+    /// The server's own certificate.
+    pub certificate: PathBuf,
+    /// The key of that.
+    pub key: PathBuf,
 }
 
 impl Builder {
@@ -59,6 +74,13 @@ impl Builder {
         self.args(["--appendonly", "yes", "--appendfsync", fsync])
     }
 
+    /// Listens with TLS, too, on a port of its own, and asks every client there for a certificate.
+    #[must_use]
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
     /// Makes it a replica of another server, which has no password.
     #[must_use]
     pub fn replica_of(self, main: &RedisServer) -> Self {
@@ -73,9 +95,10 @@ impl Builder {
     /// [`ServerError`], if `redis-server` is not installed, does not start or does not answer.
     pub fn start(self) -> Result<RedisServer, ServerError> {
         let dir = fresh_dir().map_err(ServerError::Machine)?;
-        let mut server = RedisServer { settings: self, port: 0, dir, process: None };
+        let mut server = RedisServer { settings: self, port: 0, tls_port: 0, dir, process: None };
         for _ in 0..PORTS {
             server.port = free_port().map_err(ServerError::Machine)?;
+            server.tls_port = free_port().map_err(ServerError::Machine)?;
             match server.launch() {
                 Err(ServerError::PortTaken) => {}
                 started => return started.map(|()| server),
@@ -91,6 +114,7 @@ impl Builder {
 pub struct RedisServer {
     settings: Builder,
     port: u16,
+    tls_port: u16,
     dir: PathBuf,
     process: Option<Process>,
 }
@@ -114,6 +138,12 @@ impl RedisServer {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it listens with TLS, if it does.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.settings.tls.as_ref().map(|_| self.tls_port)
     }
 
     /// Where it listens, as `host:port`.
@@ -261,12 +291,12 @@ impl RedisServer {
 
     fn launch(&mut self) -> Result<(), ServerError> {
         let password = self.settings.password.as_deref();
-        let mut process = Process::start(&self.dir, self.port, password, &self.settings.args)?;
+        let mut process = Process::start(&self.dir, &self.arguments())?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             process.check()?;
             // somebody else may have been faster at this port, so it must be this very process that answers
-            let is_it = wire::process_id(self.port, password).is_ok_and(|id| id == Some(process.id()));
+            let is_it = wire::is_process(process.id(), self.port, password).unwrap_or(false);
             // until its files are read, it answers nearly everything with an error
             if is_it && self.command(&["PING"]).is_ok_and(|pong| pong == Reply::Text("PONG".into())) {
                 self.process = Some(process);
@@ -277,6 +307,32 @@ impl RedisServer {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+}
+
+impl RedisServer {
+    fn arguments(&self) -> Vec<OsString> {
+        let Builder { password, args, tls } = &self.settings;
+        let mut arguments: Vec<OsString> =
+            vec!["--port".into(), self.port.to_string().into(), "--bind".into(), "127.0.0.1".into()];
+        arguments.extend(["--dir".into(), self.dir.clone().into()]);
+        arguments.extend(["--save", "", "--appendonly", "no"].map(OsString::from));
+        if let Some(password) = password {
+            arguments.extend(["--requirepass".into(), password.into()]);
+        }
+        if let Some(TlsFiles { authority, certificate, key }) = tls {
+            arguments.extend(["--tls-port".into(), self.tls_port.to_string().into()]);
+            let files = [
+                ("--tls-ca-cert-file", authority),
+                ("--tls-cert-file", certificate),
+                ("--tls-key-file", key),
+            ];
+            for (name, file) in files {
+                arguments.extend([name.into(), file.into()]);
+            }
+        }
+        arguments.extend(args.iter().map(OsString::from));
+        arguments
     }
 }
 

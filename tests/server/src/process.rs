@@ -1,5 +1,6 @@
 //! The process of a server, and the one that ends it if nobody else does.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
@@ -11,6 +12,14 @@ use crate::error::ServerError;
 /// Ends the server and removes its files when its own input ends, which is when the process that started it does.
 const WATCH: &str = r#"trap "" INT TERM HUP; cat >/dev/null; kill -9 "$1" 2>/dev/null; rm -rf "$2""#;
 
+/// The variable that names another server than the `redis-server` of the machine.
+pub(crate) const BINARY: &str = "TASKORA_REDIS_SERVER";
+
+/// The server that every test starts, also as a node of a cluster and as a sentinel.
+fn binary() -> OsString {
+    std::env::var_os(BINARY).filter(|path| !path.is_empty()).unwrap_or_else(|| "redis-server".into())
+}
+
 #[derive(Debug)]
 pub(crate) struct Process {
     server: Child,
@@ -20,21 +29,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a server in this directory.
-    pub(crate) fn start(
-        dir: &Path,
-        port: u16,
-        password: Option<&str>,
-        args: &[String],
-    ) -> Result<Self, ServerError> {
+    pub(crate) fn start<A: AsRef<OsStr>>(dir: &Path, args: &[A]) -> Result<Self, ServerError> {
         let log = dir.join("log");
         let output = File::create(&log).map_err(ServerError::Machine)?;
         let errors = output.try_clone().map_err(ServerError::Machine)?;
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(dir);
-        command.args(["--save", "", "--appendonly", "no"]);
-        if let Some(password) = password {
-            command.args(["--requirepass", password]);
-        }
+        let mut command = Command::new(binary());
         // a group of its own: ctrl-c at the tests is theirs, and the server ends with them
         command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
         let mut server = command.spawn().map_err(|error| match error.kind() {

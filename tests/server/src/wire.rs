@@ -101,9 +101,14 @@ fn number(text: &str) -> io::Result<i64> {
     text.parse().map_err(|error| io::Error::new(ErrorKind::InvalidData, format!("`{text}`: {error}")))
 }
 
-/// The id of the process that answers at this port; `None` if it does not say.
-pub(crate) fn process_id(port: u16, password: Option<&str>) -> io::Result<Option<u32>> {
+/// Whether it is this process that answers at this port. A server whose `INFO` has been renamed is taken at its word.
+pub(crate) fn is_process(id: u32, port: u16, password: Option<&str>) -> io::Result<bool> {
     let info = Connection::open(port, password)?.command(&["INFO", "server"])?;
+    if matches!(&info, Reply::Error(error) if error.contains("unknown command")) {
+        return Ok(true);
+    }
     let lines = info.text().unwrap_or_default().lines();
-    Ok(lines.filter_map(|line| line.strip_prefix("process_id:")).find_map(|id| id.trim().parse().ok()))
+    let found =
+        lines.filter_map(|line| line.strip_prefix("process_id:")).find_map(|id| id.trim().parse().ok());
+    Ok(found == Some(id))
 }

@@ -182,14 +182,12 @@ fn meta(annotated: bool) -> Vec<(String, String)> {
 impl Job {
     pub(super) fn new_job(&self, start: SystemTime) -> NewJob {
         NewJob {
-            id: Target::Job(self.id).id(),
-            task: task(self.task),
-            payload: payload(self.large, self.id),
             priority: self.priority,
             due: self.due.due(start),
             max_attempts: 3,
             max_stalls: self.stalls.into(),
             meta: meta(self.annotated),
+            ..NewJob::new(Target::Job(self.id).id(), task(self.task), payload(self.large, self.id))
         }
     }
 }
@@ -243,7 +241,7 @@ impl End {
             Self::Retry(delay) => AttemptEnd::Retry { error: "again".into(), delay: fives(delay) },
             Self::Fail => AttemptEnd::Fail("no".into()),
             Self::Cancel => AttemptEnd::Cancel,
-            Self::Release => AttemptEnd::Release,
+            Self::Release => AttemptEnd::release(),
         }
     }
 }

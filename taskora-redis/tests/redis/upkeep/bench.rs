@@ -42,7 +42,7 @@ impl Bench {
             complete(&claimed[0]),
             settlement(&claimed[1], AttemptEnd::Fail("no".into())),
             settlement(&claimed[2], retry),
-            settlement(&claimed[5], AttemptEnd::Release),
+            settlement(&claimed[5], AttemptEnd::release()),
         ];
         let line = LogEntry {
             level: LogLevel::Info,
@@ -133,7 +133,8 @@ impl Bench {
         let mut redis = self.redis_again();
         let mut keys: Vec<String> = redis.keys("*").expect("keys");
         keys.retain(|key| !key.starts_with("{taskora}:call:") && !key.ends_with(":wfgone"));
-        let baseline = ["clock", "front", "meta", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"));
+        let baseline =
+            ["clock", "front", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"));
         keys.retain(|key| !baseline.contains(key));
         assert_eq!(keys, [""; 0]);
     }

@@ -35,10 +35,10 @@ async fn entries_without_a_job() {
         ("ZADD @prio:send-email 7 =gone".into(), "the waiting line"),
         ("ZADD @delayed:send-email 9999999999999 =gone".into(), "the delayed jobs"),
         ("ZADD @active:send-email 9999999999999 =gone:1".into(), "the leases"),
-        (format!("RPUSH @completed:send-email {NUMBER}=gone"), "the completed jobs"),
-        ("ZADD @failed:send-email 9999999999999 =gone".into(), "the failed jobs"),
-        ("ZADD @cancelled:send-email 9999999999999 =gone".into(), "the cancelled jobs"),
-        ("ZADD @expired:send-email 9999999999999 =gone".into(), "the expired jobs"),
+        (format!("RPUSH @owncompleted:send-email {NUMBER}=gone"), "the completed jobs"),
+        ("ZADD @ownfailed:send-email 9999999999999 =gone".into(), "the failed jobs"),
+        ("ZADD @owncancelled:send-email 9999999999999 =gone".into(), "the cancelled jobs"),
+        ("ZADD @ownexpired:send-email 9999999999999 =gone".into(), "the expired jobs"),
     ] {
         let expected = format!("`send-email`: {place} name job `gone`, which is not known");
         bench.heals(&[&command], &[&expected]).await;
@@ -64,17 +64,17 @@ async fn entries_of_jobs_that_are_elsewhere() {
         ("ZADD @active:send-email 9999999999999 =done:1".into(), "the leases", "done"),
         ("ZADD @active:send-email 9999999999999 =active:7".into(), "the leases", "active"),
         ("ZADD @active:send-email 9999999999999 *=first#1:1".into(), "the leases", "first#1"),
-        (format!("RPUSH @completed:send-email {NUMBER}=waiting"), "the completed jobs", "waiting"),
-        (format!("RPUSH @completed:send-email {NUMBER}=failed"), "the completed jobs", "failed"),
-        ("ZADD @failed:send-email 9999999999999 =done".into(), "the failed jobs", "done"),
-        ("ZADD @cancelled:send-email 9999999999999 =waiting".into(), "the cancelled jobs", "waiting"),
+        (format!("RPUSH @owncompleted:send-email {NUMBER}=waiting"), "the completed jobs", "waiting"),
+        (format!("RPUSH @owncompleted:send-email {NUMBER}=failed"), "the completed jobs", "failed"),
+        ("ZADD @ownfailed:send-email 9999999999999 =done".into(), "the failed jobs", "done"),
+        ("ZADD @owncancelled:send-email 9999999999999 =waiting".into(), "the cancelled jobs", "waiting"),
     ] {
         let expected = format!("`send-email`: {place} name job `{id}`, which does not belong there");
         bench.heals(&[&command], &[&expected]).await;
     }
     // of a task that has nothing else
     let expected = "`other`: the failed jobs name job `failed`, which does not belong there";
-    bench.heals(&["ZADD @failed:other 9999999999999 =failed"], &[expected]).await;
+    bench.heals(&["ZADD @ownfailed:other 9999999999999 =failed"], &[expected]).await;
     bench.drains().await;
 }
 
@@ -85,9 +85,9 @@ async fn lost_jobs_run_again() {
         (vec!["LPOP @wait:send-email"], "the waiting line", "released"),
         (vec!["ZREM @prio:send-email =urgent"], "the waiting line", "urgent"),
         (vec!["ZPOPMIN @active:send-email"], "the waiting line", "active"),
-        (vec!["RPOP @completed:send-email"], "the completed jobs", "done"),
-        (vec!["ZREM @failed:send-email =failed"], "the failed jobs", "failed"),
-        (vec!["ZREM @cancelled:send-email =cancelled"], "the cancelled jobs", "cancelled"),
+        (vec!["RPOP @owncompleted:send-email"], "the completed jobs", "done"),
+        (vec!["ZREM @ownfailed:send-email =failed"], "the failed jobs", "failed"),
+        (vec!["ZREM @owncancelled:send-email =cancelled"], "the cancelled jobs", "cancelled"),
     ] {
         let expected = format!("`send-email`: job `{id}` is missing in {place}");
         bench.heals(&commands, &[&expected]).await;
@@ -227,8 +227,8 @@ async fn who_waits_for_what_has_ended_is_told() {
 async fn what_is_kept_about_a_task_as_a_whole() {
     let mut bench = Bench::full().await;
     for (commands, expected) in [
-        (vec!["SREM @ready send-email"], vec!["`send-email`: jobs are in line, and workers do not see that"]),
-        (vec!["SADD @ready other"], vec!["`other`: it is said that jobs are in line, and none is"]),
+        (vec!["ZREM @ready send-email"], vec!["`send-email`: jobs are in line, and workers do not see that"]),
+        (vec!["ZADD @ready 1 other"], vec!["`other`: it is said that jobs are in line, and none is"]),
         (
             vec!["ZADD @due 7 send-email"],
             vec!["`send-email`: the earliest due time is not that of the delayed jobs"],

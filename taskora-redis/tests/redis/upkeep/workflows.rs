@@ -93,7 +93,7 @@ async fn workflows_that_do_not_go_on() {
     bench.adapter.exchange(exchange("w", 2, jobs.iter().map(complete).collect(), 0)).await.expect("settle");
     bench.run("DEL @wait:send-email");
     bench.run("HSET @wf:=w j0 -0\\x200");
-    bench.run("SREM @ready send-email");
+    bench.run("ZREM @ready send-email");
     let stuck = "join 0 of workflow `w` says 0, and 0 nodes are to come";
     bench.heals(&["DEL @wake:send-email"], &[stuck]).await;
     assert_eq!(drain(&bench.adapter, "x").await, 1, "the callback");
@@ -107,7 +107,7 @@ async fn workflows_that_do_not_go_on() {
         bench.adapter.start(chain("w", 3)).await.expect("start");
         let jobs = bench.adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
         bench.adapter.exchange(exchange("w", 2, vec![complete(&jobs[0])], 0)).await.expect("settle");
-        for command in ["DEL @wait:send-email", "SREM @ready send-email", "DEL @wake:send-email"] {
+        for command in ["DEL @wait:send-email", "ZREM @ready send-email", "DEL @wake:send-email"] {
             bench.run(command);
         }
         let stuck = format!("join 0 of workflow `w` says {says}, and 0 nodes are to come");

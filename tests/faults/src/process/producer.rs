@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use taskora::DispatchError;
 use taskora::prelude::*;
-use taskora::{AdapterError, DispatchError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -209,9 +209,10 @@ impl Desk {
         }
     }
 
-    async fn cancel<F>(&self, job: &str, cancel: impl Fn() -> F)
+    async fn cancel<F, E>(&self, job: &str, cancel: impl Fn() -> F)
     where
-        F: Future<Output = Result<taskora::CancelOutcome, AdapterError>>,
+        F: Future<Output = Result<taskora::CancelOutcome, E>>,
+        E: Display,
     {
         loop {
             let asked = now();

@@ -106,6 +106,5 @@ fn scripts(stage: &Stage) -> u64 {
             stats.and_then(|stats| stats.strip_prefix("calls=")?.split(',').next()?.parse::<u64>().ok());
         calls.unwrap_or(0)
     };
-    // one that the server did not know was sent twice and ran once
-    calls("evalsha") + calls("eval")
+    calls("fcall")
 }

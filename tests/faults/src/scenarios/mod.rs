@@ -9,11 +9,13 @@ pub mod calm;
 pub mod chord;
 pub mod clocks;
 pub mod crowd;
+pub mod damage;
 pub mod displaced;
 pub mod handlers;
 pub mod kills;
 pub mod memory;
 pub mod network;
+pub mod newer;
 pub mod points;
 pub mod replies;
 pub mod server;
@@ -53,9 +55,11 @@ scenarios! {
     "crashed, always" => server::crashed_always,
     "crashed, everysec" => server::crashed_everysec,
     "failover" => server::failover,
+    "lost claim" => server::lost_claim,
     "full" => memory::full,
     "clocks" => clocks::clocks,
     "sizes" => sizes::sizes,
     "versions" => versions::versions,
     "refused" => versions::refused,
+    "from the future" => newer::newer,
 }

@@ -284,7 +284,7 @@ pub async fn killed_connections(seed: u64, scale: u32) -> Report {
     report
 }
 
-/// Fault 11: all scripts are forgotten ten times a second, while processes come and go.
+/// Fault 11: all functions are forgotten ten times a second, while processes come and go.
 ///
 /// Demands besides the invariants that no call of a producer fails, and no handler runs for nothing.
 pub async fn flushed_scripts(seed: u64, scale: u32) -> Report {
@@ -297,7 +297,7 @@ pub async fn flushed_scripts(seed: u64, scale: u32) -> Report {
         tokio::time::sleep(Duration::from_millis(100)).await;
         stage.fault("flush", 0);
         let how = if stage.random.percent(50) { "SYNC" } else { "ASYNC" };
-        let answer = stage.server.command(&["SCRIPT", "FLUSH", how]).expect("an answer");
+        let answer = stage.server.command(&["FUNCTION", "FLUSH", how]).expect("an answer");
         assert_eq!(answer, Reply::Text("OK".to_owned()));
         if tenth % 25 == 12 {
             // one that has just connected
@@ -318,10 +318,10 @@ pub async fn flushed_scripts(seed: u64, scale: u32) -> Report {
             _ => None,
         })
         .collect();
-    let unknown = stage.server.info("errorstat_NOSCRIPT").ok().flatten();
+    let loaded = stage.server.info("cmdstat_function|load").ok().flatten();
     let mut report = stage.finish(workers).await;
     report
         .demand(errors.is_empty(), || format!("{} errors reached users: {:?}", errors.len(), errors.first()));
-    report.demand(unknown.is_some(), || "the server knew every script at any time".to_owned());
+    report.demand(loaded.is_some(), || "the server knew every function at any time".to_owned());
     report
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use taskora::prelude::*;
 use taskora_redis::{RedisAdapter, RedisConfig};
-use taskora_test_server::Reply;
 
 use crate::ledger::{History, Ledger, Record};
 use crate::process::{Config, KEEP_ALL, Producer, WorkerPart};
@@ -100,7 +99,7 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
     report.demand(twice.is_empty(), || format!("attempts were begun twice: {twice:?}"));
     let known = WORKERS.iter().chain(PRODUCERS).chain(TESTS).chain(taskora_redis::failpoint::UPKEEP);
     let known: HashSet<_> = known.copied().collect();
-    for (script, _) in taskora_redis::script_hashes() {
+    for (script, _) in taskora_redis::functions() {
         report.demand(known.contains(script), || format!("nobody is said to call `{script}`"));
     }
     for (_, role, script) in targets {
@@ -116,24 +115,14 @@ fn fault(role: &str, script: &str) -> String {
 
 /// Loses the answer to a role's next call of a script.
 async fn lose(stage: &mut Stage, proxy: &Proxy, role: &str, script: &str) {
-    let hashes = taskora_redis::script_hashes();
-    let (_, hash) = hashes.into_iter().find(|(known, _)| *known == script).expect("a known script");
+    let functions = taskora_redis::functions();
+    let (_, function) = functions.into_iter().find(|(known, _)| *known == script).expect("a known script");
     let before = proxy.lost();
+    stage.fault(&fault(role, script), 0);
+    // with its end, as the name of one may begin that of another
+    proxy.lose(format!("{function}\r\n"), 1);
     if script == "handshake" {
-        // sent with its source, and with each connection: all other scripts are known to the server by now
-        stage.fault(&fault(role, script), 0);
-        proxy.lose("EVAL\r\n", 1);
         proxy.cut_kind(Kind::Commands);
-    } else {
-        // until the server knows it, the answer to lose would be that it does not
-        let is_known = Reply::List(vec![Reply::Number(1)]);
-        stage
-            .until(&format!("the first call of `{script}`"), || async {
-                stage.server.command(&["SCRIPT", "EXISTS", &hash]).is_ok_and(|known| known == is_known)
-            })
-            .await;
-        stage.fault(&fault(role, script), 0);
-        proxy.lose(hash, 1);
     }
     let what = format!("a call of `{script}` by a {role}");
     stage.until(&what, || std::future::ready(proxy.lost() > before)).await;

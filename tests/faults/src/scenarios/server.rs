@@ -1,4 +1,4 @@
-//! Fault 12: the server is killed and comes back, with what it had on disk or with what its replica had.
+//! Faults 12 and 30: the server is killed and comes back, with what it had on disk or with what its replica had.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,6 +109,86 @@ pub async fn failover(seed: u64, scale: u32) -> Report {
     let gone = forgive(&mut report, &times);
     println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
     report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
+    report
+}
+
+/// Fault 30: a failover loses a claim, and the worker that has made it is alive. The replica is cut off before a job is claimed;
+/// the worker runs the job and cannot settle it; the replica takes over, where another worker claims the same job; while
+/// that one holds it, the first one is led there and settles. That is refused: one completion is accepted.
+pub async fn lost_claim(seed: u64, scale: u32) -> Report {
+    let mut stage = Stage::set("lost claim", seed);
+    let (mut workers, mut findings, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale {
+        let replication = Proxy::start(stage.server.port()).await.expect("a proxy");
+        let port = replication.url().rsplit(':').next().unwrap_or_default().to_owned();
+        let follows =
+            ["--replicaof", "127.0.0.1", port.as_str(), "--repl-diskless-sync-delay", "0"].map(str::to_owned);
+        let replica = RedisServer::builder().args(follows).start().expect("a replica");
+        let replica = aside(move || replica.until_in_sync().map(|()| replica)).await;
+        let app = stage.app().await;
+        let act = crate::tasks::Act::returns(3_000);
+        let handle = stage.dispatched(app.dispatch(crate::tasks::Work { act }).await);
+        let job = handle.id().to_string();
+        let written = stage.server.written().expect("a replicated server");
+        let replica = aside(move || replica.until_it_has(written).map(|()| replica)).await;
+        replication.set(Fate::BlackHole);
+
+        // leases outlast all of it, and are renewed later
+        let worker = Some(WorkerPart { lease: Duration::from_secs(60), ..WorkerPart::default() });
+        let way = Proxy::start(stage.server.port()).await.expect("a proxy");
+        let first = Config { url: way.url(), worker: worker.clone(), ..stage.config("first") };
+        let first = stage.start(first);
+        let is_start =
+            |record: &Record| matches!(record, Record::Started { job: started, .. } if *started == job);
+        stage.until_recorded(1, is_start).await;
+        way.set(Fate::BlackHole);
+        let is_settling =
+            |record: &Record| matches!(record, Record::Settling { job: settling, .. } if *settling == job);
+        stage.until_recorded(1, is_settling).await;
+
+        stage.fault("failover", first.pid());
+        replication.cut();
+        replica.promote().expect("a main server");
+        let second = stage.start(Config { url: replica.url(), worker, ..stage.config("second") });
+        stage.until_recorded(2, is_start).await;
+        second.freeze();
+        stage.server.kill();
+        way.switch(replica.port());
+        way.set(Fate::Pass);
+        way.cut();
+        stage.server = replica;
+        let is_settled =
+            |record: &Record| matches!(record, Record::Settled { job: settled, .. } if *settled == job);
+        stage.until_recorded(1, is_settled).await;
+        second.thaw();
+        stage.until_recorded(2, is_settled).await;
+
+        let history = stage.history();
+        let settled = history.lines.iter().filter_map(|line| match &line.record {
+            Record::Settled { job: settled, state, token, .. } if *settled == job => {
+                Some((line.pid, *token, state.is_some()))
+            }
+            _ => None,
+        });
+        let settled: Vec<(u32, u64, bool)> = settled.collect();
+        match settled[..] {
+            [(one, lost, false), (other, token, true)]
+                if one == first.pid() && other == second.pid() && token > lost => {}
+            _ => findings.push(format!(
+                "the first worker is {}, the second {}, and settlements were answered {settled:?}",
+                first.pid(),
+                second.pid()
+            )),
+        }
+        jobs.push(job);
+        workers.extend([first, second]);
+    }
+    let mut report = stage.finish(workers).await;
+    // by the ledger both hold a lease: the server that gave the first one is gone, and nothing else is forgiven
+    report
+        .findings
+        .retain(|found| found.rule != "I3" || !found.job.as_ref().is_some_and(|job| jobs.contains(job)));
+    report.demand(findings.is_empty(), || findings.join("; "));
     report
 }
 

@@ -282,11 +282,8 @@ impl<'a> Watch<'a> {
                 "in {name}, `{script}` took {time} µs, and calls up to {most} and, more than once, {repeated} µs of the server, which is more than {limit}"
             ));
         }
-        let failed: u64 = ["cmdstat_eval", "cmdstat_evalsha"]
-            .map(|command| self.count(command, "failed_calls"))
-            .iter()
-            .sum();
-        let unknown = self.count("errorstat_NOSCRIPT", "count");
+        let failed = self.count("cmdstat_fcall", "failed_calls");
+        let unknown = self.count("cmdstat_function|load", "calls");
         if failed > unknown {
             findings.push(format!(
                 "after {name}, {failed} scripts have failed, and {unknown} because they were not there"
@@ -313,7 +310,7 @@ fn entry(entry: &Reply) -> Option<(i64, String)> {
         return None;
     };
     let script = words.get(1).and_then(Reply::text).unwrap_or_default();
-    let hashes = taskora_redis::script_hashes();
+    let hashes = taskora_redis::functions();
     let name = hashes.into_iter().find(|(_, hash)| hash == script).map(|(name, _)| name);
     let command = words.first().and_then(Reply::text).unwrap_or_default();
     Some((

@@ -82,8 +82,8 @@ pub async fn versions(seed: u64, scale: u32) -> Report {
 }
 
 /// A namespace that this version cannot share: one that dropped it, one that is older than it accepts, one that nobody can
-/// read. A process that connects ends with an error that says so; a worker that is connected already, and one that
-/// connects when it needs to, do nothing there; calls fail with the same words. Nothing is written.
+/// read. A process that connects ends with an error that says so, and so does a worker that was connected, when it connects
+/// again; one that connects when it needs to does nothing there; calls fail with the same words. Nothing is written.
 pub async fn refused(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("refused", seed);
     let mut findings = Vec::new();
@@ -91,7 +91,7 @@ pub async fn refused(seed: u64, scale: u32) -> Report {
     let app = stage.app().await;
     let way = Proxy::start(stage.server.port()).await.expect("a proxy");
     let worker = Config { url: way.url(), worker: Some(WorkerPart::default()), ..stage.config("running") };
-    let running = stage.start(worker);
+    let mut running = stage.start(worker);
     let before = crate::tasks::Work { act: crate::tasks::Act::returns(1) };
     let job = stage.dispatched(app.dispatch(before).await);
     let _ = job.result_within(PATIENCE).await;
@@ -145,8 +145,14 @@ pub async fn refused(seed: u64, scale: u32) -> Report {
         }
         stage.server.command(&["DEL", "{taskora}:wait:work", "{taskora}:ready"]).expect("an empty line");
     }
-    // signed as before, it is ours again, and the worker that was running all the time goes on
+    // the worker that was running has met it, too
+    let ended = running.wait(PATIENCE).await;
+    if ended.and_then(|status| status.code()) != Some(1) {
+        findings.push(format!("the worker that was running ended with {ended:?}"));
+    }
+    // signed as before, it is ours again
     sign(&stage.server, &taskora_redis::WIRE_VERSION.to_string(), "1");
+    let running = stage.worker(WorkerPart::default());
     let again = crate::tasks::Work { act: crate::tasks::Act::returns(1) };
     let again = stage.dispatched(app.dispatch(again).await);
     if let Err(error) = again.result_within(Duration::from_secs(10)).await {
@@ -168,8 +174,11 @@ fn sign(server: &RedisServer, version: &str, min: &str) {
 
 /// A line that a worker would take a job from.
 fn put_in_line(server: &RedisServer) {
-    for command in [["SADD", "{taskora}:ready", "work"], ["RPUSH", "{taskora}:wait:work", "      =left"]] {
-        server.command(&command).expect("written");
+    let commands =
+        [&["ZADD", "{taskora}:ready", "0", "work"][..], &["RPUSH", "{taskora}:wait:work", "      =left"]];
+    for command in commands {
+        let answer = server.command(command);
+        assert!(matches!(answer, Ok(Reply::Number(1))), "{answer:?}");
     }
 }
 

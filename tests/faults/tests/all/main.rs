@@ -4,6 +4,7 @@ mod away;
 mod calm;
 mod chord;
 mod clocks;
+mod damage;
 mod handlers;
 mod kills;
 mod network;

@@ -19,6 +19,11 @@ async fn fault_12_a_replica_takes_over() {
 }
 
 #[tokio::test]
+async fn fault_30_a_failover_has_lost_a_claim_and_its_worker_lives() {
+    server::lost_claim(seed(), 1).await.assert();
+}
+
+#[tokio::test]
 async fn fault_14_the_memory_limit_is_reached() {
     memory::full(seed(), 1).await.assert();
 }

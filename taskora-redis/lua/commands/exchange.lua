@@ -1,0 +1,91 @@
+-- flags: allow-oom
+-- Settles attempts, then claims jobs, as one step.
+-- Arguments: worker; slot; number of the call; completed jobs to keep, failed ones, workflows; claim limit (-1: no claim);
+--   room (the limit or more); own tasks; number of names, the names of the tasks to settle, then for each settlement its
+--   lease and its entry, see lib/settle.lua
+-- Returns: one character per settlement (the new state: C, F, X, R retrying, D delayed, W waiting; - refused), more (0 or 1),
+--   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
+--   for each job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, then for
+--   each job: id, record (of a node: what `n` says, then its workflow's head, and the end of the node before it if that may
+--   be of use to it, or nothing)
+-- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
+function commands.exchange()
+  S.tasks = argv[A.tasks]
+  local names = tonumber(argv[A.names])
+  local first = A.names + 1 + names
+  -- the last answer in this slot, after the number of its call and a colon
+  local slot = K.call .. argv[A.worker] .. ':' .. argv[A.slot]
+  local last = match(call('GETRANGE', slot, '0', '20'), '^(%d+):')
+  if last and tonumber(last) >= tonumber(argv[A.number]) then
+    local saved = tonumber(last) == tonumber(argv[A.number]) and sub(call('GET', slot), #last + 2)
+    return replay.answer(saved, (#argv - first + 1) / 2, argv[A.limit] ~= '-1')
+  end
+
+  -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.todo, K.due, K.damaged, K.wfdue)
+  local has_due, deadline = false, nil
+  if side > 0 then
+    has_due = call('EXISTS', K.due) == 1
+    S.careful = call('EXISTS', K.damaged) == 1
+    if has_due then side = side - 1 end
+    deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
+    if deadline then side = side - 1 end
+  end
+  local is_plain = side == 0
+  local states, leaving = '', nil
+  if #argv >= first then
+    states, leaving = settle.all(first, A.names, is_plain, tonumber(argv[A.keep_completed]), tonumber(argv[A.keep_failed]))
+    if S.is_touched then
+      is_plain = false
+      has_due = call('EXISTS', K.due) == 1
+    end
+  end
+  local more = 0
+  if not is_plain and call('EXISTS', K.todo) == 1 and deferred.work_off(256) then more = 1 end
+  if S.any_done then retire.beyond(tonumber(argv[A.keep_workflows])) end
+
+  local limit = tonumber(argv[A.limit])
+  local ids, texts, heads, befores, lives, leases, unfinished = {}, {}, {}, {}, '', {}, false
+  local next_due = -1
+  if limit >= 0 then
+    local dues, promoted, is_left = {}, 0, false
+    if deadline and deadline <= now then
+      if workflow.expire_late() then more = 1 end
+      ends.write(true)
+      is_plain, has_due = false, call('EXISTS', K.due) == 1
+    end
+    if has_due then
+      dues = caller.first_of(K.due)
+      if #dues > 0 and dues[1][2] <= now then is_left, promoted = due.promote(dues, 256) end
+    end
+    ids, texts, heads, befores, lives, leases, unfinished = claim.run(limit, argv[A.limit], is_plain)
+    if unfinished or is_left then more = 1 end
+    if has_due then
+      -- what was promoted is due no more, nor what has ended with its workflow
+      if promoted > 0 or S.is_touched then dues = caller.first_of(K.due) end
+      next_due = due.take_timer(dues, argv[A.worker], #ids < tonumber(argv[A.room]))
+    end
+    if deadline then
+      deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
+      local wait = deadline and due.take_deadline(deadline, argv[A.worker], #ids < tonumber(argv[A.room])) or -1
+      if wait >= 0 and (next_due < 0 or wait < next_due) then next_due = wait end
+    end
+  end
+
+  local base = tokens.first('', false, tokens.epoch())
+  call('SET', slot, argv[A.number] .. ':' .. cmsgpack.pack({ states, more, next_due, now, lives, ids, base }), 'PX', '60000')
+  for task, members in pairs(leaving or {}) do
+    active.leave(task, members)
+    if not leases[task] then active.tidy(task) end
+  end
+  local reply, at = { states, more, next_due, now, '', lives, base }, 7
+  for i = 1, #ids do
+    reply[at + 1], reply[at + 2] = ids[i], texts[i]
+    at = at + 2
+    if heads[i] then
+      reply[at + 1], reply[at + 2] = heads[i], befores[ids[i]] or ''
+      at = at + 2
+    end
+  end
+  return reply
+end

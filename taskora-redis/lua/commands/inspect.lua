@@ -1,0 +1,24 @@
+-- flags: no-writes
+-- What is known of a job.
+-- Arguments: id
+-- Returns: nothing if it is unknown, else: record (of a node: what `n` says), history, end without a result, progress (each
+--   empty if there is none), place of an unfinished job, due time of a delayed one, of a node its workflow's head
+function commands.inspect()
+  local id = argv[A.id]
+  local text, done, flow, number = workflow.job_of(id)
+  if not text then return {} end
+  local past, place, at = call('HGET', K.life, id), nil, nil
+  if done then
+    if byte(done) == 67 then done = sub(done, 1, 21) end
+  elseif record.is_readable(text) then
+    place, at = active.place_of(record.task_of(text), id, text, past)
+    at = at and digits(math.min(math.max(tonumber(at), 0), 281474976710655))
+  end
+  local progress
+  if flow then
+    text, progress = unpack(call('HMGET', flow.key, 'n' .. number, 'g' .. number))
+  else
+    progress = call('HGET', K.progress, id)
+  end
+  return { text, past or '', done or '', progress or '', place or '', at or '', flow and workflow.head_of(flow) or '' }
+end

@@ -1,0 +1,241 @@
+-- flags: allow-oom
+-- Repairs one thing that a check has found, if it is still so.
+-- Arguments: code; role; task; entry; then what the code needs beside: see the functions
+-- Returns: F repaired, G it is not so any more
+-- Events: wakes a worker if a job comes back to its line; tells who waits for what has ended
+local role, task, entry
+local LISTS = { wait = true, completed = true, owncompleted = true }
+
+local function is_marked(id)
+  return call('SISMEMBER', K.stale .. task, id) == 1
+end
+
+-- D, M: an entry that does not belong here
+local function remove_entry()
+  local id, token = entry, nil
+  if role == 'active' then
+    id, token = match(entry, '^(.*):(%d+)$')
+  elseif LISTS[role] then
+    id = sub(entry, 7)
+  end
+  local marked = role == 'wait' and is_marked(id)
+  local found = snapshot.wrong_entry(role, task, snapshot.of({ id })[1], tonumber(token), marked)
+  if found ~= 'D' and found ~= 'M' then return false end
+  if LISTS[role] then return entries.fill_in(role, task, entry) end
+  if call('ZREM', K[role] .. task, entry) == 0 then return false end
+  active.tidy(task)
+  line.still_ready(task)
+  due.plan(task)
+  return true
+end
+
+-- ?: an entry that names no job
+local function remove_garbage()
+  if role == 'jobs' then return call('HDEL', K.jobs, entry) == 1 end
+  if LISTS[role] then
+    if #entry > 6 then return false end
+    local removed = entries.remove_near(K[role] .. task, entry)
+    if role == 'wait' then line.still_ready(task) end
+    return removed
+  end
+  if role ~= 'active' or match(entry, '^.*:%d+$') then return false end
+  active.leave(task, { entry })
+  active.tidy(task)
+  return true
+end
+
+-- t: a key of a wrong type, or a counter that is none, is moved out of the way; beside: the type that it should have
+local function set_aside()
+  local kind, wanted = call('TYPE', entry).ok, argv[A.more]
+  local is_counter = entry == K.seq or entry == K.front
+  if kind == 'none' or kind == wanted and (not is_counter or line.is_counter(call('GET', entry))) then return false end
+  call('RENAME', entry, K.aside .. sub(entry, #K.aside - 5))
+  if entry == K.seq then
+    -- numbers go on behind those in line
+    local last = 0
+    local names = call('TYPE', K.tasks).ok == 'set' and call('SRANDMEMBER', K.tasks, 500) or {}
+    for _, name in ipairs(names) do
+      local back = call('TYPE', K.wait .. name).ok == 'list' and call('LINDEX', K.wait .. name, -1)
+      last = math.max(last, back and u48_at(back, 1) or 0)
+    end
+    call('SET', K.seq, digits(math.max(last - line.BASE, 0)))
+  end
+  return true
+end
+
+-- T: a mark on a job that has not ended
+local function remove_false_mark()
+  local id = role == 'wait' and sub(entry, 7) or entry
+  local f = snapshot.of({ id })[1]
+  if not f.record or f.unreadable or f.done then return false end
+  return call('SREM', K.stale .. task, id) == 1
+end
+
+-- K: a mark without an entry; beside: its stamp
+local function remove_mark()
+  if not snapshot.has_stayed('stale', task, snapshot.of({ entry })[1], argv[A.more]) then return false end
+  return call('SREM', K.stale .. task, entry) == 1
+end
+
+-- U: a second entry of a job; beside: the other one, which stays
+local function remove_second()
+  if not entries.find(K.wait .. task, argv[A.more]) then return false end
+  return entries.fill_in('wait', task, entry)
+end
+
+-- L: a job that is in no index; beside: where it belongs, and its stamp if only a pass could tell. It comes back with the
+-- next token: whoever repairs it at the same time, or still holds it, finds another job than the one it knows.
+local function put_back()
+  local home, stamp, f = argv[A.more], argv[A.more + 1], snapshot.of({ entry })[1]
+  if not f.record or f.unreadable or f.is_newer or snapshot.home_of(f) ~= home then return false end
+  if stamp and snapshot.stamp_of(f) ~= stamp or not stamp and f[home] then return false end
+  task = f.task
+  call('SADD', K.tasks, task)
+  if home == 'wait' or home == 'prio' then
+    local attempts, stalls, message, last = history.of(f.life)
+    local token = tokens.after(last, f.id, f.flow and f.flow.head or f.record, tokens.epoch())
+    line.to_front(task, f.id, f.record)
+    call('HSET', K.life, f.id, history.of_leaving(token, attempts, stalls, message))
+    return true
+  end
+  if LISTS[home] then
+    for _, known in ipairs(call('LRANGE', K[home] .. task, -500, -1)) do
+      if sub(known, 7) == f.id then return false end
+    end
+    call('RPUSH', K[home] .. task, now6 .. f.id)
+    return true
+  end
+  local at = f.ended and read('>I6', f.ended, 16) or now
+  return call('ZADD', ends.index_of(f.done, task, f.id), at, f.id) == 1
+end
+
+-- O: a part of a job that is gone, or that it has no use for any more
+local function remove_part()
+  local watched = role == 'waiters' and byte(entry) == 42 and match(entry, '^%*(.*)#$')
+  if watched then
+    local flow = workflow.of(watched)
+    if flow.left and not flow.ended then return false end
+  elseif not snapshot.is_leftover(role, snapshot.of({ entry })[1]) then
+    return false
+  end
+  if role == 'log' then return call('UNLINK', K.log .. entry) == 1 end
+  if role == 'waiters' then
+    -- they ask again, and learn what there is to know
+    waiters.tell(call('HGET', K.waiters, entry) or '', pack('B', #entry) .. entry .. '\1?')
+  end
+  return call('HDEL', K[role], entry) == 1
+end
+
+-- G: a log of which its job does not know
+local function note_log()
+  local f = snapshot.of({ entry })[1]
+  if snapshot.wrong_log(f) ~= 'G' then return false end
+  if f.is_node then return call('SADD', K.noted .. f.flow.id, f.number) == 1 end
+  return call('HSETNX', K.progress, entry, '') == 1
+end
+
+-- F: something about a task as a whole
+local function put_task_right()
+  if invariants.of(task) == '' then return false end
+  if line.still_ready(task) then
+    -- below whoever is first
+    call('ZADD', K.ready, '-inf', task)
+    line.wake(task)
+  end
+  active.tidy(task)
+  local first = due.plan(task)
+  if first then due.announce(task, first) end
+  if call('EXISTS', K.wait .. task, K.prio .. task, K.delayed .. task, K.active .. task) > 0 then
+    call('SADD', K.tasks, task)
+  end
+  return true
+end
+
+-- N: what is noted of a workflow that is gone
+local function remove_noted()
+  if call('EXISTS', K.wf .. entry) == 1 then return false end
+  return call('UNLINK', K.noted .. entry) == 1
+end
+
+-- W, i: a workflow that is in a wrong index, or lacks in one
+local function put_workflow_right()
+  local flow = workflow.of(entry)
+  if workflow.is_newer(flow) then return false end
+  local head = workflow.head_of(flow)
+  local is_running = head and flow.left and not flow.ended
+  local deadline = is_running and read('>I6', head, 8) or 0
+  if deadline > 0 then call('ZADD', K.wfdue, deadline, entry) else call('ZREM', K.wfdue, entry) end
+  if is_running then call('ZADD', K.wfrun, 'NX', read('>I6', head, 2), entry) else call('ZREM', K.wfrun, entry) end
+  if flow.ended and #flow.ended >= 7 and flow.left == 0 then
+    call('ZADD', K.wfdone, 'NX', (read('>I6', flow.ended, 2)), entry)
+  else
+    call('ZREM', K.wfdone, entry)
+  end
+  return true
+end
+
+-- What follows is about a running or ended workflow whose number of open nodes is what it was, beside: that number. It
+-- only falls, so that no node has ended since the check has counted.
+local function unchanged_workflow()
+  local flow = workflow.of(entry)
+  if not workflow.head_of(flow) or flow.newer == '~' or (flow.left and digits(flow.left) or '') ~= argv[A.more] then return nil end
+  return flow
+end
+
+-- l: the number is wrong; beside: what it should be, and whether all nodes have completed
+local function set_open()
+  local flow = unchanged_workflow()
+  if not flow then return false end
+  flow.left, flow.newer, flow.is_changed = tonumber(argv[A.more + 1]), false, true
+  workflow.touch(flow)
+  if not flow.ended and argv[A.more + 2] == '1' then workflow.finish(flow, 'C') end
+  ends.write(true)
+  return put_workflow_right()
+end
+
+-- e: it runs, and a node has ended it; beside: that node
+local function end_flow()
+  local flow = unchanged_workflow()
+  local done = flow and not flow.ended and call('HGET', flow.key, 'd' .. argv[A.more + 1])
+  local state = done and match(done, '^[FSXE]')
+  if not state then return false end
+  workflow.finish(flow, state == 'S' and 'F' or state, tonumber(argv[A.more + 1]))
+  ends.write(true)
+  return put_workflow_right()
+end
+
+-- x: it has ended, and its nodes do not follow
+local function wind_up()
+  local flow = unchanged_workflow()
+  if not flow or not flow.ended or deferred.has(entry) then return false end
+  workflow.put_off('X', 'n', 0, flow)
+  return true
+end
+
+-- j: the count of a join is wrong, or it has released and not all of them followed; beside: the join, its count, what it
+-- should be, and the node that it follows if that keeps the entry of the only one that waits for it
+local function set_join()
+  local flow = unchanged_workflow()
+  local field = 'j' .. argv[A.more + 1]
+  if not flow or flow.ended or deferred.has(entry) or (call('HGET', flow.key, field) or '') ~= argv[A.more + 2] then return false end
+  local node = argv[A.more + 4] ~= '' and call('HGET', flow.key, 'n' .. argv[A.more + 4])
+  if node and workflow.reach_of(argv[A.more + 3]) then
+    workflow.put(flow, workflow.release_next(flow.id, node))
+    workflow.flush()
+    return true
+  end
+  call('HSET', flow.key, field, argv[A.more + 3])
+  if workflow.reach_of(argv[A.more + 3]) then workflow.put_off('R', argv[A.more + 1], 0, flow) end
+  return true
+end
+
+local repairs = {
+  D = remove_entry, M = remove_entry, T = remove_false_mark, K = remove_mark, U = remove_second, L = put_back,
+  O = remove_part, G = note_log, F = put_task_right, N = remove_noted, W = put_workflow_right, i = put_workflow_right,
+  l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, ['?'] = remove_garbage,
+}
+
+function commands.repair()
+  role, task, entry = argv[A.role], argv[A.task], argv[A.entry]
+  return repairs[argv[A.code]]() and 'F' or 'G'
+end

@@ -1,0 +1,8 @@
+-- flags: allow-oom
+-- For tests: lets the namespace's time pass, and wakes who sleeps until a time.
+-- Arguments: milliseconds
+function commands.shift()
+  call('INCRBY', K.clock, argv[A.by])
+  for _, task in ipairs(call('ZRANGE', K.due, 0, 63)) do line.wake(task) end
+  return 1
+end

@@ -1,0 +1,13 @@
+-- flags: allow-oom
+-- A process says that it is there, or (with no text) that it goes.
+-- Arguments: name of the process; what is known of it, see lib/processes.lua
+-- Returns: level of the namespace, who raised it
+function commands.sign()
+  if argv[A.about] == '' then
+    call('HDEL', K.procs, argv[A.process])
+  else
+    processes.sign(argv[A.process], argv[A.about])
+  end
+  local level = processes.level()
+  return { level[1], level[2] }
+end

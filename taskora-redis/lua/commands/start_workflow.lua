@@ -1,0 +1,88 @@
+-- Starts workflows. A known id is left alone.
+-- Arguments: repeat (1 if the outcome of a first try is unknown); number of workflows; then for each: stored id,
+--   times (empty: it has no deadline and is due now; else milliseconds from now to its deadline or nothing, a space, and its
+--   due time: nothing, `+` milliseconds from now or `@` milliseconds of the epoch), what its head has after the times (number
+--   of nodes (4), of joins (4), nonce (16, the same if this is repeated), extension, annotations), number of nodes, output,
+--   the roots as entries of a slab, number of fields that were put aside, number of other fields, these and their values
+-- Returns: one character per workflow: 1 started, 0 duplicate, L what was put aside is lost
+-- Events: wakes a worker per task
+local NO_TIMES = string.rep('\0', 12)
+
+-- Answers a character, and what is to be written of a workflow that starts.
+local function start(at, again)
+  local id, times, rest, nodes, staged = argv[at], argv[at + 1], argv[at + 2], tonumber(argv[at + 3]), tonumber(argv[at + 6])
+  local nonce = sub(rest, 9, 24)
+  local key, aside = K.wf .. id, K.stage .. nonce
+  -- after a lost answer our own workflow is no duplicate, and is not run again if it has come and gone
+  if again and call('ZSCORE', K.wfgone, nonce) then return '1' end
+  if call('EXISTS', key) == 1 or S.flows and S.flows[id] then
+    if sub(call('HGET', key, 'm') or '', 28, 43) == nonce then return '1' end
+    if staged > 0 then call('UNLINK', aside) end
+    return '0'
+  end
+  if staged > 0 and call('HLEN', aside) ~= staged then
+    call('UNLINK', aside)
+    return 'L'
+  end
+  local deadline, due_at = 0, 0
+  if times ~= '' then
+    local ttl, kind, time = match(times, '^(%d*) ([+@]?)(%d*)$')
+    if ttl ~= '' then deadline = now + tonumber(ttl) end
+    if kind ~= '' then due_at = tonumber(time) + (kind == '+' and now or 0) end
+    times = pack('>I6I6', deadline, due_at)
+  else
+    times = NO_TIMES
+  end
+  local flow = workflow.remember(id, key, digits(nodes))
+  flow.head = '\1' .. now6 .. times .. rest
+  flow.deadline, flow.aside = deadline, staged > 0 and aside
+  -- there are no more than one call brings
+  local first, values = at + 8, 2 * tonumber(argv[at + 7])
+  flow.fields = { key, 'l', argv[at + 3], 'm', flow.head, 'o', argv[at + 4], unpack(argv, first, first + values - 1) }
+  if nodes > 0 and staged > 0 then
+    workflow.put_off('R', 'r', 0, flow)
+  elseif nodes > 0 then
+    S.spare_releases = nodes
+    workflow.release(flow, { { name = 'r', is_whole = true, text = argv[at + 5], at = 1 } })
+  end
+  return '1', flow
+end
+
+function commands.start_workflow()
+  local answer, started, at, again = {}, {}, A.first, argv[A.again] == '1'
+  for i = 1, tonumber(argv[A.count]) do
+    answer[i], started[#started + 1] = start(at, again)
+    at = at + 8 + 2 * tonumber(argv[at + 7])
+  end
+  -- lines first: a node in line whose workflow is not there is stepped over
+  workflow.flush()
+  local running, deadlines, empty = {}, {}, {}
+  for _, flow in ipairs(started) do
+    if flow.aside then
+      call('RENAME', flow.aside, flow.key)
+      call('PERSIST', flow.key)
+    end
+    call('HSET', unpack(flow.fields))
+    running[#running + 1] = digits(now)
+    running[#running + 1] = flow.id
+    if flow.deadline > 0 then
+      deadlines[#deadlines + 1] = digits(flow.deadline)
+      deadlines[#deadlines + 1] = flow.id
+    end
+    if flow.left == 0 then empty[#empty + 1] = flow end
+  end
+  pages(running, function(...) call('ZADD', K.wfrun, ...) end)
+  pages(deadlines, function(...) call('ZADD', K.wfdue, ...) end)
+  -- those without nodes have completed
+  local done = {}
+  for _, flow in ipairs(empty) do
+    workflow.finish(flow, 'C')
+    done[#done + 1] = digits(now)
+    done[#done + 1] = flow.id
+  end
+  if #done > 0 then
+    ends.write(true)
+    pages(done, function(...) call('ZADD', K.wfdone, ...) end)
+  end
+  return concat(answer)
+end

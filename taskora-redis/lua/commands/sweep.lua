@@ -1,0 +1,163 @@
+-- flags: allow-oom
+-- Takes back jobs whose lease has passed, makes due jobs ready, ends workflows that are late, wakes workers, removes what
+-- has ended. One budget for all of the tasks: the answer says with which the next call begins.
+-- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed jobs to keep, of failed ones, and of
+--   workflows; name of the process, what is known of it (see lib/processes.lua)
+-- Returns: rescued, stalled, more (0 or 1), number of the task to go on with, whether a task before it has more (0 or 1), ids of the first that were rescued, of the first
+--   that stalled, level of the namespace, who raised it
+-- Events: pushes ends to who waits for them; wakes a worker per task with jobs waiting
+local RESCUES, REMOVALS, TASKS, NAMED = 100, 256, 128, 5
+
+-- takes back late leases of a task, at most `budget`; answers how many it looked at
+local function rescue(task, budget, counts)
+  local key = K.active .. task
+  local late = call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, budget)
+  if #late == 0 then return 0 end
+  local front, ranked, pasts, newer = {}, {}, {}, {}
+  -- the last one to return goes first: the one that was claimed first must be that one
+  local number = line.returns(#late)
+  for i = #late, 1, -1 do
+    number = number - 1
+    local member = late[i]
+    local id, token = match(member, '^(.*):(%d+)$')
+    token = tonumber(token or '')
+    local stored, text = claim.stored(id)
+    local past = stored and call('HGET', K.life, id)
+    local attempts, stalls, message, last = history.of(past)
+    if not stored or past and last >= token or workflow.end_of(id) then
+      -- it names no job, or a failed call has settled it
+    elseif record.is_newer(stored) then
+      -- it waits for a worker of that version
+      newer[#newer + 1] = now + 5000
+      newer[#newer + 1] = id
+      pasts[#pasts + 1] = id
+      pasts[#pasts + 1] = history.of_leaving(token, attempts, stalls, message)
+    elseif not text then
+      -- damaged: nobody can run it
+      ends.add_idle(task, id, 'S', past, 1, '')
+      counts.stalled[#counts.stalled + 1] = id
+    else
+      local reason = call('HGET', K.cancel, id)
+      if reason then
+        ends.add_idle(task, id, 'X', past, 1, reason)
+      elseif stalls + 1 > record.stalls_allowed(text) then
+        ends.add_idle(task, id, 'S', past, 1, '')
+        counts.stalled[#counts.stalled + 1] = id
+      else
+        if record.is_listed(text) then
+          front[#front + 1] = pack('>I6', number) .. id
+        else
+          ranked[#ranked + 1] = number - record.priority_of(text) * line.BAND
+          ranked[#ranked + 1] = id
+        end
+        pasts[#pasts + 1] = id
+        pasts[#pasts + 1] = history.of_leaving(token, attempts, stalls + 1, message)
+        counts.rescued[#counts.rescued + 1] = id
+      end
+    end
+  end
+  if #front + #ranked > 0 then line.enter(task, nil, front, ranked) end
+  if #newer > 0 then due.enter(task, newer) end
+  pages(pasts, function(...) call('HSET', K.life, ...) end)
+  counts.leaving[#counts.leaving + 1] = { task, late }
+  return #late
+end
+
+-- removes completed jobs that are too old or too many, at most `budget`; answers how many went
+local function remove_completed(key, budget, age, keep)
+  local length = call('LLEN', key)
+  if length == 0 then return 0 end
+  local count = math.min(math.max(length - keep, 0), budget)
+  if count < budget then
+    for _, entry in ipairs(call('LRANGE', key, count, budget - 1)) do
+      if (u48_at(entry, 1) or 0) > now - age and byte(entry, 7) ~= 33 then break end
+      count = count + 1
+    end
+  end
+  return count > 0 and ends.drop_completed(key, count) or 0
+end
+
+local function remove_ended(task, key, budget, age, keep)
+  local length = call('ZCARD', key)
+  if length == 0 then return 0 end
+  local old = call('ZRANGEBYSCORE', key, '-inf', now - age, 'LIMIT', 0, budget)
+  local extra = math.min(length - keep, budget)
+  if extra > #old then old = call('ZRANGE', key, 0, extra - 1) end
+  return ends.drop_ended(task, key, old)
+end
+
+local function first_of(list)
+  local some = {}
+  for i = 1, math.min(#list, NAMED) do some[i] = list[i] end
+  return some
+end
+
+function commands.sweep()
+  S.tasks = argv[A.tasks]
+  local names, counts, more = caller.names(), { rescued = {}, stalled = {}, leaving = {} }, false
+  local age, keep = {}, {}
+  age.C, keep.C = tonumber(argv[A.completed_age]), tonumber(argv[A.completed_keep])
+  age.F, keep.F = tonumber(argv[A.failed_age]), tonumber(argv[A.failed_keep])
+  S.careful = call('EXISTS', K.damaged) == 1
+  processes.sign(argv[A.process], argv[A.about])
+  if workflow.expire_late() then more = true end
+
+  -- the tasks in turn, as far as the budget goes
+  local rescues, removals = RESCUES, REMOVALS
+  local at, carry = tonumber(argv[A.from]), argv[A.carry] == '1'
+  local last = math.min(at + TASKS, #names)
+  local visited = {}
+  while at < last and rescues > 0 do
+    at = at + 1
+    local task = names[at]
+    rescues = rescues - rescue(task, rescues, counts)
+    visited[#visited + 1] = task
+  end
+  ends.write(true)
+  for _, left in ipairs(counts.leaving) do
+    active.leave(left[1], left[2])
+    active.tidy(left[1])
+  end
+  if deferred.work_off(256) then more = true end
+  if call('EXISTS', K.due) == 1 then
+    local dues = caller.first_of(K.due)
+    if #dues > 0 and dues[1][2] <= now and due.promote(dues, 256) then more = true end
+  end
+  for _, task in ipairs(visited) do
+    local function remove(key, state, own_key)
+      if removals > 0 then
+        removals = removals - (state == 'C' and remove_completed(key, removals, age.C, keep.C)
+          or state ~= 'C' and remove_ended(task, key, removals, age.F, keep.F) or 0)
+      end
+      if removals > 0 then
+        removals = removals - (state == 'C' and remove_completed(own_key, removals, age.C, ends.OWN_LIMIT)
+          or state ~= 'C' and remove_ended(task, own_key, removals, age.F, ends.OWN_LIMIT) or 0)
+      end
+    end
+    if call('EXISTS', K.completed .. task, K.owncompleted .. task) > 0 then
+      remove(K.completed .. task, 'C', K.owncompleted .. task)
+    end
+    if call('EXISTS', K.failed .. task, K.cancelled .. task, K.expired .. task,
+      K.ownfailed .. task, K.owncancelled .. task, K.ownexpired .. task) > 0 then
+      remove(K.failed .. task, 'F', K.ownfailed .. task)
+      remove(K.cancelled .. task, 'X', K.owncancelled .. task)
+      remove(K.expired .. task, 'E', K.ownexpired .. task)
+    end
+  end
+  if rescues <= 0 or removals <= 0 then carry = true end
+  if at < #names then
+    more = true
+  else
+    -- the round is over; another one follows if some task has more
+    more, at, carry = more or carry, 0, false
+  end
+  local ready = caller.all_of(K.ready)
+  for i, found in ipairs(ready) do ready[i] = found[1] end
+  claim.wake(ready)
+  if retire.old(tonumber(argv[A.workflows_age]), tonumber(argv[A.workflows_keep])) then more = true end
+  local level = processes.level()
+  return {
+    #counts.rescued, #counts.stalled, more and 1 or 0, at, carry and 1 or 0,
+    first_of(counts.rescued), first_of(counts.stalled), level[1], level[2],
+  }
+end

@@ -1,0 +1,35 @@
+-- flags: allow-oom
+-- Answers how jobs and workflows have ended, and notes who waits for the others. A workflow that is late ends.
+-- Arguments: tag of the process that waits; ids; of a workflow: `*<stored id>#`
+-- Returns: for each id: its task and its end; an empty end if it has not ended; an empty task if it is unknown;
+--   `~` of one that a later version wrote; of a workflow: `w`, and its state as an end, or `+` and the milliseconds to its deadline if it has one
+function commands.watch()
+  local answer = {}
+  for i = A.ids, #argv do
+    local id = argv[i]
+    local task, done, wait = '', nil, nil
+    local watched = byte(id) == 42 and match(id, '^%*(.*)#$')
+    if watched then
+      local flow = workflow.of(watched)
+      if workflow.is_newer(flow) then
+        task, done = 'w', '~'
+      elseif flow.left then
+        task = 'w'
+        workflow.expire_if_late(flow)
+        if S.ended then ends.write(true) end
+        local deadline = not flow.ended and workflow.head_of(flow) and read('>I6', flow.head, 8) or 0
+        if deadline > 0 then wait = '+' .. digits(deadline - now) end
+      end
+      done = done or flow.ended and sub(flow.ended, 1, 1) .. ZERO4 .. ZERO4 .. ZERO6 .. sub(flow.ended, 2, 7)
+    else
+      local text
+      text, done = workflow.job_of(id)
+      if text then task = record.is_readable(text) and record.task_of(text) or '?' end
+      if text and not done and record.is_newer(text) then done = '~' end
+    end
+    if task ~= '' and not done then waiters.add(id, argv[A.tag]) end
+    answer[#answer + 1] = task
+    answer[#answer + 1] = done or wait or ''
+  end
+  return answer
+end

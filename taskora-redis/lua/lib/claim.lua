@@ -1,0 +1,305 @@
+-- Claims jobs: reads them in their lines, judges them, leases those that may run, and takes all of them out of their lines
+-- last.
+
+-- The first jobs of several lines in one order: by priority, then by sequence number. Lines are read in pages that grow,
+-- and only those that can have one of the first jobs. Steps over tombstones.
+local function merge(ready, limit)
+  local ids, from, sources, opened, gave_up = {}, {}, {}, 0, false
+
+  local function next_page(source)
+    local first, last = source.read, source.read + source.size - 1
+    source.size = math.min(source.size * 4, 64)
+    local page = {}
+    if source.is_list then
+      local entries = call('LRANGE', source.key, first, last)
+      source.read = source.read + #entries
+      local list, stale = {}, nil
+      for i, entry in ipairs(entries) do list[i] = sub(entry, 7) end
+      if source.has_stale and #list > 0 then stale = call('SMISMEMBER', source.stale, unpack(list)) end
+      for i, entry in ipairs(entries) do
+        page[i] = { score = u48_at(entry, 1) or 0, id = list[i], is_stale = stale and stale[i] == 1 }
+      end
+    else
+      local list = call('ZRANGE', source.key, first, last, 'WITHSCORES')
+      source.read = source.read + #list / 2
+      for i = 1, #list, 2 do page[#page + 1] = { score = tonumber(list[i + 1]), id = list[i] } end
+    end
+    source.page, source.at = page, 1
+  end
+
+  -- the source's next job, if any; at most 1,000 tombstones are stepped over
+  local function peek(source)
+    while true do
+      if source.at > #source.page then
+        next_page(source)
+        if #source.page == 0 then return nil end
+      end
+      local entry = source.page[source.at]
+      if not entry.is_stale then return entry end
+      if #source.tombstones == 1000 then
+        gave_up = true
+        return nil
+      end
+      source.tombstones[#source.tombstones + 1] = entry.id
+      source.at = source.at + 1
+      source.taken = source.taken + 1
+    end
+  end
+
+  local function add(owner, is_list)
+    local task = owner.task
+    local source = {
+      owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, stale = K.stale .. task,
+      has_stale = is_list and call('EXISTS', K.stale .. task) == 1,
+      read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
+    }
+    source.head = peek(source)
+    sources[#sources + 1] = source
+  end
+
+  local function open()
+    opened = opened + 1
+    local quota = caller.terms(ready[opened][1])
+    if quota > 0 then
+      local owner = { task = ready[opened][1], quota = quota }
+      add(owner, true)
+      add(owner, false)
+    end
+  end
+
+  while #ids < limit do
+    local best
+    for i = #sources, 1, -1 do
+      local source = sources[i]
+      if source.head and source.owner.quota > 0 and (not best or source.head.score < best.head.score) then best = source end
+    end
+    local nearest = ready[opened + 1]
+    if nearest and (not best or nearest[2] <= best.head.score) then
+      open()
+    elseif not best then
+      break
+    else
+      local id = best.head.id
+      if not best.is_list then best.members[#best.members + 1] = id end
+      best.at = best.at + 1
+      best.taken = best.taken + 1
+      best.owner.quota = best.owner.quota - 1
+      ids[#ids + 1] = id
+      from[#ids] = best.owner.task
+      best.head = peek(best)
+    end
+  end
+  return ids, from, sources, gave_up
+end
+
+-- takes what was claimed, and the tombstones before it, out of the lines
+local function leave_lines(sources)
+  local heads = {}
+  for _, source in ipairs(sources) do
+    if source.is_list then
+      if source.taken > 0 then call('LTRIM', source.key, source.taken, -1) end
+      pages(source.tombstones, function(...) call('SREM', source.stale, ...) end)
+    else
+      pages(source.members, function(...) call('ZREM', source.key, ...) end)
+    end
+    local task, head = source.owner.task, source.head and source.head.score
+    if head and (not heads[task] or head < heads[task]) then heads[task] = head end
+  end
+  -- so that the next claim reads no more lines than it must
+  for task, head in pairs(heads) do call('ZADD', K.ready, 'XX', format('%.0f', head), task) end
+end
+
+-- After a failed call, a job may be in line that has ended, or that is leased.
+local function drop_taken(ids, from, texts, heads)
+  local lives = fields_of(K.life, ids)
+  for i, id in ipairs(ids) do
+    if texts[i] then
+      local _, _, _, last = history.of(lives[i])
+      if workflow.end_of(id) or active.find(from[i], id, heads[i] or texts[i], last) then texts[i] = false end
+    end
+  end
+end
+
+-- leaves out the jobs that cannot run: somebody removed the record by hand, or the workflow has ended
+local function keep_runnable(ids, texts, from, heads)
+  local kept, kept_texts, kept_from, kept_heads, seen = {}, {}, {}, {}, {}
+  for i, id in ipairs(ids) do
+    if texts[i] and not seen[id] then
+      local at = #kept + 1
+      seen[id] = true
+      kept[at], kept_texts[at], kept_from[at], kept_heads[at] = id, texts[i], from[i], heads[i]
+    end
+  end
+  return kept, kept_texts, kept_from, kept_heads
+end
+
+-- Leases these jobs. Answers token (8) and attempt (4) of each; nothing if all are first attempts with the first token.
+local function lease(ids, texts, from, heads, is_plain, has_own, length)
+  local lives, any_past = '', not is_plain and call('EXISTS', K.life) == 1
+  local epoch, suffixes = tokens.epoch(), nil
+  local suffix = space.suffix or ':' .. digits(tokens.first('', false, epoch))
+  if any_past or has_own then
+    local behind, packed = any_past and fields_of(K.life, ids) or {}, {}
+    suffixes = {}
+    for i, id in ipairs(ids) do
+      local attempts, _, _, last = history.of(behind[i])
+      local token = tokens.after(last, id, heads[i] or texts[i], epoch)
+      suffixes[i] = ':' .. digits(token)
+      packed[i] = pack('>I8I4', token, attempts + 1)
+    end
+    lives = concat(packed)
+  end
+  local leases, task, list, deadline, at, _ = {}, nil, nil, nil, nil, nil
+  for i = 1, #ids do
+    if from[i] ~= task then
+      task = from[i]
+      list = leases[task]
+      if not list then
+        list = { '+inf', active.SENTINEL }
+        leases[task] = list
+      end
+      if not length or task ~= from[1] then _, length = caller.terms(task) end
+      deadline = format('%.0f', now + length) -- a number would be written anew for each job
+    end
+    at = #list
+    list[at + 1], list[at + 2] = deadline, ids[i] .. (suffixes and suffixes[i] or suffix)
+  end
+  active.enter(leases)
+  return lives, leases
+end
+
+-- What is stored of a job (nothing if it names none), and its record if that can be read. Of a node whose record cannot be
+-- read, what is stored begins with that record. Of a node that a later version wrote, it is something that nobody can read.
+function claim.stored(id)
+  if not id then return nil end
+  if byte(id) ~= 42 then
+    local stored = call('HGET', K.jobs, id)
+    return stored or nil, stored and record.is_readable(stored) and stored or nil
+  end
+  local flow, number = workflow.node_of(id)
+  local node = flow and call('HGET', K.wf .. flow, 'n' .. number)
+  if not node then return nil end
+  if byte(node, 9) == 255 or workflow.is_newer(workflow.of(flow)) then return '\255' end
+  local text = workflow.record_in(node)
+  return text or #node > 4 and sub(node, 5 + read('>I4', node)) or '', text
+end
+
+-- these tasks, which have jobs in line, get a wake-up each
+function claim.wake(names)
+  if #names > 2 then
+    local keys = {}
+    for i, task in ipairs(names) do keys[i] = K.wake .. task end
+    local there = 0
+    pages(keys, function(...) there = there + call('EXISTS', ...) end)
+    if there == #names then return end
+  end
+  for _, task in ipairs(names) do line.wake(task) end
+end
+
+-- Claims at most `limit` jobs. Answers ids, what is stored of them, their workflows' heads, the ends before them, lives,
+-- leases by task, and whether there may be more.
+function claim.run(limit, limit_text, is_plain)
+  local ready, is_partial = caller.ready()
+  local open, quota, length = {}, nil, nil
+  if limit > 0 then
+    for i = 1, #ready do
+      local most, lease_length = caller.terms(ready[i][1])
+      if most > 0 then open[#open + 1], quota, length = ready[i], most, lease_length end
+    end
+  end
+  if limit > 0 and is_partial and #open == 0 then
+    ready, is_partial = caller.all_of(K.ready), false
+    open = ready
+  end
+  local ids, from, texts, heads, befores, changed = {}, {}, {}, {}, {}, {}
+  local unfinished, sources, entries, only, taken, is_left = false, nil, nil, nil, 0, false
+  local has_nodes, has_own, has_written = false, false, false
+  local lives, leases = '', {}
+  if #open == 1 then
+    local task = open[1][1]
+    if call('EXISTS', K.prio .. task, K.stale .. task) == 0 then
+      only, changed[task] = task, true
+      -- one more, which tells whether some are left; numbers go as text, which saves writing them anew
+      entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))
+      local most = limit <= quota and limit or quota
+      is_left = #entries > most
+      taken = is_left and most or #entries
+      for i = 1, taken do
+        local entry = entries[i]
+        ids[i], from[i] = sub(entry, 7), task
+        local kind = byte(entry, 7) or 0
+        if kind > 41 then -- no UUID of our time
+          if kind == 42 then has_nodes = true elseif kind == 61 then has_own = true end
+        end
+      end
+    end
+  end
+  if #open > 0 and not only then
+    ids, from, sources, unfinished = merge(open, limit)
+    has_nodes = true
+    for _, source in ipairs(sources) do
+      if source.taken > 0 then changed[source.owner.task] = true end
+    end
+  end
+  S.is_claiming = true
+  if #ids > 0 then
+    if has_nodes then
+      texts, heads, befores = workflow.claimable(ids, from)
+      for i = 1, has_own and 0 or #ids do
+        if tokens.is_own(ids[i]) then
+          has_own = true
+          break
+        end
+      end
+    else
+      texts = fields_of(K.jobs, ids)
+    end
+    if S.careful then drop_taken(ids, from, texts, heads) end
+    for i = 1, #ids do
+      if not texts[i] or S.careful then
+        ids, texts, from, heads = keep_runnable(ids, texts, from, heads)
+        unfinished = true
+        break
+      end
+    end
+    if S.ends or S.ended or S.cancels or S.is_moved then
+      ends.write(true)
+      has_written = true
+    end
+    if #ids > 0 then lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length) end
+    -- out of the lines, last
+    if sources then leave_lines(sources) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
+  elseif sources then
+    leave_lines(sources)
+  end
+  S.is_claiming = false
+  for task in pairs(S.heads or {}) do line.clear_head(task) end
+  local rest = {}
+  if is_partial then
+    unfinished = unfinished or #ids > 0 and #ids < limit
+    ready = caller.all_of(K.ready)
+  end
+  for _, found in ipairs(ready) do
+    local task = found[1]
+    local is_ready = not changed[task]
+    if task == only and not has_written then
+      is_ready = is_left
+      if not is_left then line.close(task) end
+    elseif changed[task] then
+      is_ready = line.still_ready(task)
+    end
+    if is_ready then
+      rest[#rest + 1] = task
+      if limit > 0 and #ids >= limit and not unfinished then
+        -- a higher limit would have brought more of it, if its own is not reached
+        local room = caller.terms(task)
+        for i = 1, room > 0 and #ids or 0 do
+          if from[i] == task then room = room - 1 end
+        end
+        unfinished = room > 0
+      end
+    end
+  end
+  claim.wake(rest)
+  return ids, texts, heads, befores, lives, leases, unfinished
+end

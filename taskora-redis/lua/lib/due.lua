@@ -1,0 +1,165 @@
+-- Delayed jobs: one sorted set per task, and `due`, which holds each task's earliest time. `timer` holds the worker that
+-- was told that time: one wakes up for it, not all.
+local PAGE = 16
+local TIMERS = 16 -- of so many tasks one worker takes the timer in one call
+
+-- keeps `due` in step after jobs have left; answers the earliest time, if any
+function due.plan(task)
+  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')
+  if first[2] then
+    call('ZADD', K.due, first[2], task)
+    return tonumber(first[2])
+  end
+  call('ZREM', K.due, task)
+  call('HDEL', K.timer, task)
+  -- a wake-up that stood for this time is for nothing now
+  if not call('ZSCORE', K.ready, task) then call('DEL', K.wake .. task) end
+end
+
+-- the time and the worker of a timer; nothing if there is none, or none that can be read
+local function read_timer(value)
+  local at, worker = match(value or '', '^(%d+) (.*)$')
+  return tonumber(at), worker
+end
+
+-- What workers were told is no more than a help: a key that does not hold it goes out of the way, and holds up no claim.
+local function read_told(key, answer)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  call('RENAME', key, K.aside .. sub(key, #K.aside - 5))
+  return nil
+end
+
+-- Delays jobs: times and ids, in turn. Wakes a worker if nobody was told of a time as early.
+function due.enter(task, list)
+  S.is_touched = true
+  local earliest = list[1]
+  for i = 3, #list, 2 do
+    if list[i] < earliest then earliest = list[i] end
+  end
+  for i = 1, #list, 2 do list[i] = format('%.0f', list[i]) end
+  pages(list, function(...) call('ZADD', K.delayed .. task, ...) end)
+  if call('ZADD', K.due, 'LT', format('%.0f', earliest), task) == 1 then call('SADD', K.tasks, task) end
+  due.announce(task, earliest)
+end
+
+function due.announce(task, earliest)
+  local told = read_timer(call('HGET', K.timer, task))
+  if not told or told > earliest then line.wake(task) end
+end
+
+local function comes_first(time, task, best)
+  if time ~= best.time then return time < best.time end
+  return is_before(task, best.task)
+end
+
+-- Makes due jobs of these tasks ready, at most `budget`: in the order of their times, then of their tasks, then of their
+-- ids. `dues` are tasks with their earliest times, in the order of the sorted set. Answers whether more may be due, and how
+-- many were.
+function due.promote(dues, budget)
+  local sources, opened, taken = {}, 0, {}
+
+  local function fill(source)
+    local list = call('ZRANGEBYSCORE', K.delayed .. source.task, '-inf', now, 'WITHSCORES', 'LIMIT', source.seen, source.size)
+    source.seen, source.size = source.seen + #list / 2, math.min(source.size * 4, 256)
+    source.list, source.at = list, 1
+    source.time = tonumber(list[2] or '')
+  end
+
+  local function open()
+    opened = opened + 1
+    local source = { task = dues[opened][1], order = opened, seen = 0, size = PAGE, ids = {} }
+    fill(source)
+    if source.time then sources[#sources + 1] = source else due.plan(source.task) end
+  end
+
+  while #taken < budget do
+    local best
+    for _, source in ipairs(sources) do
+      if source.time and (not best or comes_first(source.time, source.task, best)) then best = source end
+    end
+    local nearest = dues[opened + 1]
+    if nearest and nearest[2] <= now and (not best or comes_first(nearest[2], nearest[1], best)) then
+      open()
+    elseif not best then
+      break
+    else
+      local id = best.list[best.at]
+      taken[#taken + 1] = id
+      best.ids[#best.ids + 1] = id
+      best.at = best.at + 2
+      best.time = tonumber(best.list[best.at + 1] or '')
+      if not best.time and #best.list > 0 then fill(best) end
+    end
+  end
+  if #taken == 0 then return false, 0 end
+
+  local stored, more, known = workflow.stored_of(taken), false, {}
+  for i, id in ipairs(taken) do known[id] = stored[i] end
+  local number = line.arrivals(#taken)
+  local numbers = {}
+  for i, id in ipairs(taken) do numbers[id] = number + i end
+  for _, source in ipairs(sources) do
+    if #source.ids > 0 then
+      local back, ranked = {}, {}
+      for _, id in ipairs(source.ids) do
+        local text = known[id]
+        if text and byte(id) == 42 then text = workflow.record_in(text) or '' end
+        if not text then
+          -- it names no job
+        elseif not record.is_readable(text) or record.is_listed(text) then
+          -- what cannot be read is the claim's to judge
+          back[#back + 1] = pack('>I6', numbers[id]) .. id
+        else
+          ranked[#ranked + 1] = numbers[id] - record.priority_of(text) * line.BAND
+          ranked[#ranked + 1] = id
+        end
+      end
+      line.enter(source.task, back, nil, ranked)
+      pages(source.ids, function(...) call('ZREM', K.delayed .. source.task, ...) end)
+      due.plan(source.task)
+    end
+    if source.time then more = true end
+  end
+  local nearest = dues[opened + 1]
+  return more or (nearest and nearest[2] <= now) or false, #taken
+end
+
+-- The same for the earliest deadline of a workflow, whichever tasks it has.
+function due.take_deadline(at, worker, has_room)
+  local told, holder = read_timer(read_told(K.wftimer, try('GET', K.wftimer)) or '')
+  if told and holder ~= worker and told <= at and told + 1000 >= now then return -1 end
+  if has_room then
+    if told ~= at or holder ~= worker then call('SET', K.wftimer, format('%.0f %s', at, worker)) end
+    return math.max(at - now, 0)
+  end
+  if told then call('DEL', K.wftimer) end
+  return -1
+end
+
+-- A worker with room is told the earliest time among those that nobody else was told; one without room passes its own on.
+function due.take_timer(dues, worker, has_room)
+  local next_due, tasks, count = -1, {}, math.min(#dues, TIMERS)
+  if count == 0 then return -1 end
+  for i = 1, count do tasks[i] = dues[i][1] end
+  local timers = read_told(K.timer, try('HMGET', K.timer, unpack(tasks))) or {}
+  for i = 1, count do
+    local task, at = tasks[i], dues[i][2]
+    local told, holder = read_timer(timers[i])
+    -- one that is a second late belongs to a worker that is gone
+    if not told or holder == worker or told > at or told + 1000 < now then
+      if has_room then
+        if told ~= at or holder ~= worker then
+          call('HSET', K.timer, task, format('%.0f %s', at, worker))
+          -- a wake-up that stood for this time has been heard
+          if not call('ZSCORE', K.ready, task) then call('DEL', K.wake .. task) end
+        end
+        local wait = math.max(at - now, 0)
+        if next_due < 0 or wait < next_due then next_due = wait end
+      else
+        if told then call('HDEL', K.timer, task) end
+        line.wake(task)
+      end
+    end
+  end
+  return next_due
+end

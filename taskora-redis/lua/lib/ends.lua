@@ -1,0 +1,179 @@
+-- The one way in which a job ends, however it ends: `ends.add` for each, then `ends.write` once. The ends of a
+-- workflow's nodes are written to it, and not to the task's indexes.
+-- An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it), finished (6), then the result, message or
+-- reason. States: C completed, F failed, S stalled, X cancelled, E expired.
+local INLINE = 32768 -- longer ends are not pushed: who waits fetches them
+local SLAB = 64 -- jobs beyond the limit are removed when they are so many
+ends.OWN_LIMIT = 100000 -- of jobs with a caller's own id, which are kept for their age
+
+-- `text` is the end; `S.careful` commands ask for its job's earlier one first
+function ends.add(task, id, state, text)
+  local list = gathered('ends')
+  list[#list + 1] = { task, id, state, text }
+  if byte(id) == 42 and state ~= 'C' then
+    -- at once, for what comes later in this call belongs to a workflow that has ended
+    local flow, number = workflow.node_of(id)
+    flow = workflow.of(flow)
+    if flow.left and not flow.ended then workflow.finish(flow, state == 'S' and 'F' or state, tonumber(number)) end
+  end
+end
+
+-- of a job that no attempt has ended
+function ends.add_idle(task, id, state, past, more_stalls, body)
+  local attempts, stalls = history.of(past)
+  ends.add(task, id, state, state .. u32(attempts) .. u32(stalls + more_stalls) .. ZERO6 .. now6 .. body)
+end
+
+-- The index of a state: completed jobs in a list, for they are many; the others in a sorted set by time. Jobs with a
+-- caller's own id have indexes of their own, as these are not trimmed by number.
+function ends.index_of(state, task, id)
+  local is_own = byte(id) == 61
+  if state == 'C' then return (is_own and K.owncompleted or K.completed) .. task end
+  if state == 'X' then return (is_own and K.owncancelled or K.cancelled) .. task end
+  if state == 'E' then return (is_own and K.ownexpired or K.expired) .. task end
+  return (is_own and K.ownfailed or K.failed) .. task
+end
+
+-- everything of these jobs goes
+function ends.forget(ids)
+  pages(ids, function(...)
+    call('HDEL', K.jobs, ...)
+    call('HDEL', K.done, ...)
+    if call('EXISTS', K.blobs, K.progress) == 0 then return end
+    call('HDEL', K.blobs, ...)
+    for i, noted in ipairs(call('HMGET', K.progress, ...)) do
+      if noted then call('DEL', K.log .. select(i, ...)) end
+    end
+    call('HDEL', K.progress, ...)
+  end)
+end
+
+-- removes the oldest `count` jobs of a list of completed ones, 256 at most; answers how many went
+function ends.drop_completed(key, count)
+  count = math.min(count, 256)
+  local entries = call('LRANGE', key, 0, count - 1)
+  for i, entry in ipairs(entries) do entries[i] = sub(entry, 7) end
+  ends.forget(entries)
+  call('LTRIM', key, #entries, -1)
+  return #entries
+end
+
+-- Removes these jobs from a sorted set of ended ones; answers how many went. One whose place in the
+-- line is still a tombstone stays: its id must not become free before the tombstone is gone.
+function ends.drop_ended(task, key, ids)
+  local gone = ids
+  if #ids > 0 and call('EXISTS', K.stale .. task) == 1 then
+    gone = {}
+    for i, is_stale in ipairs(call('SMISMEMBER', K.stale .. task, unpack(ids))) do
+      if is_stale == 0 then gone[#gone + 1] = ids[i] end
+    end
+  end
+  ends.forget(gone)
+  pages(gone, function(...) call('ZREM', key, ...) end)
+  return #gone
+end
+
+-- best effort: a user without these channels must not undo what is written
+local function push(list, ids)
+  local at = 0
+  pages(ids, function(...)
+    for _, waiting in ipairs(call('HMGET', K.waiters, ...)) do
+      at = at + 1
+      if waiting then
+        local task, id, text = list[at][1], list[at][2], list[at][4]
+        if #text > INLINE then text = '' end
+        waiters.tell(waiting, pack('B', #id) .. id .. pack('B', #task) .. task .. text)
+      end
+    end
+    call('HDEL', K.waiters, ...)
+  end)
+end
+
+-- a new list in a map of lists
+local function list_in(map, key)
+  local list = map[key]
+  if not list then
+    list = {}
+    map[key] = list
+  end
+  return list
+end
+
+local function write_some(list, any_side, keep_completed, keep_failed)
+  local nodes, node_ends, done, at, completed, others = nil, nil, {}, 0, {}, nil
+  for i = 1, #list do
+    local job = list[i]
+    local task, id, state = job[1], job[2], job[3]
+    local kind = byte(id)
+    if kind == 42 then
+      if not nodes then nodes, node_ends = {}, {} end
+      nodes[#nodes + 1], node_ends[#nodes + 1] = id, job[4]
+    else
+      done[at + 1], done[at + 2] = id, job[4]
+      at = at + 2
+      if state == 'C' then
+        local index = list_in(completed, kind == 61 and ends.index_of(state, task, id) or K.completed .. task)
+        index[#index + 1] = now6 .. id
+      else
+        others = others or {}
+        local index = list_in(others, ends.index_of(state, task, id))
+        index.task = task
+        index[#index + 1] = now
+        index[#index + 1] = id
+      end
+    end
+  end
+  pages(done, function(...) call('HSET', K.done, ...) end)
+  for key, index in pairs(completed) do
+    local length
+    pages(index, function(...) length = call('RPUSH', key, ...) end)
+    local keep = byte(index[1], 7) == 61 and ends.OWN_LIMIT or keep_completed
+    if keep and length > keep + SLAB then ends.drop_completed(key, length - keep) end
+  end
+  for key, index in pairs(others or {}) do
+    pages(index, function(...) call('ZADD', key, ...) end)
+    local keep = byte(index[2]) == 61 and ends.OWN_LIMIT or keep_failed
+    local length = keep and call('ZCARD', key) or 0
+    if keep and length > keep + SLAB then
+      ends.drop_ended(index.task, key, call('ZRANGE', key, 0, math.min(length - keep, 256) - 1))
+    end
+  end
+  if nodes then workflow.write_nodes(nodes, node_ends) end
+  if any_side then
+    local ids = {}
+    for i, job in ipairs(list) do ids[i] = job[2] end
+    push(list, ids)
+    pages(ids, function(...)
+      call('HDEL', K.life, ...)
+      call('HDEL', K.cancel, ...)
+    end)
+  end
+end
+
+-- Writes what `ends.add` has gathered, and cancels the nodes of workflows that have ended by it. `any_side` is false if
+-- nobody has a history, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs.
+function ends.write(any_side, keep_completed, keep_failed)
+  local spare = workflow.INLINE_NODES
+  while S.ends or S.ended or S.cancels do
+    local list = S.ends
+    S.ends = nil
+    if list then write_some(list, any_side, keep_completed, keep_failed) end
+    if S.ended then workflow.tell_ends() end
+    local cancels = S.cancels
+    if cancels then
+      local flow = table.remove(cancels, 1)
+      if #cancels == 0 then S.cancels = nil end
+      if flow then
+        workflow.cancel_nodes(flow, 0, spare)
+        spare = math.max(spare - workflow.node_count(flow), 0)
+        -- they may have a history since this call
+        any_side = true
+      end
+    end
+  end
+  if S.is_moved then workflow.flush() end
+  if S.leaving then
+    line.leave(S.leaving)
+    S.leaving = nil
+  end
+end

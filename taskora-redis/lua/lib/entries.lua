@@ -1,0 +1,43 @@
+-- Entries in the middle of a list: a number (6) that only grows along the list, and an id. Nothing can be taken from there
+-- without reading the whole list, so that a wrong entry becomes a filler, which goes when its turn comes.
+
+-- the place of an entry, if it is there; the numbers tell where to look
+function entries.find(key, entry)
+  local low, high, wanted = 0, call('LLEN', key), u48_at(entry, 1) or 0
+  if high > 1000 then
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      local found = call('LINDEX', key, middle)
+      if (u48_at(found, 1) or 0) < wanted then low = middle + 1 else high = middle end
+    end
+  end
+  for i, found in ipairs(call('LRANGE', key, low, low + 999)) do
+    if found == entry then return low + i - 1 end
+  end
+end
+
+function entries.fill_in(place, task, entry)
+  local key = K[place] .. task
+  local at = #entry >= 6 and entries.find(key, entry)
+  if not at then return false end
+  local number = sub(entry, 1, 6)
+  call('LSET', key, at, number .. '!' .. number)
+  if place == 'wait' then
+    call('SADD', K.stale .. task, '!' .. number)
+    line.clear_head(task)
+  end
+  return true
+end
+
+-- Takes an entry that names no job out of a list, if it is near one of its ends; in the middle a claim comes to it.
+function entries.remove_near(key, entry)
+  for _, from in ipairs({ 0, -1000 }) do
+    for i, found in ipairs(call('LRANGE', key, from, from + 999)) do
+      if found == entry then
+        call('LREM', key, from == 0 and 1 or -1, entry)
+        return true
+      end
+    end
+  end
+  return false
+end

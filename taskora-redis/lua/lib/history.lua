@@ -1,0 +1,18 @@
+-- What a job has behind it that left `active` without ending: its last token (8), attempts and stalls (4 each), and `1` with
+-- the last error, or `0`. A job without an entry has nothing behind it, nor has one whose entry cannot be read.
+
+function history.is_readable(value)
+  return #value >= 17 and read('>I8', value) < 9007199254740992
+end
+
+-- attempts, stalls, last error (or false), last token
+function history.of(value)
+  if not value or not history.is_readable(value) then return 0, 0, false, 0 end
+  local token, attempts, stalls, has_error = read('>I8I4I4B', value)
+  return attempts, stalls, has_error == 1 and sub(value, 18), token
+end
+
+-- the entry of a job that leaves `active` with this token
+function history.of_leaving(token, attempts, stalls, message)
+  return pack('>I8I4I4', token, attempts, stalls) .. (message and '\1' .. message or '\0')
+end

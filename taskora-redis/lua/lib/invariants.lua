@@ -1,0 +1,29 @@
+-- What is wrong with what is kept about a task as a whole, as letters: r somebody is in line and `ready` does not say so,
+-- R the other way round, d `due` is not the earliest delayed job, t a timer for nothing, w a wake-up for nothing,
+-- n not in `tasks`, s the sentinel is alone.
+function invariants.of(task)
+  local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
+  local bound = tonumber(call('ZSCORE', K.ready, task) or '')
+  local is_ready = bound ~= nil
+  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
+  local due = call('ZSCORE', K.due, task)
+  local has_sentinel = call('ZSCORE', K.active .. task, active.SENTINEL)
+  local leases = call('ZCARD', K.active .. task) - (has_sentinel and 1 or 0)
+  local faults = ''
+  if has_line and not is_ready then faults = faults .. 'r' end
+  if is_ready and has_line then
+    -- the bound may be too low, and never too high
+    local first_back = call('LINDEX', K.wait .. task, 0)
+    local first_ranked = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')[2]
+    local head = first_back and u48_at(first_back, 1) or first_ranked and tonumber(first_ranked)
+    if first_ranked and head then head = math.min(head, tonumber(first_ranked)) end
+    if head and bound > head then faults = faults .. 'r' end
+  end
+  if is_ready and not has_line then faults = faults .. 'R' end
+  if (first and tonumber(first) or -1) ~= (due and tonumber(due) or -1) then faults = faults .. 'd' end
+  if not first and call('HEXISTS', K.timer, task) == 1 then faults = faults .. 't' end
+  if not has_line and not is_ready and not first and call('EXISTS', K.wake .. task) == 1 then faults = faults .. 'w' end
+  if (has_line or first or leases > 0) and call('SISMEMBER', K.tasks, task) == 0 then faults = faults .. 'n' end
+  if leases == 0 and has_sentinel then faults = faults .. 's' end
+  return faults
+end

@@ -1,0 +1,123 @@
+-- The waiting line of a task: a list for priority 0, a sorted set for the others, both ordered by sequence number.
+-- Numbers of arrivals grow from `BASE`, those of returned jobs fall from it, so that these go first. `ready` holds the
+-- tasks with somebody in line; its scores are no higher than the first one's, so that a claim reads few lines.
+line.BASE = 2199023255552 -- 2^41
+line.BAND = 4398046511104 -- 2^42: one priority's share of the scores; 1,000 of them are exact in a double
+
+-- leaves a marker that wakes one worker; false if there is one
+function line.wake(task)
+  local key = K.wake .. task
+  return call('EXISTS', key) == 0 and call('LPUSH', key, '1')
+end
+
+-- whether a text can be one of the two counters
+function line.is_counter(text)
+  return whole(text, line.BASE) ~= nil
+end
+
+-- the numbers before the next `count` arrivals, and after the next `count` returns
+function line.arrivals(count)
+  return line.BASE + call('INCRBY', K.seq, digits(count)) - count
+end
+
+function line.returns(count)
+  return line.BASE - call('INCRBY', K.front, digits(count)) + count
+end
+
+-- Puts jobs in line: the one way into it. `back` and `front` are entries of the list, `ranked` scores and ids of the
+-- sorted set, in turn; each may be nothing. Wakes a worker.
+function line.enter(task, back, front, ranked)
+  local length, bound
+  if back and #back > 0 then
+    pages(back, function(...) length = call('RPUSH', K.wait .. task, ...) end)
+  end
+  local woke = line.wake(task)
+  -- a line that somebody was in, and whose worker was told, is known
+  if length and (woke or length == #back) then bound = read('>I6', back[1]) end
+  if front and #front > 0 then
+    pages(front, function(...) call('LPUSH', K.wait .. task, ...) end)
+    bound = read('>I6', front[#front])
+  end
+  if ranked and #ranked > 0 then
+    pages(ranked, function(...) call('ZADD', K.prio .. task, ...) end)
+    for i = 1, #ranked, 2 do
+      if not bound or ranked[i] < bound then bound = ranked[i] end
+    end
+  end
+  if bound and call('ZADD', K.ready, 'LT', format('%.0f', bound), task) == 1 then call('SADD', K.tasks, task) end
+end
+
+-- One job comes to the end of its line, or back to its front.
+function line.to_back(task, id, text)
+  local number = line.arrivals(1) + 1
+  if record.is_listed(text) then return line.enter(task, { pack('>I6', number) .. id }) end
+  line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
+end
+
+function line.to_front(task, id, text)
+  local number = line.returns(1) - 1
+  if record.is_listed(text) then return line.enter(task, nil, { pack('>I6', number) .. id }) end
+  line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
+end
+
+-- after jobs have left a line: true if some are left
+function line.still_ready(task)
+  if call('EXISTS', K.wait .. task, K.prio .. task) > 0 then return true end
+  line.close(task)
+  return false
+end
+
+-- nobody is in this line any more
+function line.close(task)
+  call('ZREM', K.ready, task)
+  call('DEL', K.wake .. task)
+end
+
+-- The tombstones at the head of a line go, 500 at most; a claim takes the rest. The line itself is read, not only counted:
+-- a mark without an entry must not cost another job its place.
+function line.clear_head(task)
+  local wait, stale = K.wait .. task, K.stale .. task
+  local ids, count = call('LRANGE', wait, 0, 499), 0
+  if #ids == 0 then
+    call('UNLINK', stale)
+  else
+    for i, entry in ipairs(ids) do ids[i] = sub(entry, 7) end
+    for i, is_marked in ipairs(call('SMISMEMBER', stale, unpack(ids))) do
+      if is_marked == 0 then break end
+      count = i
+    end
+  end
+  if count > 0 then
+    call('LTRIM', wait, count, -1)
+    call('SREM', stale, unpack(ids, 1, count))
+  end
+  line.still_ready(task)
+end
+
+-- Takes jobs that have ended out of where they waited; `leaving` holds place, task and id of each, in turn.
+function line.leave(leaving)
+  for i = 1, #leaving, 3 do
+    local place, task, id = leaving[i], leaving[i + 1], leaving[i + 2]
+    if place == 'delayed' then
+      call('ZREM', K.delayed .. task, id)
+      due.plan(task)
+    elseif place == 'prio' then
+      call('ZREM', K.prio .. task, id)
+      line.still_ready(task)
+    else
+      -- to find its place in the list would cost as much as the list is long: it stays behind as a tombstone
+      local stale = K.stale .. task
+      call('SADD', stale, id)
+      if call('LLEN', K.wait .. task) <= call('SCARD', stale) then
+        -- a claim that is under way knows how far it has read
+        if S.is_claiming then gathered('heads')[task] = true else line.clear_head(task) end
+      end
+      if byte(id) == 42 and call('SISMEMBER', stale, id) == 1 then
+        -- its workflow must not be removed before the tombstone is
+        local key = K.wf .. workflow.node_of(id)
+        local tasks = call('HGET', key, 't') or '\n'
+        if not find(tasks, '\n' .. task .. '\n', 1, true) then call('HSET', key, 't', tasks .. task .. '\n') end
+      end
+    end
+  end
+end

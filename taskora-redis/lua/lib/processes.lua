@@ -1,0 +1,42 @@
+-- The processes that use the namespace, each with its last sign (6), its wire level (2), and what it says of itself as JSON.
+-- A level is what all of them must understand: it may rise when no live process is below it.
+local LIVE = 180000 -- one that has given no sign for so many milliseconds is gone
+local LOOKS = 4 -- each sign looks at so many others
+
+local function is_live(entry)
+  return (u48_at(entry, 1) or 0) > now - LIVE
+end
+
+-- A sign of life; `about` is the level (2) and the JSON. Forgets some of those that are gone.
+function processes.sign(process, about)
+  if process == '' then return end
+  call('HSET', K.procs, process, now6 .. about)
+  local some, gone = call('HRANDFIELD', K.procs, LOOKS, 'WITHVALUES'), {}
+  for i = 1, #some, 2 do
+    if not is_live(some[i + 1]) then gone[#gone + 1] = some[i] end
+  end
+  if #gone > 0 then call('HDEL', K.procs, unpack(gone)) end
+end
+
+-- the level of the namespace, and who has raised it
+function processes.level()
+  local meta = call('HMGET', K.meta, 'level', 'raised_by')
+  return { whole(meta[1], 65536) or 1, meta[2] or '' }
+end
+
+-- all live processes, as pairs of name and entry
+function processes.live()
+  local live, seen, cursor = {}, {}, '0'
+  repeat
+    local page = call('HSCAN', K.procs, cursor, 'COUNT', 500)
+    cursor = page[1]
+    for i = 1, #page[2], 2 do
+      local name, entry = page[2][i], page[2][i + 1]
+      if is_live(entry) and not seen[name] then
+        seen[name] = true
+        live[#live + 1], live[#live + 2] = name, entry
+      end
+    end
+  until cursor == '0'
+  return live
+end

@@ -1,0 +1,69 @@
+-- A job's record: layout, created (6), flags, priority (2), stalls allowed, attempts allowed (2), length of the task's
+-- name, the name, the rest. `R` holds the offsets, which Rust shares.
+
+-- Whether this is a record that every version can read: of a known layout, whole up to the task's name.
+function record.is_readable(text)
+  local length = byte(text, R.name_length)
+  return byte(text) == 1 and length and length > 0 and #text >= R.name_length + length or false
+end
+
+-- whether a value is an envelope of a later version, and no plain JSON
+function record.is_envelope(text, at)
+  return byte(text, at) == 193
+end
+
+-- Whether an extension, whose length (2) is at this place, has a tag that must be understood: these are even, and there are
+-- none yet. Answers also where it ends.
+function record.has_even_tag(text, at)
+  local high, low = byte(text, at, at + 1)
+  if not low then return false, at end
+  local last = at + 1 + high * 256 + low
+  at = at + 2
+  while at + 2 <= last do
+    local tag, more, less = byte(text, at, at + 2)
+    if not less then break end
+    if tag % 2 == 0 then return true, last + 1 end
+    at = at + 3 + more * 256 + less
+  end
+  return false, last + 1
+end
+
+-- Whether a later version wrote it: it is to be left alone.
+function record.is_newer(text)
+  if byte(text) ~= 1 then return (byte(text) or 0) > 1 end
+  if not record.is_readable(text) then return false end
+  local flags, at = byte(text, R.flags), R.name + byte(text, R.name_length)
+  if flags >= 128 then return true end
+  if flags % 4 >= 2 then at = at + 4 + (u32_at(text, at) or 0) end
+  if flags % 32 >= 16 then
+    local is_newer, rest = record.has_even_tag(text, at)
+    if is_newer then return true end
+    at = rest
+  end
+  return flags % 2 == 0 and record.is_envelope(text, at)
+end
+
+function record.task_of(text)
+  return sub(text, R.name, R.name_length + byte(text, R.name_length))
+end
+
+function record.priority_of(text)
+  local high, low = byte(text, R.priority, R.priority + 1)
+  local value = high * 256 + low
+  if value >= 32768 then return value - 65536 end
+  return value
+end
+
+-- whether its line is the list; flag 32 sends a job to the sorted set whatever its priority
+function record.is_listed(text)
+  local flags, high, low = byte(text, R.flags, R.priority + 1)
+  return high == 0 and low == 0 and flags % 64 < 32
+end
+
+function record.stalls_allowed(text)
+  return byte(text, R.stalls)
+end
+
+function record.has_payload_aside(text)
+  return byte(text, R.flags) % 2 == 1
+end

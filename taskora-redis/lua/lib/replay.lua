@@ -1,0 +1,39 @@
+-- states, more, next due, when, lives, ids, base; nothing if that cannot be read
+local function read_saved(text)
+  local ok, saved = pcall(cmsgpack.unpack, text)
+  if not ok or type(saved) ~= 'table' or type(saved[6]) ~= 'table' then return nil end
+  for i, kind in ipairs({ 'string', 'number', 'number', 'number', 'string' }) do
+    if type(saved[i]) ~= kind then return nil end
+  end
+  return saved
+end
+
+-- The answer to a call that was made before: the same, as far as its jobs are there, and who was cancelled since.
+-- A call that comes after the slot's next one (`saved` is false) is too late. A wake-up that this call may have taken is for
+-- somebody else.
+function replay.answer(saved, settlements, claims)
+  if claims then
+    for _, found in ipairs((caller.first_of(K.ready))) do line.wake(found[1]) end
+  end
+  saved = saved and read_saved(saved)
+  if not saved then return { string.rep('-', settlements), 0, -1, now, '', '', 1 } end
+  local ids, lives, kept, flags = saved[6], saved[5], {}, {}
+  local next_due = saved[3] -- counted from then
+  if next_due >= 0 then next_due = math.max(next_due - (now - saved[4]), 0) end
+  local reply = { saved[1], saved[2], next_due, saved[4], '', '', saved[7] }
+  local texts, heads = workflow.stored_of(ids)
+  for i, id in ipairs(ids) do
+    local text, is_node = texts[i], byte(id) == 42
+    local dated = text and (is_node and heads[i] or not is_node and text)
+    -- a job of this id that was made since is another one
+    if dated and #dated > 6 and read('>I6', dated, 2) <= saved[4] then
+      flags[#flags + 1] = call('HEXISTS', K.cancel, id)
+      kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
+      reply[#reply + 1] = id
+      reply[#reply + 1] = text
+      if is_node then reply[#reply + 1], reply[#reply + 2] = dated, '' end
+    end
+  end
+  reply[5], reply[6] = concat(flags), concat(kept)
+  return reply
+end

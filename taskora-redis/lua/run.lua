@@ -1,0 +1,31 @@
+-- What is known of namespaces from call to call, by prefix.
+local namespaces, count = {}, 0
+
+return function(name, prefix, arguments)
+  -- The first argument is `1` for adapters with a test clock, else `0`; then the number of the database if that is not 0, for
+  -- a namespace of the same name there is another one.
+  local first = arguments[1]
+  local place = #first > 1 and prefix .. sub(first, 2) or prefix
+  space = namespaces[place]
+  if not space then
+    if count >= 1000 then namespaces, count = {}, 0 end
+    local keys = {}
+    for key, spelled in pairs(KEYS_OF) do keys[key] = prefix .. spelled end
+    space = { keys = keys }
+    namespaces[place], count = space, count + 1
+  end
+  -- with room for what commands put there
+  K, argv, S = space.keys, arguments, {
+    command = name, tasks = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
+    is_touched = false, is_claiming = false, leaving = false, any_done = false, heads = false,
+  }
+  local clock = call('TIME')
+  now = clock[1] * 1000 + floor(clock[2] / 1000)
+  if byte(first) == 49 then now = now + (tonumber(call('GET', K.clock) or '') or 0) end
+  now6 = pack('>I6', now)
+  local ok, result = pcall(commands[name])
+  if ok then return result end
+  -- What was written stays. Until a repair, commands look twice at what a failed one may have left in two places.
+  try('SET', K.damaged, name, 'EX', '604800')
+  error(result, 0)
+end

@@ -1,0 +1,116 @@
+//! The places of what Rust and Lua both read: the arguments of each command, and the fields of a record. Lua gets numbers in
+//! the place of these names, and Rust checks their order as it writes them.
+
+use redis::{Cmd, ToRedisArgs};
+
+/// The arguments of each command, after the test clock. The last one may begin a list.
+pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
+    ("cancel", &["again", "id", "reason"]),
+    ("cancel_workflow", &["again", "id", "reason"]),
+    ("check", &["role", "kind", "key", "task", "cursor", "count"]),
+    ("check_keys", &["pattern", "cursor", "count"]),
+    ("check_logs", &["ids"]),
+    ("check_tasks", &["names"]),
+    ("check_workflow", &["id", "from", "count"]),
+    ("confirm", &["suspects"]),
+    ("counts", &["task"]),
+    ("enqueue", &["again", "alike", "count", "ids"]),
+    (
+        "exchange",
+        &[
+            "worker",
+            "slot",
+            "number",
+            "keep_completed",
+            "keep_failed",
+            "keep_workflows",
+            "limit",
+            "room",
+            "tasks",
+            "names",
+        ],
+    ),
+    ("fetch", &["most", "ids"]),
+    ("handshake", &["version", "min", "writer", "server", "process", "about"]),
+    ("inspect", &["id"]),
+    ("note", &["again", "keep", "notes"]),
+    ("raise_level", &["level", "force", "writer"]),
+    ("renew", &["leases"]),
+    ("repair", &["code", "role", "task", "entry", "more"]),
+    ("shift", &["by"]),
+    ("sign", &["process", "about"]),
+    ("stage_workflow", &["nonce", "life", "fields"]),
+    ("start_workflow", &["again", "count", "first"]),
+    (
+        "sweep",
+        &[
+            "tasks",
+            "from",
+            "carry",
+            "completed_age",
+            "completed_keep",
+            "failed_age",
+            "failed_keep",
+            "workflows_age",
+            "workflows_keep",
+            "process",
+            "about",
+        ],
+    ),
+    ("watch", &["tag", "ids"]),
+    ("workflow", &["id", "from", "count"]),
+];
+
+/// The fields of a record and their sizes, up to the task's name.
+pub(crate) const RECORD: &[(&str, usize)] = &[
+    ("layout", 1),
+    ("created", 6),
+    ("flags", 1),
+    ("priority", 2),
+    ("stalls", 1),
+    ("attempts", 2),
+    ("name_length", 1),
+    ("name", 0),
+];
+
+/// The arguments of a call, written in their order.
+pub(crate) struct Arguments<'a> {
+    cmd: &'a mut Cmd,
+    names: &'static [&'static str],
+}
+
+impl<'a> Arguments<'a> {
+    /// Those of the command with this name.
+    pub(crate) fn new(command: &str, cmd: &'a mut Cmd) -> Self {
+        Self { cmd, names: names(command) }
+    }
+
+    /// The next argument; its name is checked in debug builds.
+    pub(crate) fn put(&mut self, name: &str, value: impl ToRedisArgs) -> &mut Self {
+        debug_assert_eq!(self.names.first(), Some(&name), "an argument out of its order");
+        self.names = self.names.get(1..).unwrap_or_default();
+        self.cmd.arg(value);
+        self
+    }
+
+    /// All arguments, by their places.
+    pub(crate) fn all(&mut self, values: &[Vec<u8>]) -> &mut Self {
+        self.names = &[];
+        for value in values {
+            self.cmd.arg(value);
+        }
+        self
+    }
+
+    /// A value of the list that ends the arguments.
+    pub(crate) fn list(&mut self, value: impl ToRedisArgs) -> &mut Self {
+        debug_assert!(self.names.len() <= 1, "`{:?}` come before the list", self.names);
+        self.cmd.arg(value);
+        self
+    }
+}
+
+/// The names of a command's arguments, in their order.
+pub(crate) fn names(command: &str) -> &'static [&'static str] {
+    ARGUMENTS.iter().find(|(known, _)| *known == command).map_or(&[], |(_, names)| names)
+}

@@ -1,0 +1,98 @@
+//! Keys of a wrong type, which would make every call fail that reads them, are moved out of the way.
+
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use taskora::AdapterError;
+use tokio::sync::Mutex;
+
+use crate::answer::bytes;
+use crate::arguments::Arguments;
+use crate::link::Link;
+use crate::scripts::{SCRIPTS, Script};
+use crate::upkeep::strings;
+
+/// How long nobody looks again after somebody has found nothing.
+const REST: Duration = Duration::from_secs(10);
+/// Keys in one call.
+const PAGE: u32 = 500;
+
+/// When damage was last looked for. Whoever comes while somebody looks waits for what comes of it.
+#[derive(Default)]
+pub(crate) struct Mending {
+    last: Mutex<Last>,
+}
+
+/// When somebody last found damage, and when nobody did.
+#[derive(Default)]
+struct Last {
+    mended: Option<Instant>,
+    sound: Option<Instant>,
+}
+
+/// Whether a command failed because of what a key holds.
+pub(crate) fn is_damage(error: &AdapterError) -> bool {
+    let AdapterError::Protocol(message) = error else { return false };
+    ["WRONGTYPE", "not an integer", "would overflow", "wrong kind of value"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}
+
+/// After a call that began at `begun` and has met damage: looks at all keys of the namespace and moves those aside that hold
+/// something else than they should. Answers whether there were any, so that the call may fare better now.
+pub(crate) async fn mend(link: &Link, begun: Instant) -> Result<bool, AdapterError> {
+    let mut last = link.settings().mending.last.lock().await;
+    if last.mended.is_some_and(|mended| mended >= begun) {
+        return Ok(true);
+    }
+    if last.sound.is_some_and(|sound| sound.elapsed() < REST) {
+        return Ok(false);
+    }
+    let any = look(link).await?;
+    *(if any { &mut last.mended } else { &mut last.sound }) = Some(Instant::now());
+    Ok(any)
+}
+
+async fn look(link: &Link) -> Result<bool, AdapterError> {
+    let settings = link.settings();
+    let (mut cursor, mut any) = (b"0".to_vec(), false);
+    loop {
+        let answer = ask(link, &SCRIPTS.check_keys, |call| {
+            call.put("pattern", settings.keys.pattern()).put("cursor", &cursor).put("count", PAGE);
+        });
+        let mut answer = strings(answer.await?, "the answer to `check_keys`")?.into_iter();
+        cursor = answer.next().unwrap_or_else(|| b"0".to_vec());
+        while let (Some(key), Some(found), Some(_)) = (answer.next(), answer.next(), answer.next()) {
+            let Some((_, expected, _)) = settings.keys.read(&key) else { continue };
+            if found == b"none" || expected.as_bytes() == found {
+                continue;
+            }
+            let answer = ask(link, &SCRIPTS.repair, |call| {
+                call.put("code", "t")
+                    .put("role", "")
+                    .put("task", "")
+                    .put("entry", &key)
+                    .put("more", expected);
+            });
+            if bytes(answer.await?, "the answer to `repair`")? == b"F" {
+                any = true;
+                let key = String::from_utf8_lossy(&key).into_owned();
+                tracing::error!(
+                    key,
+                    expected,
+                    "a key does not hold what it should; it was moved to `aside:`"
+                );
+            }
+        }
+        if cursor == b"0" {
+            return Ok(any);
+        }
+    }
+}
+
+/// A call that is not mended itself.
+async fn ask(link: &Link, script: &Script, fill: impl Fn(&mut Arguments<'_>)) -> Result<Value, AdapterError> {
+    let settings = link.settings();
+    let build = |how| settings.call(script, how, |call, _| fill(call));
+    link.send(script.name, settings.command_timeout, build).await.map(|(_, value)| value)
+}

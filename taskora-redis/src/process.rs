@@ -1,0 +1,120 @@
+//! What this process tells the namespace of itself, so that others know who is there.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use taskora::AdapterError;
+use taskora::adapter::TaskName;
+
+use crate::processes::ProcessInfo;
+
+/// What all processes of a namespace must understand. A namespace is raised to a level when no live process is below it.
+pub(crate) const LEVEL: u16 = 1;
+/// How often a process that only dispatches gives a sign of life, while it does.
+const EVERY: Duration = Duration::from_secs(60);
+/// Tasks that were not swept for so long are not served any more.
+const SERVED: Duration = Duration::from_secs(180);
+/// As many tasks are named.
+const MAX_TASKS: usize = 1_000;
+
+/// This process, as far as one adapter is concerned.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    since: u64,
+    build: String,
+    last_sign: Mutex<Option<Instant>>,
+    /// What it serves, by when it was swept.
+    served: Mutex<Vec<(Vec<TaskName>, Instant)>>,
+}
+
+impl Process {
+    pub(crate) fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self {
+            name: uuid::Uuid::now_v7().simple().to_string(),
+            since,
+            build: build(),
+            last_sign: Mutex::new(None),
+            served: Mutex::default(),
+        }
+    }
+
+    /// A worker of this process sweeps these tasks.
+    pub(crate) fn serves(&self, tasks: &[TaskName]) {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.retain(|(known, at)| known != tasks && at.elapsed() < SERVED);
+        served.push((tasks.to_vec(), Instant::now()));
+    }
+
+    /// Whether another build runs there; its own, or one that nobody knows, is none.
+    pub(crate) fn differs_from(&self, other: &ProcessInfo) -> bool {
+        !self.build.is_empty() && !other.build.is_empty() && self.build != other.build
+    }
+
+    /// Its level (2), and the rest as JSON. A process that serves tasks is a worker.
+    pub(crate) fn about(&self) -> Vec<u8> {
+        let mut about = LEVEL.to_be_bytes().to_vec();
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks: BTreeSet<&str> =
+            served.iter().flat_map(|(tasks, _)| tasks).take(MAX_TASKS).map(|task| &**task).collect();
+        let text = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "host": host(),
+            "pid": std::process::id(),
+            "since": self.since,
+            "program": program(),
+            "build": self.build,
+            "roles": if tasks.is_empty() { ["producer"] } else { ["worker"] },
+            "tasks": tasks,
+        });
+        about.extend(text.to_string().into_bytes());
+        about
+    }
+
+    /// Whether a sign of life is due; it counts as given.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut last = self.last_sign.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= EVERY);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+/// The level of a namespace must be one that this process understands.
+pub(crate) fn check_level(level: u64, raised_by: &str) -> Result<(), AdapterError> {
+    if level <= u64::from(LEVEL) {
+        return Ok(());
+    }
+    Err(AdapterError::Incompatible(format!(
+        "the namespace was raised to level {level} by `{raised_by}`, and this process understands level {LEVEL}; \
+         use a newer taskora-redis"
+    )))
+}
+
+fn host() -> String {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok());
+    name.unwrap_or_default().trim().to_owned()
+}
+
+/// What tells this executable from another one: a hash of its length and of when it was written; empty if nobody knows.
+fn build() -> String {
+    let about = || {
+        let file = std::env::current_exe().and_then(std::fs::metadata).ok()?;
+        let written = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((file.len(), written.as_nanos()))
+    };
+    // the same in each process, and in each release of the compiler
+    about().map_or_else(String::new, |about| {
+        redis::Script::new(&format!("{about:?}")).get_hash().get(..16).unwrap_or_default().to_owned()
+    })
+}
+
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    path.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).unwrap_or_default()
+}

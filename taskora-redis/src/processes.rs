@@ -1,0 +1,164 @@
+//! Who uses a namespace, and the level that all of them must understand.
+
+use std::fmt;
+
+use serde_json::Value;
+use taskora::{AdapterError, Timestamp};
+
+use crate::adapter::RedisAdapter;
+use crate::answer::{exactly, nonsense, number};
+use crate::record::Reader;
+use crate::scripts::SCRIPTS;
+use crate::upkeep::strings;
+
+/// A live process of a namespace, as it has described itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Its name, another one for each adapter that was made.
+    pub name: String,
+    /// When it was last heard of.
+    pub last_sign: Timestamp,
+    /// The level that it understands.
+    pub level: u16,
+    /// Its version of `taskora-redis`.
+    pub version: String,
+    /// The host's name.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it began, in seconds since 1970.
+    pub since: u64,
+    /// The name of its executable.
+    pub program: String,
+    /// What tells its executable from others; empty if unknown.
+    pub build: String,
+    /// `worker` or `producer`.
+    pub roles: Vec<String>,
+    /// The tasks that it serves.
+    pub tasks: Vec<String>,
+}
+
+impl ProcessInfo {
+    /// What a later version adds is passed over, and what it leaves out is empty.
+    fn read(name: &[u8], entry: &[u8]) -> Option<Self> {
+        let mut reader = Reader(entry);
+        let (last_sign, level) = (Timestamp::from_millis(reader.u48()?), reader.u16()?);
+        let about: Value = serde_json::from_slice(reader.0).unwrap_or_default();
+        let text = |field: &str| about.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let texts = |field: &str| {
+            let values = about.get(field).and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+        };
+        let whole = |field: &str| about.get(field).and_then(Value::as_u64).unwrap_or_default();
+        Some(Self {
+            name: String::from_utf8_lossy(name).into_owned(),
+            last_sign,
+            level,
+            version: text("version"),
+            host: text("host"),
+            pid: u32::try_from(whole("pid")).unwrap_or_default(),
+            since: whole("since"),
+            program: text("program"),
+            build: text("build"),
+            roles: texts("roles"),
+            tasks: texts("tasks"),
+        })
+    }
+
+    /// Whether workers of this process run jobs of this task.
+    pub(crate) fn serves(&self, task: &str) -> bool {
+        self.roles.iter().any(|role| role == "worker") && self.tasks.iter().any(|known| known == task)
+    }
+}
+
+/// Why a level was not raised.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LevelError {
+    /// Live processes do not understand it.
+    NeedsLevel {
+        /// The level that was asked for.
+        level: u16,
+        /// Who does not understand it.
+        held_back_by: Vec<ProcessInfo>,
+    },
+    /// The store could not do it.
+    Adapter(AdapterError),
+}
+
+impl fmt::Display for LevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedsLevel { level, held_back_by } => {
+                write!(f, "level {level} needs newer processes: {}", names(held_back_by))
+            }
+            Self::Adapter(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LevelError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NeedsLevel { .. } => None,
+            Self::Adapter(error) => error.source(),
+        }
+    }
+}
+
+impl From<AdapterError> for LevelError {
+    fn from(error: AdapterError) -> Self {
+        Self::Adapter(error)
+    }
+}
+
+fn names(processes: &[ProcessInfo]) -> String {
+    let name = |process: &ProcessInfo| {
+        let ProcessInfo { program, host, pid, version, level, .. } = process;
+        format!("`{program}` (process {pid} on `{host}`, taskora {version}) understands level {level}")
+    };
+    processes.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+impl RedisAdapter {
+    /// The live processes of the namespace: those that gave a sign of life within three minutes.
+    ///
+    /// # Errors
+    /// As any call.
+    #[doc(hidden)]
+    pub async fn processes(&self) -> Result<Vec<ProcessInfo>, AdapterError> {
+        let answer = self.inner.script(&SCRIPTS.processes, |_, _| ()).await?;
+        pairs(&strings(answer, "the live processes")?)
+    }
+
+    /// Raises the level of the namespace, unless a live process does not understand it. With `force` it is raised all the same:
+    /// those processes stop.
+    ///
+    /// # Errors
+    /// [`LevelError::NeedsLevel`] with the processes that hold it back; else as any call.
+    #[doc(hidden)]
+    pub async fn raise_level(&self, level: u16, force: bool) -> Result<(), LevelError> {
+        let writer =
+            format!("taskora {} ({})", env!("CARGO_PKG_VERSION"), self.inner.settings().process.name);
+        let answer = self.inner.script(&SCRIPTS.raise_level, |call, _| {
+            call.put("level", level).put("force", u8::from(force)).put("writer", &writer);
+        });
+        let what = "the answer to `raise_level`";
+        let [reached, held_back_by] = exactly(answer.await?, what)?;
+        if number::<u64>(&reached, what)? >= u64::from(level) {
+            return Ok(());
+        }
+        let held_back_by = pairs(&strings(held_back_by, what)?)?;
+        Err(LevelError::NeedsLevel { level, held_back_by })
+    }
+}
+
+/// Names and entries, in turn.
+fn pairs(values: &[Vec<u8>]) -> Result<Vec<ProcessInfo>, AdapterError> {
+    let read = |pair: &[Vec<u8>]| match pair {
+        [name, entry] => ProcessInfo::read(name, entry),
+        _ => None,
+    };
+    values.chunks(2).map(|pair| read(pair).ok_or_else(|| nonsense("a process cannot be read"))).collect()
+}

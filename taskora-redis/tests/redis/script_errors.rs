@@ -1,0 +1,303 @@
+//! Commands that fail at any one of their writes, which Redis does not take back. Whether the call is repeated or not: every job
+//! runs to its end, none completes twice, and after a repair nothing is amiss.
+
+use std::time::Duration;
+
+use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Workflows};
+use taskora::{Keep, Retention};
+
+use crate::flows::{chain, chord, flow, node};
+use crate::garbage::world::{First, MADE, OTHER, Outcome, World, of};
+use crate::kit::{TASK, complete, job, settlement};
+use crate::server::Server;
+
+/// A command, what is done before it, and what is done by it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Act {
+    EnqueueOne,
+    EnqueueAlike,
+    EnqueueMixed,
+    Replace,
+    Settle,
+    SettleNodes,
+    SettleFan,
+    ClaimOne,
+    ClaimSeveral,
+    Promote,
+    Rescue,
+    Stall,
+    Remove,
+    CancelWaiting,
+    CancelUrgent,
+    CancelDelayed,
+    CancelActive,
+    CancelNode,
+    CancelWorkflow,
+    Start,
+    StartLarge,
+    Stage,
+    CatchUp,
+    Note,
+    Watch,
+    Repair,
+}
+
+impl Act {
+    fn command(self) -> &'static str {
+        match self {
+            Self::EnqueueOne | Self::EnqueueAlike | Self::EnqueueMixed | Self::Replace => "enqueue",
+            Self::Settle
+            | Self::SettleNodes
+            | Self::SettleFan
+            | Self::ClaimOne
+            | Self::ClaimSeveral
+            | Self::Promote => "exchange",
+            Self::Rescue | Self::Stall | Self::Remove => "sweep",
+            Self::CancelWaiting
+            | Self::CancelUrgent
+            | Self::CancelDelayed
+            | Self::CancelActive
+            | Self::CancelNode => "cancel",
+            Self::CancelWorkflow => "cancel_workflow",
+            Self::Start | Self::StartLarge => "start_workflow",
+            Self::Stage => "stage_workflow",
+            Self::CatchUp => "catch_up",
+            Self::Note => "note",
+            Self::Watch => "watch",
+            Self::Repair => "repair",
+        }
+    }
+
+    /// Jobs that this ends otherwise than by running them.
+    fn except(self) -> &'static [&'static str] {
+        match self {
+            Self::Stall => &["active", "o3"],
+            Self::Settle => &["released"],
+            _ => &[],
+        }
+    }
+
+    async fn prepare(self, world: &mut World) -> Outcome {
+        let adapter = world.adapter.clone();
+        match self {
+            Self::SettleNodes | Self::SettleFan => {
+                if self == Self::SettleFan {
+                    let mut fan = chord("fan", 1);
+                    fan.nodes.extend(vec![node(Some(0)); 70]);
+                    of("start", adapter.start(fan).await)?;
+                }
+                world.held = of("claim", world.exchange(&[TASK], Vec::new(), 30).await)?.jobs;
+            }
+            Self::Settle => {
+                let claimed = of("claim", world.exchange(&[TASK], Vec::new(), 4).await)?.jobs;
+                world.held.extend(claimed);
+            }
+            Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
+            Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
+            Self::Stall => {
+                of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
+                world.sweep(Retention::default()).await?;
+                world.held = of("claim", world.exchange(&[TASK, OTHER], Vec::new(), 30).await)?.jobs;
+                of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
+            }
+            Self::Remove => {
+                world.go_on("early").await?;
+                of("shift", adapter.shift_clock(Duration::from_secs(10)).await)?;
+            }
+            Self::CatchUp => {
+                of("start", adapter.start(chord("large", 1_500)).await)?;
+            }
+            Self::Repair => {
+                let damage: [&[&str]; 6] = [
+                    &["LPOP", "{taskora}:wait:send-email"],
+                    &["ZREM", "{taskora}:prio:send-email", "=urgent"],
+                    &["ZREM", "{taskora}:delayed:send-email", "=delayed"],
+                    &["RPOP", "{taskora}:owncompleted:send-email"],
+                    &["ZADD", "{taskora}:active:send-email", "9999999999999", "=gone:1"],
+                    &["HSET", "{taskora}:wf:=chord", "j0", "7"],
+                ];
+                for words in damage {
+                    world.by_hand(words);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn act(self, world: &mut World) -> Outcome {
+        let adapter = world.adapter.clone();
+        match self {
+            Self::EnqueueOne => of("enqueue", adapter.enqueue(vec![job("x1")]).await).map(drop),
+            Self::EnqueueAlike => {
+                of("enqueue", adapter.enqueue(["x1", "x2", "x3"].map(job).to_vec()).await).map(drop)
+            }
+            Self::EnqueueMixed => {
+                let jobs = vec![
+                    job("x1"),
+                    NewJob { priority: 3, ..job("x2") },
+                    NewJob { due: Due::After(Duration::from_secs(5)), ..job("x3") },
+                    NewJob { payload: vec![b'7'; 5_000], ..job("x4") },
+                    NewJob { task: OTHER.into(), ..job("x5") },
+                ];
+                of("enqueue", adapter.enqueue(jobs).await).map(drop)
+            }
+            Self::Replace => {
+                let jobs = ["failed", "cancelled"].map(|id| NewJob { replace_failed: true, ..job(id) });
+                of("enqueue", adapter.enqueue(jobs.to_vec()).await).map(drop)
+            }
+            Self::Settle => {
+                let retry = |seconds| AttemptEnd::Retry {
+                    error: "again".into(),
+                    delay: Duration::from_secs(seconds),
+                };
+                let ends = [
+                    AttemptEnd::Complete(b"1".to_vec()),
+                    AttemptEnd::Complete(b"1".to_vec()),
+                    AttemptEnd::Fail("no".into()),
+                    retry(0),
+                    retry(5),
+                    AttemptEnd::release(),
+                ];
+                // `released` is the one that fails
+                world.held.sort_by_key(|job| job.lease.id.as_str() == "released");
+                world.held.swap(2, 5);
+                let settle = world.held.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+                of("exchange", world.exchange(&[TASK], settle, 0).await).map(drop)
+            }
+            Self::SettleNodes | Self::SettleFan => {
+                let settle = world.held.iter().map(complete).collect();
+                of("exchange", world.exchange(&[TASK], settle, 2).await).map(drop)
+            }
+            Self::ClaimOne => of("exchange", world.exchange(&[OTHER], Vec::new(), 2).await).map(drop),
+            Self::ClaimSeveral | Self::Promote => {
+                of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 4).await).map(drop)
+            }
+            Self::Rescue | Self::Stall => world.sweep_once(Retention::default()).await,
+            Self::Remove => {
+                let none = Keep { age: Duration::from_secs(1), count: 0 };
+                world.sweep_once(Retention { completed: none, failed: none, workflows: none }).await
+            }
+            Self::CancelWaiting => of("cancel", adapter.cancel(&MADE[2].into(), "why").await).map(drop),
+            Self::CancelUrgent => of("cancel", adapter.cancel(&"urgent".into(), "why").await).map(drop),
+            Self::CancelDelayed => of("cancel", adapter.cancel(&"delayed".into(), "why").await).map(drop),
+            Self::CancelActive => of("cancel", adapter.cancel(&"active".into(), "why").await).map(drop),
+            Self::CancelNode => of("cancel", adapter.cancel(&"chord#1".into(), "why").await).map(drop),
+            Self::CancelWorkflow => {
+                of("cancel", adapter.cancel_workflow(&"chord".into(), "why").await).map(drop)
+            }
+            Self::Start => {
+                let late = NewWorkflow { ttl: Some(Duration::from_secs(36_000)), ..chain("x", 3) };
+                of("start", adapter.start(late).await)?;
+                of("start", adapter.start(flow("nothing", Vec::new(), Vec::new())).await).map(drop)
+            }
+            Self::StartLarge | Self::Stage => of("start", adapter.start(chord("x", 1_500)).await).map(drop),
+            Self::CatchUp => of("cancel", adapter.cancel_workflow(&"large".into(), "why").await).map(drop),
+            Self::Note => world.first(First::Note).await,
+            Self::Watch => world.first(First::Watch).await,
+            Self::Repair => world.repair().await.map(drop),
+        }
+    }
+}
+
+/// Lets this fail at its n-th write; whether there was one.
+async fn case(server: &Server, act: Act, n: usize, repeats: bool) -> Outcome<bool> {
+    let mut world = World::new(server).await;
+    act.prepare(&mut world).await?;
+    world.by_hand(&["SET", "{taskora}:failpoint", &format!("{} {n}", act.command())]);
+    let number = world.number;
+    let failed = act.act(&mut world).await;
+    world.by_hand(&["DEL", "{taskora}:failpoint"]);
+    if world.by_hand(&["EXISTS", "{taskora}:damaged"]) == redis::Value::Int(0) {
+        failed?;
+        return Ok(false);
+    }
+    if repeats {
+        // the same number of the call, as a client would
+        world.number = number;
+        act.act(&mut world).await?;
+    }
+    world.go_on("before").await?;
+    world.go_on("between").await?;
+    // what only a repair brings back is none the less there
+    let left = world.repair().await?;
+    world.go_on("after").await?;
+    let open = world.open(act.except()).await?;
+    if !open.is_empty() {
+        return Err(format!("lost: {open:?}"));
+    }
+    let twice: Vec<_> = world.completed.iter().filter(|(_, times)| **times > 1).collect();
+    if !twice.is_empty() {
+        return Err(format!("completed more than once: {twice:?}"));
+    }
+    let found = world.found().await?;
+    if !found.is_empty() || !left.is_empty() {
+        return Err(format!("a check finds after the repair: {found:?}; it left {left:?}"));
+    }
+    let remains = world.remains().await?;
+    if !remains.is_empty() {
+        return Err(format!("remains: {remains:?}"));
+    }
+    Ok(true)
+}
+
+async fn run(acts: &[Act]) {
+    let server = Server::start();
+    let (mut failures, mut writes) = (Vec::new(), Vec::new());
+    for act in acts {
+        let mut n = 1;
+        let mut goes_on = true;
+        while goes_on && n < 100 {
+            for repeats in [true, false] {
+                let limit = Duration::from_secs(60);
+                match tokio::time::timeout(limit, case(&server, *act, n, repeats)).await {
+                    Ok(Ok(has_failed)) => goes_on &= has_failed,
+                    Ok(Err(error)) => failures.push(format!("{act:?} {n}, repeats: {repeats}: {error}")),
+                    Err(_) => failures.push(format!("{act:?} {n}, repeats: {repeats}: it takes for ever")),
+                }
+            }
+            n += 1;
+        }
+        writes.push((*act, n - 2));
+    }
+    println!("writes: {writes:?}");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(writes.iter().all(|(_, count)| (1..98).contains(count)), "{writes:?}");
+}
+
+#[tokio::test]
+async fn a_dispatch_that_fails_at_any_write() {
+    run(&[Act::EnqueueOne, Act::EnqueueAlike, Act::EnqueueMixed, Act::Replace]).await;
+}
+
+#[tokio::test]
+async fn an_exchange_that_fails_at_any_write() {
+    run(&[Act::Settle, Act::ClaimOne, Act::ClaimSeveral, Act::Promote]).await;
+}
+
+#[tokio::test]
+async fn an_exchange_of_nodes_that_fails_at_any_write() {
+    run(&[Act::SettleNodes, Act::SettleFan]).await;
+}
+
+#[tokio::test]
+async fn a_sweep_that_fails_at_any_write() {
+    run(&[Act::Rescue, Act::Stall, Act::Remove]).await;
+}
+
+#[tokio::test]
+async fn a_cancellation_that_fails_at_any_write() {
+    let jobs =
+        [Act::CancelWaiting, Act::CancelUrgent, Act::CancelDelayed, Act::CancelActive, Act::CancelNode];
+    run(&jobs).await;
+}
+
+#[tokio::test]
+async fn a_workflow_that_fails_at_any_write() {
+    run(&[Act::CancelWorkflow, Act::Start, Act::StartLarge, Act::Stage, Act::CatchUp]).await;
+}
+
+#[tokio::test]
+async fn a_note_a_wait_or_a_repair_that_fails_at_any_write() {
+    run(&[Act::Note, Act::Watch, Act::Repair]).await;
+}

@@ -1,0 +1,185 @@
+//! How attempts end, and how jobs are claimed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Lease, NodeOf, TaskName};
+use crate::job::{JobState, Timestamp};
+use crate::policy::Retention;
+
+/// Ends of attempts to record and jobs to claim, see [`Jobs::exchange`](super::Jobs::exchange).
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Identifies the call, so that it can be repeated.
+    pub call: CallId,
+    /// Attempts that have ended.
+    pub settle: Vec<Settlement>,
+    /// What to claim; nothing if `None`.
+    pub claim: Option<Claim>,
+    /// How long finished jobs stay.
+    pub retention: Retention,
+}
+
+/// Identifies a call of [`Jobs::exchange`](super::Jobs::exchange). A worker has a small number of slots; each has one call under way at a
+/// time, numbered upwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallId {
+    /// The worker that calls: unique among all workers of all processes.
+    pub worker: Arc<str>,
+    /// The slot, from 0.
+    pub slot: u8,
+    /// The number of the call within its slot.
+    pub number: u64,
+}
+
+/// What to claim.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// At most so many jobs in all. With 0 the claim only passes on the signal for work, see [`WorkSignal::wait`](super::WorkSignal::wait).
+    pub limit: usize,
+    /// How many jobs the caller has room for: `limit`, or more. A caller that is left with room is told of
+    /// [`Exchanged::next_due`].
+    pub room: usize,
+    /// The tasks to claim from.
+    pub tasks: Arc<[TaskClaim]>,
+}
+
+impl Claim {
+    /// The tasks of which a job may be claimed.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &TaskName> {
+        self.tasks.iter().filter(|task| task.limit > 0).map(|task| &task.task)
+    }
+}
+
+/// A task to claim from.
+#[derive(Debug, Clone)]
+pub struct TaskClaim {
+    /// Its name.
+    pub task: TaskName,
+    /// At most so many of its jobs.
+    pub limit: usize,
+    /// The length of the leases, above zero.
+    pub lease: Duration,
+}
+
+/// The end of one attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The right to settle it.
+    pub lease: Lease,
+    /// Which attempt it was, from 1, as [`ClaimedJob::attempt`] said.
+    pub attempt: u32,
+    /// When it was claimed, as [`ClaimedJob::claimed_at`] said.
+    pub started_at: Timestamp,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// Which node of a workflow it was, as [`ClaimedJob::node`] said.
+    pub node: Option<NodeOf>,
+}
+
+/// How an attempt ended.
+#[derive(Clone)]
+pub enum AttemptEnd {
+    /// With a result, as JSON: the job is completed.
+    Complete(Vec<u8>),
+    /// With an error, and another attempt follows after the delay (0: it waits at once, in the order of arrival).
+    Retry {
+        /// The error's message.
+        error: String,
+        /// The backoff.
+        delay: Duration,
+    },
+    /// With an error that is final: the job has failed.
+    Fail(String),
+    /// It was wound up because the job is cancelled. For a job that is not flagged this is a release without a delay.
+    Cancel,
+    /// It was given up, and counts for nothing. Without a delay (0) the job waits again, before all others of its priority.
+    /// With one it is delayed that long, or retrying if it has attempts behind it, and then becomes ready like any
+    /// delayed job.
+    Release {
+        /// How long the job rests.
+        delay: Duration,
+    },
+}
+
+impl AttemptEnd {
+    /// A release without a delay: the job may be claimed again at once.
+    #[must_use]
+    pub const fn release() -> Self {
+        Self::Release { delay: Duration::ZERO }
+    }
+}
+
+impl fmt::Debug for AttemptEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete(result) => write!(f, "Complete({} bytes)", result.len()),
+            Self::Retry { delay, .. } => {
+                f.debug_struct("Retry").field("delay", delay).finish_non_exhaustive()
+            }
+            Self::Fail(_) => f.write_str("Fail"),
+            Self::Cancel => f.write_str("Cancel"),
+            Self::Release { delay } => f.debug_struct("Release").field("delay", delay).finish(),
+        }
+    }
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It was accepted, and the job is now in this state.
+    Now(JobState),
+    /// The lease was not valid any more; nothing was changed.
+    Stale,
+}
+
+/// The answer to an [`Exchange`].
+#[derive(Debug, Default)]
+pub struct Exchanged {
+    /// What became of each settlement, in order.
+    pub settled: Vec<Settled>,
+    /// The jobs that were claimed, in order.
+    pub jobs: Vec<ClaimedJob>,
+    /// There may be more to claim, within the limits of the tasks: claim again.
+    pub more: bool,
+    /// When to claim again because a delayed job of the claim's tasks becomes ready, or because the deadline of any workflow
+    /// passes, whatever its tasks; if this worker is the one to do so. `None` if nothing is due later, if another worker was
+    /// told, or if the store acts by itself.
+    pub next_due: Option<Duration>,
+}
+
+/// A job that was claimed.
+#[derive(Clone)]
+pub struct ClaimedJob {
+    /// The right to run it.
+    pub lease: Lease,
+    /// Its arguments, as JSON.
+    pub payload: Vec<u8>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When it was dispatched.
+    pub created_at: Timestamp,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+    /// The dispatcher's own annotations.
+    pub meta: Vec<(String, String)>,
+    /// It is flagged as cancelled already.
+    pub cancelled: bool,
+    /// Which node of a workflow it is, if it is one.
+    pub node: Option<NodeOf>,
+    /// Of a node a result that it may be put together of, and the node that has made it: whoever has it need not ask
+    /// [`Workflows::node_results`](super::Workflows::node_results) for it. A store may leave it out.
+    pub known: Option<(u32, Vec<u8>)>,
+}
+
+impl fmt::Debug for ClaimedJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimedJob")
+            .field("lease", &self.lease)
+            .field("attempt", &self.attempt)
+            .field("created_at", &self.created_at)
+            .field("claimed_at", &self.claimed_at)
+            .finish_non_exhaustive()
+    }
+}

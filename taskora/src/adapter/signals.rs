@@ -1,0 +1,54 @@
+//! What a store pushes: work, cancellations, and the ends of jobs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, broadcast};
+
+use super::{AdapterError, Ended, Exchange, Exchanged};
+use crate::job::JobId;
+
+/// What is pushed: work, cancellations, and the ends of jobs.
+#[async_trait]
+pub trait Signals {
+    /// A worker's own ear for work.
+    fn work(&self) -> Box<dyn WorkSignal>;
+
+    /// The active jobs that were cancelled, here or in any other process. Best effort: a worker that misses one learns
+    /// it when it renews or settles.
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation>;
+
+    /// Waits until the job has ended, and says how; `None` if the job is not known (never dispatched, or trimmed).
+    /// Does not poll; survives reconnects; dropping the future gives up the wait.
+    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError>;
+}
+
+/// What [`Signals::cancellations`] tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// This job, which is active, was cancelled.
+    Of(JobId),
+    /// Until now some may have been missed, as the connection that brings them is a new one. Whoever renews its leases
+    /// learns of them.
+    Missed,
+}
+
+/// A worker's own ear for work, see [`Signals::work`].
+#[async_trait]
+pub trait WorkSignal: Send + Sync {
+    /// Makes this call, which claims, as soon as one of its tasks may have something to claim; without that when `limit`
+    /// has passed, or once `hurry` is notified. Only one wait of an ear may be under way.
+    ///
+    /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. As whoever is woken
+    /// claims, a signal is never lost: a claim that leaves jobs, also one with a limit of zero, signals them again. A
+    /// signal that nobody waits for is kept.
+    ///
+    /// After an error, and when the wait was dropped, the call may have been made or may still be: repeat it with
+    /// [`Jobs::exchange`](super::Jobs::exchange), or make the slot's next one.
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        hurry: &Notify,
+    ) -> Result<Exchanged, AdapterError>;
+}

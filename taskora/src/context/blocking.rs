@@ -1,0 +1,101 @@
+//! Blocking handlers: each runs on a thread, which nothing can stop.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::Context;
+use crate::error::Failure;
+use crate::threads;
+
+impl Context {
+    /// Runs a blocking handler on a thread of its own. The thread has the caller's tokio runtime, tracing subscriber and span
+    /// at hand.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self,
+        function: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let running = self.attempt.threads.enter(self.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let subscriber = tracing::dispatcher::get_default(Clone::clone);
+        let span = tracing::Span::current();
+        let (returned, result) = oneshot::channel();
+        let work = move || {
+            let _runtime = runtime.enter();
+            let call = AssertUnwindSafe(|| {
+                tracing::dispatcher::with_default(&subscriber, || span.in_scope(function))
+            });
+            // a machine that is busy may start it when its attempt is long over
+            let result = if running.0.is_cancelled() {
+                Ok(Err(Failure::retryable("stopped before it was started")))
+            } else {
+                std::panic::catch_unwind(call)
+            };
+            drop(running);
+            let _ = returned.send(result);
+        };
+        if !self.attempt.app.adapter().is_remote() && time_is_paused() {
+            // virtual time goes on while nothing happens; of all threads it waits only for those of tokio's pool
+            drop(tokio::task::spawn_blocking(work));
+        } else if let Err(error) = threads::run(&self.attempt.lease.task, Box::new(work)) {
+            return Err(Failure::retryable(format!("cannot start a thread: {error}")));
+        }
+        match result.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::retryable("its thread has ended")),
+        }
+    }
+
+    /// Whether a thread of a blocking handler still runs, which nothing can stop.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.attempt.threads.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Resolves when no thread of a blocking handler runs any more.
+    pub(crate) async fn threads_ended(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.attempt.threads.ended.notified());
+            ended.as_mut().enable();
+            if !self.has_thread() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Whether a test has paused tokio's clock.
+fn time_is_paused() -> bool {
+    let (virtual_start, start) = (Instant::now(), std::time::Instant::now());
+    while std::time::Instant::now() == start {
+        std::hint::spin_loop();
+    }
+    Instant::now() == virtual_start
+}
+
+/// Counts the threads of a blocking handler.
+#[derive(Default)]
+pub(super) struct Threads {
+    running: AtomicU8,
+    ended: Notify,
+}
+
+impl Threads {
+    fn enter(&self, context: Context) -> RunningThread {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        RunningThread(context)
+    }
+}
+
+struct RunningThread(Context);
+
+impl Drop for RunningThread {
+    fn drop(&mut self) {
+        let threads = &self.0.attempt.threads;
+        threads.running.fetch_sub(1, Ordering::AcqRel);
+        threads.ended.notify_waiters();
+    }
+}

@@ -1,0 +1,85 @@
+//! What is known of a job.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobId, JobState, Timestamp};
+
+/// What is known of a job, without its payload and its result.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// The job's id.
+    pub id: JobId,
+    /// The name of its task.
+    pub task: String,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// Attempts that have ended, plus the one that runs.
+    pub attempts: u32,
+    /// Attempts in total that its contract allows.
+    pub max_attempts: u32,
+    /// How often it was taken back from a worker that had stopped renewing its lease.
+    pub stalls: u32,
+    /// Its priority; higher goes first.
+    pub priority: i16,
+    /// When it was dispatched.
+    pub created_at: Timestamp,
+    /// When it becomes ready, for a delayed or retrying job.
+    pub due_at: Option<Timestamp>,
+    /// When the attempt that ended it was claimed; `None` for a job that has not ended, or that no attempt ended
+    /// (cancelled before it ran, or taken back from a dead worker once too often).
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The last error's message, or the reason of the cancellation; `None` for a job that has completed.
+    pub error: Option<String>,
+    /// The last progress that a handler reported.
+    pub progress: Option<serde_json::Value>,
+    /// The dispatcher's own annotations, in the order they were given.
+    pub meta: Vec<(String, String)>,
+}
+
+impl JobInfo {
+    /// A description of a new waiting job; adapters fill in the rest.
+    #[must_use]
+    pub fn new(id: JobId, task: impl Into<String>, state: JobState, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            task: task.into(),
+            state,
+            attempts: 0,
+            max_attempts: 1,
+            stalls: 0,
+            priority: 0,
+            created_at,
+            due_at: None,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            progress: None,
+            meta: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for JobInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // neither progress nor meta: both may hold what the payload holds
+        f.debug_struct("JobInfo")
+            .field("id", &self.id)
+            .field("task", &self.task)
+            .field("state", &self.state)
+            .field("attempts", &self.attempts)
+            .field("max_attempts", &self.max_attempts)
+            .field("stalls", &self.stalls)
+            .field("priority", &self.priority)
+            .field("created_at", &self.created_at)
+            .field("due_at", &self.due_at)
+            .field("started_at", &self.started_at)
+            .field("finished_at", &self.finished_at)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! What a handler logs with its job.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+
+/// How serious a [`LogEntry`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Went wrong.
+    Error,
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One line that a handler logged with the job. The newest 1,000 lines of a job are kept.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// How serious it is.
+    pub level: LogLevel,
+    /// What was said.
+    pub message: String,
+    /// Further fields; `null` if none were given.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub fields: serde_json::Value,
+    /// When it was said, by the store's clock.
+    pub at: Timestamp,
+    /// The attempt that said it, counted from 1.
+    pub attempt: u32,
+}
+
+impl LogEntry {
+    /// How many lines are kept for a job; the oldest go first.
+    pub const MAX_PER_JOB: usize = 1_000;
+}
+
+impl fmt::Debug for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogEntry")
+            .field("level", &self.level)
+            .field("message", &self.message)
+            .field("at", &self.at)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! The states of a job, and the transitions between them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a job is in its life. [`JobState::may_become`] is the table of legal transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum JobState {
+    /// Ready to run; waits for a free worker.
+    Waiting,
+    /// Waits for the time it was dispatched for.
+    Delayed,
+    /// A worker holds its lease and runs it.
+    Active,
+    /// An attempt failed; waits for its backoff to pass.
+    Retrying,
+    /// Ended with a result.
+    Completed,
+    /// Ended with an error: the last attempt failed, or its worker died too often.
+    Failed,
+    /// Ended by a cancellation.
+    Cancelled,
+    /// Was not started in time.
+    Expired,
+}
+
+impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Delayed,
+        Self::Active,
+        Self::Retrying,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// Whether the job has ended.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Expired)
+    }
+
+    /// Whether a job may go from this state to `next` in one transition. A job that ended stays as it is.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        use JobState::{Active, Cancelled, Completed, Delayed, Expired, Failed, Retrying, Waiting};
+        match self {
+            Waiting => matches!(next, Active | Cancelled | Expired),
+            Delayed | Retrying => matches!(next, Waiting | Cancelled | Expired),
+            // back to `Waiting`: released, rescued, or retried without a delay; to `Delayed`: released with one
+            Active => matches!(next, Completed | Retrying | Failed | Cancelled | Waiting | Delayed),
+            Completed | Failed | Cancelled | Expired => false,
+        }
+    }
+
+    /// The state's name, as it is shown and stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delayed => "delayed",
+            Self::Active => "active",
+            Self::Retrying => "retrying",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_states_are_final_and_the_others_are_not() {
+        for from in JobState::ALL {
+            let ways_out = JobState::ALL.iter().filter(|to| from.may_become(**to)).count();
+            assert_eq!(ways_out == 0, from.is_terminal(), "{from}");
+        }
+    }
+}

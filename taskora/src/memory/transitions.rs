@@ -1,0 +1,139 @@
+//! How a job moves: one place for each transition, whoever causes it. Every method is part of one atomic step.
+
+use std::cmp::Reverse;
+
+use super::queue::{Place, Queue};
+use super::record::{Phase, Record};
+use super::store::Store;
+use crate::adapter::{Ending, TaskName};
+use crate::job::{JobId, JobState};
+
+/// Where a job goes that is to be claimed, now or later.
+pub(super) enum Line {
+    /// Behind all others of its priority.
+    Back,
+    /// Before all others of its priority, as it was claimed before.
+    Front,
+    /// Into the delayed set.
+    Due(u64),
+}
+
+/// An attempt that is over.
+pub(super) struct Left {
+    /// When it was claimed.
+    pub(super) claimed_at: Option<u64>,
+    /// The reason, if the job was flagged as cancelled.
+    pub(super) flag: Option<String>,
+}
+
+impl Store {
+    /// Adds a job that is new, in no index yet.
+    pub(super) fn add(&mut self, mut record: Record) {
+        record.older_tokens = self.last_token;
+        self.jobs.insert(record.new.id.clone(), record);
+    }
+
+    /// A job becomes ready, or is delayed.
+    pub(super) fn enter_line(&mut self, id: &JobId, line: Line) -> JobState {
+        let Some(record) = self.jobs.get(id) else { return JobState::Waiting };
+        let (priority, retrying) = (record.new.priority, record.attempts > 0);
+        let phase = match line {
+            Line::Back => Phase::Waiting(self.place_at_the_end(priority)),
+            Line::Front => Phase::Waiting(self.place_in_front(priority)),
+            Line::Due(due) => Phase::Delayed { due, retrying },
+        };
+        let state = phase.state();
+        self.move_to(id, phase);
+        state
+    }
+
+    /// A worker gets the right to run the job until the deadline.
+    pub(super) fn enter_active(&mut self, id: &JobId, deadline: u64, now: u64) {
+        self.move_to(id, Phase::Active { deadline, claimed_at: now });
+    }
+
+    /// The lease is no right any more: the job leaves its task's active set, and enters a line or finishes next.
+    pub(super) fn leave_active(&mut self, id: &JobId) -> Left {
+        let mut left = Left { claimed_at: None, flag: None };
+        let Some(record) = self.jobs.get_mut(id) else { return left };
+        if let Phase::Active { claimed_at, .. } = record.phase {
+            left.claimed_at = Some(claimed_at);
+        }
+        left.flag = record.flag.take();
+        self.move_to(id, Phase::Between { from: Some(JobState::Active) });
+        left
+    }
+
+    /// The one way in which a job ends: it leaves its index, its waiters and its workflow are told. `started_at` is when
+    /// the attempt that ended it was claimed, if one did.
+    pub(super) fn finish(
+        &mut self,
+        id: &JobId,
+        ending: Ending,
+        started_at: Option<u64>,
+        now: u64,
+    ) -> JobState {
+        let state = ending.state();
+        let node = self.jobs.get(id).and_then(|record| record.node.clone());
+        if let Some(node) = node {
+            self.node_ended(&node, &ending, now);
+        }
+        self.move_to(id, Phase::Ended { at: now, started_at, ending });
+        if let Some(record) = self.jobs.get_mut(id) {
+            let waiters = std::mem::take(&mut record.waiters);
+            for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {
+                // a waiter that has given up is no loss
+                let _ = ended.map(|ended| waiter.send(ended));
+            }
+        }
+        state
+    }
+
+    /// Nothing of the job is left: its id is as good as new.
+    pub(super) fn forget(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.remove(id) else { return };
+        if let Some(queue) = self.queues.get_mut(&record.new.task) {
+            queue.remove(id, &record.phase);
+        }
+    }
+
+    /// Moves a deadline: the job stays active.
+    pub(super) fn extend(&mut self, id: &JobId, deadline: u64) {
+        if let Some(Phase::Active { claimed_at, .. }) = self.jobs.get(id).map(|record| &record.phase) {
+            let claimed_at = *claimed_at;
+            self.move_to(id, Phase::Active { deadline, claimed_at });
+        }
+    }
+
+    /// Moves a job from one index to another, together with its record.
+    fn move_to(&mut self, id: &JobId, phase: Phase) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        let queue = self.queues.entry(record.new.task.clone()).or_default();
+        queue.remove(id, &record.phase);
+        // what has ended of a workflow goes with the workflow
+        if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
+            queue.insert(id, &phase);
+            self.wakes.placed(id, queue);
+        }
+        record.enter(phase);
+    }
+
+    fn place_at_the_end(&mut self, priority: i16) -> Place {
+        self.last += 1;
+        (Reverse(priority), self.last)
+    }
+
+    fn place_in_front(&mut self, priority: i16) -> Place {
+        self.first -= 1;
+        (Reverse(priority), self.first)
+    }
+
+    /// Tells a worker of each of these tasks that has jobs waiting.
+    pub(super) fn wake(&mut self, tasks: impl IntoIterator<Item = TaskName>) {
+        for task in tasks {
+            if self.queues.get(&task).is_some_and(Queue::has_waiting) {
+                self.wakes.wake(&task);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the engine asks of the store: to settle what has ended, and for jobs.
+
+use super::Engine;
+use crate::adapter::{AttemptEnd, Claim, Exchange, Settlement};
+use crate::worker::capacity::Reservation;
+
+/// Attempts settled, and jobs claimed, in one call.
+const BATCH: usize = 64;
+/// Bytes of results in one call.
+const BATCH_BYTES: usize = 1024 * 1024;
+impl Engine {
+    /// Sends what there is to settle, and claims; `false` if there is nothing to do.
+    pub(super) fn exchange(&mut self, slot: usize) -> bool {
+        if let Some(single) = self.refusals.singles.pop_front() {
+            let (call, settle) = (self.calls.name(slot), vec![single]);
+            let exchange = Exchange { call, settle, claim: None, retention: self.app.retention() };
+            self.calls.exchange(slot, exchange, None, self.news);
+            return true;
+        }
+        let may_claim = self.stopping.is_none() && self.refusals.claim_again.is_none();
+        let free = if may_claim { self.capacity.free().min(BATCH) } else { 0 };
+        let claims = free > 0 && (self.maybe_work || !self.outcomes.is_empty());
+        if self.outcomes.is_empty() && !claims {
+            return false;
+        }
+        let (claim, reservation) = if claims { self.claim(free) } else { (None, None) };
+        if claims {
+            // until the answer says otherwise, a claim that fills this worker takes all there is
+            self.maybe_work &= self.capacity.free() > 0;
+        }
+        let call = self.calls.name(slot);
+        let exchange =
+            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.retention() };
+        self.calls.exchange(slot, exchange, reservation, self.news);
+        true
+    }
+
+    /// A claim, and what is set aside for it.
+    fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
+        let (room, tasks) = (self.capacity.free(), self.capacity.claims());
+        (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
+    }
+
+    /// Has the ear claim when there is work, if there is room and, as far as is known, nothing to claim.
+    pub(super) fn listen(&mut self) {
+        if self.stopping.is_some() {
+            self.calls.hurry();
+            return;
+        }
+        if self.maybe_work || self.calls.claims() || self.refusals.claim_again.is_some() {
+            return;
+        }
+        if let Some(tasks) = self.calls.listening() {
+            // a task that is full is not worth a new wait; one that has room again is
+            if self.capacity.has_opened(tasks) {
+                self.calls.hurry();
+            }
+            return;
+        }
+        if !self.capacity.has_room() {
+            return;
+        }
+        // one that a dead worker is handed waits for its lease to pass; what else there is, the answer's next exchange claims
+        let (claim, reservation) = self.claim(1);
+        let call = self.calls.name_ear();
+        let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
+        self.calls.listen(exchange, reservation, self.news);
+    }
+
+    fn take_outcomes(&mut self) -> Vec<Settlement> {
+        let mut taken = Vec::with_capacity(self.outcomes.len().min(BATCH));
+        let mut bytes = 0;
+        while let Some(outcome) = self.outcomes.pop_front_if(|outcome| {
+            bytes += if let AttemptEnd::Complete(result) = &outcome.end { result.len() } else { 0 };
+            taken.is_empty() || (taken.len() < BATCH && bytes <= BATCH_BYTES)
+        }) {
+            taken.push(outcome);
+        }
+        taken
+    }
+}

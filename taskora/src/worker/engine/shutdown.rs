@@ -1,0 +1,224 @@
+//! How a worker ends: it waits for what runs, hands back the rest, and makes one last call.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Engine, Ready};
+use crate::adapter::{AdapterError, Claim, Exchange, Lease, Settlement};
+use crate::context::StopReason;
+use crate::error::WorkerError;
+use crate::job::JobId;
+use crate::worker::store::ends_the_worker;
+
+/// How long after the shutdown's grace the worker is gone, whatever the store and the handlers do.
+const SHUTDOWN_REST: Duration = Duration::from_millis(900);
+/// The longest grace that is told from for ever: a year.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How long the last call may take.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// How many ids a log line names.
+const NAMED: usize = 5;
+
+pub(super) struct Stopping {
+    /// The running attempts are told to stop then.
+    pub(super) grace_ends: Instant,
+    pub(super) told: bool,
+    /// How many jobs go back, and the first few of them.
+    released: (usize, Vec<JobId>),
+}
+
+impl Stopping {
+    /// The worker is gone by then.
+    pub(super) fn last_moment(&self) -> Instant {
+        self.grace_ends + SHUTDOWN_REST
+    }
+
+    /// This job goes back.
+    pub(super) fn note_release(&mut self, lease: &Lease) {
+        self.released.0 += 1;
+        if self.released.1.len() < NAMED {
+            self.released.1.push(lease.id.clone());
+        }
+    }
+}
+
+impl Engine {
+    /// Begins the shutdown. A further order shortens the grace.
+    pub(super) fn on_stop(&mut self, grace: Duration) {
+        // a longer grace is as good as for ever, and a time that far does not exist
+        let grace_ends = Instant::now() + grace.min(LONGEST_GRACE);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.grace_ends = stopping.grace_ends.min(grace_ends);
+            return;
+        }
+        self.stopping = Some(Stopping { grace_ends, told: false, released: (0, Vec::new()) });
+        // the last one first: each goes before all others of its priority
+        for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
+            self.capacity.give_back(runnable.pool);
+            self.release(
+                context.lease().clone(),
+                context.attempt(),
+                context.claimed_at(),
+                context.node().cloned(),
+            );
+        }
+    }
+
+    pub(super) fn on_grace_ends(&mut self) {
+        if let Some(stopping) = &mut self.stopping {
+            stopping.told = true;
+        }
+        self.leases.stop_all(StopReason::Shutdown);
+    }
+
+    /// Whether the worker may make its last call. The ear's claim, which may be on its way, is left to that.
+    pub(super) fn may_close(&self) -> bool {
+        let Some(stopping) = &self.stopping else { return false };
+        if self.running > 0 || self.has_outcomes() || self.calls.settles() {
+            return false;
+        }
+        // nobody waits for a claim that a store which is away will not answer
+        if self.calls.exchanges() && !self.store.is_away() {
+            return false;
+        }
+        // nothing stops a thread, but it may end by itself within the grace
+        self.threads == 0 || stopping.told
+    }
+
+    /// Whether there are outcomes that no call has taken yet.
+    fn has_outcomes(&self) -> bool {
+        !self.outcomes.is_empty() || !self.refusals.singles.is_empty()
+    }
+
+    /// The last call: hands back what is left, and passes on a signal that this worker may have heard last.
+    pub(super) async fn close(mut self) -> Result<(), WorkerError> {
+        let ended = self.make_last_call().await;
+        // what is not settled by now is left to its lease
+        let released = self.stopping.as_ref().map_or(0, |stopping| stopping.released.0);
+        if ended.is_ok() && released > 0 {
+            let first = self.stopping.as_ref().map(|stopping| &stopping.released.1);
+            tracing::info!(jobs = released, ?first, "handed back the jobs that were not finished");
+        }
+        match ended {
+            Err(error) if ends_the_worker(&error) => Err(WorkerError::Store(error)),
+            Err(error) => Err(WorkerError::HandBack(error)),
+            Ok(()) => match self.running + self.threads {
+                0 => Ok(()),
+                attempts => Err(WorkerError::StillRunning { attempts }),
+            },
+        }
+    }
+
+    async fn make_last_call(&mut self) -> Result<(), AdapterError> {
+        let holds_jobs = self.running > 0 || self.has_outcomes() || self.calls.settles();
+        if !holds_jobs && self.store.was_never_reached() {
+            return Ok(());
+        }
+        // also a store that does not answer holds up the end no longer than said
+        let limit = self.stopping.as_ref().map_or(LAST_CALL, |stopping| {
+            (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
+        });
+        let limit = limit.max(LAST_CALL / 10);
+        let deadline = Instant::now() + limit;
+        // what earlier calls still hand out goes back with the last one
+        while self.calls.any() {
+            match tokio::time::timeout_at(deadline - limit / 2, self.calls.answered()).await {
+                Ok(answers) => self.on_answers(answers),
+                Err(_) => break,
+            }
+        }
+        let claim = Claim { limit: 0, room: 0, tasks: self.capacity.claims() };
+        let last = self.last_exchange(Some(claim));
+        let holds_jobs = holds_jobs || !last.settle.is_empty();
+        let (adapter, calls, mut late) = (self.store.adapter.clone(), &mut self.calls, Vec::new());
+        // what was sent before, and is not answered yet, must be known to have arrived
+        let earlier = async {
+            while calls.exchanges() {
+                late.extend(calls.answered().await);
+            }
+        };
+        let call = async { tokio::join!(adapter.exchange(last.clone()), earlier).0 };
+        let mut answer = tokio::time::timeout_at(deadline, call).await;
+        self.on_answers(late);
+        if let Ok(Err(error)) = &answer
+            && !error.is_retryable()
+            && !ends_the_worker(error)
+        {
+            self.refusals.singles.extend(last.settle);
+            answer = tokio::time::timeout_at(deadline, self.settle_singles()).await.map(Ok);
+        }
+        if self.has_outcomes() && matches!(answer, Ok(Ok(_))) {
+            // jobs that were handed out at the very last
+            let rest = self.last_exchange(None);
+            // the store is there, so that a moment is enough, also beyond the time
+            let last = deadline.max(Instant::now() + LAST_CALL / 10);
+            answer = tokio::time::timeout_at(last, adapter.exchange(rest)).await;
+        }
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if holds_jobs || !error.is_retryable() => Err(error),
+            Err(_) if holds_jobs => Err(AdapterError::Unavailable {
+                address: "the store".to_owned(),
+                message: format!("no answer within {limit:?}"),
+            }),
+            _ => {
+                tracing::warn!("the worker stops while the store is away; it holds no job");
+                Ok(())
+            }
+        }
+    }
+
+    /// An exchange with all that is left.
+    fn last_exchange(&mut self, claim: Option<Claim>) -> Exchange {
+        let call = self.calls.name_ear();
+        let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain(..)).collect();
+        Exchange { call, settle, claim, retention: self.app.retention() }
+    }
+
+    /// Settles one by one what the store has refused together.
+    async fn settle_singles(&mut self) -> crate::adapter::Exchanged {
+        while let Some(single) = self.refusals.singles.pop_front() {
+            let exchange = Exchange {
+                call: self.calls.name_ear(),
+                settle: vec![single.clone()],
+                claim: None,
+                retention: self.app.retention(),
+            };
+            if let Err(error) = self.store.adapter.exchange(exchange).await {
+                self.leave(&single, &error);
+            }
+        }
+        crate::adapter::Exchanged::default()
+    }
+
+    /// Ends a worker that cannot go on. Its attempts are told that they have lost their leases, as these are not renewed
+    /// any more.
+    pub(super) async fn abandon(mut self, error: AdapterError) -> WorkerError {
+        tracing::error!(%error, attempts = self.running, "the worker cannot go on");
+        self.leases.stop_all(StopReason::LeaseLost);
+        let ended = async {
+            while self.running > 0 {
+                let Some(ended) = self.ended.recv().await else { break };
+                self.on_ended(ended);
+            }
+        };
+        let _ = tokio::time::timeout(LAST_CALL, ended).await;
+        WorkerError::Store(error)
+    }
+
+    /// Gives a claimed job back.
+    pub(super) fn release(
+        &mut self,
+        lease: Lease,
+        attempt: u32,
+        started_at: crate::job::Timestamp,
+        node: Option<crate::adapter::NodeOf>,
+    ) {
+        if let Some(stopping) = &mut self.stopping {
+            stopping.note_release(&lease);
+        }
+        let end = crate::adapter::AttemptEnd::release();
+        self.outcomes.push_back(Settlement { lease, attempt, started_at, end, node });
+    }
+}
