@@ -25,9 +25,20 @@ pub const VARIABLE: &str = "TASKORA_FAILPOINTS";
 const COMMANDS: &[&str] =
     &["blpop", "unblock", "hmget", "lrange", "ping", "info", "load", "client_id", "subscribe"];
 
-/// The calls of checks and repairs alone, which are for tools: neither workers nor producers make them.
-pub const UPKEEP: &[&str] =
-    &["check", "check_keys", "check_logs", "check_tasks", "check_workflow", "confirm", "repair"];
+/// The calls that only tools make: neither workers nor producers do.
+pub const UPKEEP: &[&str] = &[
+    "check",
+    "check_keys",
+    "check_logs",
+    "check_tasks",
+    "check_workflow",
+    "confirm",
+    "raise_level",
+    "repair",
+];
+
+/// The calls that a process makes once a minute, or about a payload that it cannot decode.
+pub const SELDOM: &[&str] = &["processes", "sign"];
 
 /// Every call to Redis by its name.
 #[must_use]

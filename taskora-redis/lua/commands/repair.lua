@@ -151,8 +151,9 @@ local function put_task_right()
   return true
 end
 
--- N: what is noted of a workflow that is gone
+-- N: what is noted of a workflow that is gone, or was put aside for one and does not expire
 local function remove_noted()
+  if role == 'stage' then return call('PTTL', K.stage .. entry) == -1 and call('UNLINK', K.stage .. entry) == 1 end
   if call('EXISTS', K.wf .. entry) == 1 then return false end
   return call('UNLINK', K.noted .. entry) == 1
 end

@@ -58,11 +58,13 @@ function commands.start_workflow()
   workflow.flush()
   local running, deadlines, empty = {}, {}, {}
   for _, flow in ipairs(started) do
-    if flow.aside then
-      call('RENAME', flow.aside, flow.key)
-      call('PERSIST', flow.key)
-    end
+    -- a workflow is there whole or not at all: one that was put aside is completed where it is
+    if flow.aside then flow.fields[1] = flow.aside end
     call('HSET', unpack(flow.fields))
+    if flow.aside then
+      call('PERSIST', flow.aside)
+      call('RENAME', flow.aside, flow.key)
+    end
     running[#running + 1] = digits(now)
     running[#running + 1] = flow.id
     if flow.deadline > 0 then

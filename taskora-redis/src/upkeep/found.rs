@@ -97,6 +97,7 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
             };
             Violation::Unreadable { what: format!("the {part} of job `{id}`") }
         }
+        b"N" if role == b"stage" => Violation::Garbage { index: shown(role), entry: shown(entry) },
         b"W" | b"N" => {
             let workflow = id::load_workflow(entry).unwrap_or_else(|| WorkflowId::from(shown(entry)));
             match code.as_slice() {

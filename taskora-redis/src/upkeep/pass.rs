@@ -206,8 +206,8 @@ impl Pass {
                     page.workflows += 1;
                     next.push(Step::Workflow(Box::new(Look::new(id.to_vec()))));
                 }
-                (Some(("noted", _, id)), true) if orphan == b"1" => {
-                    let notes = [b"N".as_slice(), b"", b"", id, b""].map(<[u8]>::to_vec);
+                (Some((role @ ("noted" | "stage"), _, id)), true) if orphan == b"1" => {
+                    let notes = [b"N".as_slice(), role.as_bytes(), b"", id, b""].map(<[u8]>::to_vec);
                     page.findings.push(finding(notes.to_vec())?);
                 }
                 _ => {}

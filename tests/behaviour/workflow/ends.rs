@@ -193,7 +193,7 @@ on_both! {
         let worker = worker(&app, &probe).await;
         let adapter = store.adapter().await;
         let recipes: [(&[u8], &str); 3] = [
-            (b"{\"n\":1}", "the recipe of a composed value cannot be read"),
+            (b"[1", "the recipe of a composed value cannot be read"),
             (br#"{"form":"payload","template":null,"holes":[[0,7]]}"#, "the result of node 7 is not there"),
             (br#"{"form":"arguments","template":["text"],"holes":[]}"#, "not a valid `double`: at `[0]`: invalid type, expected i64"),
         ];

@@ -63,7 +63,7 @@ pub enum Fate {
 /// An answer that is to be lost, and its connection with it.
 #[derive(Debug)]
 struct Loss {
-    /// What its request contains; the hash of a script, for example.
+    /// What its request contains; the name of a function, for example.
     pattern: Vec<u8>,
     /// At which such request; 1 is the next.
     nth: u64,
@@ -218,15 +218,15 @@ impl Proxy {
         self.shared.counts().losses.push(Loss { pattern: pattern.into(), nth });
     }
 
-    /// The same for a script by its name; sent by its hash, as all are that the server knows.
+    /// The same for a function of the adapter's library by its short name.
     ///
     /// # Errors
-    /// If there is no such script.
+    /// If there is no such function.
     pub fn lose_script(&self, name: &str, nth: u64) -> Result<(), String> {
-        let hashes = taskora_redis::functions();
-        let hash = hashes.into_iter().find(|(known, _)| *known == name);
-        let (_, hash) = hash.ok_or_else(|| format!("there is no script `{name}`"))?;
-        self.lose(hash, nth);
+        let function = taskora_redis::functions().into_iter().find(|(known, _)| *known == name);
+        let (_, function) = function.ok_or_else(|| format!("there is no function `{name}`"))?;
+        // the end of the word belongs to it: one name may begin another
+        self.lose(format!("{function}\r\n"), nth);
         Ok(())
     }
 
@@ -317,7 +317,7 @@ async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) 
                 let Some(request) = requests.get(..count) else { return };
                 let told = Kind::told_by(request);
                 kind = told.unwrap_or(kind);
-                if !is_counted && (told.is_some() || request.windows(4).any(|word| word == b"EVAL")) {
+                if !is_counted && (told.is_some() || is_script(request)) {
                     is_counted = true;
                     *shared.counts().connections.entry(kind).or_default() += 1;
                 }
@@ -344,6 +344,11 @@ async fn relay(client: &mut TcpStream, server: &mut TcpStream, shared: &Shared) 
             }
         }
     }
+}
+
+/// Whether a command of the adapter is called.
+fn is_script(request: &[u8]) -> bool {
+    request.windows(7).any(|word| word == b"FCALL\r\n" || word == b"EVALSHA")
 }
 
 /// Whether the answer to this request is to be lost.

@@ -334,6 +334,8 @@ impl World {
         let keys = keys.iter().map(|key| key.escape_ascii().to_string());
         let usual = ["clock", "front", "meta", "procs", "seq", "tasks", "damaged", "wfgone", "wftimer"];
         Ok(keys
+            // what was put aside for a workflow expires by the server's own clock
+            .filter(|key| !key.starts_with("{taskora}:stage:"))
             .filter(|key| {
                 let name = key.strip_prefix("{taskora}:").unwrap_or(key);
                 !usual.contains(&name) && !name.starts_with("call:") && !name.starts_with("aside:")

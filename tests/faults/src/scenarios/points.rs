@@ -81,7 +81,7 @@ fn victims(stage: &mut Stage) -> Vec<Victim> {
     let mut victims = Vec::new();
     for point in failpoint::names() {
         let (call, _) = point.split_once('.').unwrap_or((&point, ""));
-        if [ODD, UNREACHED, failpoint::UPKEEP].iter().any(|calls| calls.contains(&call)) {
+        if [ODD, UNREACHED, failpoint::SELDOM, failpoint::UPKEEP].iter().any(|calls| calls.contains(&call)) {
             continue;
         }
         let part = part(call);
@@ -105,7 +105,7 @@ fn victims(stage: &mut Stage) -> Vec<Victim> {
 }
 
 /// Calls that need more than a process under load, see [`odd_points`].
-const ODD: &[&str] = &["unblock"];
+const ODD: &[&str] = &["unblock", "load"];
 /// Calls that only tests make.
 const UNREACHED: &[&str] = &["shift"];
 
@@ -124,15 +124,26 @@ fn part(call: &str) -> Part {
 }
 
 /// The points of a wait for work that is cut short: a worker whose limit for a task is free again ends its wait for the
-/// others.
+/// others. And those of a process that loads the library, which a server has that was not emptied.
 pub async fn odd_points(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("odd points", seed);
     let app = stage.app().await;
     let mut missed = Vec::new();
     for _ in 0..scale {
-        for call in ODD {
+        for point in ["load.before", "load.after"] {
+            stage.server.command(&["FUNCTION", "FLUSH", "SYNC"]).expect("an answer");
+            let failpoints = format!("{point}=kill");
+            let worker = Some(WorkerPart::default());
+            let mut victim = stage.start(Config { failpoints, worker, ..stage.config("victim") });
+            stage.fault(&format!("kill at {point}"), victim.pid());
+            let ended = victim.wait(PATIENCE / 3).await.and_then(|status| status.signal());
+            if ended != Some(ABORTED) {
+                missed.push(point);
+            }
+        }
+        {
             // only before it: the wait that it ends is over before its own answer, which nobody looks at then
-            let point = format!("{call}.before");
+            let point = "unblock.before";
             let failpoints = format!("{point}=kill");
             let worker = Some(WorkerPart { lease: Duration::from_secs(3), ..WorkerPart::default() });
             let victim = Config { failpoints, worker, ..stage.config("victim") };

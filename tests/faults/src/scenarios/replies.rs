@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use taskora::prelude::*;
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::{RedisAdapter, RedisConfig, failpoint};
 
 use crate::ledger::{History, Ledger, Record};
 use crate::process::{Config, KEEP_ALL, Producer, WorkerPart};
@@ -97,8 +97,8 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
     report.demand(stray.is_empty(), || format!("there are jobs that nobody dispatched: {stray:?}"));
     let twice = begun_twice(&history);
     report.demand(twice.is_empty(), || format!("attempts were begun twice: {twice:?}"));
-    let known = WORKERS.iter().chain(PRODUCERS).chain(TESTS).chain(taskora_redis::failpoint::UPKEEP);
-    let known: HashSet<_> = known.copied().collect();
+    let known = [WORKERS, PRODUCERS, TESTS, failpoint::SELDOM, failpoint::UPKEEP].concat();
+    let known: HashSet<_> = known.into_iter().collect();
     for (script, _) in taskora_redis::functions() {
         report.demand(known.contains(script), || format!("nobody is said to call `{script}`"));
     }
