@@ -267,7 +267,10 @@ function workflow.claimable(ids, from)
   local function judge(i, flow, node)
     workflow.expire_if_late(flow)
     if flow.ended and node then
-      ends.add_idle(from[i], ids[i], 'X', call('HGET', K.life, ids[i]), 0, reason_of(flow))
+      -- after a failed call, one that has ended may be in line
+      if not workflow.end_of(ids[i]) then
+        ends.add_idle(from[i], ids[i], 'X', call('HGET', K.life, ids[i]), 0, reason_of(flow))
+      end
       node = false
     end
     if flow.newer or flow.left and not workflow.head_of(flow) then

@@ -116,14 +116,18 @@ pub async fn script_errors(seed: u64, scale: u32) -> Report {
         shuffle(&mut stage, &mut order);
         for command in order {
             // the first of its writes are made by every call
-            let most = if stage.random.percent(50) { 2 } else { 8 };
+            let most = if command == "sweep" { 1 } else if stage.random.percent(50) { 2 } else { 8 };
             let write = 1 + stage.random.below(most);
             let before = failures(&stage);
             stage.fault(&format!("error in {command}"), 0);
             ask(&stage, &[b"SET", b"{taskora}:failpoint", format!("{command} {write}").as_bytes()]);
             // it fails each time meanwhile, as a script would that has a mistake
             let until = Instant::now() + Duration::from_millis(stage.random.between(100, 400));
-            while Instant::now() < until {
+            let latest = until + PATIENCE / 4;
+            let must_fail = command == "sweep" || write <= 2 && ["exchange", "enqueue"].contains(&command);
+            while Instant::now() < until
+                || must_fail && failures(&stage) == before && Instant::now() < latest
+            {
                 if command == "repair" {
                     run(&stage, "ZADD @ready 1 stubborn", "");
                     repair(&app).await;
@@ -142,6 +146,8 @@ pub async fn script_errors(seed: u64, scale: u32) -> Report {
     stop(&app, &mut producer).await;
     until_whole(&stage, &app).await;
     let mut report = stage.finish(workers).await;
+    // a handle whose own call fails says so, and that is no wrong answer
+    report.findings.retain(|finding| finding.rule != "I7" || !finding.message.contains("told `error: cannot "));
     println!("script errors: {} failed: {failed:?}", failed.len());
     for command in ["exchange", "enqueue", "sweep"] {
         report.demand(failed.contains(&command), || format!("`{command}` never failed"));

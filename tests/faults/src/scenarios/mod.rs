@@ -62,4 +62,6 @@ scenarios! {
     "versions" => versions::versions,
     "refused" => versions::refused,
     "from the future" => newer::newer,
+    "damaged" => damage::damaged,
+    "script errors" => damage::script_errors,
 }
