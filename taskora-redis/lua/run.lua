@@ -16,7 +16,7 @@ return function(name, prefix, arguments)
   end
   -- with room for what commands put there
   K, argv, S = space.keys, arguments, {
-    command = name, tasks = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
+    command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
     is_touched = false, is_claiming = false, leaving = false, any_done = false, heads = false,
   }
   local clock = call('TIME')

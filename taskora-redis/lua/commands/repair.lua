@@ -165,7 +165,7 @@ local function put_workflow_right()
   local head = workflow.head_of(flow)
   local is_running = head and flow.left and not flow.ended
   local deadline = is_running and read('>I6', head, 8) or 0
-  if deadline > 0 then call('ZADD', K.wfdue, deadline, entry) else call('ZREM', K.wfdue, entry) end
+  if deadline > 0 then call('ZADD', K.wfdue, deadline, entry) else workflow.drop_deadlines(entry) end
   if is_running then call('ZADD', K.wfrun, 'NX', read('>I6', head, 2), entry) else call('ZREM', K.wfrun, entry) end
   if flow.ended and #flow.ended >= 7 and flow.left == 0 then
     call('ZADD', K.wfdone, 'NX', (read('>I6', flow.ended, 2)), entry)

@@ -151,9 +151,7 @@ function commands.sweep()
     -- the round is over; another one follows if some task has more
     more, at, carry = more or carry, 0, false
   end
-  local ready = caller.all_of(K.ready)
-  for i, found in ipairs(ready) do ready[i] = found[1] end
-  claim.wake(ready)
+  claim.wake(caller.present_in(K.ready))
   if retire.old(tonumber(argv[A.workflows_age]), tonumber(argv[A.workflows_keep])) then more = true end
   local level = processes.level()
   return {

@@ -1,21 +1,54 @@
 -- The tasks of the caller come as one string, `\n` name `\1` limit ` ` lease `\n` …, so that fifty of them
 -- cost no more than one. A command that has them puts the string into `S.tasks`.
 
+-- What the string says: the names in order, limits and leases by name. It is the same at each call of a worker, and read
+-- once where the server keeps state.
+local function terms_of_all()
+  local known = S.terms
+  if known then return known end
+  local kept = space.terms
+  if not kept or space.terms_count >= 64 then
+    kept = {}
+    space.terms, space.terms_count = kept, 0
+  end
+  known = kept[S.tasks]
+  if not known then
+    known = { names = {}, limits = {}, leases = {} }
+    for name, limit, lease in string.gmatch(S.tasks, '\n([^\1\n]+)\1(%d+) (%d+)') do
+      known.names[#known.names + 1] = name
+      known.limits[name], known.leases[name] = tonumber(limit), tonumber(lease)
+    end
+    kept[S.tasks], space.terms_count = known, space.terms_count + 1
+  end
+  S.terms = known
+  return known
+end
+
 function caller.has(task)
-  return find(S.tasks, '\n' .. task .. '\1', 1, true)
+  return terms_of_all().limits[task] ~= nil
 end
 
 -- limit and lease of one of the caller's tasks
 function caller.terms(task)
-  local _, last = caller.has(task)
-  local limit, lease = match(S.tasks, '^(%d+) (%d+)', last + 1)
-  return tonumber(limit), tonumber(lease)
+  local known = terms_of_all()
+  return known.limits[task], known.leases[task]
 end
 
 function caller.names()
-  local names = {}
-  for name in string.gmatch(S.tasks, '\n([^\1\n]+)\1') do names[#names + 1] = name end
-  return names
+  return terms_of_all().names
+end
+
+-- the caller's tasks that are in a sorted set of tasks; scores are not read, which cost as much as commands
+function caller.present_in(key)
+  local known, present, from = caller.has, {}, 0
+  repeat
+    local page = call('ZRANGE', key, digits(from), digits(from + 499))
+    for _, name in ipairs(page) do
+      if known(name) then present[#present + 1] = name end
+    end
+    from = from + 500
+  until #page < 500 or from >= 10000
+  return present
 end
 
 -- the caller's tasks in a sorted set of tasks, each with its score, lowest first

@@ -196,6 +196,21 @@ function claim.wake(names)
   for _, task in ipairs(names) do line.wake(task) end
 end
 
+local function count_by(names)
+  local counts = {}
+  for _, name in ipairs(names) do counts[name] = (counts[name] or 0) + 1 end
+  return counts
+end
+
+-- Of tasks that are ready beyond the first, one page a call, in turn: a worker that was woken for one of them has claimed
+-- others. A sweep wakes for all of them.
+local function add_others(rest)
+  local from = 65 + now % math.max(call('ZCARD', K.ready) - 65, 1)
+  for _, task in ipairs(call('ZRANGE', K.ready, digits(from), digits(from + 63))) do
+    if caller.has(task) then rest[#rest + 1] = task end
+  end
+end
+
 -- Claims at most `limit` jobs. Answers ids, what is stored of them, their workflows' heads, the ends before them, lives,
 -- leases by task, and whether there may be more.
 function claim.run(limit, limit_text, is_plain)
@@ -274,11 +289,7 @@ function claim.run(limit, limit_text, is_plain)
   end
   S.is_claiming = false
   for task in pairs(S.heads or {}) do line.clear_head(task) end
-  local rest = {}
-  if is_partial then
-    unfinished = unfinished or #ids > 0 and #ids < limit
-    ready = caller.all_of(K.ready)
-  end
+  local rest, taken_of = {}, nil
   for _, found in ipairs(ready) do
     local task = found[1]
     local is_ready = not changed[task]
@@ -292,13 +303,14 @@ function claim.run(limit, limit_text, is_plain)
       rest[#rest + 1] = task
       if limit > 0 and #ids >= limit and not unfinished then
         -- a higher limit would have brought more of it, if its own is not reached
-        local room = caller.terms(task)
-        for i = 1, room > 0 and #ids or 0 do
-          if from[i] == task then room = room - 1 end
-        end
-        unfinished = room > 0
+        taken_of = taken_of or count_by(from)
+        unfinished = caller.terms(task) > (taken_of[task] or 0)
       end
     end
+  end
+  if is_partial then
+    unfinished = unfinished or #ids > 0 and #ids < limit
+    add_others(rest)
   end
   claim.wake(rest)
   return ids, texts, heads, befores, lives, leases, unfinished

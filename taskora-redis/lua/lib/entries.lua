@@ -14,6 +14,11 @@ function entries.find(key, entry)
   for i, found in ipairs(call('LRANGE', key, low, low + 999)) do
     if found == entry then return low + i - 1 end
   end
+  -- a damaged one may be out of order, and lead astray whoever looks for another
+  for _, rank in ipairs({ '1', '-1' }) do
+    local at = call('LPOS', key, entry, 'RANK', rank, 'MAXLEN', '100000')
+    if at then return at end
+  end
 end
 
 function entries.fill_in(place, task, entry)

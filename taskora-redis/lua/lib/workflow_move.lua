@@ -15,6 +15,11 @@ function workflow.finish(flow, state, cause, reason)
   end
 end
 
+-- these workflows have no deadline any more; whoever was told one that is gone is told another one
+function workflow.drop_deadlines(...)
+  if call('EXISTS', K.wfdue) == 1 and call('ZREM', K.wfdue, ...) > 0 then call('DEL', K.wftimer) end
+end
+
 -- takes ended workflows out of the indexes of running ones, and tells who waits for them
 function workflow.tell_ends()
   local flows, ids, watched, told, at = S.ended, {}, {}, false, 0
@@ -32,8 +37,7 @@ function workflow.tell_ends()
   if told then pages(watched, function(...) call('HDEL', K.waiters, ...) end) end
   pages(ids, function(...)
     call('ZREM', K.wfrun, ...)
-    -- whoever was told a deadline that is gone is told another one
-    if call('EXISTS', K.wfdue) == 1 and call('ZREM', K.wfdue, ...) > 0 then call('DEL', K.wftimer) end
+    workflow.drop_deadlines(...)
   end)
 end
 
@@ -53,7 +57,7 @@ function workflow.expire_late()
       -- a later version's, or damaged: looked at again in a while
       call('ZADD', K.wfdue, 'XX', digits(now + 5000), id)
     else
-      call('ZREM', K.wfdue, id)
+      workflow.drop_deadlines(id)
     end
   end
   return #late == 16
