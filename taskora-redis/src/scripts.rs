@@ -194,28 +194,17 @@ fn body(with_failpoints: bool) -> String {
         let _ = writeln!(text, "local {table} = {{}}");
     }
     text.push_str("local commands = {}\n");
-    for (name, file) in MODULES {
-        add_file(&mut text, dev("lib", name, file), &[]); // DEVHACK
+    for (_, file) in MODULES {
+        add_file(&mut text, file, &[]);
     }
     for (name, file) in COMMANDS {
         let arguments = ARGUMENTS.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, names)| names);
-        add_file(&mut text, dev("commands", name, file), arguments); // DEVHACK
+        add_file(&mut text, file, arguments);
     }
     add_file(&mut text, include_str!("../lua/run.lua"), &[]);
     text.push_str("end\n");
     text
 }
-
-fn dev(dir: &str, name: &str, file: &'static str) -> &'static str {
-    // DEVHACK
-    match std::env::var("DEV_LUA") {
-        // DEVHACK
-        Ok(root) => Box::leak(
-            std::fs::read_to_string(format!("{root}/{dir}/{name}.lua")).expect("lua").into_boxed_str(),
-        ), // DEVHACK
-        Err(_) => file, // DEVHACK
-    } // DEVHACK
-} // DEVHACK
 
 /// The table that a file's functions are in: a large one is spread over several files.
 fn table(file: &'static str) -> &'static str {

@@ -55,14 +55,14 @@ function commands.exchange()
       is_plain, has_due = false, call('EXISTS', K.due) == 1
     end
     if has_due then
-      dues = caller.first_of(K.due)
+      dues = due.first()
       if #dues > 0 and dues[1][2] <= now then is_left, promoted = due.promote(dues, 256) end
     end
     ids, texts, heads, befores, lives, leases, unfinished = claim.run(limit, argv[A.limit], is_plain)
     if unfinished or is_left then more = 1 end
     if has_due then
       -- what was promoted is due no more, nor what has ended with its workflow
-      if promoted > 0 or S.is_touched then dues = caller.first_of(K.due) end
+      if promoted > 0 or S.is_touched then dues = due.first() end
       next_due = due.take_timer(dues, argv[A.worker], #ids < tonumber(argv[A.room]))
     end
     if deadline then

@@ -120,7 +120,7 @@ function commands.sweep()
   end
   if deferred.work_off(256) then more = true end
   if call('EXISTS', K.due) == 1 then
-    local dues = caller.first_of(K.due)
+    local dues = due.first()
     if #dues > 0 and dues[1][2] <= now and due.promote(dues, 256) then more = true end
   end
   for _, task in ipairs(visited) do

@@ -77,13 +77,15 @@ function caller.ready()
   return caller.first_of(K.ready)
 end
 
--- The same, of the first 65 tasks in the set if any of these is the caller's; answers also whether these are not all.
-function caller.first_of(key)
-  local some, list = call('ZRANGE', key, '0', '64', 'WITHSCORES'), {}
+-- The same, of the first 65 tasks in the set (or `most`) if any of these is the caller's; answers also whether these are not
+-- all.
+function caller.first_of(key, most)
+  most = most or 65
+  local some, list = call('ZRANGE', key, '0', digits(most - 1), 'WITHSCORES'), {}
   for i = 1, #some, 2 do
     if caller.has(some[i]) then list[#list + 1] = { some[i], tonumber(some[i + 1]) } end
   end
-  if #some < 130 then return list, false end
+  if #some < 2 * most then return list, false end
   if #list > 0 then return list, true end
   return caller.all_of(key), false
 end

@@ -46,11 +46,11 @@ local function merge(ready, limit)
     end
   end
 
-  local function add(owner, is_list)
+  local function add(owner, is_list, has_stale)
     local task = owner.task
     local source = {
       owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, stale = K.stale .. task,
-      has_stale = is_list and call('EXISTS', K.stale .. task) == 1,
+      has_stale = has_stale,
       read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
     }
     source.head = peek(source)
@@ -61,9 +61,12 @@ local function merge(ready, limit)
     opened = opened + 1
     local quota = caller.terms(ready[opened][1])
     if quota > 0 then
-      local owner = { task = ready[opened][1], quota = quota }
-      add(owner, true)
-      add(owner, false)
+      local task = ready[opened][1]
+      local owner = { task = task, quota = quota }
+      -- most have neither
+      local is_more = call('EXISTS', K.stale .. task, K.prio .. task) > 0
+      add(owner, true, is_more and call('EXISTS', K.stale .. task) == 1)
+      if is_more then add(owner, false, false) end
     end
   end
 

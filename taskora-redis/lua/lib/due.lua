@@ -1,7 +1,16 @@
 -- Delayed jobs: one sorted set per task, and `due`, which holds each task's earliest time. `timer` holds the worker that
 -- was told that time: one wakes up for it, not all.
-local PAGE = 16
+local PAGE = 4
 local TIMERS = 16 -- of so many tasks one worker takes the timer in one call
+
+-- The caller's tasks with delayed jobs, each with its earliest time: the first of them, which is enough to tell a worker; and
+-- more if all of those are due.
+function due.first()
+  local dues = caller.first_of(K.due, TIMERS)
+  local last = dues[TIMERS]
+  if last and last[2] <= now then return (caller.first_of(K.due)) end
+  return dues
+end
 
 -- keeps `due` in step after jobs have left; answers the earliest time, if any
 function due.plan(task)

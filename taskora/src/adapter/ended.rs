@@ -55,7 +55,8 @@ impl Ending {
     /// The message of a job that was taken back `stalls` times, which is once too often.
     #[must_use]
     pub fn stalled_message(stalls: u32) -> String {
-        format!("stalled: taken back {stalls} times from workers that stopped renewing its lease")
+        let times = if stalls == 1 { "once".to_owned() } else { format!("{stalls} times") };
+        format!("stalled: taken back {times} from workers that stopped renewing its lease")
     }
 }
 
