@@ -6,10 +6,12 @@ local INLINE = 32768 -- longer ends are not pushed: who waits fetches them
 local SLAB = 64 -- jobs beyond the limit are removed when they are so many
 ends.OWN_LIMIT = 100000 -- of jobs with a caller's own id, which are kept for their age
 
--- `text` is the end; `S.careful` commands ask for its job's earlier one first
+-- `text` is the end; `S.careful` commands ask for its job's earlier one first. The list holds four values for each job, in
+-- turn: a table for each would cost more than the rest of this.
 function ends.add(task, id, state, text)
   local list = gathered('ends')
-  list[#list + 1] = { task, id, state, text }
+  local at = #list
+  list[at + 1], list[at + 2], list[at + 3], list[at + 4] = task, id, state, text
   if byte(id) == 42 and state ~= 'C' then
     -- at once, for what comes later in this call belongs to a workflow that has ended
     local flow, number = workflow.node_of(id)
@@ -75,12 +77,12 @@ end
 
 -- best effort: a user without these channels must not undo what is written
 local function push(list, ids)
-  local at = 0
+  local at = -3
   pages(ids, function(...)
     for _, waiting in ipairs(call('HMGET', K.waiters, ...)) do
-      at = at + 1
+      at = at + 4
       if waiting then
-        local task, id, text = list[at][1], list[at][2], list[at][4]
+        local task, id, text = list[at], list[at + 1], list[at + 3]
         if #text > INLINE then text = '' end
         waiters.tell(waiting, pack('B', #id) .. id .. pack('B', #task) .. task .. text)
       end
@@ -101,18 +103,24 @@ end
 
 local function write_some(list, any_side, keep_completed, keep_failed)
   local nodes, node_ends, done, at, completed, others = nil, nil, {}, 0, {}, nil
-  for i = 1, #list do
-    local job = list[i]
-    local task, id, state = job[1], job[2], job[3]
+  local of_task, same = nil, nil -- the index of the last plain completion: most are of one task
+  for i = 1, #list, 4 do
+    local task, id, state, text = list[i], list[i + 1], list[i + 2], list[i + 3]
     local kind = byte(id)
     if kind == 42 then
       if not nodes then nodes, node_ends = {}, {} end
-      nodes[#nodes + 1], node_ends[#nodes + 1] = id, job[4]
+      nodes[#nodes + 1], node_ends[#nodes + 1] = id, text
     else
-      done[at + 1], done[at + 2] = id, job[4]
+      done[at + 1], done[at + 2] = id, text
       at = at + 2
       if state == 'C' then
-        local index = list_in(completed, kind == 61 and ends.index_of(state, task, id) or K.completed .. task)
+        local index = same
+        if kind == 61 then
+          index = list_in(completed, ends.index_of(state, task, id))
+        elseif task ~= of_task then
+          of_task, index = task, list_in(completed, K.completed .. task)
+          same = index
+        end
         index[#index + 1] = now6 .. id
       else
         others = others or {}
@@ -141,7 +149,7 @@ local function write_some(list, any_side, keep_completed, keep_failed)
   if nodes then workflow.write_nodes(nodes, node_ends) end
   if any_side then
     local ids = {}
-    for i, job in ipairs(list) do ids[i] = job[2] end
+    for i = 2, #list, 4 do ids[#ids + 1] = list[i] end
     push(list, ids)
     pages(ids, function(...)
       call('HDEL', K.life, ...)
