@@ -7,41 +7,50 @@ local function merge(ready, limit)
   local ids, from, sources, opened, gave_up = {}, {}, {}, 0, false
 
   local function next_page(source)
-    local first, last = source.read, source.read + source.size - 1
+    local list = nil
+    local first, last = digits(source.read), digits(source.read + source.size - 1)
     source.size = math.min(source.size * 4, 64)
-    local page = {}
     if source.is_list then
-      local entries = call('LRANGE', source.key, first, last)
-      source.read = source.read + #entries
-      local list, stale = {}, nil
-      for i, entry in ipairs(entries) do list[i] = sub(entry, 7) end
-      if source.has_stale and #list > 0 then stale = call('SMISMEMBER', source.stale, unpack(list)) end
-      for i, entry in ipairs(entries) do
-        page[i] = { score = u48_at(entry, 1) or 0, id = list[i], is_stale = stale and stale[i] == 1 }
+      list = call('LRANGE', source.key, first, last)
+      source.read = source.read + #list
+      if source.has_stale and #list > 0 then
+        local page = {}
+        for i, entry in ipairs(list) do page[i] = sub(entry, 7) end
+        source.marks = call('SMISMEMBER', source.stale, unpack(page))
       end
     else
-      local list = call('ZRANGE', source.key, first, last, 'WITHSCORES')
+      list = call('ZRANGE', source.key, first, last, 'WITHSCORES')
       source.read = source.read + #list / 2
-      for i = 1, #list, 2 do page[#page + 1] = { score = tonumber(list[i + 1]), id = list[i] } end
     end
-    source.page, source.at = page, 1
+    source.page, source.at = list, 1
   end
 
-  -- the source's next job, if any; at most 1,000 tombstones are stepped over
-  local function peek(source)
+  -- Finds the source's next job: its `id` and its `score`, which is nothing if there is none. Steps over at most 1,000
+  -- tombstones.
+  local function advance(source)
     while true do
       if source.at > #source.page then
         next_page(source)
-        if #source.page == 0 then return nil end
+        if #source.page == 0 then
+          source.score = nil
+          return
+        end
       end
-      local entry = source.page[source.at]
-      if not entry.is_stale then return entry end
-      if #source.tombstones == 1000 then
-        gave_up = true
-        return nil
+      local at = source.at
+      local entry = source.page[at]
+      if not source.is_list then
+        source.id, source.score, source.at = entry, tonumber(source.page[at + 1]), at + 2
+        return
       end
-      source.tombstones[#source.tombstones + 1] = entry.id
-      source.at = source.at + 1
+      source.at = at + 1
+      if not source.marks or source.marks[at] == 0 then
+        source.id, source.score = sub(entry, 7), u48_at(entry, 1) or 0
+        return
+      elseif #source.tombstones == 1000 then
+        gave_up, source.score = true, nil
+        return
+      end
+      source.tombstones[#source.tombstones + 1] = sub(entry, 7)
       source.taken = source.taken + 1
     end
   end
@@ -49,11 +58,10 @@ local function merge(ready, limit)
   local function add(owner, is_list, has_stale)
     local task = owner.task
     local source = {
-      owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, stale = K.stale .. task,
-      has_stale = has_stale,
-      read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
+      owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, stale = has_stale and K.stale .. task,
+      has_stale = has_stale, read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
     }
-    source.head = peek(source)
+    advance(source)
     sources[#sources + 1] = source
   end
 
@@ -74,22 +82,21 @@ local function merge(ready, limit)
     local best
     for i = #sources, 1, -1 do
       local source = sources[i]
-      if source.head and source.owner.quota > 0 and (not best or source.head.score < best.head.score) then best = source end
+      if source.score and source.owner.quota > 0 and (not best or source.score < best.score) then best = source end
     end
     local nearest = ready[opened + 1]
-    if nearest and (not best or nearest[2] <= best.head.score) then
+    if nearest and (not best or nearest[2] <= best.score) then
       open()
     elseif not best then
       break
     else
-      local id = best.head.id
+      local id = best.id
       if not best.is_list then best.members[#best.members + 1] = id end
-      best.at = best.at + 1
       best.taken = best.taken + 1
       best.owner.quota = best.owner.quota - 1
       ids[#ids + 1] = id
       from[#ids] = best.owner.task
-      best.head = peek(best)
+      advance(best)
     end
   end
   return ids, from, sources, gave_up
@@ -105,7 +112,7 @@ local function leave_lines(sources)
     else
       pages(source.members, function(...) call('ZREM', source.key, ...) end)
     end
-    local task, head = source.owner.task, source.head and source.head.score
+    local task, head = source.owner.task, source.score
     if head and (not heads[task] or head < heads[task]) then heads[task] = head end
   end
   -- so that the next claim reads no more lines than it must
@@ -256,7 +263,8 @@ function claim.run(limit, limit_text, is_plain)
     ids, from, sources, unfinished = merge(open, limit)
     has_nodes = true
     for _, source in ipairs(sources) do
-      if source.taken > 0 then changed[source.owner.task] = true end
+      local task = source.owner.task
+      if source.score then changed[task] = 'more' elseif source.taken > 0 and not changed[task] then changed[task] = true end
     end
   end
   S.is_claiming = true
@@ -299,6 +307,8 @@ function claim.run(limit, limit_text, is_plain)
     if task == only and not has_written then
       is_ready = is_left
       if not is_left then line.close(task) end
+    elseif changed[task] == 'more' and not has_written then
+      is_ready = true
     elseif changed[task] then
       is_ready = line.still_ready(task)
     end
