@@ -19,8 +19,14 @@ local function remove_entry()
     id = sub(entry, 7)
   end
   local marked = role == 'wait' and is_marked(id)
-  local found = snapshot.wrong_entry(role, task, snapshot.of({ id })[1], tonumber(token), marked)
+  local f = snapshot.of({ id })[1]
+  local found = snapshot.wrong_entry(role, task, f, tonumber(token), marked)
   if found ~= 'D' and found ~= 'M' then return false end
+  if role == 'active' and f.record and not f.unreadable and not snapshot.is_leftover('life', f) then
+    -- a worker may hold this lease: the next one must be another
+    local attempts, stalls, message, last = history.of(f.life)
+    call('HSET', K.life, id, history.of_leaving(math.max(last, tonumber(token)), attempts, stalls, message))
+  end
   if LISTS[role] then return entries.fill_in(role, task, entry) end
   if call('ZREM', K[role] .. task, entry) == 0 then return false end
   active.tidy(task)

@@ -119,10 +119,17 @@ local function leave_lines(sources)
   for task, head in pairs(heads) do call('ZADD', K.ready, 'XX', format('%.0f', head), task) end
 end
 
--- After a failed call, a job may be in line that has ended, or that is leased.
+-- A node came in line by a call that failed before it wrote what the node waits for; that call's job brings it again.
+local function is_too_early(id, node)
+  local flow, number = workflow.node_of(id)
+  return flow and not workflow.is_released(workflow.of(flow), number, node)
+end
+
+-- After a failed call, a job may be in line that has ended, or that is leased, or whose turn has not come.
 local function drop_taken(ids, from, texts, heads)
   local lives = fields_of(K.life, ids)
   for i, id in ipairs(ids) do
+    if texts[i] and is_too_early(id, texts[i]) then texts[i] = false end
     if texts[i] then
       local _, _, _, last = history.of(lives[i])
       if workflow.end_of(id) or active.find(from[i], id, heads[i] or texts[i], last) then texts[i] = false end
