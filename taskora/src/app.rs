@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
-use crate::contract::Task;
-use crate::dispatch::{Dispatch, DispatchMany, Dispatchable};
-use crate::handle::{Expected, JobHandle, Raw};
+use crate::contract::{Task, TaskOptions};
+use crate::dispatch::{Dispatch, Dispatchable, JobRequest, ManyRequest};
+use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
 use crate::policy::Retention;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
@@ -74,11 +76,11 @@ impl App {
     ///
     /// # Errors
     /// When awaited: [`DispatchError`](crate::DispatchError), which says when a job may have been stored all the same.
-    pub fn dispatch<D: Dispatchable>(&self, what: D) -> D::Dispatch
+    pub fn dispatch<D: Dispatchable>(&self, what: D) -> Dispatch<D::Handle>
     where
         D::Slot: Starts,
     {
-        what.dispatch_on(self)
+        what.__into_dispatch(self)
     }
 
     /// Dispatches many jobs of one task, in few round trips. The handles come in the order of the jobs, and the
@@ -87,8 +89,11 @@ impl App {
     /// # Errors
     /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored.
     /// If the store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says what was.
-    pub fn dispatch_many<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> DispatchMany<T> {
-        DispatchMany::new(self, tasks)
+    pub fn dispatch_many<T: Task>(
+        &self,
+        tasks: impl IntoIterator<Item = T>,
+    ) -> Dispatch<Vec<JobHandle<T::Output>>> {
+        Dispatch::new(self, ManyRequest::new(self, tasks))
     }
 
     /// Dispatches by name and JSON: the untyped door, for tools and dynamic callers. The name and the payload are checked
@@ -98,18 +103,18 @@ impl App {
     ///
     /// # Errors
     /// When awaited: as [`App::dispatch`].
-    pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: serde_json::Value) -> Dispatch<Raw> {
-        Dispatch::raw(self, task.as_ref(), &payload)
+    pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: Value) -> Dispatch<JobHandle<Value>> {
+        Dispatch::new(self, JobRequest::new(self, task.as_ref().into(), &payload, &TaskOptions::new()))
     }
 
     /// A handle to a job that was dispatched elsewhere. Nothing is asked of the store yet. If the id turns out to be that of
     /// another task's job, the handle's methods answer [`JobError::OtherTask`](crate::JobError::OtherTask).
-    pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T> {
+    pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T::Output> {
         JobHandle::attached(self.clone(), id.into(), Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
     }
 
-    /// The same for a job whose contract is not at hand; its result is JSON.
-    pub fn raw_job(&self, id: impl Into<JobId>) -> JobHandle<Raw> {
+    /// Like [`App::job`], for a job of any task; its result is JSON.
+    pub fn job_raw(&self, id: impl Into<JobId>) -> JobHandle<Value> {
         JobHandle::attached(self.clone(), id.into(), None)
     }
 

@@ -1,25 +1,24 @@
 //! Dispatching: from a contract to a stored job.
+//!
+//! [`Dispatch`] is one builder for a job, for many jobs and for a workflow. It is typed by the handle that awaiting it gives.
 
+mod job;
 mod many;
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
-use crate::adapter::{Due, Enqueued, MAX_META, MAX_PRIORITY, MIN_PRIORITY, NewJob, TaskName};
+use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY};
 use crate::app::App;
-use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
-use crate::handle::{Expected, HasOutput, JobHandle, Outcome, Raw};
+use crate::handle::JobHandle;
 use crate::job::JobId;
-use crate::json;
-use crate::workflow::Bound;
+use crate::workflow::{WorkflowHandle, WorkflowId};
 
-pub use many::DispatchMany;
+pub(crate) use job::JobRequest;
+pub(crate) use many::ManyRequest;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -30,8 +29,8 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
     note = "dispatch a contract, as in `SendEmail {{ .. }}`, a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`, or a composition of steps, as in `chain((a, b))`; a list of contracts goes with `dispatch_many(list)`, or as `group(list)`"
 )]
 pub trait Dispatchable {
-    /// The builder that is awaited.
-    type Dispatch;
+    /// What awaiting the dispatch gives: a [`JobHandle`] or a [`WorkflowHandle`].
+    type Handle: Dispatched;
 
     /// What it still waits for, which must be nothing.
     #[doc(hidden)]
@@ -39,72 +38,116 @@ pub trait Dispatchable {
 
     /// Prepares the dispatch.
     #[doc(hidden)]
-    fn dispatch_on(self, app: &App) -> Self::Dispatch;
+    fn __into_dispatch(self, app: &App) -> Dispatch<Self::Handle>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Task> Dispatchable for T {
-    type Dispatch = Dispatch<T>;
-    type Slot = Bound;
+/// What a dispatch gives: the handle of a job or of a workflow, or the handles of many jobs. Sealed, as it cannot be named
+/// outside of this crate.
+pub trait Dispatched: Sized + 'static {
+    /// The kind of id that `.id(..)` takes.
+    type Id: fmt::Debug + Send;
+    /// What is dispatched.
+    type Request: fmt::Debug + Send;
 
-    fn dispatch_on(self, app: &App) -> Dispatch<T> {
-        Dispatch::new(app, T::NAME.into(), &self, &T::OPTIONS)
+    /// Stores it.
+    fn send(
+        app: App,
+        request: Self::Request,
+        options: DispatchOptions<Self::Id>,
+    ) -> BoxFuture<Result<Self, DispatchError>>;
+}
+
+/// A dispatch of jobs, which have a priority; those of a workflow have one each.
+#[diagnostic::on_unimplemented(
+    message = "a workflow has no priority of its own",
+    label = "a workflow",
+    note = "each step has one: its contract's, or what `.priority(..)` on the step says"
+)]
+pub trait DispatchedJobs: Dispatched {}
+
+/// The options of a dispatch.
+#[derive(Debug, Clone)]
+pub struct DispatchOptions<Id> {
+    pub(crate) id: Option<Id>,
+    pub(crate) priority: Option<i16>,
+    pub(crate) due: Due,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) meta: Vec<(String, String)>,
+    pub(crate) replace_failed: bool,
+}
+
+impl<Id> Default for DispatchOptions<Id> {
+    fn default() -> Self {
+        Self { id: None, priority: None, due: Due::Now, ttl: None, meta: Vec::new(), replace_failed: false }
     }
 }
 
-/// Options that a dispatch may be given.
-#[derive(Clone, Default)]
-struct Options {
-    id: Option<JobId>,
-    priority: Option<i16>,
-    due: Due,
-    meta: Vec<(String, String)>,
-    replace_failed: bool,
-}
-
-/// A job about to be dispatched: takes options, and is awaited. Nothing happens before that.
+/// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives an `H`: a [`JobHandle`], a
+/// `Vec` of them, or a [`WorkflowHandle`].
+///
+/// ```
+/// # use taskora::prelude::*;
+/// # use std::time::Duration;
+/// # #[task] async fn load(path: String) -> u32 { 0 }
+/// # #[task] async fn store(rows: u32) {}
+/// # async fn example(app: App) -> Result<(), taskora::DispatchError> {
+/// let job: JobHandle<u32> = app.dispatch(Load { path: "a.csv".into() }).delay(Duration::from_secs(60)).await?;
+/// let import = Load { path: "a.csv".into() }.then(Store::s());
+/// let workflow: WorkflowHandle<()> = app.dispatch(import).id("import-4711").meta("tenant", "42").await?;
+/// # let _ = (job, workflow);
+/// # Ok(()) }
+/// ```
+///
+/// It is a future's recipe, not a future: what takes a future gets `dispatch.into_future()`, as in
+/// `tokio::spawn(app.dispatch(job).into_future())`.
 #[must_use = "a dispatch does nothing until it is awaited"]
-pub struct Dispatch<T> {
+pub struct Dispatch<H: Dispatched> {
     app: App,
-    task: TaskName,
-    payload: Result<Vec<u8>, DispatchError>,
-    contract: TaskOptions,
-    options: Options,
-    typed: PhantomData<fn() -> T>,
+    request: H::Request,
+    options: DispatchOptions<H::Id>,
 }
 
-impl<T> Dispatch<T> {
-    fn new(app: &App, task: TaskName, payload: &impl Serialize, contract: &TaskOptions) -> Self {
-        Self {
-            app: app.clone(),
-            payload: encode(app, &task, payload),
-            task,
-            contract: *contract,
-            options: Options::default(),
-            typed: PhantomData,
-        }
+impl<H: Dispatched> Dispatch<H> {
+    pub(crate) fn new(app: &App, request: H::Request) -> Self {
+        Self { app: app.clone(), request, options: DispatchOptions::default() }
     }
 
-    /// The job becomes ready so long after the store has accepted it.
+    /// The job becomes ready this long after the store has accepted it; of a workflow, its first steps do.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.due = Due::After(delay);
         self
     }
 
-    /// The job becomes ready at this time, by the store's clock; at once if that is past. Replaces `delay`, and the other
-    /// way round.
+    /// The job becomes ready at this time, by the store's clock, or at once if that is past; of a workflow, its first steps do.
+    /// `at` replaces `delay`, and the other way round.
     pub fn at(mut self, at: SystemTime) -> Self {
         self.options.due = Due::At(at);
         self
     }
 
-    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first. Jobs of one priority are run in the
-    /// order they were dispatched.
+    /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
+    /// workflow read the same. Giving a key again replaces its value. All keys and values together have at most 16 KiB
+    /// ([`MAX_META`](crate::adapter::MAX_META)): what is larger belongs into the payload.
+    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        match self.options.meta.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) => *old = value,
+            None => self.options.meta.push((key, value)),
+        }
+        self
+    }
+}
+
+impl<H: DispatchedJobs> Dispatch<H> {
+    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first. Jobs of one priority run in the order of their
+    /// dispatch.
     pub fn priority(mut self, priority: i16) -> Self {
         self.options.priority = Some(priority);
         self
     }
+}
 
+impl<Out: 'static> Dispatch<JobHandle<Out>> {
     /// The job's id, instead of a new one, so that the same work is not done twice:
     ///
     /// ```
@@ -122,7 +165,7 @@ impl<T> Dispatch<T> {
     /// - **Scope.** All tasks of a namespace share one space of ids, so put the task's name into the id. An id that
     ///   belongs to a job of another task is refused with [`DispatchError::IdTaken`].
     /// - **A known id changes nothing**, whether its job has ended or not. The handle is that job's, and says
-    ///   [`Outcome::Duplicate`]. Payload and options of the second dispatch are not looked at: another payload under the
+    ///   [`Outcome::Duplicate`](crate::Outcome::Duplicate). Payload and options of the second dispatch are not looked at: another payload under the
     ///   same id does not run. See [`Dispatch::replace_failed`] for a job that has failed.
     /// - **Life.** An id is known until its job is removed, which is by its age only: one hour after it has completed, and
     ///   seven days after it has failed, expired or been cancelled, unless [`Retention`](crate::Retention) says otherwise.
@@ -153,77 +196,41 @@ impl<T> Dispatch<T> {
         self.options.replace_failed = true;
         self
     }
+}
 
-    /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta). Giving a key
-    /// again replaces its value. All keys and values together have at most 16 KiB ([`MAX_META`](crate::adapter::MAX_META)):
-    /// what is larger belongs into the payload.
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        set_meta(&mut self.options.meta, key.into(), value.into());
+impl<Out: 'static> Dispatch<WorkflowHandle<Out>> {
+    /// The workflow's id, instead of a new one. Dispatching an id that is known already, whether its workflow has
+    /// ended or not, changes nothing: the handle is that workflow's, and says [`Outcome::Duplicate`](crate::Outcome::Duplicate).
+    pub fn id(mut self, id: impl Into<WorkflowId>) -> Self {
+        self.options.id = Some(id.into());
+        self
+    }
+
+    /// The workflow's deadline, from when the store has accepted it: one that has not ended by then has expired, and
+    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process. The workflow ends
+    /// on time if a worker of the namespace is idle or somebody awaits its result; otherwise within one sweep (5 s).
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
         self
     }
 }
 
-impl Dispatch<Raw> {
-    pub(crate) fn raw(app: &App, task: &str, payload: &serde_json::Value) -> Self {
-        Self::new(app, task.into(), payload, &TaskOptions::new())
-    }
-}
-
-impl<T: HasOutput> IntoFuture for Dispatch<T> {
-    type Output = Result<JobHandle<T>, DispatchError>;
+impl<H: Dispatched> IntoFuture for Dispatch<H> {
+    type Output = Result<H, DispatchError>;
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            if self.options.replace_failed && self.options.id.is_none() {
-                return Err(DispatchError::InvalidOption(
-                    "`replace_failed` needs an `id`, as only a job with the same id is replaced".to_owned(),
-                ));
-            }
-            let id = self.options.id.clone().unwrap_or_else(JobId::new);
-            let expected = Expected::new(self.task.clone(), &self.contract);
-            let job = new_job(id.clone(), self.task, self.payload?, &self.contract, self.options)?;
-            let enqueued = self.app.adapter().enqueue(vec![job]).await?;
-            handle(&self.app, expected, id, enqueued.into_iter().next())
-        })
+        H::send(self.app, self.request, self.options)
     }
 }
 
-impl<T> fmt::Debug for Dispatch<T> {
+impl<H: Dispatched> fmt::Debug for Dispatch<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatch")
-            .field("task", &self.task)
-            .field("id", &self.options.id)
+            .field("request", &self.request)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-/// The handle of a job that the store has answered for.
-fn handle<T>(
-    app: &App,
-    expected: Expected,
-    id: JobId,
-    enqueued: Option<Enqueued>,
-) -> Result<JobHandle<T>, DispatchError> {
-    let outcome = match enqueued {
-        Some(Enqueued::New) | None => Outcome::Enqueued,
-        Some(Enqueued::Duplicate) => Outcome::Duplicate(id.clone()),
-        // stored under an older name of the same task
-        Some(Enqueued::Taken { task }) if expected.is(&task) => Outcome::Duplicate(id.clone()),
-        Some(Enqueued::Taken { task }) => {
-            return Err(DispatchError::IdTaken { id, task: task.to_string() });
-        }
-    };
-    Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
-}
-
-fn encode(app: &App, task: &str, payload: &impl Serialize) -> Result<Vec<u8>, DispatchError> {
-    let json = json::write(payload).map_err(|error| DispatchError::InvalidPayload {
-        task: task.to_owned(),
-        message: error.to_string(),
-    })?;
-    check_size(app, task, json.len())?;
-    Ok(json)
 }
 
 pub(crate) fn check_size(app: &App, task: &str, size: usize) -> Result<(), DispatchError> {
@@ -237,29 +244,6 @@ pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
     }
     let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
     Err(DispatchError::InvalidOption(message))
-}
-
-fn new_job(
-    id: JobId,
-    task: TaskName,
-    payload: Vec<u8>,
-    contract: &TaskOptions,
-    options: Options,
-) -> Result<NewJob, DispatchError> {
-    id.validate()?;
-    check_task_name(&task)?;
-    let priority = options.priority.unwrap_or_else(|| contract.priority());
-    check_priority(priority)?;
-    check_meta(&options.meta)?;
-    Ok(NewJob {
-        priority,
-        due: options.due,
-        max_attempts: contract.retry().max_attempts(),
-        max_stalls: contract.max_stalls(),
-        meta: options.meta,
-        replace_failed: options.replace_failed,
-        ..NewJob::new(id, task, payload)
-    })
 }
 
 /// The rule for names of tasks; the macros hold to it while compiling.
@@ -279,11 +263,4 @@ pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
 pub(crate) fn check_meta(meta: &[(String, String)]) -> Result<(), DispatchError> {
     let size = meta.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_META { Err(DispatchError::MetaTooLarge { size, limit: MAX_META }) } else { Ok(()) }
-}
-
-pub(crate) fn set_meta(meta: &mut Vec<(String, String)>, key: String, value: String) {
-    match meta.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, old)) => *old = value,
-        None => meta.push((key, value)),
-    }
 }

@@ -174,7 +174,7 @@ pub enum JobError {
     },
     /// The job is of another task than the handle: somebody else uses this id.
     #[error(
-        "job `{id}` belongs to task `{task}`, not to `{expected}`; ask for it as a job of its own task, or with `raw_job`"
+        "job `{id}` belongs to task `{task}`, not to `{expected}`; ask for it as a job of its own task, or with `job_raw`"
     )]
     OtherTask {
         /// The job.

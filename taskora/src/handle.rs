@@ -10,28 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::adapter::{AdapterError, CancelOutcome, Ended, Ending, TaskName};
 use crate::app::App;
-use crate::contract::{Task, TaskOptions};
+use crate::contract::TaskOptions;
 use crate::error::JobError;
 use crate::job::{JobId, JobInfo, JobState, LogEntry};
 use crate::json::{self, Unreadable};
-
-/// What a handle knows of its job's result: implemented by every contract, and by [`Raw`].
-pub trait HasOutput: 'static {
-    /// The type of the result.
-    type Output: DeserializeOwned + Send + 'static;
-}
-
-impl<T: Task> HasOutput for T {
-    type Output = T::Output;
-}
-
-/// Stands for the contract in the handle of a job that was dispatched by name; its result is JSON.
-#[derive(Debug, Clone, Copy)]
-pub enum Raw {}
-
-impl HasOutput for Raw {
-    type Output = serde_json::Value;
-}
 
 /// What a dispatch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +37,7 @@ pub(crate) fn no_answer() -> AdapterError {
     }
 }
 
-/// A job, dispatched here or elsewhere. Cheap to clone.
+/// A job, dispatched here or elsewhere, whose result is an `Out`. Cheap to clone.
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -71,18 +53,18 @@ pub(crate) fn no_answer() -> AdapterError {
 /// let handle = app.dispatch(Double { n: 21 }).await?;
 /// assert_eq!(handle.result().await?, 42);
 ///
-/// let elsewhere = app.job::<Double>(handle.id());
+/// let elsewhere: JobHandle<u32> = app.job::<Double>(handle.id());
 /// assert_eq!(elsewhere.state().await?, Some(JobState::Completed));
 /// worker.shutdown().await?;
 /// # Ok(()) }
 /// ```
-pub struct JobHandle<T> {
+pub struct JobHandle<Out> {
     app: App,
     id: JobId,
     outcome: Outcome,
     /// What the job must be of, if that is known.
     expected: Option<Expected>,
-    typed: PhantomData<fn() -> T>,
+    typed: PhantomData<fn() -> Out>,
 }
 
 /// The task that a job must be of.
@@ -103,7 +85,7 @@ impl Expected {
     }
 }
 
-impl<T> JobHandle<T> {
+impl<Out> JobHandle<Out> {
     pub(crate) const fn dispatched(app: App, outcome: Outcome, id: JobId, expected: Expected) -> Self {
         Self { app, id, outcome, expected: Some(expected), typed: PhantomData }
     }
@@ -207,7 +189,7 @@ impl<T> JobHandle<T> {
     }
 }
 
-impl<T: HasOutput> JobHandle<T> {
+impl<Out: DeserializeOwned> JobHandle<Out> {
     /// Waits until the job has ended, however it ends. The end is pushed, not polled for; dropping the future gives up
     /// the wait and leaves the job alone.
     ///
@@ -215,7 +197,7 @@ impl<T: HasOutput> JobHandle<T> {
     /// [`JobError`], for every end but completion. A result is there until [`Retention`](crate::Retention) removes the job
     /// (by default after an hour, and beyond 10,000 of a task); after that the job is [`JobError::NotFound`]. To wait for many
     /// jobs, use [`results`](crate::results), which reads each result as soon as it is there.
-    pub async fn result(&self) -> Result<T::Output, JobError> {
+    pub async fn result(&self) -> Result<Out, JobError> {
         let ended = self.app.adapter().ended(&self.id).await.map_err(|source| self.adapter_error(source))?;
         let id = self.id.clone();
         let Some(Ended { task, attempts, ending }) = ended else {
@@ -223,9 +205,7 @@ impl<T: HasOutput> JobHandle<T> {
         };
         self.check_task(&task)?;
         match ending {
-            Ending::Completed(json) => {
-                json::read(&json).map_err(|error| self.undecodable::<T::Output>(&error))
-            }
+            Ending::Completed(json) => json::read(&json).map_err(|error| self.undecodable::<Out>(&error)),
             Ending::Failed(message) => Err(JobError::Failed { task, id, message, attempts }),
             Ending::Cancelled(reason) => Err(JobError::Cancelled { id, reason }),
             Ending::Expired => Err(JobError::Expired { id }),
@@ -239,7 +219,7 @@ impl<T: HasOutput> JobHandle<T> {
     /// # Errors
     /// As [`JobHandle::result`]. [`JobError::TimedOut`] if the job has not ended by then, with its state; the job goes on.
     /// [`JobError::Adapter`] if the store could not be asked.
-    pub async fn result_within(&self, timeout: Duration) -> Result<T::Output, JobError> {
+    pub async fn result_within(&self, timeout: Duration) -> Result<Out, JobError> {
         if let Ok(result) = tokio::time::timeout(timeout, self.result()).await {
             return result;
         }
@@ -282,9 +262,9 @@ impl<T: HasOutput> JobHandle<T> {
 ///
 /// # Panics
 /// Outside of a tokio runtime.
-pub async fn results<T: HasOutput>(
-    handles: impl IntoIterator<Item = impl Borrow<JobHandle<T>>>,
-) -> Vec<Result<T::Output, JobError>> {
+pub async fn results<Out: DeserializeOwned + Send + 'static>(
+    handles: impl IntoIterator<Item = impl Borrow<JobHandle<Out>>>,
+) -> Vec<Result<Out, JobError>> {
     let mut waits = JoinSet::new();
     let mut results = Vec::new();
     for (at, handle) in handles.into_iter().enumerate() {
@@ -310,7 +290,7 @@ pub async fn results<T: HasOutput>(
     results
 }
 
-impl<T> Clone for JobHandle<T> {
+impl<Out> Clone for JobHandle<Out> {
     fn clone(&self) -> Self {
         Self {
             app: self.app.clone(),
@@ -322,7 +302,7 @@ impl<T> Clone for JobHandle<T> {
     }
 }
 
-impl<T> fmt::Debug for JobHandle<T> {
+impl<Out> fmt::Debug for JobHandle<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle")
             .field("id", &self.id)

@@ -38,11 +38,11 @@ pub use app::{App, AppBuilder};
 pub use check::{CheckReport, RepairReport, Violation};
 pub use context::Context;
 pub use contract::{Data, Task, TaskOptions};
-pub use dispatch::{Dispatch, DispatchMany, Dispatchable};
+pub use dispatch::{Dispatch, Dispatchable};
 #[doc(hidden)]
 pub use error::Failure;
 pub use error::{DispatchError, Error, JobError, Result, TaskError, WorkerError};
-pub use handle::{HasOutput, JobHandle, Outcome, Raw, results};
+pub use handle::{JobHandle, Outcome, results};
 pub use handler::{Advice, Handler, HandlerOptions};
 pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp};
 pub use memory::MemoryAdapter;
@@ -58,15 +58,14 @@ pub use taskora_macros::Task;
 pub use taskora_macros::task;
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
 pub use workflow::{
-    Dag, Graph, Workflow, WorkflowBuilder, WorkflowDispatch, WorkflowError, WorkflowHandle, WorkflowId,
-    WorkflowState,
+    Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,
 };
 
 /// What almost every program needs: `use taskora::prelude::*;`.
 pub mod prelude {
     pub use crate::workflow::{
-        Dag, Step, StepOptions, Workflow, WorkflowDispatch, WorkflowError, WorkflowHandle, WorkflowId,
-        WorkflowState, chain, chord, group,
+        Dag, Step, StepOptions, Workflow, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState, chain,
+        chord, group,
     };
     pub use crate::{
         App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State,

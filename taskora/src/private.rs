@@ -11,7 +11,7 @@ pub use serde;
 pub use crate::app::App;
 pub use crate::context::Context;
 pub use crate::contract::{Data, Task, TaskOptions};
-pub use crate::dispatch::Dispatchable;
+pub use crate::dispatch::{Dispatch, Dispatchable};
 pub use crate::error::Failure;
 pub use crate::handler::{Advice, Handler, HandlerOptions};
 pub use crate::json::Unreadable;

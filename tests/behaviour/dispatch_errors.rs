@@ -248,7 +248,7 @@ on_both! {
         let error = app.dispatch(TakesUnwritable { value: Unwritable }).await.unwrap_err();
         assert_eq!(error.to_string(), "invalid payload for task `takes-unwritable`: ink is out");
         let handle = app.dispatch(ReturnsUnwritable {}).await.unwrap();
-        let message = failure(app.raw_job(handle.id()).result().await).0;
+        let message = failure(app.job_raw(handle.id()).result().await).0;
         assert_eq!(message, "the result of `returns-unwritable` cannot be written as JSON: ink is out");
         goes_on(&app, worker).await;
     }

@@ -57,7 +57,7 @@ on_both! {
         assert_eq!(handle.result().await.unwrap(), "value");
         // and still is, for whoever asks later
         assert_eq!(handle.result().await.unwrap(), "value");
-        assert_eq!(app.raw_job(handle.id()).result().await.unwrap(), serde_json::json!("value"));
+        assert_eq!(app.job_raw(handle.id()).result().await.unwrap(), serde_json::json!("value"));
         worker.shutdown().await.unwrap();
     }
 
@@ -146,7 +146,7 @@ on_both! {
         let handle = app.dispatch(Held {}).await.unwrap();
         let mut waits = Vec::new();
         for n in 0..10 {
-            let handle = if n % 2 == 0 { handle.clone() } else { other.job(handle.id()) };
+            let handle = if n % 2 == 0 { handle.clone() } else { other.job::<Held>(handle.id()) };
             waits.push(tokio::spawn(async move { result(&handle).await }));
         }
         // one that gives up does not take the others with it

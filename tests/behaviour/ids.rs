@@ -65,7 +65,7 @@ on_both! {
         let worker = worker(&app).await;
         assert_eq!(result(&app.job::<ChargeCard>("order-7")).await.unwrap(), "charged 7", "it was not cancelled");
         is_other(result(&wrong).await.unwrap_err());
-        assert_eq!(result(&app.raw_job("order-7")).await.unwrap(), json!("charged 7"), "whatever its task");
+        assert_eq!(result(&app.job_raw("order-7")).await.unwrap(), json!("charged 7"), "whatever its task");
         assert!(matches!(app.job::<SendReceipt>("nobody").cancel("").await, Ok(CancelOutcome::NotFound)));
         worker.shutdown().await.unwrap();
     }

@@ -28,7 +28,7 @@ async fn order(app: &App, jobs: usize) -> Vec<String> {
     order
 }
 
-async fn enqueue(app: &App, name: &str, priority: i16) -> JobHandle<Queue> {
+async fn enqueue(app: &App, name: &str, priority: i16) -> JobHandle<()> {
     app.dispatch(Queue { name: name.to_owned() }).priority(priority).await.unwrap()
 }
 

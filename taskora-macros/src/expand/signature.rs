@@ -64,13 +64,13 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
 
             #[automatically_derived]
             impl #private::Dispatchable for #signature<#(#private::Set<__arguments::#arguments, #types>),*> {
-                type Dispatch = <#ident as #private::Dispatchable>::Dispatch;
+                type Handle = <#ident as #private::Dispatchable>::Handle;
                 type Slot = #private::Bound;
 
                 // compiled where it is used, if it is
                 #[inline]
-                fn dispatch_on(self, app: &#private::App) -> Self::Dispatch {
-                    #private::Dispatchable::dispatch_on(#ident { #(#arguments: self.#arguments.into_value()),* }, app)
+                fn __into_dispatch(self, app: &#private::App) -> #private::Dispatch<Self::Handle> {
+                    #private::Dispatchable::__into_dispatch(#ident { #(#arguments: self.#arguments.into_value()),* }, app)
                 }
             }
 

@@ -1,16 +1,14 @@
 //! Dispatching many jobs of one task in few calls.
 
 use std::fmt;
-use std::future::IntoFuture;
-use std::marker::PhantomData;
-use std::time::{Duration, SystemTime};
 
-use super::{BoxFuture, Options, encode, handle, new_job, set_meta};
-use crate::adapter::{Due, NewJob, TaskName};
+use super::job::{encode, handle, new_job};
+use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
+use crate::adapter::{NewJob, TaskName};
 use crate::app::App;
-use crate::contract::Task;
+use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
-use crate::handle::{Expected, HasOutput, JobHandle};
+use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
 
 /// How many jobs a bulk dispatch stores in one call.
@@ -18,77 +16,56 @@ const CHUNK: usize = 500;
 /// How many bytes of payload a bulk dispatch sends in one call.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Many jobs of one task about to be dispatched: takes options, and is awaited. Nothing happens before that.
-#[must_use = "a dispatch does nothing until it is awaited"]
-pub struct DispatchMany<T> {
-    app: App,
+/// Jobs of one task that are to be stored.
+pub struct ManyRequest {
+    task: &'static str,
+    contract: TaskOptions,
     payloads: Result<Vec<Vec<u8>>, DispatchError>,
-    options: Options,
-    typed: PhantomData<fn() -> T>,
 }
 
-impl<T: Task> DispatchMany<T> {
-    pub(crate) fn new(app: &App, tasks: impl IntoIterator<Item = T>) -> Self {
+impl ManyRequest {
+    pub(crate) fn new<T: Task>(app: &App, tasks: impl IntoIterator<Item = T>) -> Self {
         let payloads = tasks.into_iter().map(|task| encode(app, T::NAME, &task)).collect();
-        Self { app: app.clone(), payloads, options: Options::default(), typed: PhantomData }
-    }
-
-    /// See [`Dispatch::delay`](super::Dispatch::delay).
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.options.due = Due::After(delay);
-        self
-    }
-
-    /// See [`Dispatch::at`](super::Dispatch::at).
-    pub fn at(mut self, at: SystemTime) -> Self {
-        self.options.due = Due::At(at);
-        self
-    }
-
-    /// See [`Dispatch::priority`](super::Dispatch::priority).
-    pub fn priority(mut self, priority: i16) -> Self {
-        self.options.priority = Some(priority);
-        self
-    }
-
-    /// See [`Dispatch::meta`](super::Dispatch::meta).
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        set_meta(&mut self.options.meta, key.into(), value.into());
-        self
+        Self { task: T::NAME, contract: T::OPTIONS, payloads }
     }
 }
 
-impl<T: Task> IntoFuture for DispatchMany<T> {
-    type Output = Result<Vec<JobHandle<T>>, DispatchError>;
-    type IntoFuture = BoxFuture<Self::Output>;
+impl fmt::Debug for ManyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // no payloads
+        f.debug_struct("ManyRequest").field("task", &self.task).finish_non_exhaustive()
+    }
+}
 
-    fn into_future(self) -> Self::IntoFuture {
+impl<Out: 'static> DispatchedJobs for Vec<JobHandle<Out>> {}
+
+impl<Out: 'static> Dispatched for Vec<JobHandle<Out>> {
+    type Id = JobId;
+    type Request = ManyRequest;
+
+    fn send(
+        app: App,
+        request: ManyRequest,
+        options: DispatchOptions<JobId>,
+    ) -> BoxFuture<Result<Self, DispatchError>> {
         Box::pin(async move {
-            let task = TaskName::from(T::NAME);
-            let jobs = self
+            let (task, contract) = (TaskName::from(request.task), request.contract);
+            let jobs = request
                 .payloads?
                 .into_iter()
-                .map(|payload| {
-                    new_job(JobId::new(), task.clone(), payload, &T::OPTIONS, self.options.clone())
-                })
+                .map(|payload| new_job(JobId::new(), task.clone(), payload, &contract, options.clone()))
                 .collect::<Result<Vec<_>, _>>()?;
-            store_in_chunks(self.app, Expected::new(task, &T::OPTIONS), jobs).await
+            store_in_chunks(app, Expected::new(task, &contract), jobs).await
         })
     }
 }
 
-impl<T: Task> fmt::Debug for DispatchMany<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DispatchMany").field("task", &T::NAME).finish_non_exhaustive()
-    }
-}
-
 /// Stores the jobs chunk by chunk, with two calls under way, so that the store is never idle between them.
-async fn store_in_chunks<T: HasOutput>(
+async fn store_in_chunks<Out>(
     app: App,
     expected: Expected,
     jobs: Vec<NewJob>,
-) -> Result<Vec<JobHandle<T>>, DispatchError> {
+) -> Result<Vec<JobHandle<Out>>, DispatchError> {
     let total = jobs.len();
     let mut handles = Vec::with_capacity(total);
     let mut failure = None;
@@ -114,11 +91,11 @@ async fn store_in_chunks<T: HasOutput>(
     }
 }
 
-async fn store<T: HasOutput>(
+async fn store<Out>(
     app: &App,
     expected: &Expected,
     jobs: Vec<NewJob>,
-) -> Result<Vec<JobHandle<T>>, DispatchError> {
+) -> Result<Vec<JobHandle<Out>>, DispatchError> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -146,10 +123,10 @@ fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::TaskOptions;
 
     fn job(bytes: usize) -> NewJob {
-        new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), Options::default()).unwrap()
+        new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), DispatchOptions::default())
+            .unwrap()
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub use builder::WorkflowBuilder;
 pub use compose::{Chain, Members, chain, chord, group};
 pub(crate) use compose::{chunk, map};
 pub use dag::{Dag, DagNode, Parents};
-pub use dispatch::WorkflowDispatch;
 pub use error::{GraphError, WorkflowError};
 pub use graph::{Edge, Graph, GraphNode};
 pub use handle::WorkflowHandle;

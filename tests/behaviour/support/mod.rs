@@ -10,7 +10,8 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
-use taskora::{App, HasOutput, JobError, JobHandle, JobInfo, JobState, Worker, WorkerBuilder};
+use serde::de::DeserializeOwned;
+use taskora::{App, JobError, JobHandle, JobInfo, JobState, Worker, WorkerBuilder};
 use tokio::time::Instant;
 
 pub(crate) use ghost::Ghost;
@@ -98,7 +99,7 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 }
 
 /// How a job ends, which it should do soon.
-pub(crate) async fn result<T: HasOutput>(handle: &JobHandle<T>) -> Result<T::Output, JobError> {
+pub(crate) async fn result<Out: DeserializeOwned>(handle: &JobHandle<Out>) -> Result<Out, JobError> {
     handle.result_within(PATIENCE).await
 }
 

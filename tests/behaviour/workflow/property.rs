@@ -55,7 +55,7 @@ async fn perform(
         Deed::Return | Deed::Retry(_) => return Ok(value),
         Deed::Fail => return Err(ctx.give_up(format!("{name} is broken"))),
         Deed::CancelItself => {
-            let _ = ctx.app().raw_job(ctx.id()).cancel(format!("{name} gave up")).await;
+            let _ = ctx.app().job_raw(ctx.id()).cancel(format!("{name} gave up")).await;
         }
         Deed::CancelAll => {
             let flow = ctx.meta("flow").unwrap_or_default();

@@ -71,7 +71,7 @@ async fn look_up(
     Path(id): Path<String>,
     Query(options): Query<LookUpOptions>,
 ) -> Result<Json<JobView>, ApiError> {
-    let handle = app.raw_job(id);
+    let handle = app.job_raw(id);
     // the end is pushed, so waiting costs nothing; asking with no wait looks once
     let wait = Duration::from_secs(options.wait).min(LONGEST_WAIT);
     if !wait.is_zero()
@@ -96,7 +96,7 @@ async fn look_up(
 }
 
 async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
-    match app.raw_job(id).cancel("cancelled through the API").await? {
+    match app.job_raw(id).cancel("cancelled through the API").await? {
         CancelOutcome::Cancelled => Ok((StatusCode::OK, Json(json!({ "state": "cancelled" })))),
         // it is running: it has been told to stop
         CancelOutcome::Requested => Ok((StatusCode::ACCEPTED, Json(json!({ "state": "active" })))),

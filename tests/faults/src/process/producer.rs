@@ -121,7 +121,7 @@ impl Desk {
                 }
                 .into_future()
             };
-            let duplicate = |handle: &JobHandle<Work>| matches!(handle.outcome(), Outcome::Duplicate(_));
+            let duplicate = |handle: &JobHandle<Done>| matches!(handle.outcome(), Outcome::Duplicate(_));
             let handle = self.insist(id.as_str(), false, dispatch, duplicate).await;
             if kind == 6 {
                 tokio::time::sleep(moment).await;
@@ -181,7 +181,7 @@ impl Desk {
         }
     }
 
-    async fn look(&self, handle: &JobHandle<Work>) {
+    async fn look(&self, handle: &JobHandle<Done>) {
         // only read here, as above
         let _ = (handle.info().await, handle.logs().await, self.app.counts(Work::NAME).await);
     }

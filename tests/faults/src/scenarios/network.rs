@@ -11,7 +11,7 @@ use crate::process::{Config, KEEP_ALL, Process, Producer, WorkerPart};
 use crate::proxy::{Kind, Proxy};
 use crate::report::{Report, percentile};
 use crate::stage::Stage;
-use crate::tasks::{Act, Work};
+use crate::tasks::{Act, Done, Work};
 
 /// How soon workers must run jobs again once the server's port is open.
 const BACK: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const NOTICED: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// Dispatches a job by hand, and writes it down; tries again until it is accepted.
-async fn dispatch(stage: &Stage, app: &App, id: &str, millis: u64) -> JobHandle<Work> {
+async fn dispatch(stage: &Stage, app: &App, id: &str, millis: u64) -> JobHandle<Done> {
     stage.ledger.write(Record::Trying { job: id.to_owned(), workflow: false });
     loop {
         if let Ok(handle) = app.dispatch(Work { act: Act::returns(millis) }).id(id).await {
@@ -215,8 +215,8 @@ pub async fn half_open(seed: u64, scale: u32) -> Report {
     report
 }
 
-async fn doomed_is_cancelled(app: &App, doomed: &JobHandle<Work>) {
-    let job: JobHandle<Work> = app.job(doomed.id().clone());
+async fn doomed_is_cancelled(app: &App, doomed: &JobHandle<Done>) {
+    let job = app.job::<Work>(doomed.id().clone());
     assert_eq!(job.cancel("for the test").await.ok(), Some(taskora::CancelOutcome::Requested));
 }
 
