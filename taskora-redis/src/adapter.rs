@@ -8,21 +8,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
-use taskora::adapter::{Cancellation, Ended, Signals, TaskName, WorkSignal};
+use taskora::adapter::{
+    Adapter, Cancellation, Ended, Inspection, Jobs, Signals, TaskName, Upkeep, WorkListener, Workflows,
+};
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
 
-use crate::advice::ServerWarning;
 use crate::answer::{array, bytes};
 use crate::arguments::Arguments;
 use crate::config::{RedisConfig, Settings};
+use crate::connections::{Connections, RuntimeConnections};
 use crate::id;
-use crate::lanes::{Lane, Lanes};
 use crate::link::Try;
+use crate::push_connection::PushConnection;
 use crate::record::millis;
 use crate::scripts::{SCRIPTS, Script};
-use crate::side::Side;
-use crate::work::Ear;
+use crate::server_warnings::ServerWarning;
+use crate::work::RedisListener;
 
 /// Keeps jobs in Redis. Clones share their connections.
 ///
@@ -35,8 +37,8 @@ pub struct RedisAdapter {
 
 pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
-    lanes: Lanes,
-    side: OnceLock<Side>,
+    connections: Connections,
+    push_connection: OnceLock<PushConnection>,
     /// How far sweeps are, by the number of their tasks and the first of them.
     rounds: Mutex<HashMap<(usize, Option<TaskName>), Round>>,
     /// It was said that there are jobs of a later version.
@@ -61,7 +63,7 @@ impl RedisAdapter {
     /// namespace was written by a version of taskora that this one cannot share it with.
     pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let adapter = Self::lazy(config)?;
-        adapter.inner.lane()?.commands.connect().await?;
+        adapter.inner.connections()?.commands.connect().await?;
         Ok(adapter)
     }
 
@@ -71,11 +73,11 @@ impl RedisAdapter {
     /// [`AdapterError::Config`] if the configuration cannot work.
     pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.into().check()?);
-        let lanes = Lanes::new(Arc::clone(&settings));
+        let connections = Connections::new(Arc::clone(&settings));
         let inner = Inner {
             settings,
-            lanes,
-            side: OnceLock::new(),
+            connections,
+            push_connection: OnceLock::new(),
             rounds: Mutex::default(),
             has_met_newer: AtomicBool::new(false),
             put_offs: AtomicU64::new(0),
@@ -131,11 +133,11 @@ impl Inner {
         if !self.settings.process.is_due() {
             return;
         }
-        let Ok(lane) = self.lane() else { return };
+        let Ok(connections) = self.connections() else { return };
         let settings = Arc::clone(&self.settings);
         tokio::spawn(async move {
             let about = settings.process.about();
-            let signed = lane.commands.script(&SCRIPTS.sign, |call, _| {
+            let signed = connections.commands.script(&SCRIPTS.sign, |call, _| {
                 call.put("process", &settings.process.name).put("about", &about);
             });
             if let Err(error) = signed.await {
@@ -145,8 +147,8 @@ impl Inner {
     }
 
     /// What belongs to the caller's runtime.
-    pub(crate) fn lane(&self) -> Result<Arc<Lane>, AdapterError> {
-        self.lanes.here()
+    pub(crate) fn connections(&self) -> Result<Arc<RuntimeConnections>, AdapterError> {
+        self.connections.here()
     }
 
     /// See [`Link::send`](crate::link::Link::send).
@@ -156,7 +158,7 @@ impl Inner {
         limit: Duration,
         build: impl Fn(Try) -> Cmd,
     ) -> Result<Value, AdapterError> {
-        self.lane()?.commands.send(name, limit, build).await.map(|(_, value)| value)
+        self.connections()?.commands.send(name, limit, build).await.map(|(_, value)| value)
     }
 
     /// See [`Link::script`](crate::link::Link::script).
@@ -175,12 +177,12 @@ impl Inner {
         script: &Script,
         fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<Value, AdapterError> {
-        self.lane()?.commands.script_carrying(bytes, script, fill).await.map(|(_, value)| value)
+        self.connections()?.commands.script_carrying(bytes, script, fill).await.map(|(_, value)| value)
     }
 
-    /// The side connection, made at the first need.
-    pub(crate) fn side(&self) -> &Side {
-        self.side.get_or_init(|| Side::start(Arc::clone(&self.settings)))
+    /// The push connection, made at the first need.
+    pub(crate) fn push_connection(&self) -> &PushConnection {
+        self.push_connection.get_or_init(|| PushConnection::start(Arc::clone(&self.settings)))
     }
 
     /// Some fields of a hash.
@@ -208,8 +210,8 @@ impl Inner {
 
     /// Before jobs are claimed, their cancellations must be heard.
     pub(crate) async fn hear_cancellations(&self) {
-        if let Some(side) = self.side.get() {
-            side.subscribed(self.settings.command_timeout).await;
+        if let Some(pushes) = self.push_connection.get() {
+            pushes.subscribed(self.settings.command_timeout).await;
         }
     }
 }
@@ -224,17 +226,39 @@ impl fmt::Debug for RedisAdapter {
     }
 }
 
+impl Adapter for RedisAdapter {
+    fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+
+    fn signals(&self) -> &dyn Signals {
+        self
+    }
+
+    fn inspection(&self) -> &dyn Inspection {
+        self
+    }
+
+    fn workflows(&self) -> &dyn Workflows {
+        self
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+}
+
 #[async_trait]
 impl Signals for RedisAdapter {
-    fn work(&self) -> Box<dyn WorkSignal> {
-        Box::new(Ear::new(Arc::clone(&self.inner)))
+    fn work(&self) -> Box<dyn WorkListener> {
+        Box::new(RedisListener::new(Arc::clone(&self.inner)))
     }
 
     fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
-        self.inner.side().listen()
+        self.inner.push_connection().listen()
     }
 
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
-        self.inner.side().ended(id::store(id)).await
+        self.inner.push_connection().ended(id::store(id)).await
     }
 }

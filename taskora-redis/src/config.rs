@@ -13,12 +13,12 @@ use taskora::AdapterError;
 use self::servers::Reach;
 use crate::access::User;
 use crate::address::{self, shown};
-use crate::advice::Advice;
 use crate::follow::Follower;
-use crate::mending::Mending;
 use crate::process::Process;
 use crate::route::Route;
 use crate::sentinel::Sentinels;
+use crate::server_warnings::Advice;
+use crate::set_aside::Searches;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
 
@@ -266,7 +266,7 @@ impl RedisConfig {
             advice: Advice::default(),
             functions: AtomicBool::new(true),
             process: Process::new(),
-            mending: Mending::default(),
+            searches: Searches::default(),
             is_cluster: AtomicBool::new(false),
         })
     }
@@ -305,7 +305,7 @@ pub(crate) struct Settings {
     /// Whether the server allows functions, as far as is known.
     pub(crate) functions: AtomicBool,
     pub(crate) process: Process,
-    pub(crate) mending: Mending,
+    pub(crate) searches: Searches,
     /// What the newest connection's server said of itself.
     pub(crate) is_cluster: AtomicBool,
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use redis::Value;
 use taskora::adapter::{
-    AttemptEnd, ClaimedJob, Ending, Exchange, Exchanged, Lease, NodeOf, Settled, Settlement, TaskClaim,
+    AttemptEnd, ClaimedJob, Ending, Exchange, Exchanged, Lease, NodeRef, Settled, Settlement, TaskClaim,
     TaskName,
 };
 use taskora::{AdapterError, Timestamp};
@@ -152,9 +152,9 @@ impl<'a> Call<'a> {
             };
             let node = id::node(&stored).and_then(|(workflow, node)| {
                 let workflow = id::load_workflow(workflow)?;
-                Some(NodeOf { workflow, node, composed: record.composed })
+                Some(NodeRef { workflow, node, composed: record.composed })
             });
-            let known = node.as_ref().and_then(|node| {
+            let prior_result = node.as_ref().and_then(|node| {
                 let Ending::Completed(result) = End::read(&before)?.ending else { return None };
                 Some((node.node.checked_sub(1)?, result))
             });
@@ -163,7 +163,7 @@ impl<'a> Call<'a> {
             }
             jobs.push(ClaimedJob {
                 node,
-                known,
+                prior_result,
                 lease: Lease { id, task: self.task(record.task), token },
                 payload: record.payload.unwrap_or_default().to_vec(),
                 attempt,

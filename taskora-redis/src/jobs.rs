@@ -7,16 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
-    AttemptEnd, CallId, CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, Jobs, Lease, NewJob, Notes,
-    Renew, Renewal, Settlement, Swept, TaskName,
+    AttemptEnd, CallId, CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, JobReport, Jobs, Lease,
+    NewJob, RenewLease, Renewal, Settlement, Swept, TaskName,
 };
 use taskora::{AdapterError, JobId, LogEntry, Retention, Timestamp};
 
 use crate::adapter::{Inner, RedisAdapter, Round};
 use crate::answer::{array, bytes, exactly, letters, newer, nonsense, number, text};
 use crate::arguments::Arguments;
+use crate::coalescer::Item;
 use crate::exchange::{Answer, Blob, Call};
-use crate::gather::Item;
 use crate::link::Link;
 use crate::process::check_level;
 use crate::record::{Packed, is_envelope, millis, pack, plain_task, state};
@@ -31,7 +31,7 @@ const MAX_BLOB_BYTES: usize = 1 << 20;
 const ROOM: usize = 8 << 20;
 /// How long a job of a later version rests before it is handed out again.
 const REST: Duration = Duration::from_secs(5);
-/// Notes in one call.
+/// JobReport in one call.
 const MAX_NOTES: usize = 64;
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl Jobs for RedisAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
         let jobs: Result<Vec<Packed>, String> = jobs.into_iter().map(pack).collect();
         self.inner.sign();
-        self.inner.lane()?.enqueues.send(jobs.map_err(AdapterError::Config)?).await
+        self.inner.connections()?.enqueues.send(jobs.map_err(AdapterError::Config)?).await
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
@@ -49,11 +49,11 @@ impl Jobs for RedisAdapter {
         self.inner.exchange(&Call::new(&exchange)).await
     }
 
-    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
-        self.inner.side().renew(leases).await
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {
+        self.inner.push_connection().renew(leases).await
     }
 
-    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+    async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError> {
         let mut kept = Vec::with_capacity(notes.len());
         for page in notes.chunks(MAX_NOTES) {
             let mut lines = Vec::with_capacity(page.len());

@@ -56,49 +56,49 @@
 mod access;
 mod adapter;
 mod address;
-mod advice;
 mod answer;
 mod arguments;
+mod coalescer;
 mod config;
+mod connections;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub mod failpoint;
 mod fault;
-mod flow;
 mod follow;
-mod gather;
 mod id;
 mod inspection;
 mod jobs;
 mod keys;
-mod lanes;
 mod library;
 mod link;
-mod mending;
 mod probe;
 mod process;
 mod processes;
+mod push_connection;
 mod record;
 mod route;
 mod scripts;
 mod sentinel;
 mod server;
-mod side;
+mod server_warnings;
+mod set_aside;
 mod tasks;
 #[cfg(feature = "rustls")]
 mod tls;
 mod upkeep;
 mod work;
+mod workflow_codec;
 mod workflows;
 
 #[doc(hidden)]
 pub use access::{ACL_COMMANDS, ACL_SCRIPT_COMMANDS};
 pub use adapter::RedisAdapter;
-pub use advice::ServerWarning;
 pub use config::RedisConfig;
 #[doc(hidden)]
 pub use processes::{LevelError, ProcessInfo};
 #[doc(hidden)]
 pub use scripts::{functions, library_hash};
 pub use server::{MIN_WIRE_VERSION, WIRE_VERSION};
+pub use server_warnings::ServerWarning;

@@ -16,11 +16,11 @@ use crate::arguments::Arguments;
 use crate::config::Settings;
 use crate::fault::{Verdict, is_unknown, judge, judge_opening, pause, spread};
 use crate::library;
-use crate::mending::{is_damage, mend};
 use crate::probe;
 use crate::route::Target;
 use crate::scripts::Script;
 use crate::server;
+use crate::set_aside::{is_damage, set_aside};
 
 /// How often a call is repeated for which a key was moved out of the way.
 const MENDS: u32 = 3;
@@ -348,7 +348,7 @@ impl Link {
         // what is damaged may be damaged again while it is mended
         for _ in 0..MENDS {
             match &answer {
-                Err(error) if is_damage(error) && Box::pin(mend(self, begun)).await? => {}
+                Err(error) if is_damage(error) && Box::pin(set_aside(self, begun)).await? => {}
                 _ => break,
             }
             begun = std::time::Instant::now();
@@ -483,7 +483,7 @@ async fn open_at(
         if settings.sentinels.is_some() {
             server::check_role(&mut connection, &target.address).await.map_err(judged)??;
         }
-        server::greet(&mut connection, settings, judged).await?;
+        server::handshake(&mut connection, settings, judged).await?;
         if let Use::Pushes { channels, .. } = purpose {
             #[cfg(feature = "failpoints")]
             crate::failpoint::reach("subscribe", "before").await.map_err(judged)?;

@@ -330,7 +330,7 @@ impl Head {
 pub(crate) struct FlowEnd {
     pub(crate) state: WorkflowState,
     pub(crate) finished_at: Timestamp,
-    pub(crate) culprit: Option<u32>,
+    pub(crate) cause: Option<u32>,
     pub(crate) reason: String,
 }
 
@@ -352,8 +352,8 @@ impl FlowEnd {
             _ => return None,
         };
         let finished_at = Timestamp::from_millis(reader.u48()?);
-        let culprit = reader.u32()?.checked_sub(1);
-        Some(Self { state, finished_at, culprit, reason: text(reader.0) })
+        let cause = reader.u32()?.checked_sub(1);
+        Some(Self { state, finished_at, cause, reason: text(reader.0) })
     }
 }
 

@@ -7,7 +7,6 @@ use redis::{RedisError, Value};
 use taskora::AdapterError;
 
 use crate::access::{is_denied, is_unknown_command, message_of};
-use crate::advice::{self, ServerWarning, field};
 use crate::answer::{exactly, nonsense, number, text};
 use crate::config::Settings;
 use crate::fault::is_unknown;
@@ -15,6 +14,7 @@ use crate::library::{self, refuses_functions};
 use crate::link::Try;
 use crate::process::check_level;
 use crate::scripts::SCRIPTS;
+use crate::server_warnings::{self, ServerWarning, field};
 
 /// The version of the wire format that this crate writes: keys, packed values and scripts. `docs/wire-format.md` says
 /// when it changes.
@@ -27,7 +27,7 @@ const OLDEST_REDIS: u32 = 7;
 
 /// Checks the server and signs the namespace, or reads its signature. Cheap enough for every connection, so that a
 /// server that came back empty is signed again.
-pub(crate) async fn greet(
+pub(crate) async fn handshake(
     connection: &mut MultiplexedConnection,
     settings: &Settings,
     judged: impl Fn(RedisError) -> AdapterError + Copy,
@@ -158,7 +158,7 @@ impl About {
         Some(Self {
             version: Some(field(info, "redis_version")?.to_owned()),
             is_cluster: field(info, "redis_mode").or_else(|| field(info, "server_mode")) == Some("cluster"),
-            warnings: advice::read(info),
+            warnings: server_warnings::read(info),
             history: field(info, "master_replid").map(str::to_owned),
         })
     }

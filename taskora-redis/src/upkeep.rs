@@ -8,7 +8,7 @@ mod workflows;
 
 use async_trait::async_trait;
 use taskora::AdapterError;
-use taskora::adapter::{Audit, Finding, Mended, Upkeep};
+use taskora::adapter::{Audit, Finding, RepairOutcome, Upkeep};
 
 use self::pass::Pass;
 use crate::adapter::RedisAdapter;
@@ -21,14 +21,14 @@ impl Upkeep for RedisAdapter {
         Box::new(Pass::new(self.inner.clone()))
     }
 
-    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
-        let Some(notes) = &finding.notes else { return Ok(Mended::Left) };
+    async fn repair(&self, finding: &Finding) -> Result<RepairOutcome, AdapterError> {
+        let Some(notes) = &finding.notes else { return Ok(RepairOutcome::Left) };
         let answer = self.inner.script(&SCRIPTS.repair, |call, _| {
             call.all(notes);
         });
         match bytes(answer.await?, "the answer to `repair`")?.as_slice() {
-            b"F" => Ok(Mended::Repaired),
-            b"G" => Ok(Mended::Gone),
+            b"F" => Ok(RepairOutcome::Repaired),
+            b"G" => Ok(RepairOutcome::Gone),
             _ => Err(nonsense("a repair was answered with something else")),
         }
     }

@@ -1,4 +1,4 @@
-//! A worker's ear: `BLPOP` on the wake-up keys of its tasks, on a connection of its own, with the claim right behind it.
+//! A worker's listener: `BLPOP` on the wake-up keys of its tasks, on a connection of its own, with the claim right behind it.
 //!
 //! Redis runs what follows a blocking command as soon as that ends. So the claim is made the moment a wake-up comes, without
 //! another round trip, and nobody is woken who does not claim.
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use taskora::AdapterError;
-use taskora::adapter::{Claim, Exchange, Exchanged, WorkSignal};
+use taskora::adapter::{Claim, Exchange, Exchanged, WorkListener};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -18,19 +18,19 @@ use crate::answer::nonsense;
 use crate::exchange::Call;
 use crate::fault::{Verdict, judge};
 use crate::link::{Link, Try, Use};
-use crate::mending::{is_damage, mend};
 use crate::scripts::SCRIPTS;
+use crate::set_aside::{is_damage, set_aside};
 
 /// How late an answer may be.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// See the [module](self).
-pub(crate) struct Ear {
+pub(crate) struct RedisListener {
     inner: Arc<Inner>,
     blocking: Link,
 }
 
-impl Ear {
+impl RedisListener {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
         let blocking = Link::new(Arc::clone(&inner.settings), Use::Blocking);
         Self { inner, blocking }
@@ -72,7 +72,7 @@ impl Ear {
     /// of the way now, the claim is made in another way.
     async fn refused(&self, error: &RedisError, begun: Instant) -> Result<Option<Value>, AdapterError> {
         let error = self.blocking.refused(error);
-        if is_damage(&error) && mend(&self.inner.lane()?.commands, begun).await? {
+        if is_damage(&error) && set_aside(&self.inner.connections()?.commands, begun).await? {
             return Ok(None);
         }
         Err(error)
@@ -122,17 +122,17 @@ impl Ear {
 }
 
 #[async_trait]
-impl WorkSignal for Ear {
+impl WorkListener for RedisListener {
     async fn wait(
         &self,
         exchange: &Exchange,
         limit: Duration,
-        hurry: &Notify,
+        wake_early: &Notify,
     ) -> Result<Exchanged, AdapterError> {
         self.inner.hear_cancellations().await;
         let call = Call::new(exchange);
         if exchange.claim.iter().flat_map(Claim::open_tasks).next().is_none() {
-            let _ = timeout(limit, hurry.notified()).await;
+            let _ = timeout(limit, wake_early.notified()).await;
             return self.inner.exchange(&call).await;
         }
         let mut moves = self.inner.settings().route.moves();
@@ -144,7 +144,7 @@ impl WorkSignal for Ear {
                 answer = &mut answer => answer?,
                 // sentinels have named another server: nobody is woken at the old one
                 _ = moves.changed() => None,
-                () = hurry.notified() => tokio::select! {
+                () = wake_early.notified() => tokio::select! {
                     biased;
                     answer = &mut answer => answer?,
                     () = self.cut_short() => None,

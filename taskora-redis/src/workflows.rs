@@ -2,20 +2,19 @@
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    CancelOutcome, Culprit, Ending, Enqueued, NewWorkflow, NodeRecord, WorkflowEnded, WorkflowRecord,
-    Workflows,
+    CancelOutcome, Cause, Ending, Enqueued, NewWorkflow, NodeRecord, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{AdapterError, JobState};
 
 use crate::adapter::{Inner, RedisAdapter};
 use crate::answer::{array, bytes, letters, newer, nonsense, number};
-use crate::flow::{Field, Plan, ROOT};
-use crate::gather::Item;
+use crate::coalescer::Item;
 use crate::id;
 use crate::link::Link;
 use crate::record::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state, state_at};
 use crate::scripts::SCRIPTS;
+use crate::workflow_codec::{Field, Plan, ROOT};
 
 /// Nodes read in one call.
 const PAGE: u32 = 250;
@@ -34,12 +33,12 @@ impl Workflows for RedisAdapter {
         self.inner.sign();
         let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
         if plan.is_small() {
-            let answers = self.inner.lane()?.starts.send(vec![plan]).await?;
+            let answers = self.inner.connections()?.starts.send(vec![plan]).await?;
             return Ok(if answers.first() == Some(&b'1') { Enqueued::New } else { Enqueued::Duplicate });
         }
         for _ in 0..TRIES {
             let staged = self.inner.stage(&plan).await?;
-            let answers = start(&self.inner.lane()?.commands, &[&plan], staged).await?;
+            let answers = start(&self.inner.connections()?.commands, &[&plan], staged).await?;
             match answers.first() {
                 Some(b'0') => return Ok(Enqueued::Duplicate),
                 Some(b'1') => {
@@ -102,7 +101,7 @@ impl Workflows for RedisAdapter {
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
         let stored = id::store_workflow(id);
         loop {
-            if self.inner.side().ended(id::watched(&stored)).await?.is_none() {
+            if self.inner.push_connection().ended(id::watched(&stored)).await?.is_none() {
                 return Ok(None);
             }
             match self.inner.flow_end(id, &stored).await {
@@ -184,16 +183,16 @@ impl Inner {
             return Err(newer("the workflow"));
         }
         let end = FlowEnd::within(&state).and_then(FlowEnd::read).ok_or_else(|| unreadable(id))?;
-        let culprit = match end.culprit {
-            Some(node) => self.culprit(&key, node).await?,
+        let cause = match end.cause {
+            Some(node) => self.cause(&key, node).await?,
             None => None,
         };
-        let reason = match (&culprit, end.state) {
+        let reason = match (&cause, end.state) {
             (None, WorkflowState::Cancelled) => Some(end.reason),
-            (Some(Culprit { ending: Ending::Cancelled(reason), .. }), _) => Some(reason.clone()),
+            (Some(Cause { ending: Ending::Cancelled(reason), .. }), _) => Some(reason.clone()),
             _ => None,
         };
-        Ok(Some(WorkflowEnded { state: end.state, output, culprit, reason }))
+        Ok(Some(WorkflowEnded { state: end.state, output, cause, reason }))
     }
 
     /// Puts the fields of a workflow aside that does not go in one call; how many they are.
@@ -222,7 +221,7 @@ impl Inner {
         }
     }
 
-    async fn culprit(&self, key: &[u8], node: u32) -> Result<Option<Culprit>, AdapterError> {
+    async fn cause(&self, key: &[u8], node: u32) -> Result<Option<Cause>, AdapterError> {
         let fields = ["n", "d"].map(|field| format!("{field}{node}"));
         let mut values = self.fields(key, &fields).await?.into_iter();
         let mut next = || values.next().flatten();
@@ -231,7 +230,7 @@ impl Inner {
             let (about, record) = split_node(&stored)?;
             let (_, _, name) = read_about(about)?;
             let (record, end) = (Record::read(record)?, End::read(&end)?);
-            Some(Culprit { node, name, task: record.task.to_owned(), ending: end.ending })
+            Some(Cause { node, name, task: record.task.to_owned(), ending: end.ending })
         };
         read().map(Some).ok_or_else(|| nonsense("the node that ended a workflow cannot be read"))
     }

@@ -29,6 +29,7 @@ mod aside;
 mod ended;
 mod error;
 mod exchange;
+mod forward;
 mod inspection;
 mod jobs;
 mod leases;
@@ -43,6 +44,7 @@ pub use aside::step_aside;
 pub use ended::*;
 pub use error::*;
 pub use exchange::*;
+pub use forward::Forward;
 pub use inspection::*;
 pub use jobs::*;
 pub use leases::*;
@@ -53,17 +55,31 @@ pub use workflows::*;
 /// The name of a task, shared cheaply.
 pub type TaskName = Arc<str>;
 
-/// Everything that a store can do. See the [module](self) for the rules.
+/// Everything that a store can do, role by role. See the [module](self) for the rules.
+///
+/// An adapter implements the roles, and each accessor returns `self`. A role that comes with a later version of taskora gets an
+/// accessor with a default, so that no adapter breaks.
+///
+/// To wrap another adapter, implement [`Forward`] instead, which has a default for everything.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an adapter",
     label = "not a store that jobs are kept in",
     note = "an app is given its store, as in `App::new(MemoryAdapter::new())` or `App::new(RedisAdapter::connect(url).await?)`",
-    note = "an adapter of your own implements `Jobs`, `Signals`, `Inspection`, `Workflows`, `Upkeep` and `Debug`, and is `Send`, `Sync` and `'static`"
+    note = "an adapter of your own implements `Jobs`, `Signals`, `Inspection`, `Workflows`, `Upkeep` and `Adapter`"
 )]
-pub trait Adapter:
-    Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static
-{
-}
+pub trait Adapter: fmt::Debug + Send + Sync + 'static {
+    /// Storing, claiming and settling jobs.
+    fn jobs(&self) -> &dyn Jobs;
 
-#[diagnostic::do_not_recommend]
-impl<A: Jobs + Signals + Inspection + Workflows + Upkeep + fmt::Debug + Send + Sync + 'static> Adapter for A {}
+    /// What the store pushes.
+    fn signals(&self) -> &dyn Signals;
+
+    /// Reading.
+    fn inspection(&self) -> &dyn Inspection;
+
+    /// Workflows.
+    fn workflows(&self) -> &dyn Workflows;
+
+    /// Checking and repairing.
+    fn upkeep(&self) -> &dyn Upkeep;
+}

@@ -128,7 +128,7 @@ impl App {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn counts(&self, task: impl AsRef<str>) -> Result<JobCounts, AdapterError> {
-        self.shared.adapter.counts(task.as_ref()).await
+        self.shared.adapter.inspection().counts(task.as_ref()).await
     }
 
     /// Looks at everything that is stored, page by page, and says what does not agree. It changes nothing, and may run while

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::adapter::{Adapter, AdapterError, Mended};
+use crate::adapter::{Adapter, AdapterError, RepairOutcome};
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
@@ -348,9 +348,9 @@ pub struct CheckReport {
     pub workflows: usize,
     /// How many of these could not be judged, because their nodes ended faster than they were looked at. Only workflows of
     /// hundreds of nodes can be; check again when they are quieter.
-    pub unjudged: usize,
+    pub skipped: usize,
     /// How many entries and values were looked at.
-    pub looked_at: usize,
+    pub scanned: usize,
     /// How many values a later version of taskora wrote. They are no damage, and a repair leaves them alone.
     pub newer: usize,
     /// How many violations there are.
@@ -381,10 +381,10 @@ impl fmt::Display for CheckReport {
         if self.is_truncated() {
             writeln!(f, "… and {} more", self.found - self.violations.len())?;
         }
-        let Self { jobs, workflows, found, unjudged, newer, .. } = self;
+        let Self { jobs, workflows, found, skipped, newer, .. } = self;
         write!(f, "{found} violations in {jobs} jobs and {workflows} workflows")?;
-        if *unjudged > 0 {
-            write!(f, "; {unjudged} workflows were too busy to be judged")?;
+        if *skipped > 0 {
+            write!(f, "; {skipped} workflows were too busy to be judged")?;
         }
         if *newer > 0 {
             write!(f, "; a later version of taskora wrote {newer} values")?;
@@ -401,25 +401,25 @@ pub struct RepairReport {
     pub repaired: usize,
     /// How many there still are, because nobody can repair them without guessing.
     pub left: usize,
-    /// How many workflows could not be judged, see [`CheckReport::unjudged`].
-    pub unjudged: usize,
+    /// How many workflows could not be judged, see [`CheckReport::skipped`].
+    pub skipped: usize,
     /// The first 1,000 violations, and what became of each.
-    pub violations: Vec<(Violation, Mended)>,
+    pub violations: Vec<(Violation, RepairOutcome)>,
 }
 
 impl fmt::Display for RepairReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (violation, mended) in &self.violations {
-            let what = match mended {
-                Mended::Repaired => "repaired",
-                Mended::Gone => "gone",
-                Mended::Left => "left",
+        for (violation, outcome) in &self.violations {
+            let what = match outcome {
+                RepairOutcome::Repaired => "repaired",
+                RepairOutcome::Gone => "gone",
+                RepairOutcome::Left => "left",
             };
             writeln!(f, "{what}: {violation}")?;
         }
         write!(f, "{} repaired, {} left", self.repaired, self.left)?;
-        if self.unjudged > 0 {
-            write!(f, "; {} workflows were too busy to be judged", self.unjudged)?;
+        if self.skipped > 0 {
+            write!(f, "; {} workflows were too busy to be judged", self.skipped)?;
         }
         Ok(())
     }
@@ -427,12 +427,12 @@ impl fmt::Display for RepairReport {
 
 pub(crate) async fn check(adapter: &dyn Adapter) -> Result<CheckReport, AdapterError> {
     let mut report = CheckReport::default();
-    let mut audit = adapter.audit();
+    let mut audit = adapter.upkeep().audit();
     while let Some(page) = audit.page().await? {
         report.jobs += page.jobs;
         report.workflows += page.workflows;
-        report.unjudged += page.unjudged;
-        report.looked_at += page.looked_at;
+        report.skipped += page.skipped;
+        report.scanned += page.scanned;
         report.newer += page.newer;
         report.found += page.findings.len();
         let room = MOST - report.violations.len();
@@ -443,18 +443,18 @@ pub(crate) async fn check(adapter: &dyn Adapter) -> Result<CheckReport, AdapterE
 
 pub(crate) async fn repair(adapter: &dyn Adapter) -> Result<RepairReport, AdapterError> {
     let mut report = RepairReport::default();
-    let mut audit = adapter.audit();
+    let mut audit = adapter.upkeep().audit();
     while let Some(page) = audit.page().await? {
-        report.unjudged += page.unjudged;
+        report.skipped += page.skipped;
         for finding in page.findings {
-            let mended = adapter.mend(&finding).await?;
-            match mended {
-                Mended::Repaired => report.repaired += 1,
-                Mended::Left => report.left += 1,
-                Mended::Gone => {}
+            let outcome = adapter.upkeep().repair(&finding).await?;
+            match outcome {
+                RepairOutcome::Repaired => report.repaired += 1,
+                RepairOutcome::Left => report.left += 1,
+                RepairOutcome::Gone => {}
             }
             if report.violations.len() < MOST {
-                report.violations.push((finding.violation, mended));
+                report.violations.push((finding.violation, outcome));
             }
         }
     }

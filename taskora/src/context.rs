@@ -2,6 +2,7 @@
 
 mod blocking;
 mod stop;
+mod test;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +12,16 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::adapter::{ClaimedJob, Lease, NodeOf, Notes};
+use crate::adapter::{ClaimedJob, JobReport, Lease, NodeRef};
 use crate::app::App;
-use crate::error::{TaskError, cut};
+use crate::failure::{TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::json;
-use crate::memory::MemoryAdapter;
 
 use blocking::Threads;
 pub(crate) use stop::StopReason;
 use stop::StopSignal;
+pub use test::{Reported, TestContext};
 
 /// The largest progress, and the largest fields of a log line, in bytes of JSON.
 const MAX_NOTE: usize = 64 * 1024;
@@ -36,7 +37,7 @@ const MAX_LINES_AT_ONCE: usize = 100;
 /// use taskora::Context;
 ///
 /// # async fn example() {
-/// let ctx = Context::for_test();
+/// let ctx = Context::test().build();
 /// ctx.info("half way");
 /// ctx.progress(50);
 /// assert_eq!(ctx.attempt(), 1);
@@ -50,8 +51,8 @@ pub struct Context {
 struct Attempt {
     app: App,
     lease: Lease,
-    node: Option<NodeOf>,
-    known: Option<(u32, Vec<u8>)>,
+    node: Option<NodeRef>,
+    prior_result: Option<(u32, Vec<u8>)>,
     number: u32,
     max_attempts: u32,
     created_at: Timestamp,
@@ -77,7 +78,7 @@ impl Context {
                 app,
                 lease: job.lease.clone(),
                 node: job.node.take(),
-                known: job.known.take(),
+                prior_result: job.prior_result.take(),
                 number: job.attempt,
                 max_attempts,
                 created_at: job.created_at,
@@ -90,28 +91,6 @@ impl Context {
                 keeper,
             }),
         }
-    }
-
-    /// A context for a unit test that calls a task's function directly: attempt 1 of 1 of a job of the task `test`,
-    /// in an app of its own in memory. What is reported to it goes nowhere.
-    #[must_use]
-    pub fn for_test() -> Self {
-        let now = Timestamp::default();
-        let lease = Lease { id: JobId::new(), task: "test".into(), token: 1 };
-        let mut job = ClaimedJob {
-            lease,
-            payload: Vec::new(),
-            attempt: 1,
-            created_at: now,
-            claimed_at: now,
-            meta: Vec::new(),
-            cancelled: false,
-            node: None,
-            known: None,
-        };
-        // the receiver is gone: reports are dropped where they are made
-        let (reporter, _) = mpsc::unbounded_channel();
-        Self::new(App::new(MemoryAdapter::new()), &mut job, 1, reporter, Arc::default())
     }
 
     /// The job's id.
@@ -245,13 +224,17 @@ impl Context {
         &self.attempt.lease
     }
 
-    pub(crate) fn node(&self) -> Option<&NodeOf> {
+    pub(crate) fn node(&self) -> Option<&NodeRef> {
         self.attempt.node.as_ref()
     }
 
     /// The result of this node, if it came with the job.
-    pub(crate) fn known_result(&self, node: u32) -> Option<&[u8]> {
-        self.attempt.known.as_ref().filter(|(known, _)| *known == node).map(|(_, result)| result.as_slice())
+    pub(crate) fn prior_result(&self, node: u32) -> Option<&[u8]> {
+        self.attempt
+            .prior_result
+            .as_ref()
+            .filter(|(known, _)| *known == node)
+            .map(|(_, result)| result.as_slice())
     }
 
     pub(crate) fn claimed_at(&self) -> Timestamp {
@@ -285,7 +268,7 @@ impl Context {
     }
 
     /// What has been reported and not been taken yet.
-    pub(crate) fn take_notes(&self) -> Option<Notes> {
+    pub(crate) fn take_notes(&self) -> Option<JobReport> {
         let mut notes = self.notes();
         if notes.progress.is_none() && notes.logs.is_empty() {
             notes.queued = false;
@@ -293,7 +276,7 @@ impl Context {
             return None;
         }
         let lines = notes.logs.len().min(MAX_LINES_AT_ONCE);
-        Some(Notes {
+        Some(JobReport {
             lease: self.attempt.lease.clone(),
             progress: notes.progress.take(),
             logs: notes.logs.drain(..lines).collect(),

@@ -82,6 +82,18 @@ impl<Id> Default for DispatchOptions<Id> {
     }
 }
 
+/// Stands in for an id that has been taken out of the options.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NoId;
+
+impl<Id> DispatchOptions<Id> {
+    /// The id, and all else.
+    pub(crate) fn take_id(self) -> (Option<Id>, DispatchOptions<NoId>) {
+        let Self { id, priority, due, ttl, meta, replace_failed } = self;
+        (id, DispatchOptions { id: None, priority, due, ttl, meta, replace_failed })
+    }
+}
+
 /// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives an `H`: a [`JobHandle`], a
 /// `Vec` of them, or a [`WorkflowHandle`].
 ///
@@ -125,7 +137,7 @@ impl<H: Dispatched> Dispatch<H> {
         self
     }
 
-    /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
+    /// JobReport something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
     /// workflow read the same. Giving a key again replaces its value. All keys and values together have at most 16 KiB
     /// ([`MAX_META`](crate::adapter::MAX_META)): what is larger belongs into the payload.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -192,6 +204,21 @@ impl<Out: 'static> Dispatch<JobHandle<Out>> {
     /// assert_eq!(retried.outcome(), &Outcome::Enqueued);
     /// # Ok(()) }
     /// ```
+    pub fn replace_failed(mut self) -> Self {
+        self.options.replace_failed = true;
+        self
+    }
+}
+
+impl<Out: 'static> Dispatch<Vec<JobHandle<Out>>> {
+    /// The ids of the jobs, one for each and in their order; see `id` of a single dispatch for what an id does.
+    pub fn ids(mut self, ids: impl IntoIterator<Item = impl Into<JobId>>) -> Self {
+        self.options.id = Some(ids.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Jobs of these [`ids`](Dispatch::ids) that have failed, expired or been cancelled are replaced, as `replace_failed` of
+    /// a single dispatch does.
     pub fn replace_failed(mut self) -> Self {
         self.options.replace_failed = true;
         self

@@ -1,11 +1,8 @@
 //! Errors: one type per boundary, and [`Error`] over all of them.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::time::Duration;
 
 use crate::adapter::AdapterError;
-use crate::handler::Advice;
 use crate::job::{InvalidJobId, JobId, JobState};
 use crate::workflow::{GraphError, WorkflowError};
 
@@ -321,218 +318,11 @@ fn duplicate_handler(task: &str, first: &str, second: &str) -> String {
     }
 }
 
-/// An error that a handler returns, with a say in what happens next. Any error converts into one with `?` and is then
-/// retried as the task's policy says; [`Context::retry_after`](crate::Context::retry_after) and
-/// [`Context::give_up`](crate::Context::give_up) make those that ask for more.
-///
-/// ```
-/// use taskora::TaskError;
-///
-/// fn parse(text: &str) -> Result<u32, TaskError> {
-///     Ok(text.parse()?)
-/// }
-/// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
-/// ```
-// Not an `Error` itself, as that would forbid the conversion from all of them.
-pub struct TaskError {
-    source: Box<dyn StdError + Send + Sync>,
-    advice: Advice,
-}
-
-impl TaskError {
-    /// An error with a message of its own.
-    #[must_use]
-    pub fn msg(message: impl Into<String>) -> Self {
-        Self { source: message.into().into(), advice: Advice::default() }
-    }
-
-    /// The attempt has failed; the next one, if the policy allows one, comes after this delay.
-    #[must_use]
-    pub fn retry_after(delay: Duration) -> Self {
-        Self {
-            advice: Advice::new(true, Some(delay)),
-            ..Self::msg(format!("asked to be retried after {delay:?}"))
-        }
-    }
-
-    /// The job has failed; there is no other attempt.
-    #[must_use]
-    pub fn give_up(message: impl Into<String>) -> Self {
-        Self { advice: Advice::new(false, None), ..Self::msg(message) }
-    }
-
-    /// The same wish with another error as its reason.
-    #[must_use]
-    pub fn because(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: source.into(), ..self }
-    }
-}
-
-impl fmt::Display for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.source, f)
-    }
-}
-
-impl fmt::Debug for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskError").field("source", &self.source).field("advice", &self.advice).finish()
-    }
-}
-
-impl<E: StdError + Send + Sync + 'static> From<E> for TaskError {
-    fn from(error: E) -> Self {
-        Self { source: Box::new(error), advice: Advice::default() }
-    }
-}
-
-/// Carries a `TaskError` through `Box<dyn Error>`, where its advice is found again.
-struct Boxed(TaskError);
-
-impl fmt::Debug for Boxed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Boxed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl StdError for Boxed {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.source()
-    }
-}
-
-impl From<TaskError> for Box<dyn StdError + Send + Sync> {
-    fn from(error: TaskError) -> Self {
-        Box::new(Boxed(error))
-    }
-}
-
-impl From<TaskError> for Box<dyn StdError> {
-    fn from(error: TaskError) -> Self {
-        Box::new(Boxed(error))
-    }
-}
-
-/// How an attempt failed, as the worker wants to know it.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Failure {
-    pub(crate) message: String,
-    pub(crate) advice: Advice,
-    pub(crate) cause: Cause,
-}
-
-/// What has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The handler, or what it needs.
-    Attempt,
-    /// This build of the worker cannot read the payload. Another build may.
-    Payload,
-    /// A later version of taskora wrote what the attempt needs. A worker of that version may come.
-    Newer,
-}
-
-impl Failure {
-    pub(crate) fn new(error: Box<dyn StdError + Send + Sync>, advice: Advice) -> Self {
-        // what the error itself asks for goes before what `on`, `never_on` and `after` say of it
-        let advice = match error.downcast_ref::<Boxed>() {
-            Some(Boxed(own)) if own.advice != Advice::default() => own.advice,
-            _ => advice,
-        };
-        Self { message: cut(message_of(&*error)), advice, cause: Cause::Attempt }
-    }
-
-    /// A failure that is retried as the policy says.
-    pub(crate) fn retryable(message: impl Into<String>) -> Self {
-        Self { message: cut(message.into()), advice: Advice::default(), cause: Cause::Attempt }
-    }
-
-    /// A failure that no other attempt can mend.
-    pub(crate) fn fatal(message: impl Into<String>) -> Self {
-        Self { advice: Advice::new(false, None), ..Self::retryable(message) }
-    }
-
-    /// A payload that this build of the worker cannot read.
-    pub(crate) fn undecodable(message: impl Into<String>) -> Self {
-        Self { cause: Cause::Payload, ..Self::retryable(message) }
-    }
-
-    /// Something that a later version of taskora wrote.
-    pub(crate) fn newer(message: impl Into<String>) -> Self {
-        Self { cause: Cause::Newer, ..Self::retryable(message) }
-    }
-}
-
-/// The longest message that is kept of an error, in bytes.
-const MAX_MESSAGE: usize = 16 * 1024;
-
-/// An error with its sources, outermost first; a source that the error already repeats is left out.
-fn message_of(error: &(dyn StdError + 'static)) -> String {
-    let mut message = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let text = source.to_string();
-        if !message.contains(&text) {
-            message.push_str(": ");
-            message.push_str(&text);
-        }
-        next = source.source();
-    }
-    message
-}
-
-/// Cuts a message that is too long to keep.
-pub(crate) fn cut(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        message.push('…');
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests {
+    use std::error::Error as StdError;
+
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot send")]
-    struct Outer(#[source] std::num::ParseIntError);
-
-    fn outer() -> Outer {
-        Outer("x".parse::<u8>().unwrap_err())
-    }
-
-    #[test]
-    fn a_message_names_its_sources_once() {
-        let failure = Failure::new(Box::new(outer()), Advice::default());
-        assert_eq!(failure.message, "cannot send: invalid digit found in string");
-    }
-
-    #[test]
-    fn what_the_error_asks_for_survives_the_box() {
-        let boxed: Box<dyn StdError + Send + Sync> = TaskError::give_up("no such user").into();
-        let failure = Failure::new(boxed, Advice::new(true, None));
-        assert_eq!((failure.message.as_str(), failure.advice), ("no such user", Advice::new(false, None)));
-
-        let boxed: Box<dyn StdError + Send + Sync> =
-            TaskError::retry_after(Duration::from_secs(7)).because(outer()).into();
-        let failure = Failure::new(boxed, Advice::new(false, None));
-        assert_eq!(failure.advice.after, Some(Duration::from_secs(7)));
-        assert_eq!(failure.message, "cannot send: invalid digit found in string");
-    }
-
-    #[test]
-    fn an_error_without_a_wish_leaves_the_decision_to_the_patterns() {
-        let boxed: Box<dyn StdError + Send + Sync> = TaskError::from(outer()).into();
-        assert!(Failure::new(boxed, Advice::new(false, None)).advice.never);
-    }
 
     #[test]
     fn an_error_does_not_repeat_its_source() {
@@ -550,11 +340,5 @@ mod tests {
             assert!(error.source().unwrap().to_string().ends_with("no such database"), "{error:?}");
             assert!(!error.to_string().contains("no such database"), "{error}");
         }
-    }
-
-    #[test]
-    fn endless_messages_are_cut_at_a_character() {
-        let failure = Failure::new("ü".repeat(MAX_MESSAGE).into(), Advice::default());
-        assert!(failure.message.len() <= MAX_MESSAGE + '…'.len_utf8() && failure.message.ends_with('…'));
     }
 }

@@ -120,7 +120,13 @@ impl<Out> JobHandle<Out> {
     /// # Errors
     /// As [`JobHandle::state`].
     pub async fn info(&self) -> Result<Option<JobInfo>, JobError> {
-        let info = self.app.adapter().job(&self.id).await.map_err(|source| self.adapter_error(source))?;
+        let info = self
+            .app
+            .adapter()
+            .inspection()
+            .job(&self.id)
+            .await
+            .map_err(|source| self.adapter_error(source))?;
         if let Some(info) = &info {
             self.check_task(&info.task)?;
         }
@@ -143,7 +149,7 @@ impl<Out> JobHandle<Out> {
     /// As [`JobHandle::state`].
     pub async fn logs(&self) -> Result<Vec<LogEntry>, JobError> {
         self.make_sure().await?;
-        self.app.adapter().logs(&self.id).await.map_err(|source| self.adapter_error(source))
+        self.app.adapter().inspection().logs(&self.id).await.map_err(|source| self.adapter_error(source))
     }
 
     /// Cancels the job, from any process. A job that is waiting, delayed or retrying has ended when this returns. One that
@@ -153,7 +159,7 @@ impl<Out> JobHandle<Out> {
     /// As [`JobHandle::state`].
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, JobError> {
         self.make_sure().await?;
-        let cancelled = self.app.adapter().cancel(&self.id, &reason.into()).await;
+        let cancelled = self.app.adapter().jobs().cancel(&self.id, &reason.into()).await;
         cancelled.map_err(|source| self.adapter_error(source))
     }
 
@@ -198,7 +204,13 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
     /// (by default after an hour, and beyond 10,000 of a task); after that the job is [`JobError::NotFound`]. To wait for many
     /// jobs, use [`results`](crate::results), which reads each result as soon as it is there.
     pub async fn result(&self) -> Result<Out, JobError> {
-        let ended = self.app.adapter().ended(&self.id).await.map_err(|source| self.adapter_error(source))?;
+        let ended = self
+            .app
+            .adapter()
+            .signals()
+            .ended(&self.id)
+            .await
+            .map_err(|source| self.adapter_error(source))?;
         let id = self.id.clone();
         let Some(Ended { task, attempts, ending }) = ended else {
             return Err(JobError::NotFound { id });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::contract::Task;
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::state::Scope;
 
 /// Runs the jobs of a task, given a worker's state of type `S`.

@@ -9,6 +9,6 @@ mod time;
 pub use id::{InvalidJobId, JobId};
 pub use info::JobInfo;
 pub use log::{LogEntry, LogLevel};
-pub use state::JobState;
+pub use state::{JobState, UnknownState};
 pub use time::Timestamp;
 pub(crate) use time::millis;

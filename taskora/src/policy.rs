@@ -152,7 +152,7 @@ impl Default for RetryPolicy {
 
 /// How many finished jobs of a task are kept, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionLimit {
     /// Older ones are removed.
     pub age: Duration,
     /// Beyond this number the oldest ones are removed.
@@ -170,10 +170,10 @@ pub struct Keep {
 /// ```
 /// use std::time::Duration;
 /// use taskora::prelude::*;
-/// use taskora::{Keep, Retention};
+/// use taskora::{RetentionLimit, Retention};
 ///
 /// let retention = Retention {
-///     completed: Keep { age: Duration::from_secs(10 * 60), count: 100_000 },
+///     completed: RetentionLimit { age: Duration::from_secs(10 * 60), count: 100_000 },
 ///     ..Retention::default()
 /// };
 /// let app = App::builder(MemoryAdapter::new()).retention(retention).build();
@@ -182,15 +182,15 @@ pub struct Keep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Jobs that completed: one hour or 10,000 by default.
-    pub completed: Keep,
+    pub completed: RetentionLimit,
     /// Jobs that failed, were cancelled or expired: seven days or 10,000 of each by default.
-    pub failed: Keep,
+    pub failed: RetentionLimit,
     /// Workflows that have ended, with all their jobs: 24 hours or 1,000 by default, over all workflows.
-    pub workflows: Keep,
+    pub workflows: RetentionLimit,
 }
 
 impl Retention {
-    /// How many finished jobs with an id of the caller's own are kept, per task and state, instead of [`Keep::count`].
+    /// How many finished jobs with an id of the caller's own are kept, per task and state, instead of [`RetentionLimit::count`].
     pub const MAX_NAMED: usize = 100_000;
 
     /// How many finished jobs more than `count` may be there before a worker's settlements remove the oldest ones. So they
@@ -202,9 +202,9 @@ impl Default for Retention {
     fn default() -> Self {
         const HOUR: u64 = 60 * 60;
         Self {
-            completed: Keep { age: Duration::from_secs(HOUR), count: 10_000 },
-            failed: Keep { age: Duration::from_secs(7 * 24 * HOUR), count: 10_000 },
-            workflows: Keep { age: Duration::from_secs(24 * HOUR), count: 1_000 },
+            completed: RetentionLimit { age: Duration::from_secs(HOUR), count: 10_000 },
+            failed: RetentionLimit { age: Duration::from_secs(7 * 24 * HOUR), count: 10_000 },
+            workflows: RetentionLimit { age: Duration::from_secs(24 * HOUR), count: 1_000 },
         }
     }
 }

@@ -12,7 +12,7 @@ pub use crate::app::App;
 pub use crate::context::Context;
 pub use crate::contract::{Data, Task, TaskOptions};
 pub use crate::dispatch::{Dispatch, Dispatchable};
-pub use crate::error::Failure;
+pub use crate::failure::Failure;
 pub use crate::handler::{Advice, Handler, HandlerOptions};
 pub use crate::json::Unreadable;
 pub use crate::policy::{Backoff, RetryPolicy};

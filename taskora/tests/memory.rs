@@ -49,7 +49,7 @@ mod own {
 
     /// Waits for a job, and has begun to when this returns; how long it was until then.
     async fn park(store: &MemoryAdapter, timeout: Duration) -> JoinHandle<Option<Duration>> {
-        let (ear, start) = (store.work(), Instant::now());
+        let (listener, start) = (store.work(), Instant::now());
         let task = TaskClaim { task: TaskName::from("task"), limit: 1, lease: HOUR };
         let exchange = Exchange {
             call: CallId { worker: JobId::new().as_str().into(), slot: 0, number: 1 },
@@ -58,7 +58,7 @@ mod own {
             retention: Retention::default(),
         };
         let parked = tokio::spawn(async move {
-            let answer = ear.wait(&exchange, timeout, &Notify::new()).await.unwrap();
+            let answer = listener.wait(&exchange, timeout, &Notify::new()).await.unwrap();
             answer.jobs.first().map(|_| start.elapsed())
         });
         yield_now().await;

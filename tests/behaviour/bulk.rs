@@ -45,6 +45,36 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
+    async fn each_of_many_jobs_can_have_an_id_of_its_own(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let ids = || (1..=3).map(|n| format!("double:{n}"));
+        let jobs = || (1..=3).map(|n| Double { n });
+        let handles = app.dispatch_many(jobs()).ids(ids()).await.unwrap();
+        assert!(handles.iter().zip(ids()).all(|(handle, id)| handle.id().as_str() == id));
+        let again = app.dispatch_many(jobs()).ids(ids()).await.unwrap();
+        assert_eq!(again[2].outcome(), &Outcome::Duplicate("double:3".into()));
+
+        let worker = Worker::builder(&app).state(probe.clone()).register::<Double>().start().await.unwrap();
+        assert_eq!(result(&again[2]).await.unwrap(), 6);
+        worker.shutdown().await.unwrap();
+        app.job::<Double>("double:2").cancel("no effect").await.unwrap();
+
+        let error = app.dispatch_many(jobs()).ids(["double:1"]).await.unwrap_err();
+        assert_eq!(error.to_string(), "invalid option: 1 ids for 3 jobs; give each job one");
+        let error = app.dispatch_many(jobs()).replace_failed().await.unwrap_err();
+        assert!(error.to_string().contains("`replace_failed` needs an `id`"), "{error}");
+    }
+
+    async fn many_jobs_replace_those_that_have_failed(store: Store) {
+        let app = store.app().await;
+        let jobs = || [1, 2].map(|n| Half { n });
+        let handles = app.dispatch_many(jobs()).ids(["half:1", "half:2"]).await.unwrap();
+        handles[0].cancel("not yet").await.unwrap();
+        let again = app.dispatch_many(jobs()).ids(["half:1", "half:2"]).replace_failed().await.unwrap();
+        assert_eq!(again[0].outcome(), &Outcome::Enqueued);
+        assert_eq!(again[1].outcome(), &Outcome::Duplicate("half:2".into()));
+    }
+
     async fn many_results_are_awaited_at_once_and_come_in_order(store: Store) {
         let app = store.app().await;
         let worker = Worker::builder(&app).register::<Half>().start().await.unwrap();
@@ -127,7 +157,7 @@ on_both! {
 /// Waits that have begun hear of their job whatever becomes of it afterwards.
 #[tokio::test(start_paused = true)]
 async fn results_that_are_awaited_together_do_not_fall_to_retention() {
-    let few = taskora::Keep { age: Duration::from_secs(3_600), count: 1 };
+    let few = taskora::RetentionLimit { age: Duration::from_secs(3_600), count: 1 };
     let retention = Retention { completed: few, ..Retention::default() };
     let app = App::builder(MemoryAdapter::new()).retention(retention).build();
     let worker = Worker::builder(&app).register::<Half>().start().await.unwrap();

@@ -189,7 +189,7 @@ on_both! {
 
 #[tokio::test]
 async fn a_task_is_an_ordinary_function_for_its_unit_test() {
-    let ctx = Context::for_test();
+    let ctx = Context::test().build();
     assert_eq!(square(4).await, 16);
     steps(&ctx).await;
     assert_eq!(talks(ctx.clone()).await, Err("gave up".to_owned()));
@@ -202,7 +202,7 @@ async fn a_task_is_an_ordinary_function_for_its_unit_test() {
 
 #[tokio::test(start_paused = true)]
 async fn a_context_for_a_test_is_not_cancelled() {
-    let ctx = Context::for_test();
+    let ctx = Context::test().build();
     assert!(!ctx.is_cancelled());
     ctx.heartbeat();
     assert!(tokio::time::timeout(Duration::from_secs(60), ctx.cancelled()).await.is_err());

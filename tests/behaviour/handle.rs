@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::future::IntoFuture;
 
 use taskora::adapter::AdapterError;
-use taskora::{InvalidJobId, Keep, Retention, prelude::*};
+use taskora::{InvalidJobId, Retention, RetentionLimit, prelude::*};
 
 use crate::support::{Probe, Store, info, on_both, result, soon, until_is};
 
@@ -173,7 +173,7 @@ on_both! {
     }
 
     async fn x08_waiting_for_a_job_that_was_trimmed_ends(store: Store) {
-        let few = Keep { age: Duration::from_secs(3_600), count: 1 };
+        let few = RetentionLimit { age: Duration::from_secs(3_600), count: 1 };
         let app = store.builder().await.retention(Retention { completed: few, ..Retention::default() }).build();
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
         let first = app.dispatch(text("first")).await.unwrap();

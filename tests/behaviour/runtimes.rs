@@ -152,7 +152,7 @@ fn runtimes_that_work_at_once_have_one_connection_for_commands_each() {
     for thread in threads {
         thread.join().unwrap();
     }
-    // one for each runtime, the ear, the pushes, and the one that asks
+    // one for each runtime, the listener, the pushes, and the one that asks
     assert_eq!(opened() - before, 5 + 1 + 1 + 1);
     worker.block_on(running.shutdown()).unwrap();
 }

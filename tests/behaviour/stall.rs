@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use taskora::adapter::{AttemptEnd, Notes, Renew, Renewal, Settled};
+use taskora::adapter::{AttemptEnd, JobReport, RenewLease, Renewal, Settled};
 use taskora::{Retention, prelude::*};
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ async fn again(probe: State<Probe>, ctx: &Context) -> Result<(), TaskError> {
 /// Sweeps until a lease that has not been renewed has been noticed: rescued, and failed for good.
 async fn sweep<T: Task>(store: &Store) -> (usize, usize) {
     let adapter = store.adapter().await;
-    let sweep = || async { adapter.sweep(&[T::NAME.into()], Retention::default()).await.unwrap() };
+    let sweep = || async { adapter.jobs().sweep(&[T::NAME.into()], Retention::default()).await.unwrap() };
     let swept =
         until_is(|swept| swept.rescued + swept.stalled > 0, sweep, || "a lease that has passed".into());
     let swept = swept.await;
@@ -62,7 +62,7 @@ async fn sweep<T: Task>(store: &Store) -> (usize, usize) {
 
 /// Sweeps once: how many jobs were rescued, and failed for good.
 async fn sweep_once<T: Task>(store: &Store) -> (usize, usize) {
-    let swept = store.adapter().await.sweep(&[T::NAME.into()], Retention::default()).await.unwrap();
+    let swept = store.adapter().await.jobs().sweep(&[T::NAME.into()], Retention::default()).await.unwrap();
     (swept.rescued, swept.stalled)
 }
 
@@ -169,7 +169,7 @@ on_both! {
         assert_eq!(ghost.claim::<Resume>(3, Duration::from_secs(60)).await.len(), 3);
         let adapter = store.adapter().await;
         for _ in 0..3 {
-            let swept = adapter.sweep(&["resume".into()], Retention::default()).await.unwrap();
+            let swept = adapter.jobs().sweep(&["resume".into()], Retention::default()).await.unwrap();
             assert_eq!((swept.rescued, swept.stalled, swept.more), (0, 0, false));
         }
         assert_eq!(app.counts("resume").await.unwrap().active, 3);
@@ -180,14 +180,14 @@ on_both! {
         let handle = app.dispatch(Resume {}).await.unwrap();
         let job = ghost.claim_one::<Resume>(LEASE).await;
         let adapter = store.adapter().await;
-        let renew = Renew { lease: job.lease.clone(), length: Duration::from_secs(60) };
-        assert_eq!(adapter.renew(vec![renew.clone()]).await.unwrap(), [Renewal::Extended]);
+        let renew = RenewLease { lease: job.lease.clone(), length: Duration::from_secs(60) };
+        assert_eq!(adapter.jobs().renew(vec![renew.clone()]).await.unwrap(), [Renewal::Extended]);
         store.pass(LEASE + SHORT).await;
-        let swept = adapter.sweep(&["resume".into()], Retention::default()).await.unwrap();
+        let swept = adapter.jobs().sweep(&["resume".into()], Retention::default()).await.unwrap();
         assert_eq!((swept.rescued, swept.stalled), (0, 0));
         assert_eq!(ghost.settle(&job, AttemptEnd::Complete(b"1".into())).await, Settled::Now(JobState::Completed));
         assert_eq!(result(&handle).await.unwrap(), 1);
-        assert_eq!(adapter.renew(vec![renew]).await.unwrap(), [Renewal::Lost]);
+        assert_eq!(adapter.jobs().renew(vec![renew]).await.unwrap(), [Renewal::Lost]);
     }
 
     async fn x01_a_job_that_ended_under_its_lease_is_not_run_again(store: Store) {
@@ -250,21 +250,21 @@ on_both! {
         assert!(valid.lease.token > fenced.lease.token);
 
         let adapter = store.adapter().await;
-        let notes = |job: &taskora::adapter::ClaimedJob, progress: &str| Notes {
+        let notes = |job: &taskora::adapter::ClaimedJob, progress: &str| JobReport {
             lease: job.lease.clone(),
             progress: Some(progress.into()),
             logs: Vec::new(),
         };
-        let kept = adapter.note(vec![notes(&fenced, "1"), notes(&valid, "2")]).await.unwrap();
+        let kept = adapter.jobs().note(vec![notes(&fenced, "1"), notes(&valid, "2")]).await.unwrap();
         assert_eq!(kept, [false, true]);
-        let renew = Renew { lease: fenced.lease.clone(), length: LEASE };
-        assert_eq!(adapter.renew(vec![renew]).await.unwrap(), [Renewal::Lost]);
+        let renew = RenewLease { lease: fenced.lease.clone(), length: LEASE };
+        assert_eq!(adapter.jobs().renew(vec![renew]).await.unwrap(), [Renewal::Lost]);
         for end in [AttemptEnd::Complete(b"1".into()), AttemptEnd::Fail("no".into()), AttemptEnd::release()] {
             assert_eq!(ghost.settle(&fenced, end).await, Settled::Stale);
         }
         let end = AttemptEnd::Complete(b"2".into());
         assert_eq!(ghost.settle(&valid, end).await, Settled::Now(JobState::Completed));
-        assert_eq!(adapter.note(vec![notes(&valid, "3")]).await.unwrap(), [false]);
+        assert_eq!(adapter.jobs().note(vec![notes(&valid, "3")]).await.unwrap(), [false]);
         assert_eq!(handle.progress::<u32>().await.unwrap(), Some(2));
         assert_eq!(result(&handle).await.unwrap(), 2);
     }

@@ -1,6 +1,6 @@
 -- flags: no-writes
 -- Looks at a page of one key, and at the jobs that it is about, at one moment.
--- Arguments: what the key is to hold (`jobs`; a part of jobs; an index's place; `stale`; `workflows`; `line`: a list that is
+-- Arguments: what the key is to hold (`jobs`; a part of jobs; an index's place; `tombstones`; `workflows`; `line`: a list that is
 --   only read); type; key; task; cursor (of a list: how many entries from its end on were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates of which
 --   only a pass over a list can tell (each: place, task, id, stamp), of a list of jobs its entries, and how many values of a
@@ -74,9 +74,9 @@ function commands.check()
   if role == 'line' then return { cursor, looked, findings, candidates, seen, 0 } end
 
   local facts, marks, at = snapshot.of(ids), {}, 0
-  if role == 'wait' or role == 'stale' then
+  if role == 'wait' or role == 'tombstones' then
     pages(ids, function(...)
-      for _, is_marked in ipairs(call('SMISMEMBER', K.stale .. task, ...)) do
+      for _, is_marked in ipairs(call('SMISMEMBER', K.tombstones .. task, ...)) do
         at = at + 1
         marks[at] = is_marked == 1
       end
@@ -101,11 +101,11 @@ function commands.check()
         end
         if record.has_payload_aside(f.record) and not f.done and call('HEXISTS', K.blobs, f.id) == 0 then report('P', f.id) end
       end
-    elseif role == 'stale' then
+    elseif role == 'tombstones' then
       if f.record and not f.unreadable and not f.is_newer and not f.done and f.line == 'wait' then
         report('T', f.id)
       else
-        candidates[#candidates + 1] = { 'stale', task, f.id, snapshot.stamp_of(f) }
+        candidates[#candidates + 1] = { 'tombstones', task, f.id, snapshot.stamp_of(f) }
       end
     elseif snapshot.PLACES[role] then
       local code = snapshot.wrong_entry(role, task, f, given[i], marks[i])

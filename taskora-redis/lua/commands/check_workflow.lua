@@ -2,7 +2,7 @@
 -- A page of a workflow's nodes and joins, at one moment.
 -- Arguments: stored id; number of the first node and join; number of nodes and joins
 -- Returns: nothing if it is unknown, `~` if it is a later version's, else: head, its end, nodes that have not ended, score in
---   `wfdue`, in `wfdone`, in `wfrun` (each empty if there is none), 1 if `todo` has something about it, then nodes, then
+--   `wfdue`, in `wfdone`, in `wfrun` (each empty if there is none), 1 if `deferred` has something about it, then nodes, then
 --   joins. Of a node: what `n` says before the entry and the name, `?` if it cannot be read, `~` if it is a later version's;
 --   state of its end; its home; its task; its stamp. Of a join: its `j`, how many nodes it waits for in all if that is none,
 --   and 1 if it has a `c`

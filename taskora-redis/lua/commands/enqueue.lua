@@ -19,7 +19,7 @@ local function replace(id, task, before, ended)
     call('HSET', K.life, id, history.of_leaving(created * tokens.SHARE, 0, 0, false))
   end
   -- its tombstone is still in the list
-  return pack('>I6', created), call('SISMEMBER', K.stale .. task, id) == 1
+  return pack('>I6', created), call('SISMEMBER', K.tombstones .. task, id) == 1
 end
 
 -- jobs that differ in nothing that would have to be looked at, all of them new

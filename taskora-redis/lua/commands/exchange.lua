@@ -22,7 +22,7 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.todo, K.due, K.damaged, K.wfdue)
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue)
   local has_due, deadline = false, nil
   if side > 0 then
     has_due = call('EXISTS', K.due) == 1
@@ -41,7 +41,7 @@ function commands.exchange()
     end
   end
   local more = 0
-  if not is_plain and call('EXISTS', K.todo) == 1 and deferred.work_off(256) then more = 1 end
+  if not is_plain and call('EXISTS', K.deferred) == 1 and deferred.work_off(256) then more = 1 end
   if S.any_done then retire.beyond(tonumber(argv[A.keep_workflows])) end
 
   local limit = tonumber(argv[A.limit])
@@ -56,7 +56,7 @@ function commands.exchange()
     end
     if has_due then
       dues = due.first()
-      if #dues > 0 and dues[1][2] <= now then is_left, promoted = due.promote(dues, 256) end
+      if #dues > 0 and dues[1][2] <= now then is_left, promoted = due.promote(dues, 128) end
     end
     ids, texts, heads, befores, lives, leases, unfinished = claim.run(limit, argv[A.limit], is_plain)
     if unfinished or is_left then more = 1 end

@@ -7,7 +7,7 @@ local role, task, entry
 local LISTS = { wait = true, completed = true, owncompleted = true }
 
 local function is_marked(id)
-  return call('SISMEMBER', K.stale .. task, id) == 1
+  return call('SISMEMBER', K.tombstones .. task, id) == 1
 end
 
 -- D, M: an entry that does not belong here
@@ -74,13 +74,13 @@ local function remove_false_mark()
   local id = role == 'wait' and sub(entry, 7) or entry
   local f = snapshot.of({ id })[1]
   if not f.record or f.unreadable or f.done then return false end
-  return call('SREM', K.stale .. task, id) == 1
+  return call('SREM', K.tombstones .. task, id) == 1
 end
 
 -- K: a mark without an entry; beside: its stamp
 local function remove_mark()
-  if not snapshot.has_stayed('stale', task, snapshot.of({ entry })[1], argv[A.more]) then return false end
-  return call('SREM', K.stale .. task, entry) == 1
+  if not snapshot.has_stayed('tombstones', task, snapshot.of({ entry })[1], argv[A.more]) then return false end
+  return call('SREM', K.tombstones .. task, entry) == 1
 end
 
 -- U: a second entry of a job; beside: the other one, which stays

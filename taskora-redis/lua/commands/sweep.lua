@@ -121,7 +121,7 @@ function commands.sweep()
   if deferred.work_off(256) then more = true end
   if call('EXISTS', K.due) == 1 then
     local dues = due.first()
-    if #dues > 0 and dues[1][2] <= now and due.promote(dues, 256) then more = true end
+    if #dues > 0 and dues[1][2] <= now and due.promote(dues, 128) then more = true end
   end
   for _, task in ipairs(visited) do
     local function remove(key, state, own_key)

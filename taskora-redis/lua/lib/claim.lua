@@ -13,10 +13,10 @@ local function merge(ready, limit)
     if source.is_list then
       list = call('LRANGE', source.key, first, last)
       source.read = source.read + #list
-      if source.has_stale and #list > 0 then
+      if source.has_tombstones and #list > 0 then
         local page = {}
         for i, entry in ipairs(list) do page[i] = sub(entry, 7) end
-        source.marks = call('SMISMEMBER', source.stale, unpack(page))
+        source.marks = call('SMISMEMBER', source.tombstones_key, unpack(page))
       end
     else
       list = call('ZRANGE', source.key, first, last, 'WITHSCORES')
@@ -55,11 +55,11 @@ local function merge(ready, limit)
     end
   end
 
-  local function add(owner, is_list, has_stale)
+  local function add(owner, is_list, has_tombstones)
     local task = owner.task
     local source = {
-      owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, stale = has_stale and K.stale .. task,
-      has_stale = has_stale, read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
+      owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, tombstones_key = has_tombstones and K.tombstones .. task,
+      has_tombstones = has_tombstones, read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
     }
     advance(source)
     sources[#sources + 1] = source
@@ -72,8 +72,8 @@ local function merge(ready, limit)
       local task = ready[opened][1]
       local owner = { task = task, quota = quota }
       -- most have neither
-      local is_more = call('EXISTS', K.stale .. task, K.prio .. task) > 0
-      add(owner, true, is_more and call('EXISTS', K.stale .. task) == 1)
+      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task) > 0
+      add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1)
       if is_more then add(owner, false, false) end
     end
   end
@@ -108,7 +108,7 @@ local function leave_lines(sources)
   for _, source in ipairs(sources) do
     if source.is_list then
       if source.taken > 0 then call('LTRIM', source.key, source.taken, -1) end
-      pages(source.tombstones, function(...) call('SREM', source.stale, ...) end)
+      pages(source.tombstones, function(...) call('SREM', source.tombstones_key, ...) end)
     else
       pages(source.members, function(...) call('ZREM', source.key, ...) end)
     end
@@ -249,7 +249,7 @@ function claim.run(limit, limit_text, is_plain)
   local lives, leases = '', {}
   if #open == 1 then
     local task = open[1][1]
-    if call('EXISTS', K.prio .. task, K.stale .. task) == 0 then
+    if call('EXISTS', K.prio .. task, K.tombstones .. task) == 0 then
       only, changed[task] = task, true
       -- one more, which tells whether some are left; numbers go as text, which saves writing them anew
       entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))

@@ -2,14 +2,14 @@
 
 -- An entry of a later version goes to the end, for a worker that knows it. One is stepped over in a call.
 local function step_over(budget, has_stepped)
-  call('LMOVE', K.todo, K.todo, 'LEFT', 'RIGHT')
-  if has_stepped or call('LLEN', K.todo) == 1 then return false end
+  call('LMOVE', K.deferred, K.deferred, 'LEFT', 'RIGHT')
+  if has_stepped or call('LLEN', K.deferred) == 1 then return false end
   return deferred.work_off(budget, true)
 end
 
 -- At most `budget` nodes, of those to cancel a quarter, which costs as much; answers whether there is more.
 function deferred.work_off(budget, has_stepped)
-  local entry = call('LINDEX', K.todo, 0)
+  local entry = call('LINDEX', K.deferred, 0)
   if not entry then return false end
   local kind, what, from, id = match(entry, '^(%u)(%w+):(%d+) (.*)$')
   if match(entry, '^%u') and not match(entry, '^[XRJ]') then return step_over(budget, has_stepped) end
@@ -35,13 +35,13 @@ function deferred.work_off(budget, has_stepped)
   end
   if S.is_moved then workflow.flush() end
   -- what it has put off itself is behind it
-  call('LPOP', K.todo)
-  return call('EXISTS', K.todo) == 1
+  call('LPOP', K.deferred)
+  return call('EXISTS', K.deferred) == 1
 end
 
--- whether `todo` has something about a workflow, or is too long to be looked through
+-- whether `deferred` has something about a workflow, or is too long to be looked through
 function deferred.has(flow)
-  local entries = call('LRANGE', K.todo, 0, 999)
+  local entries = call('LRANGE', K.deferred, 0, 999)
   if #entries == 1000 then return true end
   for _, entry in ipairs(entries) do
     if match(entry, '^%u%w+:%d+ (.*)$') == flow then return true end

@@ -64,9 +64,9 @@ end
 -- line is still a tombstone stays: its id must not become free before the tombstone is gone.
 function ends.drop_ended(task, key, ids)
   local gone = ids
-  if #ids > 0 and call('EXISTS', K.stale .. task) == 1 then
+  if #ids > 0 and call('EXISTS', K.tombstones .. task) == 1 then
     gone = {}
-    for i, is_stale in ipairs(call('SMISMEMBER', K.stale .. task, unpack(ids))) do
+    for i, is_stale in ipairs(call('SMISMEMBER', K.tombstones .. task, unpack(ids))) do
       if is_stale == 0 then gone[#gone + 1] = ids[i] end
     end
   end

@@ -28,7 +28,7 @@ function entries.fill_in(place, task, entry)
   local number = sub(entry, 1, 6)
   call('LSET', key, at, number .. '!' .. number)
   if place == 'wait' then
-    call('SADD', K.stale .. task, '!' .. number)
+    call('SADD', K.tombstones .. task, '!' .. number)
     line.clear_head(task)
   end
   return true

@@ -76,20 +76,20 @@ end
 -- The tombstones at the head of a line go, 500 at most; a claim takes the rest. The line itself is read, not only counted:
 -- a mark without an entry must not cost another job its place.
 function line.clear_head(task)
-  local wait, stale = K.wait .. task, K.stale .. task
+  local wait, tombstones = K.wait .. task, K.tombstones .. task
   local ids, count = call('LRANGE', wait, 0, 499), 0
   if #ids == 0 then
-    call('UNLINK', stale)
+    call('UNLINK', tombstones)
   else
     for i, entry in ipairs(ids) do ids[i] = sub(entry, 7) end
-    for i, is_marked in ipairs(call('SMISMEMBER', stale, unpack(ids))) do
+    for i, is_marked in ipairs(call('SMISMEMBER', tombstones, unpack(ids))) do
       if is_marked == 0 then break end
       count = i
     end
   end
   if count > 0 then
     call('LTRIM', wait, count, -1)
-    call('SREM', stale, unpack(ids, 1, count))
+    call('SREM', tombstones, unpack(ids, 1, count))
   end
   line.still_ready(task)
 end
@@ -106,13 +106,13 @@ function line.leave(leaving)
       line.still_ready(task)
     else
       -- to find its place in the list would cost as much as the list is long: it stays behind as a tombstone
-      local stale = K.stale .. task
-      call('SADD', stale, id)
-      if call('LLEN', K.wait .. task) <= call('SCARD', stale) then
+      local tombstones = K.tombstones .. task
+      call('SADD', tombstones, id)
+      if call('LLEN', K.wait .. task) <= call('SCARD', tombstones) then
         -- a claim that is under way knows how far it has read
         if S.is_claiming then gathered('heads')[task] = true else line.clear_head(task) end
       end
-      if byte(id) == 42 and call('SISMEMBER', stale, id) == 1 then
+      if byte(id) == 42 and call('SISMEMBER', tombstones, id) == 1 then
         -- its workflow must not be removed before the tombstone is
         local key = K.wf .. workflow.node_of(id)
         local tasks = call('HGET', key, 't') or '\n'

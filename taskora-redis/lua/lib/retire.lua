@@ -3,7 +3,7 @@ local CALL = 60000 -- for how long a call may be repeated, in milliseconds
 
 -- Removes workflows that have ended, with all their nodes, as far as a number of logs allows; answers whether any was left.
 function retire.remove(ids)
-  local logs, gone, keys, later, nonces, stale = 256, {}, {}, {}, {}, {}
+  local logs, gone, keys, later, nonces, tombstones = 256, {}, {}, {}, {}, {}
   local noted, stamp = {}, digits(now)
   for i, id in ipairs(ids) do noted[i] = K.noted .. id end
   local any_noted = #ids > 0 and call('EXISTS', unpack(noted)) > 0
@@ -14,8 +14,8 @@ function retire.remove(ids)
     -- the ids of its nodes must not become free before their tombstones are gone
     if values[1] then
       for task in string.gmatch(values[1], '[^\n]+') do
-        if stale[task] == nil then stale[task] = call('EXISTS', K.stale .. task) == 1 end
-        if stale[task] then is_awaited = true end
+        if tombstones[task] == nil then tombstones[task] = call('EXISTS', K.tombstones .. task) == 1 end
+        if tombstones[task] then is_awaited = true end
       end
     end
     -- nobody knows what else belongs to what a later version wrote

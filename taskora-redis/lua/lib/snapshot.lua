@@ -131,7 +131,7 @@ function snapshot.of(ids)
     for _, place in ipairs({ 'failed', 'cancelled', 'expired', 'ownfailed', 'owncancelled', 'ownexpired' }) do
       if call('EXISTS', K[place] .. task) == 1 then mark('ZMSCORE', K[place] .. task, 'id', place) end
     end
-    mark('SMISMEMBER', K.stale .. task, 'id', 'stale')
+    mark('SMISMEMBER', K.tombstones .. task, 'id', 'tombstones')
   end
   for _, f in ipairs(facts) do
     if f.ended and #f.ended >= 21 and match(f.ended, '^%u') and not ENDS_IN[sub(f.ended, 1, 1)] then
@@ -215,6 +215,6 @@ end
 -- whether a job or a mark is where it was when it had this stamp
 function snapshot.has_stayed(place, task, f, stamp)
   if snapshot.stamp_of(f) ~= stamp then return false end
-  if place == 'stale' then return call('SISMEMBER', K.stale .. task, f.id) == 1 end
+  if place == 'tombstones' then return call('SISMEMBER', K.tombstones .. task, f.id) == 1 end
   return f.record and not f.unreadable and not f.is_newer and f.task == task and snapshot.home_of(f) == place
 end

@@ -1,5 +1,5 @@
 -- Workflows, moved: a node's end counts down joins, a join at zero releases the nodes that wait for it, and an end other
--- than completion ends the workflow. What is beyond a page goes to `todo`: R release, J count down, X cancel.
+-- than completion ends the workflow. What is beyond a page goes to `deferred`: R release, J count down, X cancel.
 local INLINE_END = 4096 -- longer ends do not go with a claim: who needs them fetches them
 
 -- An ended workflow's record: state, ended (6), the number of the node that ended it plus one (4), reason.

@@ -1,11 +1,11 @@
--- Nodes released: those that wait for a join at zero, or for nobody, come in line. What is beyond a page goes to `todo`.
+-- Nodes released: those that wait for a join at zero, or for nobody, come in line. What is beyond a page goes to `deferred`.
 -- Releases and what is written of workflows are gathered, and `flush` writes them: lines first, so that an error leaves a
 -- node in line that its workflow does not know as released yet, and never the other way round.
 workflow.INLINE_NODES = 64
 
 function workflow.put_off(kind, what, from, flow)
   S.is_touched = true
-  call('RPUSH', K.todo, kind .. what .. ':' .. digits(from) .. ' ' .. flow.id)
+  call('RPUSH', K.deferred, kind .. what .. ':' .. digits(from) .. ' ' .. flow.id)
 end
 
 -- this workflow has something to be written

@@ -14,7 +14,7 @@ use taskora::adapter::{Audit, AuditPage, Finding};
 use taskora::{AdapterError, Violation};
 
 use super::found::{finding, shown, strings, task_faults};
-use super::workflows::{InLine, Look, Next};
+use super::workflows::{InLine, Next, WorkflowScan};
 use crate::adapter::Inner;
 use crate::answer::{array, bytes, exactly, letters, nonsense};
 use crate::scripts::SCRIPTS;
@@ -62,7 +62,7 @@ enum Step {
     TaskNames,
     Tasks(Vec<Vec<u8>>),
     Logs(Vec<Vec<u8>>),
-    Workflow(Box<Look>),
+    Workflow(Box<WorkflowScan>),
     /// Reads the lists for what was gathered, and judges what is in them if this is the last time.
     Settle {
         last: bool,
@@ -176,7 +176,7 @@ impl Pass {
         let mut page = AuditPage::default();
         let (mut logs, mut next) = (Vec::new(), Vec::new());
         while let (Some(key), Some(found), Some(orphan)) = (answer.next(), answer.next(), answer.next()) {
-            page.looked_at += usize::from(contents);
+            page.scanned += usize::from(contents);
             let known = keys.read(&key);
             // what was moved out of the way stays there to be looked at
             if key.starts_with(&keys.of("aside", b"")) {
@@ -195,8 +195,9 @@ impl Pass {
                     page.findings.push(Finding { violation, notes: Some(notes.to_vec()) });
                 }
                 (Some((name, _, task)), false) => {
-                    let of_a_task =
-                        SETS.contains(&name) || LISTS.contains(&name) || ["stale", "wake"].contains(&name);
+                    let of_a_task = SETS.contains(&name)
+                        || LISTS.contains(&name)
+                        || ["tombstones", "wake"].contains(&name);
                     if of_a_task {
                         self.tasks.insert(task.to_vec());
                     }
@@ -204,7 +205,7 @@ impl Pass {
                 (Some(("log", _, id)), true) => logs.push(id.to_vec()),
                 (Some(("wf", _, id)), true) => {
                     page.workflows += 1;
-                    next.push(Step::Workflow(Box::new(Look::new(id.to_vec()))));
+                    next.push(Step::Workflow(Box::new(WorkflowScan::new(id.to_vec()))));
                 }
                 (Some((role @ ("noted" | "stage"), _, id)), true) if orphan == b"1" => {
                     let notes = [b"N".as_slice(), role.as_bytes(), b"", id, b""].map(<[u8]>::to_vec);
@@ -265,11 +266,11 @@ impl Pass {
         let what = "the answer to `check`";
         let [cursor, looked, findings, candidates, seen, newer] = exactly(answer.await?, what)?;
         let cursor = bytes(cursor, what)?;
-        let looked_at = crate::answer::number(&looked, what)?;
+        let scanned = crate::answer::number(&looked, what)?;
         let newer = crate::answer::number(&newer, what)?;
-        let mut page = AuditPage { looked_at, newer, ..AuditPage::default() };
+        let mut page = AuditPage { scanned, newer, ..AuditPage::default() };
         if scan.role == "jobs" {
-            page.jobs = looked_at;
+            page.jobs = scanned;
         }
         for found in array(findings, what)? {
             page.findings.push(finding(strings(found, what)?)?);
@@ -281,7 +282,7 @@ impl Pass {
                 b"wait" => "wait",
                 b"completed" => "completed",
                 b"owncompleted" => "owncompleted",
-                b"stale" => "stale",
+                b"tombstones" => "tombstones",
                 _ => return Err(nonsense("a candidate for an unknown list")),
             };
             self.gather(place, bytes(task, what)?, bytes(id, what)?, bytes(stamp, what)?);
@@ -300,7 +301,7 @@ impl Pass {
     /// What was gathered, and is in its list.
     fn strike(&mut self, scan: &Scan, entries: Vec<Vec<u8>>) {
         let places: &[&'static str] = match scan.name {
-            "wait" => &["wait", "stale"],
+            "wait" => &["wait", "tombstones"],
             "owncompleted" => &["owncompleted"],
             _ => &["completed"],
         };
@@ -351,7 +352,7 @@ impl Pass {
         let names: Vec<Vec<u8>> = self.tasks.iter().cloned().collect();
         let mut next: Vec<Step> = names.chunks(100).map(|names| Step::Tasks(names.to_vec())).collect();
         for task in &self.tasks {
-            for name in SETS.into_iter().chain(["stale"]) {
+            for name in SETS.into_iter().chain(["tombstones"]) {
                 next.push(Step::Scan(whole(name, task)));
             }
         }
@@ -365,7 +366,7 @@ impl Pass {
         });
         let faults = strings(answer.await?, "the answer to `check_tasks`")?;
         let findings = names.iter().zip(&faults).flat_map(|(task, letters)| task_faults(task, letters));
-        Ok(AuditPage { looked_at: names.len(), findings: findings.collect(), ..AuditPage::default() })
+        Ok(AuditPage { scanned: names.len(), findings: findings.collect(), ..AuditPage::default() })
     }
 
     async fn logs(&self, ids: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
@@ -383,16 +384,16 @@ impl Pass {
         Ok(page)
     }
 
-    async fn workflow(&mut self, look: Box<Look>) -> Result<AuditPage, AdapterError> {
+    async fn workflow(&mut self, scan: Box<WorkflowScan>) -> Result<AuditPage, AdapterError> {
         let answer = self.inner.script(&SCRIPTS.check_workflow, |call, _| {
-            call.put("id", &look.stored).put("from", look.from).put("count", PAGE);
+            call.put("id", &scan.stored).put("from", scan.from).put("count", PAGE);
         });
         let answer = answer.await?;
         let mut in_line = Vec::new();
         let mut page = AuditPage::default();
-        match look.page(answer, PAGE, &mut in_line)? {
-            Next::More(look) => self.next([Step::Workflow(look)]),
-            Next::Unjudged => page.unjudged += 1,
+        match scan.page(answer, PAGE, &mut in_line)? {
+            Next::More(scan) => self.next([Step::Workflow(scan)]),
+            Next::Skipped => page.skipped += 1,
             Next::Newer => page.newer += 1,
             Next::Done(findings, newer) => {
                 page.newer += newer;
@@ -405,7 +406,7 @@ impl Pass {
             }
         }
         for InLine { task, id, stamp } in in_line {
-            page.looked_at += 1;
+            page.scanned += 1;
             self.gather("wait", task, id, stamp);
         }
         if self.count >= self.most {
@@ -424,7 +425,7 @@ impl Pass {
         let lists: BTreeSet<Home> = self
             .gathered
             .keys()
-            .map(|(place, task)| (if *place == "stale" { "wait" } else { *place }, task.clone()))
+            .map(|(place, task)| (if *place == "tombstones" { "wait" } else { *place }, task.clone()))
             .filter(|(_, task)| !last || !self.tasks.contains(task))
             .collect();
         next.extend(lists.iter().map(|(name, task)| Step::Scan(Scan { role: "line", ..whole(name, task) })));
@@ -437,7 +438,9 @@ impl Pass {
         for ((place, task), gathered) in self.gathered.drain() {
             for (id, known) in gathered.into_iter().filter(|(_, known)| known.seen.is_none()) {
                 let notes = match place {
-                    "stale" => [b"K".as_slice(), b"", &task, &id, &known.stamp].map(<[u8]>::to_vec).to_vec(),
+                    "tombstones" => {
+                        [b"K".as_slice(), b"", &task, &id, &known.stamp].map(<[u8]>::to_vec).to_vec()
+                    }
                     _ => [b"L".as_slice(), b"", &task, &id, place.as_bytes(), &known.stamp]
                         .map(<[u8]>::to_vec)
                         .to_vec(),

@@ -17,7 +17,7 @@ const TRIES: u32 = 5;
 
 /// A workflow that is looked at, in pages of its nodes and joins.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct WorkflowScan {
     pub(super) stored: Vec<u8>,
     pub(super) from: u32,
     tries: u32,
@@ -98,16 +98,16 @@ pub(super) struct InLine {
 /// What a page has brought.
 pub(super) enum Next {
     /// There are more pages.
-    More(Box<Look>),
+    More(Box<WorkflowScan>),
     /// That was all, and so many of its nodes are a later version's; nothing if the workflow is gone.
     Done(Vec<Finding>, usize),
     /// A later version wrote it.
     Newer,
     /// Its nodes end faster than they are looked at.
-    Unjudged,
+    Skipped,
 }
 
-impl Look {
+impl WorkflowScan {
     pub(super) fn new(stored: Vec<u8>) -> Self {
         Self {
             stored,
@@ -131,7 +131,7 @@ impl Look {
 
     fn again(self: Box<Self>) -> Next {
         if self.tries == TRIES {
-            return Next::Unjudged;
+            return Next::Skipped;
         }
         Next::More(Box::new(Self { tries: self.tries + 1, ..Self::new(self.stored) }))
     }

@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::advice::Lines;
 use crate::kit::{PATIENCE, complete, drain, exchange, job, settlement};
 use crate::server::Server;
+use crate::server_warnings::Lines;
 
 /// The lines that the documentation gives: what they are for, and their commands.
 const LINES: [(&str, &str); 2] = [("functions", ACL_COMMANDS), ("scripts", ACL_SCRIPT_COMMANDS)];
@@ -223,17 +223,17 @@ async fn a_wait_for_work_that_may_not_be_cut_short_is_left() {
     for (name, missing) in [("one", "-client|unblock"), ("two", "-client|id")] {
         let config = user(&server, name, &["~*", "&*", "+@all", missing]);
         let adapter = RedisAdapter::connect(config).await.expect("connect");
-        let (ear, hurry) = (adapter.work(), Notify::new());
+        let (listener, wake_early) = (adapter.work(), Notify::new());
         let waiting =
             || server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("cmd=blpop")).count();
         let begun = async {
             while waiting() != 1 {
                 tokio::task::yield_now().await;
             }
-            hurry.notify_one();
+            wake_early.notify_one();
         };
         let call = exchange("w", 1, Vec::new(), 1);
-        let both = async { tokio::join!(ear.wait(&call, 6 * PATIENCE, &hurry), begun) };
+        let both = async { tokio::join!(listener.wait(&call, 6 * PATIENCE, &wake_early), begun) };
         let (answer, ()) = timeout(PATIENCE, both).await.expect("it does not wait on");
         assert_eq!(answer.expect("an answer").jobs.len(), 0, "{missing}");
         let gone = async {

@@ -97,11 +97,11 @@ async fn all_connections_end_at_the_node_that_has_the_namespace() {
     // whose first connection is the one that waits for work
     let stranger = &cluster.nodes()[(owner + 1) % 3];
     let adapter = RedisAdapter::lazy(RedisConfig::new(stranger.url())).expect("valid");
-    let ear = adapter.work();
+    let listener = adapter.work();
     let waiting = tokio::spawn(async move {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            match crate::kit::wait(&*ear, Duration::from_secs(1)).await {
+            match crate::kit::wait(&*listener, Duration::from_secs(1)).await {
                 Ok(1) => return true,
                 Ok(_) => {}
                 // the stranger says where to go, and the next wait is there

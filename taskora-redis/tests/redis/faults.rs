@@ -6,7 +6,7 @@ use crate::kit::{PATIENCE, complete, drain, exchange, job, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use taskora::adapter::{
-    Cancellation, Ending, Enqueued, Inspection, Jobs, Notes, Renew, Renewal, Settled, Signals,
+    Cancellation, Ending, Enqueued, Inspection, JobReport, Jobs, RenewLease, Renewal, Settled, Signals,
 };
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -74,13 +74,7 @@ async fn a_lost_answer_changes_nothing() {
 }
 
 fn line(message: &str) -> LogEntry {
-    LogEntry {
-        level: LogLevel::Info,
-        message: message.into(),
-        fields: serde_json::Value::Null,
-        at: Timestamp::from_millis(1),
-        attempt: 1,
-    }
+    LogEntry::new(LogLevel::Info, message, Timestamp::from_millis(1), 1)
 }
 
 #[tokio::test]
@@ -90,7 +84,7 @@ async fn a_lost_answer_doubles_no_log_line() {
     let adapter = RedisAdapter::connect(proxy.url()).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     let claimed = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
-    let notes = |lines: &[&str]| Notes {
+    let notes = |lines: &[&str]| JobReport {
         lease: claimed[0].lease.clone(),
         progress: None,
         logs: lines.iter().map(|message| line(message)).collect(),
@@ -192,12 +186,12 @@ async fn a_new_subscription_tells_that_cancellations_may_have_been_missed() {
 async fn a_wait_for_work_survives_a_restart() {
     let mut server = Server::start();
     let adapter = connect(&server).await;
-    let ear = adapter.work();
-    assert_eq!(wait(&*ear, Duration::from_millis(50)).await.expect("nothing to do"), 0);
+    let listener = adapter.work();
+    assert_eq!(wait(&*listener, Duration::from_millis(50)).await.expect("nothing to do"), 0);
     server.kill();
-    assert!(matches!(wait(&*ear, PATIENCE).await, Err(AdapterError::Unavailable { .. })));
+    assert!(matches!(wait(&*listener, PATIENCE).await, Err(AdapterError::Unavailable { .. })));
     server.restart();
-    let waiting = tokio::spawn(async move { wait(&*ear, PATIENCE).await });
+    let waiting = tokio::spawn(async move { wait(&*listener, PATIENCE).await });
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     assert_eq!(timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("no error"), 1);
 }
@@ -243,7 +237,7 @@ async fn leases_are_renewed_while_the_runtime_is_blocked() {
     // this thread is the runtime's only one, and it waits for the other without letting the runtime run
     let renewal = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let renew = Renew { lease, length: Duration::from_secs(30) };
+        let renew = RenewLease { lease, length: Duration::from_secs(30) };
         runtime.block_on(adapter.renew(vec![renew])).expect("renew")
     });
     assert_eq!(renewal.join().expect("no panic"), [Renewal::Extended]);
@@ -267,8 +261,8 @@ async fn x35_a_hundred_first_calls_make_one_connection() {
     assert_eq!(proxy.connections(), 1);
 
     // a worker has two more, however much it does
-    let (_cancels, ear) = (adapter.cancellations(), adapter.work());
-    assert_eq!(wait(&*ear, PATIENCE).await.expect("wait"), 1);
+    let (_cancels, listener) = (adapter.cancellations(), adapter.work());
+    assert_eq!(wait(&*listener, PATIENCE).await.expect("wait"), 1);
     // any of the hundred may have been the first; this one is not
     assert_eq!(adapter.enqueue(vec![job("last")]).await.expect("enqueue"), [Enqueued::New]);
     assert_eq!(drain(&adapter, "w").await, 100);
@@ -307,18 +301,21 @@ fn clients(server: &Server, field: &str) -> u32 {
 async fn waits_that_are_dropped_leave_no_connection_and_take_nothing_with_them() {
     let server = Server::start();
     let adapter = connect(&server).await;
-    let (ear, hurry) = (adapter.work(), Notify::new());
+    let (listener, wake_early) = (adapter.work(), Notify::new());
     let before = clients(&server, "connected_clients");
     for round in 1..=50 {
         let call = exchange("w", round, Vec::new(), 1);
         let pause = Duration::from_millis(round % 5);
-        assert!(timeout(pause, ear.wait(&call, PATIENCE, &hurry)).await.is_err(), "there is nothing to do");
+        assert!(
+            timeout(pause, listener.wait(&call, PATIENCE, &wake_early)).await.is_err(),
+            "there is nothing to do"
+        );
     }
     // whoever gives a wait up makes the slot's next call
     adapter.exchange(exchange("w", 51, Vec::new(), 0)).await.expect("exchange");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     let call = exchange("w", 52, Vec::new(), 1);
-    let claimed = timeout(PATIENCE, ear.wait(&call, PATIENCE, &hurry));
+    let claimed = timeout(PATIENCE, listener.wait(&call, PATIENCE, &wake_early));
     assert_eq!(claimed.await.expect("in time").expect("no error").jobs.len(), 1);
     let after = clients(&server, "connected_clients");
     assert!(after <= before + 1, "{after} connections after {before}");
@@ -331,13 +328,15 @@ async fn a_claim_whose_answer_was_lost_is_repeated() {
     load_scripts(&server).await;
     let (adapter, other) =
         (RedisAdapter::connect(proxy.url()).await.expect("connect"), connect(&server).await);
-    let (ear, call) = (adapter.work(), exchange("w", 1, Vec::new(), 1));
-    let hurry = Notify::new();
+    let (listener, call) = (adapter.work(), exchange("w", 1, Vec::new(), 1));
+    let wake_early = Notify::new();
     // its connection is made
-    assert!(ear.wait(&call, Duration::from_millis(1), &hurry).await.expect("nothing").jobs.is_empty());
+    assert!(
+        listener.wait(&call, Duration::from_millis(1), &wake_early).await.expect("nothing").jobs.is_empty()
+    );
     let call = exchange("w", 2, Vec::new(), 1);
     proxy.set(Fate::CutNext);
-    let (cut, _) = tokio::join!(ear.wait(&call, PATIENCE, &hurry), async {
+    let (cut, _) = tokio::join!(listener.wait(&call, PATIENCE, &wake_early), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         other.enqueue(vec![job("a")]).await.expect("enqueue")
     });
@@ -352,8 +351,8 @@ async fn a_claim_whose_answer_was_lost_is_repeated() {
 async fn a_wait_without_its_script_claims_all_the_same() {
     let server = Server::start();
     let adapter = connect(&server).await;
-    let ear = adapter.work();
-    let waiting = tokio::spawn(async move { wait(&*ear, PATIENCE).await });
+    let listener = adapter.work();
+    let waiting = tokio::spawn(async move { wait(&*listener, PATIENCE).await });
     while clients(&server, "blocked_clients") != 1 {
         tokio::task::yield_now().await;
     }

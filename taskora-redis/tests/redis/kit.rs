@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use taskora::adapter::{
     AttemptEnd, CallId, Claim, ClaimedJob, Exchange, Exchanged, Jobs, NewJob, Settlement, TaskClaim,
-    WorkSignal,
+    WorkListener,
 };
 use taskora::{AdapterError, JobId, Retention};
 use taskora_redis::RedisAdapter;
@@ -44,10 +44,10 @@ pub(crate) fn complete(job: &ClaimedJob) -> Settlement {
     settlement(job, AttemptEnd::Complete(b"null".to_vec()))
 }
 
-/// Waits with an ear, as a new worker, for a job of [`TASK`]; how many were claimed.
-pub(crate) async fn wait(ear: &dyn WorkSignal, time: Duration) -> Result<usize, AdapterError> {
+/// Waits with a listener, as a new worker, for a job of [`TASK`]; how many were claimed.
+pub(crate) async fn wait(listener: &dyn WorkListener, time: Duration) -> Result<usize, AdapterError> {
     let call = exchange(JobId::new().as_str(), 1, Vec::new(), 1);
-    Ok(ear.wait(&call, time, &Notify::new()).await?.jobs.len())
+    Ok(listener.wait(&call, time, &Notify::new()).await?.jobs.len())
 }
 
 /// Claims and completes until nothing is left; how many jobs there were.

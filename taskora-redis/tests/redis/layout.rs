@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
-use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewNode, NewWorkflow, Notes, Signals, Workflows};
-use taskora::{Keep, LogEntry, LogLevel, Retention, Timestamp};
+use taskora::adapter::{AttemptEnd, Due, JobReport, Jobs, NewJob, NewNode, NewWorkflow, Signals, Workflows};
+use taskora::{LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
 
 use crate::flows::{chain, flow, node};
@@ -44,7 +44,7 @@ async fn a_drained_namespace_is_empty() {
     let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
-    let none = Keep { age: Duration::from_secs(1), count: 0 };
+    let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
     // what is active is taken back, what is delayed is due; the second round takes what stalled or was flagged
     for worker in ["x", "y", "z"] {
         while adapter
@@ -89,7 +89,7 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
         settlement(&claimed[7], AttemptEnd::release()),
     ];
     adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
-    let renewed = [5, 6].map(|place: usize| taskora::adapter::Renew {
+    let renewed = [5, 6].map(|place: usize| taskora::adapter::RenewLease {
         lease: claimed[place].lease.clone(),
         length: Duration::from_secs(300),
     });
@@ -97,14 +97,9 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
     adapter.shift_clock(Duration::from_secs(60)).await.expect("shift the clock");
     adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
     adapter.cancel(&"flagged".into(), "user asked").await.expect("cancel");
-    let line = LogEntry {
-        level: LogLevel::Info,
-        message: "sending".into(),
-        fields: serde_json::Value::Null,
-        at: Timestamp::from_millis(1),
-        attempt: 1,
-    };
-    let notes = Notes { lease: claimed[5].lease.clone(), progress: Some(b"50".to_vec()), logs: vec![line] };
+    let line = LogEntry::new(LogLevel::Info, "sending", Timestamp::from_millis(1), 1);
+    let notes =
+        JobReport { lease: claimed[5].lease.clone(), progress: Some(b"50".to_vec()), logs: vec![line] };
     assert_eq!(adapter.note(vec![notes]).await.expect("note"), [true]);
 
     let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ..job("delayed") };

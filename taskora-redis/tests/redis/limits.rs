@@ -80,7 +80,7 @@ fn a_runtime_that_is_shut_down_takes_no_turn_with_it() {
     });
 }
 
-/// What a worker's ear does: it claims one job, and has room for more.
+/// What a worker's listener does: it claims one job, and has room for more.
 #[tokio::test]
 async fn who_is_left_with_room_keeps_its_due_time_and_wakes_nobody() {
     let server = Server::start();
@@ -135,7 +135,7 @@ async fn a_server_that_lacks_replicas_is_tried_again_without_haste() {
     let config = RedisConfig::new(server.url()).command_timeout(Duration::from_millis(100));
     let adapter = RedisAdapter::connect(config).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
-    // makes the side connection
+    // makes the push connection
     assert!(adapter.ended(&"unknown".into()).await.expect("ended").is_none());
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     let error = adapter.enqueue(vec![job("b")]).await.expect_err("refused");
@@ -200,13 +200,13 @@ async fn a_wait_that_always_fails_is_not_begun_without_pause() {
     let server = Server::start();
     let adapter = lazy(&server);
     adapter.enqueue(vec![job("a")]).await.expect("connect");
-    let ear = adapter.work();
+    let listener = adapter.work();
     // connecting works, waiting is a write
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let mut rounds = 0;
     let deadline = Instant::now() + Duration::from_secs(1);
     while Instant::now() < deadline {
-        let _ = timeout(PATIENCE, wait(&*ear, PATIENCE)).await.expect("in time");
+        let _ = timeout(PATIENCE, wait(&*listener, PATIENCE)).await.expect("in time");
         rounds += 1;
     }
     assert!(rounds < 30, "{rounds} rounds in a second");

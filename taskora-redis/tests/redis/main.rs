@@ -2,7 +2,6 @@
 
 mod access;
 mod address;
-mod advice;
 mod announcer;
 mod cluster;
 mod conformance;
@@ -23,6 +22,7 @@ mod retiring;
 mod script_errors;
 mod sentinel;
 mod server;
+mod server_warnings;
 #[cfg(feature = "rustls")]
 mod tls;
 mod upkeep;

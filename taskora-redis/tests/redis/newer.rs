@@ -107,8 +107,8 @@ async fn is_refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Ada
 #[tokio::test]
 async fn postponed_work_of_a_later_version_stays_and_other_work_goes_on() {
     let mut stage = Stage::set().await;
-    stage.redis.rpush::<_, _, ()>(key("todo"), b"Zn:0 =x").expect("rpush");
-    stage.redis.rpush::<_, _, ()>(key("todo"), b"S in another form").expect("rpush");
+    stage.redis.rpush::<_, _, ()>(key("deferred"), b"Zn:0 =x").expect("rpush");
+    stage.redis.rpush::<_, _, ()>(key("deferred"), b"S in another form").expect("rpush");
     stage.adapter.start(crate::flows::chord("c", 300)).await.expect("start");
     stage.adapter.cancel_workflow(&"c".into(), "why").await.expect("cancel");
     for _ in 0..12 {
@@ -117,8 +117,8 @@ async fn postponed_work_of_a_later_version_stays_and_other_work_goes_on() {
     }
     let left = stage.field("wf:=c", b"l");
     assert!(left.starts_with(b"0 X"), "all nodes have ended: {}", left.escape_ascii());
-    let mut rest: Vec<String> = stage.redis.lrange(key("todo"), 0, -1).expect("lrange");
+    let mut rest: Vec<String> = stage.redis.lrange(key("deferred"), 0, -1).expect("lrange");
     rest.sort();
     assert_eq!(rest, ["S in another form", "Zn:0 =x"]);
-    assert_eq!(stage.server.cli(&["LLEN", &key("todo")]), "2");
+    assert_eq!(stage.server.cli(&["LLEN", &key("deferred")]), "2");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskora::adapter::{Enqueued, Jobs, NewNode, Workflows};
-use taskora::{Keep, Retention};
+use taskora::{Retention, RetentionLimit};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use crate::flows::{chain, flow, node};
@@ -12,7 +12,7 @@ use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
 fn keep_nothing() -> Retention {
-    let none = Keep { age: Duration::ZERO, count: 0 };
+    let none = RetentionLimit { age: Duration::ZERO, count: 0 };
     Retention { completed: none, failed: none, workflows: none }
 }
 
@@ -70,7 +70,7 @@ async fn workflows_wait_for_their_tombstones_and_hold_up_nobody_else() {
         adapter.start(chain(&id, 1)).await.expect("start");
         adapter.cancel_workflow(&id.as_str().into(), "stop").await.expect("cancel");
     }
-    assert_eq!(server.cli(&["SCARD", "{taskora}:stale:send-email"]), CANCELLED.to_string());
+    assert_eq!(server.cli(&["SCARD", "{taskora}:tombstones:send-email"]), CANCELLED.to_string());
     adapter.shift_clock(Duration::from_millis(5)).await.expect("shift the clock");
     let other = NewNode { task: "other".into(), ..node(None) };
     adapter.start(flow("other", vec![other], Vec::new())).await.expect("start");
@@ -91,7 +91,7 @@ async fn workflows_wait_for_their_tombstones_and_hold_up_nobody_else() {
         .exchange(exchange("w", 2, vec![complete(&first[0])], 1))
         .await
         .expect("settle, and step over them");
-    assert_eq!(server.cli(&["EXISTS", "{taskora}:stale:send-email"]), "0");
+    assert_eq!(server.cli(&["EXISTS", "{taskora}:tombstones:send-email"]), "0");
     adapter.shift_clock(Duration::from_secs(61)).await.expect("shift the clock");
     sweep(&adapter).await;
     assert_eq!(kept(), "0");

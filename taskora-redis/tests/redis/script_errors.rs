@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Workflows};
-use taskora::{Keep, Retention};
+use taskora::{Retention, RetentionLimit};
 
 use crate::flows::{chain, chord, flow, node};
 use crate::garbage::world::{First, MADE, OTHER, Outcome, World, of};
@@ -179,7 +179,7 @@ impl Act {
             }
             Self::Rescue | Self::Stall => world.sweep_once(Retention::default()).await,
             Self::Remove => {
-                let none = Keep { age: Duration::from_secs(1), count: 0 };
+                let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
                 world.sweep_once(Retention { completed: none, failed: none, workflows: none }).await
             }
             Self::CancelWaiting => of("cancel", adapter.cancel(&MADE[2].into(), "why").await).map(drop),

@@ -63,7 +63,7 @@ async fn a_chord_of_ten_thousand_keeps_redis_for_a_moment_only() {
         let active = record.nodes.iter().filter(|node| node.state == Some(JobState::Active)).count();
         let cancelled = record.nodes.iter().filter(|node| node.state == Some(JobState::Cancelled)).count();
         assert_eq!((active, cancelled), (100, HEADERS as usize - 99));
-        let none = taskora::Keep { age: Duration::ZERO, count: 0 };
+        let none = taskora::RetentionLimit { age: Duration::ZERO, count: 0 };
         while adapter
             .sweep(&[TASK.into()], Retention { workflows: none, ..Retention::default() })
             .await
@@ -245,13 +245,13 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
     // as if its starter had died after the last call of the start: nothing is released
     server.cli(&["DEL", "{taskora}:wait:send-email", "{taskora}:wake:send-email", "{taskora}:ready"]);
     server.cli(&["HSET", "{taskora}:wf:=w", "jr", "-0 0"]);
-    server.cli(&["RPUSH", "{taskora}:todo", "Rr:0 =w"]);
-    let ear = taskora::adapter::Signals::work(&adapter);
+    server.cli(&["RPUSH", "{taskora}:deferred", "Rr:0 =w"]);
+    let listener = taskora::adapter::Signals::work(&adapter);
     assert!(adapter.sweep(&["other".into()], Retention::default()).await.expect("sweep").more);
     let mut none = exchange("full", 1, Vec::new(), 1);
     none.claim.as_mut().expect("a claim").limit = 0;
-    let (wait, hurry) = (Duration::from_secs(60), tokio::sync::Notify::new());
-    let woken = tokio::time::timeout(PATIENCE, ear.wait(&none, wait, &hurry)).await;
+    let (wait, wake_early) = (Duration::from_secs(60), tokio::sync::Notify::new());
+    let woken = tokio::time::timeout(PATIENCE, listener.wait(&none, wait, &wake_early)).await;
     woken.expect("whoever sweeps wakes a worker").expect("wait");
     assert_eq!(run(&adapter, "w", 32).await, (0..=2_000).collect::<Vec<_>>());
     assert_clean(&adapter, "at the end").await;
@@ -273,14 +273,9 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     }
     let jobs = adapter.exchange(exchange("w", 1, Vec::new(), 3)).await.expect("claim").jobs;
     assert_eq!(jobs[0].payload.len(), 5_000);
-    let line = taskora::LogEntry {
-        level: taskora::LogLevel::Info,
-        message: "sending".into(),
-        fields: serde_json::Value::Null,
-        at: taskora::Timestamp::from_millis(1),
-        attempt: 1,
-    };
-    let notes = |place: usize| taskora::adapter::Notes {
+    let line =
+        taskora::LogEntry::new(taskora::LogLevel::Info, "sending", taskora::Timestamp::from_millis(1), 1);
+    let notes = |place: usize| taskora::adapter::JobReport {
         lease: jobs[place].lease.clone(),
         progress: Some(b"1".to_vec()),
         logs: vec![line.clone()],
@@ -290,7 +285,7 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     let settle = vec![settlement(&jobs[0], retry), settlement(&jobs[2], AttemptEnd::Fail("no".into()))];
     adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
     adapter.shift_clock(hour + hour).await.expect("shift the clock");
-    let none = taskora::Keep { age: Duration::from_secs(60), count: 0 };
+    let none = taskora::RetentionLimit { age: Duration::from_secs(60), count: 0 };
     let retention = Retention { completed: none, failed: none, workflows: none };
     for worker in ["x", "y", "z"] {
         while adapter.sweep(&[TASK.into()], retention).await.expect("sweep").more {}
@@ -355,9 +350,9 @@ async fn an_entry_that_outlived_its_workflow_does_nothing_to_the_next_one_of_tha
     let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
     adapter.start(chain("w", 3)).await.expect("start");
     // to cancel its nodes, and to release those that wait for its second one
-    server.cli(&["RPUSH", "{taskora}:todo", "Xx:0 =w", "R1:0 =w"]);
+    server.cli(&["RPUSH", "{taskora}:deferred", "Xx:0 =w", "R1:0 =w"]);
     assert_eq!(run(&adapter, "w", 1).await, [0, 1, 2], "each in its turn");
-    assert_eq!(server.cli(&["EXISTS", "{taskora}:todo"]), "0");
+    assert_eq!(server.cli(&["EXISTS", "{taskora}:deferred"]), "0");
     let ended = adapter.workflow_ended(&"w".into()).await.expect("ended").expect("known");
     assert_eq!(ended.state, WorkflowState::Completed);
     assert_clean(&adapter, "at the end").await;
@@ -390,16 +385,16 @@ async fn a_step_comes_with_the_result_before_it() {
     let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
     adapter.start(chain("w", 3)).await.expect("start");
     let mut jobs = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
-    assert_eq!(jobs[0].known, None, "nothing is before the first step");
+    assert_eq!(jobs[0].prior_result, None, "nothing is before the first step");
     let long = [b"\"", [b'x'; 5000].as_slice(), b"\""].concat();
     for (number, (result, known)) in
         (2..).zip([(b"17".to_vec(), Some((0, b"17".to_vec()))), (long.clone(), None)])
     {
         let end = settlement(&jobs[0], AttemptEnd::Complete(result.clone()));
         jobs = adapter.exchange(exchange("w", number, vec![end.clone()], 1)).await.expect("exchange").jobs;
-        assert_eq!(jobs[0].known, known);
+        assert_eq!(jobs[0].prior_result, known);
         let again = adapter.exchange(exchange("w", number, vec![end], 1)).await.expect("again").jobs;
-        assert_eq!((again.len(), &again[0].lease.id, &again[0].known), (1, &jobs[0].lease.id, &None));
+        assert_eq!((again.len(), &again[0].lease.id, &again[0].prior_result), (1, &jobs[0].lease.id, &None));
         let read = adapter.node_results(&"w".into(), &[u32::try_from(number).expect("few") - 2]).await;
         assert_eq!(read.expect("results"), [Some(result)]);
     }
@@ -407,7 +402,7 @@ async fn a_step_comes_with_the_result_before_it() {
     adapter.start(flow("group", vec![node(None); 2], Vec::new())).await.expect("start");
     let first = adapter.exchange(exchange("x", 1, Vec::new(), 1)).await.expect("claim").jobs;
     let second = adapter.exchange(exchange("x", 2, vec![complete(&first[0])], 1)).await.expect("claim").jobs;
-    assert_eq!((second[0].node.as_ref().map(|of| of.node), &second[0].known), (Some(1), &None));
+    assert_eq!((second[0].node.as_ref().map(|of| of.node), &second[0].prior_result), (Some(1), &None));
 }
 
 /// A node that cannot be read holds up its own workflow, and nothing else.
@@ -447,12 +442,12 @@ async fn a_damaged_node_holds_up_nobody_else() {
         assert_eq!(adapter.exchange(exchange(&name, 2, end, 9)).await.expect("settle").settled, completed);
 
         // one of whose node something was put off, as after the end of a node that is in very many joins
-        server.cli(&["RPUSH", "{taskora}:todo", &format!("J1:0 ={name}")]);
+        server.cli(&["RPUSH", "{taskora}:deferred", &format!("J1:0 ={name}")]);
         adapter
             .exchange(exchange(&format!("any {name}"), 1, Vec::new(), 0))
             .await
             .expect("what was put off holds up nobody");
-        assert_eq!(server.cli(&["EXISTS", "{taskora}:todo"]), "0");
+        assert_eq!(server.cli(&["EXISTS", "{taskora}:deferred"]), "0");
 
         // a record of a job that was handed out, and whose call is repeated
         adapter.enqueue(vec![job(&format!("lost of {name}"))]).await.expect("enqueue");

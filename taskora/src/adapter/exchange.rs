@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Lease, NodeOf, TaskName};
+use super::{Lease, NodeRef, TaskName};
 use crate::job::{JobState, Timestamp};
 use crate::policy::Retention;
 
@@ -36,7 +36,7 @@ pub struct CallId {
 /// What to claim.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// At most so many jobs in all. With 0 the claim only passes on the signal for work, see [`WorkSignal::wait`](super::WorkSignal::wait).
+    /// At most so many jobs in all. With 0 the claim only passes on the signal for work, see [`WorkListener::wait`](super::WorkListener::wait).
     pub limit: usize,
     /// How many jobs the caller has room for: `limit`, or more. A caller that is left with room is told of
     /// [`Exchanged::next_due`].
@@ -75,7 +75,7 @@ pub struct Settlement {
     /// How it ended.
     pub end: AttemptEnd,
     /// Which node of a workflow it was, as [`ClaimedJob::node`] said.
-    pub node: Option<NodeOf>,
+    pub node: Option<NodeRef>,
 }
 
 /// How an attempt ended.
@@ -167,10 +167,10 @@ pub struct ClaimedJob {
     /// It is flagged as cancelled already.
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
-    pub node: Option<NodeOf>,
+    pub node: Option<NodeRef>,
     /// Of a node a result that it may be put together of, and the node that has made it: whoever has it need not ask
     /// [`Workflows::node_results`](super::Workflows::node_results) for it. A store may leave it out.
-    pub known: Option<(u32, Vec<u8>)>,
+    pub prior_result: Option<(u32, Vec<u8>)>,
 }
 
 impl fmt::Debug for ClaimedJob {

@@ -7,7 +7,7 @@ use crate::job::{JobId, JobInfo, LogEntry};
 
 /// Reading.
 #[async_trait]
-pub trait Inspection {
+pub trait Inspection: Send + Sync {
     /// What is known of a job; `None` if it is unknown or trimmed.
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError>;
 

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use super::{AdapterError, Exchange, Exchanged, Notes, Renew, Renewal, TaskName};
+use super::{AdapterError, Exchange, Exchanged, JobReport, RenewLease, Renewal, TaskName};
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 
 /// The transitions of a job.
 #[async_trait]
-pub trait Jobs {
+pub trait Jobs: Send + Sync {
     /// Stores new jobs, in this order; the answers come in the same order. An id belongs to one task and one job for as
     /// long as the job is known, finished or not:
     ///
@@ -44,12 +44,12 @@ pub trait Jobs {
     /// Extends leases, each by its length from now, and says of each, in order, what became of it. Must not depend
     /// on any async runtime but the one it is called on: it is called from a thread of its own, so that a handler that
     /// blocks its worker's threads keeps its lease.
-    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError>;
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError>;
 
     /// Keeps what handlers report while they run: progress replaces, log lines are appended (the newest
-    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). Notes whose lease is not valid any more are refused. Answers, in order,
+    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). JobReport whose lease is not valid any more are refused. Answers, in order,
     /// whether the notes were kept.
-    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError>;
+    async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
 
     /// Cancels a job. One that is waiting, delayed or retrying has ended when this returns; an active one is flagged
     /// and its worker is told through [`Signals::cancellations`](super::Signals::cancellations), again each time this is called. The first reason

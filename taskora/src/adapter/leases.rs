@@ -21,7 +21,7 @@ pub struct Lease {
 
 /// A lease to extend.
 #[derive(Debug, Clone)]
-pub struct Renew {
+pub struct RenewLease {
     /// The lease.
     pub lease: Lease,
     /// Its length from now.
@@ -41,7 +41,7 @@ pub enum Renewal {
 
 /// What a handler reported.
 #[derive(Clone)]
-pub struct Notes {
+pub struct JobReport {
     /// The right to report.
     pub lease: Lease,
     /// The newest progress, as JSON.
@@ -50,9 +50,9 @@ pub struct Notes {
     pub logs: Vec<LogEntry>,
 }
 
-impl fmt::Debug for Notes {
+impl fmt::Debug for JobReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notes")
+        f.debug_struct("JobReport")
             .field("lease", &self.lease)
             .field("logs", &self.logs.len())
             .finish_non_exhaustive()

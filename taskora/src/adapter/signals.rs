@@ -10,9 +10,9 @@ use crate::job::JobId;
 
 /// What is pushed: work, cancellations, and the ends of jobs.
 #[async_trait]
-pub trait Signals {
-    /// A worker's own ear for work.
-    fn work(&self) -> Box<dyn WorkSignal>;
+pub trait Signals: Send + Sync {
+    /// A worker's own listener for work.
+    fn work(&self) -> Box<dyn WorkListener>;
 
     /// The active jobs that were cancelled, here or in any other process. Best effort: a worker that misses one learns
     /// it when it renews or settles.
@@ -33,11 +33,11 @@ pub enum Cancellation {
     Missed,
 }
 
-/// A worker's own ear for work, see [`Signals::work`].
+/// A worker's own listener for work, see [`Signals::work`].
 #[async_trait]
-pub trait WorkSignal: Send + Sync {
+pub trait WorkListener: Send + Sync {
     /// Makes this call, which claims, as soon as one of its tasks may have something to claim; without that when `limit`
-    /// has passed, or once `hurry` is notified. Only one wait of an ear may be under way.
+    /// has passed, or once `wake_early` is notified. Only one wait of a listener may be under way.
     ///
     /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. As whoever is woken
     /// claims, a signal is never lost: a claim that leaves jobs, also one with a limit of zero, signals them again. A
@@ -49,6 +49,6 @@ pub trait WorkSignal: Send + Sync {
         &self,
         exchange: &Exchange,
         limit: Duration,
-        hurry: &Notify,
+        wake_early: &Notify,
     ) -> Result<Exchanged, AdapterError>;
 }

@@ -3,7 +3,7 @@
 //! A store keeps what it knows of a job in several places. The transitions keep these in step; a bug, a lost write or a hand in
 //! the data may not. An [`Audit`] looks at everything, page by page, while the queue goes on, and says what does not
 //! agree. It must never call damage what is only on its way: what cannot be judged from one moment is judged only when it
-//! has provably not moved in between. [`Upkeep::mend`] makes sure once more, in the same atomic step in which it repairs.
+//! has provably not moved in between. [`Upkeep::repair`] makes sure once more, in the same atomic step in which it repairs.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use crate::check::Violation;
 
 /// Checking and repairing what is stored.
 #[async_trait]
-pub trait Upkeep {
+pub trait Upkeep: Send + Sync {
     /// A pass over everything. It changes nothing.
     fn audit(&self) -> Box<dyn Audit>;
 
     /// Repairs what an audit has found, if it is still so. Repeating it changes nothing more.
-    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError>;
+    async fn repair(&self, finding: &Finding) -> Result<RepairOutcome, AdapterError>;
 }
 
 /// A pass over everything that is stored.
@@ -33,13 +33,13 @@ pub trait Audit: Send + fmt::Debug {
 #[derive(Debug, Clone, Default)]
 pub struct AuditPage {
     /// How many entries and values were looked at.
-    pub looked_at: usize,
+    pub scanned: usize,
     /// How many of them were jobs. A pass comes to each job once, unless a remote store moves it meanwhile.
     pub jobs: usize,
     /// The same of workflows.
     pub workflows: usize,
     /// How many of them could not be judged, because their nodes end faster than they are looked at.
-    pub unjudged: usize,
+    pub skipped: usize,
     /// How many values a later version wrote: they are no damage.
     pub newer: usize,
     /// What does not agree.
@@ -51,13 +51,13 @@ pub struct AuditPage {
 pub struct Finding {
     /// What it is.
     pub violation: Violation,
-    /// The store's own notes for [`Upkeep::mend`]; `None`: it cannot be repaired without guessing.
+    /// The store's own notes for [`Upkeep::repair`]; `None`: it cannot be repaired without guessing.
     pub notes: Option<Vec<Vec<u8>>>,
 }
 
 /// What became of a finding that was to be repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mended {
+pub enum RepairOutcome {
     /// It is repaired.
     Repaired,
     /// It was not so any more; nothing was changed.

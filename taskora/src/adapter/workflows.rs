@@ -38,7 +38,7 @@ use crate::workflow::{WorkflowId, WorkflowState};
 
 /// The transitions of a workflow, and reading it.
 #[async_trait]
-pub trait Workflows {
+pub trait Workflows: Send + Sync {
     /// Stores a workflow and makes its roots ready (or delays them). One whose id is known already is left as it is and
     /// reported as [`Enqueued::Duplicate`].
     async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError>;
@@ -108,7 +108,7 @@ pub struct NewNode {
 
 /// Which node of which workflow a claimed job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeOf {
+pub struct NodeRef {
     /// The workflow.
     pub workflow: WorkflowId,
     /// The node's number.
@@ -125,14 +125,14 @@ pub struct WorkflowEnded {
     /// As in [`NewWorkflow::output`].
     pub output: Vec<u8>,
     /// The node whose end ended the workflow, if one did.
-    pub culprit: Option<Culprit>,
-    /// The reason of a cancellation, of the workflow or of the culprit.
+    pub cause: Option<Cause>,
+    /// The reason of a cancellation, of the workflow or of the cause.
     pub reason: Option<String>,
 }
 
 /// The node whose end ended a workflow.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Culprit {
+pub struct Cause {
     /// Its number.
     pub node: u32,
     /// Its name.
@@ -210,7 +210,7 @@ impl fmt::Debug for WorkflowEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkflowEnded")
             .field("state", &self.state)
-            .field("culprit", &self.culprit)
+            .field("cause", &self.cause)
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }

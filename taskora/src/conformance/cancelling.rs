@@ -17,7 +17,7 @@ pub async fn s289_a_waiting_job_is_cancelled_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), prioritised("b", TASK, 5)]).await;
     for id in ["a", "b"] {
-        let outcome = adapter.cancel(&id.into(), "user asked").await.unwrap();
+        let outcome = adapter.jobs().cancel(&id.into(), "user asked").await.unwrap();
         assert_eq!(outcome, CancelOutcome::Cancelled, "{id}");
         let info = info(&adapter, id).await;
         assert_eq!(
@@ -28,15 +28,18 @@ pub async fn s289_a_waiting_job_is_cancelled_at_once(f: &impl Fixture) {
         assert_eq!(ending(&adapter, id).await, Ending::Cancelled("user asked".into()));
     }
     assert!(Caller::new(&adapter).claim(9, &[TASK]).await.is_empty());
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { cancelled: 2, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { cancelled: 2, ..JobCounts::default() }
+    );
 }
 
 pub async fn s053_a_delayed_job_is_cancelled_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000), delayed("b", TASK, 60_000)]).await;
-    assert_eq!(adapter.cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(adapter.jobs().cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
     assert_eq!(
-        adapter.counts(TASK).await.unwrap(),
+        adapter.inspection().counts(TASK).await.unwrap(),
         JobCounts { delayed: 1, cancelled: 1, ..JobCounts::default() }
     );
     assert_eq!(info(&adapter, "a").await.due_at, None);
@@ -49,7 +52,7 @@ pub async fn a_retrying_job_is_cancelled_at_once(f: &impl Fixture) {
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(retry("no", MOMENT * 60)).await;
-    assert_eq!(adapter.cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(adapter.jobs().cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
     let info = info(&adapter, "a").await;
     assert_eq!((info.state, info.attempts, info.error.as_deref()), (JobState::Cancelled, 1, Some("why")));
     assert_eq!((info.started_at, info.due_at), (None, None), "no attempt ended it");
@@ -63,7 +66,7 @@ pub async fn s289_an_active_job_is_flagged_and_its_worker_told(f: &impl Fixture)
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     let claimed = worker.claim_one().await;
-    assert_eq!(adapter.cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Requested);
+    assert_eq!(adapter.jobs().cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Requested);
     assert_eq!(
         state(&adapter, "a").await,
         Some(JobState::Active),
@@ -76,7 +79,10 @@ pub async fn s289_an_active_job_is_flagged_and_its_worker_told(f: &impl Fixture)
     let info = info(&adapter, "a").await;
     assert_eq!((info.state, info.attempts, info.error.as_deref()), (JobState::Cancelled, 1, Some("why")));
     assert_eq!(info.started_at, Some(claimed.claimed_at));
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { cancelled: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { cancelled: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn the_first_reason_stays(f: &impl Fixture) {
@@ -85,10 +91,10 @@ pub async fn the_first_reason_stays(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let claimed = worker.claim_one().await;
     for reason in ["", "second"] {
-        assert_eq!(adapter.cancel(&"a".into(), reason).await.unwrap(), CancelOutcome::Requested);
+        assert_eq!(adapter.jobs().cancel(&"a".into(), reason).await.unwrap(), CancelOutcome::Requested);
     }
     worker.settle(&claimed, AttemptEnd::Cancel).await;
-    let third = adapter.cancel(&"a".into(), "third").await.unwrap();
+    let third = adapter.jobs().cancel(&"a".into(), "third").await.unwrap();
     assert_eq!(third, CancelOutcome::AlreadyEnded(JobState::Cancelled));
     assert_eq!(ending(&adapter, "a").await, Ending::Cancelled(String::new()), "an empty reason is a reason");
 }
@@ -110,7 +116,7 @@ pub async fn x39_a_job_flagged_just_before_it_settles_ends_as_cancelled(f: &impl
         put(&adapter, [job(&id, TASK)]).await;
         let claimed = worker.claim_one().await;
         assert_eq!(
-            adapter.cancel(&claimed.lease.id, "why").await.unwrap(),
+            adapter.jobs().cancel(&claimed.lease.id, "why").await.unwrap(),
             CancelOutcome::Requested,
             "{end:?}"
         );
@@ -128,7 +134,7 @@ pub async fn a_flag_goes_with_its_job(f: &impl Fixture) {
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(2, &[TASK]).await;
-    adapter.cancel(&"a".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"a".into(), "why").await.unwrap();
     assert_eq!(
         worker.settle(&jobs[1], complete("1")).await,
         Settled::Now(JobState::Completed),
@@ -149,14 +155,14 @@ pub async fn s055_a_job_that_has_ended_cannot_be_cancelled(f: &impl Fixture) {
     f.advance(LEASE + MOMENT).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     put(&adapter, [job("cancelled", TASK)]).await;
-    adapter.cancel(&"cancelled".into(), "first").await.unwrap();
+    adapter.jobs().cancel(&"cancelled".into(), "first").await.unwrap();
 
     use JobState::{Cancelled, Completed, Failed};
     for (id, state) in
         [("completed", Completed), ("failed", Failed), ("stalled", Failed), ("cancelled", Cancelled)]
     {
         let before = info(&adapter, id).await;
-        let outcome = adapter.cancel(&id.into(), "late").await.unwrap();
+        let outcome = adapter.jobs().cancel(&id.into(), "late").await.unwrap();
         assert_eq!(outcome, CancelOutcome::AlreadyEnded(state), "{id}");
         assert_eq!(info(&adapter, id).await, before, "{id}");
     }
@@ -168,10 +174,10 @@ pub async fn s059_the_others_keep_their_order(f: &impl Fixture) {
         put(&adapter, (0..6).map(|n| prioritised(&format!("{priority}/{n}"), TASK, priority))).await;
     }
     for id in ["0/0", "0/2", "0/5", "3/0", "3/3"] {
-        assert_eq!(adapter.cancel(&id.into(), "why").await.unwrap(), CancelOutcome::Cancelled);
+        assert_eq!(adapter.jobs().cancel(&id.into(), "why").await.unwrap(), CancelOutcome::Cancelled);
     }
     let counts = JobCounts { waiting: 7, cancelled: 5, ..JobCounts::default() };
-    assert_eq!(adapter.counts(TASK).await.unwrap(), counts);
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), counts);
     put(&adapter, [job("new", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(ids(&worker.claim(4, &[TASK]).await), ["3/1", "3/2", "3/4", "3/5"]);
@@ -184,9 +190,12 @@ pub async fn cancelling_all_that_waits_leaves_nothing(f: &impl Fixture) {
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     put(&adapter, [job("d", OTHER)]).await;
     for id in ["b", "a", "c"] {
-        adapter.cancel(&id.into(), "why").await.unwrap();
+        adapter.jobs().cancel(&id.into(), "why").await.unwrap();
     }
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { cancelled: 3, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { cancelled: 3, ..JobCounts::default() }
+    );
     let mut worker = Caller::new(&adapter);
     assert_eq!(ids(&worker.claim(9, &[TASK, OTHER]).await), ["d"]);
     put(&adapter, [job("e", TASK)]).await;
@@ -196,8 +205,8 @@ pub async fn cancelling_all_that_waits_leaves_nothing(f: &impl Fixture) {
 pub async fn a_cancelled_id_stays_taken(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
-    adapter.cancel(&"a".into(), "why").await.unwrap();
-    assert_eq!(adapter.enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
+    adapter.jobs().cancel(&"a".into(), "why").await.unwrap();
+    assert_eq!(adapter.jobs().enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
     assert_eq!(state(&adapter, "a").await, Some(JobState::Cancelled));
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["b"]);
 }
@@ -207,9 +216,9 @@ pub async fn a_job_that_came_back_can_be_cancelled(f: &impl Fixture) {
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(AttemptEnd::release()).await;
-    assert_eq!(adapter.cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(adapter.jobs().cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
     let b = worker.run_one(retry("no", Duration::ZERO)).await;
-    assert_eq!(adapter.cancel(&b.lease.id, "why").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(adapter.jobs().cancel(&b.lease.id, "why").await.unwrap(), CancelOutcome::Cancelled);
     assert_eq!(info(&adapter, "b").await.attempts, 1);
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"]);
 }
@@ -218,22 +227,26 @@ pub async fn cancellations_reach_every_connection(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("größe", TASK), job("b", TASK)]).await;
     Caller::new(&adapter).claim(2, &[TASK]).await;
-    let mut ears = [adapter.cancellations(), second.cancellations(), second.cancellations()];
-    // a subscription to a remote store may take a moment: say it again until every ear has heard the first one
-    for ear in &mut ears {
+    let mut listeners = [
+        adapter.signals().cancellations(),
+        second.signals().cancellations(),
+        second.signals().cancellations(),
+    ];
+    // a subscription to a remote store may take a moment: say it again until every listener has heard the first one
+    for listener in &mut listeners {
         let heard = async {
             loop {
-                second.cancel(&"größe".into(), "why").await.unwrap();
-                if let Ok(id) = tokio::time::timeout(Duration::from_millis(100), cancelled(ear)).await {
+                second.jobs().cancel(&"größe".into(), "why").await.unwrap();
+                if let Ok(id) = tokio::time::timeout(Duration::from_millis(100), cancelled(listener)).await {
                     return id;
                 }
             }
         };
         assert_eq!(within(PATIENCE, "hearing of the cancellation", heard).await, JobId::from("größe"));
     }
-    adapter.cancel(&"b".into(), "why").await.unwrap();
-    for ear in &mut ears {
-        let heard = async { while cancelled(ear).await != JobId::from("b") {} };
+    adapter.jobs().cancel(&"b".into(), "why").await.unwrap();
+    for listener in &mut listeners {
+        let heard = async { while cancelled(listener).await != JobId::from("b") {} };
         within(PATIENCE, "hearing of the second cancellation", heard).await;
     }
 }

@@ -26,7 +26,10 @@ pub async fn s286_a_claim_hands_over_the_job(f: &impl Fixture) {
     assert_eq!((info.state, info.attempts, info.created_at), (JobState::Active, 1, claimed.created_at));
     assert_eq!(info.meta, meta);
     assert!(claimed.claimed_at.since(claimed.created_at) >= MOMENT, "claimed after it was created");
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { active: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { active: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn s101_first_come_first_served_within_a_task(f: &impl Fixture) {
@@ -233,13 +236,13 @@ pub async fn a_repeated_call_answers_what_the_first_one_did(f: &impl Fixture) {
     let a = worker.claim_one().await;
 
     let call = worker.call(vec![settlement(&a, retry("no", MOMENT * 60))], Some(claim(1, &[(TASK, 1)])));
-    let first = adapter.exchange(call.clone()).await.unwrap();
+    let first = adapter.jobs().exchange(call.clone()).await.unwrap();
     let before = [info(&adapter, "a").await, info(&adapter, "b").await, info(&adapter, "c").await];
     assert_eq!(first.settled, [Settled::Now(JobState::Retrying)]);
     for _ in 0..2 {
         f.advance(MOMENT).await;
         sweep(&adapter, &[TASK], Retention::default()).await;
-        let again = adapter.exchange(call.clone()).await.unwrap();
+        let again = adapter.jobs().exchange(call.clone()).await.unwrap();
         assert_eq!(again.settled, first.settled);
         assert_eq!(ids(&again.jobs), ["b"], "the same job under the same lease, not the next one");
         assert_eq!(again.jobs[0].lease, first.jobs[0].lease);
@@ -265,6 +268,6 @@ pub async fn calls_of_other_slots_and_workers_are_other_calls(f: &impl Fixture) 
     let mut worker = call.clone();
     worker.call = CallId { worker: "somebody else".into(), ..worker.call };
     for (call, id) in [(&call, "a"), (&slot, "b"), (&worker, "c"), (&call, "a"), (&slot, "b")] {
-        assert_eq!(ids(&adapter.exchange(call.clone()).await.unwrap().jobs), [id], "{:?}", call.call);
+        assert_eq!(ids(&adapter.jobs().exchange(call.clone()).await.unwrap().jobs), [id], "{:?}", call.call);
     }
 }

@@ -18,7 +18,7 @@ use crate::policy::Retention;
 /// Waits in the background, and has begun to when this returns.
 async fn wait(adapter: &Arc<dyn Adapter>, id: &str) -> JoinHandle<Option<Ended>> {
     let (adapter, id) = (Arc::clone(adapter), JobId::from(id));
-    let mut waiting = tokio::spawn(async move { adapter.ended(&id).await.expect("ended") });
+    let mut waiting = tokio::spawn(async move { adapter.signals().ended(&id).await.expect("ended") });
     assert!(timeout(QUIET, &mut waiting).await.is_err(), "the job has not ended, so the wait goes on");
     waiting
 }
@@ -47,14 +47,17 @@ pub async fn a_wait_that_begins_after_the_end(f: &impl Fixture) {
     put(&adapter, [job("a", TASK)]).await;
     Caller::new(&adapter).run_one(complete("1")).await;
     for adapter in [&adapter, &second, &adapter] {
-        let ended = within(PROMPT, "the news of the end", adapter.ended(&"a".into())).await.unwrap().unwrap();
+        let ended = within(PROMPT, "the news of the end", adapter.signals().ended(&"a".into()))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((ended.attempts, ended.ending), (1, Ending::Completed(b"1".to_vec())));
     }
 }
 
 pub async fn a_wait_for_an_unknown_job_ends_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let ended = within(PROMPT, "the answer", adapter.ended(&"nobody".into())).await.unwrap();
+    let ended = within(PROMPT, "the answer", adapter.signals().ended(&"nobody".into())).await.unwrap();
     assert_eq!(ended, None);
 }
 
@@ -86,7 +89,7 @@ pub async fn s060_a_wait_hears_of_a_cancellation(f: &impl Fixture) {
     let claimed = worker.claim_one().await;
     for id in ["active", "waiting", "delayed"] {
         let mut waiting = wait(&second, id).await;
-        adapter.cancel(&id.into(), "user asked").await.unwrap();
+        adapter.jobs().cancel(&id.into(), "user asked").await.unwrap();
         if id == "active" {
             assert!(
                 timeout(QUIET, &mut waiting).await.is_err(),
@@ -102,7 +105,7 @@ pub async fn a_wait_hears_of_a_stall(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [NewJob { max_stalls: 0, ..job("a", TASK) }, job("b", TASK)]).await;
     Caller::new(&adapter).claim(2, &[TASK]).await;
-    adapter.cancel(&"b".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"b".into(), "why").await.unwrap();
     let (a, b) = (wait(&second, "a").await, wait(&second, "b").await);
     f.advance(LEASE + MOMENT).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
@@ -132,10 +135,10 @@ pub async fn a_wait_that_was_given_up_harms_no_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     for _ in 0..3 {
-        assert!(timeout(QUIET, adapter.ended(&"a".into())).await.is_err(), "the job has not ended");
+        assert!(timeout(QUIET, adapter.signals().ended(&"a".into())).await.is_err(), "the job has not ended");
     }
     let stays = wait(&adapter, "a").await;
-    assert!(timeout(QUIET, adapter.ended(&"a".into())).await.is_err(), "the job has not ended");
+    assert!(timeout(QUIET, adapter.signals().ended(&"a".into())).await.is_err(), "the job has not ended");
     let other = wait(&adapter, "b").await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(complete("1")).await;
@@ -152,7 +155,7 @@ pub async fn a_hundred_waits_each_hear_of_their_own_job(f: &impl Fixture) {
         .iter()
         .map(|id| {
             let (second, id) = (Arc::clone(&second), JobId::from(id.as_str()));
-            tokio::spawn(async move { second.ended(&id).await.expect("ended") })
+            tokio::spawn(async move { second.signals().ended(&id).await.expect("ended") })
         })
         .collect();
 

@@ -18,7 +18,10 @@ pub async fn s285_a_new_job_waits(f: &impl Fixture) {
     assert_eq!((info.attempts, info.max_attempts, info.stalls, info.priority), (0, 5, 0, 7));
     assert_eq!((info.due_at, info.started_at, info.finished_at), (None, None, None));
     assert_eq!((info.error, info.progress), (None, None));
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { waiting: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { waiting: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn created_at_is_the_stores_time(f: &impl Fixture) {
@@ -36,7 +39,7 @@ pub async fn the_second_connection_sees_the_same_jobs(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     assert_eq!(info(&second, "a").await, info(&adapter, "a").await);
-    assert_eq!(second.enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
+    assert_eq!(second.jobs().enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
 }
 
 pub async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
@@ -45,7 +48,7 @@ pub async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
     let before = info(&adapter, "a").await;
 
     let other = NewJob { payload: b"2".to_vec(), max_attempts: 9, ..delayed("a", TASK, 60_000) };
-    assert_eq!(adapter.enqueue(vec![other]).await.unwrap(), [Enqueued::Duplicate]);
+    assert_eq!(adapter.jobs().enqueue(vec![other]).await.unwrap(), [Enqueued::Duplicate]);
 
     assert_eq!(info(&adapter, "a").await, before);
     let claimed = Caller::new(&adapter).claim(9, &[TASK]).await;
@@ -58,7 +61,7 @@ pub async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
     put(&adapter, [job("b", TASK)]).await;
     let jobs =
         vec![job("a", TASK), job("b", TASK), delayed("c", OTHER, 60_000), job("a", OTHER), job("d", TASK)];
-    let enqueued = adapter.enqueue(jobs).await.unwrap();
+    let enqueued = adapter.jobs().enqueue(jobs).await.unwrap();
     use Enqueued::{Duplicate, New};
     let taken = Enqueued::Taken { task: TASK.into() };
     assert_eq!(enqueued, [New, Duplicate, New, taken, New], "also twice in one call is once");
@@ -80,17 +83,17 @@ pub async fn an_id_belongs_to_one_task(f: &impl Fixture) {
         for replace_failed in [false, true] {
             let other = NewJob { replace_failed, ..job(id, OTHER) };
             let taken = Enqueued::Taken { task: TASK.into() };
-            assert_eq!(adapter.enqueue(vec![other]).await.unwrap(), [taken], "{id}");
+            assert_eq!(adapter.jobs().enqueue(vec![other]).await.unwrap(), [taken], "{id}");
         }
         assert_eq!(info(&adapter, id).await, before, "{id}");
     }
     assert_eq!(
-        adapter.counts(OTHER).await.unwrap(),
+        adapter.inspection().counts(OTHER).await.unwrap(),
         JobCounts::default(),
         "nothing was stored for the other task"
     );
     let jobs = vec![job("new", OTHER), job("waiting", OTHER), job("newer", OTHER)];
-    let answers = adapter.enqueue(jobs).await.unwrap();
+    let answers = adapter.jobs().enqueue(jobs).await.unwrap();
     let expected = [Enqueued::New, Enqueued::Taken { task: TASK.into() }, Enqueued::New];
     assert_eq!(answers, expected, "the others of a call are stored");
     assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["waiting", "new", "newer"]);
@@ -101,16 +104,19 @@ pub async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixtur
     let again = NewJob { payload: b"2".to_vec(), ..job("a", TASK) };
     let jobs = vec![job("a", TASK), job("b", TASK), again.clone()];
     use Enqueued::{Duplicate, New};
-    assert_eq!(adapter.enqueue(jobs).await.unwrap(), [New, New, Duplicate]);
+    assert_eq!(adapter.jobs().enqueue(jobs).await.unwrap(), [New, New, Duplicate]);
     assert_eq!(
-        adapter.enqueue(vec![job("c", TASK), again]).await.unwrap(),
+        adapter.jobs().enqueue(vec![job("c", TASK), again]).await.unwrap(),
         [New, Duplicate],
         "one is new, one is not"
     );
     let claimed = Caller::new(&adapter).claim(9, &[TASK]).await;
     assert_eq!(ids(&claimed), ["a", "b", "c"], "each is handed out once, in order");
     assert_eq!(claimed[0].payload, b"\"a\"", "the first payload stays");
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { active: 3, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { active: 3, ..JobCounts::default() }
+    );
 }
 
 pub async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
@@ -120,7 +126,7 @@ pub async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
         put(&adapter, [job(id, TASK)]).await;
         worker.run_one(end).await;
         let before = info(&adapter, id).await;
-        assert_eq!(adapter.enqueue(vec![job(id, TASK)]).await.unwrap(), [Enqueued::Duplicate], "{id}");
+        assert_eq!(adapter.jobs().enqueue(vec![job(id, TASK)]).await.unwrap(), [Enqueued::Duplicate], "{id}");
         assert_eq!(info(&adapter, id).await, before, "{id}");
     }
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "nothing runs again");
@@ -131,7 +137,7 @@ pub async fn a_job_that_is_active_is_known(f: &impl Fixture) {
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     worker.claim_one().await;
-    assert_eq!(adapter.enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
+    assert_eq!(adapter.jobs().enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "it is not handed out twice");
 }
 
@@ -142,7 +148,10 @@ pub async fn s288_a_delayed_job_is_delayed(f: &impl Fixture) {
     assert_eq!(info.state, JobState::Delayed);
     let due_after = info.due_at.expect("a delayed job is due at some time").since(info.created_at);
     assert_eq!(due_after, Duration::from_secs(60));
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { delayed: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { delayed: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn a_job_may_be_due_at_a_time(f: &impl Fixture) {
@@ -203,7 +212,7 @@ pub async fn tasks_may_have_any_name(f: &impl Fixture) {
         ["mail", "mail:slow", "mail slow", "ail", "mai", "größe", "a,b", "{x}", "*", "%s", "[a]", "7", &long];
     put(&adapter, tasks.iter().map(|task| job(&format!("of {task}"), task))).await;
     for task in tasks {
-        assert_eq!(adapter.counts(task).await.unwrap().waiting, 1, "{task}");
+        assert_eq!(adapter.inspection().counts(task).await.unwrap().waiting, 1, "{task}");
         let claimed = Caller::new(&adapter).claim(99, &[task]).await;
         assert_eq!(ids(&claimed), [format!("of {task}")], "a claim of `{task}` takes jobs of this name only");
         assert_eq!(&*claimed[0].lease.task, task);
@@ -219,7 +228,7 @@ pub async fn a_payload_and_a_result_may_have_a_megabyte(f: &impl Fixture) {
     let mut worker = Caller::new(&second);
     let claimed = worker.run_one(AttemptEnd::Complete(result.clone())).await;
     assert!(claimed.payload == payload, "the payload is what was dispatched");
-    let ended = adapter.ended(&"a".into()).await.unwrap().unwrap();
+    let ended = adapter.signals().ended(&"a".into()).await.unwrap().unwrap();
     assert!(ended.ending == Ending::Completed(result), "the result is what was settled");
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"]);
 }
@@ -228,7 +237,7 @@ pub async fn a_thousand_jobs_in_one_call_keep_their_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let ids: Vec<String> = (0..1_000).map(|n| format!("job {n}")).collect();
     put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
-    assert_eq!(adapter.counts(TASK).await.unwrap().waiting, 1_000);
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap().waiting, 1_000);
     let claimed = Caller::new(&adapter).claim(1_000, &[TASK]).await;
     assert_eq!(super::kit::ids(&claimed), ids);
 }
@@ -245,15 +254,15 @@ pub async fn the_range_of_priorities_is_kept(f: &impl Fixture) {
 
 pub async fn nothing_to_store_is_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    assert_eq!(adapter.enqueue(Vec::new()).await.unwrap(), []);
+    assert_eq!(adapter.jobs().enqueue(Vec::new()).await.unwrap(), []);
 }
 
 pub async fn an_unknown_job_is_unknown_everywhere(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let id = JobId::from("nobody");
-    assert_eq!(adapter.job(&id).await.unwrap(), None);
-    assert_eq!(adapter.logs(&id).await.unwrap(), []);
-    assert_eq!(adapter.ended(&id).await.unwrap(), None);
-    assert_eq!(adapter.cancel(&id, "why").await.unwrap(), CancelOutcome::NotFound);
-    assert_eq!(adapter.counts("nothing").await.unwrap(), JobCounts::default());
+    assert_eq!(adapter.inspection().job(&id).await.unwrap(), None);
+    assert_eq!(adapter.inspection().logs(&id).await.unwrap(), []);
+    assert_eq!(adapter.signals().ended(&id).await.unwrap(), None);
+    assert_eq!(adapter.jobs().cancel(&id, "why").await.unwrap(), CancelOutcome::NotFound);
+    assert_eq!(adapter.inspection().counts("nothing").await.unwrap(), JobCounts::default());
 }

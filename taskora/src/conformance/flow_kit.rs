@@ -60,11 +60,11 @@ pub(super) fn chord(id: &str, len: u32) -> NewWorkflow {
 }
 
 pub(super) async fn start(adapter: &Arc<dyn Adapter>, new: NewWorkflow) {
-    assert_eq!(adapter.start(new).await.expect("start"), Enqueued::New);
+    assert_eq!(adapter.workflows().start(new).await.expect("start"), Enqueued::New);
 }
 
 pub(super) async fn record(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowRecord {
-    adapter.workflow(&id.into(), true).await.expect("workflow").expect("the workflow is known")
+    adapter.workflows().workflow(&id.into(), true).await.expect("workflow").expect("the workflow is known")
 }
 
 /// The states of the workflow and its nodes.
@@ -76,14 +76,16 @@ pub(super) async fn states(adapter: &Arc<dyn Adapter>, id: &str) -> (WorkflowSta
 /// How a workflow has ended that has ended already.
 pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowEnded {
     let id = WorkflowId::from(id);
-    let ended = within(PATIENCE, "an end that is known already", adapter.workflow_ended(&id)).await;
+    let ended =
+        within(PATIENCE, "an end that is known already", adapter.workflows().workflow_ended(&id)).await;
     ended.expect("workflow_ended").expect("the workflow is known")
 }
 
 /// Waits in the background, and has begun to when this returns.
 pub(super) async fn wait(adapter: &Arc<dyn Adapter>, id: &str) -> JoinHandle<Option<WorkflowEnded>> {
     let (adapter, id) = (Arc::clone(adapter), WorkflowId::from(id));
-    let mut waiting = tokio::spawn(async move { adapter.workflow_ended(&id).await.expect("workflow_ended") });
+    let mut waiting =
+        tokio::spawn(async move { adapter.workflows().workflow_ended(&id).await.expect("workflow_ended") });
     assert!(timeout(QUIET, &mut waiting).await.is_err(), "the workflow has not ended, so the wait goes on");
     waiting
 }
@@ -95,5 +97,5 @@ pub(super) async fn told(waiting: JoinHandle<Option<WorkflowEnded>>) -> Workflow
 pub(super) const CANCELLED: Option<JobState> = Some(JobState::Cancelled);
 
 pub(super) async fn counts_are(adapter: &Arc<dyn Adapter>, expected: JobCounts) {
-    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), expected);
 }

@@ -8,8 +8,8 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::adapter::{
     Adapter, AttemptEnd, CallId, Cancellation, Claim, ClaimedJob, Due, Ended, Ending, Enqueued, Exchange,
-    Exchanged, Lease, NewJob, Notes, Renew, Renewal, Settled, Settlement, Swept, TaskClaim, TaskName,
-    WorkSignal,
+    Exchanged, JobReport, Lease, NewJob, RenewLease, Renewal, Settled, Settlement, Swept, TaskClaim,
+    TaskName, WorkListener,
 };
 use crate::job::{JobId, JobInfo, JobState};
 use crate::policy::Retention;
@@ -49,21 +49,28 @@ pub(super) fn prioritised(id: &str, task: &str, priority: i16) -> NewJob {
 pub(super) async fn put(adapter: &Arc<dyn Adapter>, jobs: impl IntoIterator<Item = NewJob>) {
     let jobs: Vec<NewJob> = jobs.into_iter().collect();
     let expected = vec![Enqueued::New; jobs.len()];
-    let enqueued = adapter.enqueue(jobs).await.expect("enqueue");
+    let enqueued = adapter.jobs().enqueue(jobs).await.expect("enqueue");
     assert_eq!(enqueued, expected, "each of these jobs is new");
 }
 
 pub(super) async fn state(adapter: &Arc<dyn Adapter>, id: &str) -> Option<JobState> {
-    adapter.job(&id.into()).await.expect("job").map(|info| info.state)
+    adapter.inspection().job(&id.into()).await.expect("job").map(|info| info.state)
 }
 
 pub(super) async fn info(adapter: &Arc<dyn Adapter>, id: &str) -> JobInfo {
-    adapter.job(&id.into()).await.expect("job").unwrap_or_else(|| panic!("job `{id}` is not known"))
+    adapter
+        .inspection()
+        .job(&id.into())
+        .await
+        .expect("job")
+        .unwrap_or_else(|| panic!("job `{id}` is not known"))
 }
 
 /// How a job has ended that has ended already.
 pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> Option<Ended> {
-    within(PATIENCE, "an end that is known already", adapter.ended(&id.into())).await.expect("ended")
+    within(PATIENCE, "an end that is known already", adapter.signals().ended(&id.into()))
+        .await
+        .expect("ended")
 }
 
 pub(super) async fn ending(adapter: &Arc<dyn Adapter>, id: &str) -> Ending {
@@ -75,7 +82,7 @@ pub(super) async fn sweep(adapter: &Arc<dyn Adapter>, tasks: &[&str], retention:
     let tasks = names(tasks);
     let mut sum = Swept::default();
     loop {
-        let swept = adapter.sweep(&tasks, retention).await.expect("sweep");
+        let swept = adapter.jobs().sweep(&tasks, retention).await.expect("sweep");
         sum.rescued += swept.rescued;
         sum.stalled += swept.stalled;
         sum.rescued_ids.extend(swept.rescued_ids);
@@ -87,14 +94,14 @@ pub(super) async fn sweep(adapter: &Arc<dyn Adapter>, tasks: &[&str], retention:
 }
 
 pub(super) async fn renew(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, length: Duration) -> Renewal {
-    let renew = Renew { lease: job.lease.clone(), length };
-    adapter.renew(vec![renew]).await.expect("renew").pop().expect("one answer")
+    let renew = RenewLease { lease: job.lease.clone(), length };
+    adapter.jobs().renew(vec![renew]).await.expect("renew").pop().expect("one answer")
 }
 
 /// Reports progress with the right of this job's lease; whether it was kept.
 pub(super) async fn progress(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, json: &str) -> bool {
-    let notes = Notes { lease: job.lease.clone(), progress: Some(json.into()), logs: Vec::new() };
-    adapter.note(vec![notes]).await.expect("note").pop().expect("one answer")
+    let notes = JobReport { lease: job.lease.clone(), progress: Some(json.into()), logs: Vec::new() };
+    adapter.jobs().note(vec![notes]).await.expect("note").pop().expect("one answer")
 }
 
 /// The next job that is said to be cancelled.
@@ -181,7 +188,7 @@ impl Caller {
 
     pub(super) async fn exchange(&mut self, settle: Vec<Settlement>, claim: Option<Claim>) -> Exchanged {
         let call = self.call(settle, claim);
-        self.adapter.exchange(call).await.expect("exchange")
+        self.adapter.jobs().exchange(call).await.expect("exchange")
     }
 
     /// Claims up to `limit` jobs of these tasks, with as many calls as the store asks for.
@@ -220,16 +227,16 @@ impl Caller {
     }
 
     /// Claims one job as an idle worker does: sleeps until a signal or the next due time says that there may be one.
-    pub(super) async fn next_job(&mut self, ear: &dyn WorkSignal, tasks: &[&str]) -> ClaimedJob {
+    pub(super) async fn next_job(&mut self, listener: &dyn WorkListener, tasks: &[&str]) -> ClaimedJob {
         loop {
             let call = self.next_call(tasks);
-            let mut answer = self.adapter.exchange(call).await.expect("exchange");
+            let mut answer = self.adapter.jobs().exchange(call).await.expect("exchange");
             if let Some(job) = answer.jobs.pop() {
                 return job;
             }
             if !answer.more {
                 let wait = answer.next_due.unwrap_or(PATIENCE).min(PATIENCE);
-                answer = self.wait(ear, tasks, wait).await;
+                answer = self.wait(listener, tasks, wait).await;
                 if let Some(job) = answer.jobs.pop() {
                     return job;
                 }
@@ -238,9 +245,14 @@ impl Caller {
     }
 
     /// Claims one job of these tasks when there is one, or none when the time has passed.
-    pub(super) async fn wait(&mut self, ear: &dyn WorkSignal, tasks: &[&str], time: Duration) -> Exchanged {
+    pub(super) async fn wait(
+        &mut self,
+        listener: &dyn WorkListener,
+        tasks: &[&str],
+        time: Duration,
+    ) -> Exchanged {
         let call = self.next_call(tasks);
-        ear.wait(&call, time, &Notify::new()).await.expect("wait")
+        listener.wait(&call, time, &Notify::new()).await.expect("wait")
     }
 
     /// A call that claims one job of these tasks, not made yet.

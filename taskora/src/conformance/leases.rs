@@ -11,10 +11,10 @@ use super::kit::{
     prioritised, progress, put, renew, retry, state, sweep,
 };
 use crate::adapter::{
-    Adapter, AttemptEnd, ClaimedJob, Ending, JobCounts, NewJob, Renew, Renewal, Settled, Swept,
+    Adapter, AttemptEnd, ClaimedJob, Ending, JobCounts, NewJob, RenewLease, Renewal, Settled, Swept,
 };
 use crate::job::{JobId, JobState};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 
 const KEEP: fn() -> Retention = Retention::default;
 
@@ -92,7 +92,7 @@ pub async fn a_lease_of_a_node_is_never_one_of_a_later_workflow_with_its_id(f: &
     for id in ["w", "3f0e2f7c-9d1b-4a52-8c39-5f1d1f0c7a11"] {
         start(&adapter, group(id, 1)).await;
         let old = leases_of_one_that_is_gone(f, &adapter).await;
-        assert!(adapter.workflow(&id.into(), false).await.unwrap().is_none(), "it was trimmed");
+        assert!(adapter.workflows().workflow(&id.into(), false).await.unwrap().is_none(), "it was trimmed");
         start(&adapter, group(id, 1)).await;
         assert_refused_by_the_next(&adapter, &old).await;
     }
@@ -107,7 +107,7 @@ async fn leases_of_one_that_is_gone(f: &impl Fixture, adapter: &Arc<dyn Adapter>
     let released = worker.run_one(AttemptEnd::release()).await;
     let last = worker.run_one(complete("1")).await;
     f.advance(MOMENT).await;
-    let nothing = Keep { age: Duration::ZERO, count: 0 };
+    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
     sweep(adapter, &[TASK], Retention { completed: nothing, failed: nothing, workflows: nothing }).await;
     [lost, released, last]
 }
@@ -181,18 +181,19 @@ pub async fn s289_renewals_say_what_became_of_each_lease(f: &impl Fixture) {
         .await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(4, &[TASK, OTHER]).await;
-    adapter.cancel(&"flagged".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"flagged".into(), "why").await.unwrap();
     worker.settle(&jobs[2], complete("1")).await;
     worker.settle(&jobs[3], AttemptEnd::release()).await;
     let mut leases: Vec<_> = jobs.iter().map(|job| job.lease.clone()).collect();
     leases.push(forged(&jobs[0], jobs[0].lease.token + 1).lease);
     let renewals = adapter
-        .renew(leases.into_iter().map(|lease| Renew { lease, length: LEASE * 2 }).collect())
+        .jobs()
+        .renew(leases.into_iter().map(|lease| RenewLease { lease, length: LEASE * 2 }).collect())
         .await
         .unwrap();
     use Renewal::{Cancelled, Extended, Lost};
     assert_eq!(renewals, [Extended, Cancelled, Lost, Lost, Lost]);
-    assert_eq!(adapter.renew(Vec::new()).await.unwrap(), []);
+    assert_eq!(adapter.jobs().renew(Vec::new()).await.unwrap(), []);
 
     f.advance(LEASE + MOMENT).await;
     assert_eq!(
@@ -226,7 +227,10 @@ pub async fn s063_a_job_that_is_taken_back_too_often_fails(f: &impl Fixture) {
     assert_eq!((ended.attempts, ended.ending), (0, Ending::Stalled(message)));
     assert_eq!(worker.settle(&lost, complete("1")).await, Settled::Stale);
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "it does not run again");
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { failed: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { failed: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn s063_none_allowed_is_none(f: &impl Fixture) {
@@ -262,7 +266,7 @@ pub async fn x01_a_job_that_has_ended_is_never_taken_back(f: &impl Fixture) {
     sweep(&adapter, &[TASK], KEEP()).await;
     worker.settle(&jobs[0], complete("1")).await;
     worker.settle(&jobs[1], fail("no")).await;
-    adapter.cancel(&"c".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"c".into(), "why").await.unwrap();
     worker.settle(&jobs[2], AttemptEnd::Cancel).await;
     for _ in 0..2 {
         f.advance(LEASE + MOMENT).await;
@@ -294,7 +298,7 @@ pub async fn a_flagged_job_whose_lease_has_passed_ends_as_cancelled(f: &impl Fix
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     let lost = worker.claim_one().await;
-    adapter.cancel(&"a".into(), "user asked").await.unwrap();
+    adapter.jobs().cancel(&"a".into(), "user asked").await.unwrap();
     f.advance(LEASE + MOMENT).await;
     let swept = sweep(&adapter, &[TASK], KEEP()).await;
     assert_eq!((swept.rescued, swept.stalled), (0, 0));
@@ -351,7 +355,7 @@ pub async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
     .await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(worker.claim(3, &[TASK]).await.len(), 3);
-    adapter.cancel(&"flagged".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"flagged".into(), "why").await.unwrap();
     f.advance(LEASE + MOMENT).await;
     let swept = sweep(&adapter, &[TASK], KEEP()).await;
     assert_eq!((swept.rescued, swept.rescued_ids), (1, vec!["rescued".into()]));
@@ -361,7 +365,7 @@ pub async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
     put(&adapter, (0..9).map(|n| NewJob { max_stalls: n % 2, ..job(&n.to_string(), TASK) })).await;
     assert_eq!(worker.claim(10, &[TASK]).await.len(), 10);
     f.advance(LEASE + MOMENT).await;
-    let swept = adapter.sweep(&names(&[TASK]), KEEP()).await.unwrap();
+    let swept = adapter.jobs().sweep(&names(&[TASK]), KEEP()).await.unwrap();
     assert_eq!((swept.rescued, swept.stalled), (4, 6), "one of them was rescued before");
     assert_eq!(swept.rescued_ids.iter().collect::<HashSet<_>>().len(), 4);
     let stalled: HashSet<&str> = swept.stalled_ids.iter().map(JobId::as_str).collect();
@@ -379,14 +383,17 @@ pub async fn many_lost_leases_are_taken_back_in_bounded_steps(f: &impl Fixture) 
         assert_eq!(worker.claim(500, &[TASK]).await.len(), 500);
     }
     f.advance(LEASE + MOMENT).await;
-    let first = adapter.sweep(&names(&[TASK]), KEEP()).await.unwrap();
+    let first = adapter.jobs().sweep(&names(&[TASK]), KEEP()).await.unwrap();
     assert!(
         first.rescued <= 1_000 && first.more,
         "a page at most, and it says that there is more: {first:?}"
     );
     let rest = sweep(&adapter, &[TASK], KEEP()).await;
     assert_eq!(first.rescued + rest.rescued, 2_500);
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { waiting: 2_500, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { waiting: 2_500, ..JobCounts::default() }
+    );
 }
 
 pub async fn a_sweep_makes_everything_ready_that_is_due(f: &impl Fixture) {
@@ -398,7 +405,7 @@ pub async fn a_sweep_makes_everything_ready_that_is_due(f: &impl Fixture) {
     sweep(&adapter, &[TASK], KEEP()).await;
     let expected = JobCounts { waiting: 2_500, ..JobCounts::default() };
     assert_eq!(
-        adapter.counts(TASK).await.unwrap(),
+        adapter.inspection().counts(TASK).await.unwrap(),
         expected,
         "it says that there is more until all are ready"
     );

@@ -8,10 +8,10 @@ use super::kit::{
     progress, put, renew, retry, state, sweep, within,
 };
 use crate::adapter::{
-    AttemptEnd, CancelOutcome, ClaimedJob, Ending, Enqueued, JobCounts, NewJob, Notes, Renewal, Settled,
+    AttemptEnd, CancelOutcome, ClaimedJob, Ending, Enqueued, JobCounts, JobReport, NewJob, Renewal, Settled,
 };
 use crate::job::{JobState, LogEntry, LogLevel, Timestamp};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 
 /// An id of the caller's own, and one that we could have made.
 const IDS: [&str; 2] = ["order-7", "0192f3a4-5b6c-7d8e-9f00-112233445566"];
@@ -29,31 +29,37 @@ pub async fn a_job_that_has_failed_is_replaced(f: &impl Fixture) {
         worker.run_one(retry("not yet", Duration::ZERO)).await;
         let claimed = worker.claim_one().await;
         let at = Timestamp::from_millis(1);
-        let line =
-            LogEntry { level: LogLevel::Info, message: "hello".into(), fields: ().into(), at, attempt: 2 };
-        let notes = Notes { lease: claimed.lease.clone(), progress: Some(b"1".to_vec()), logs: vec![line] };
-        assert_eq!(adapter.note(vec![notes]).await.unwrap(), [true]);
+        let line = LogEntry::new(LogLevel::Info, "hello", at, 2);
+        let notes =
+            JobReport { lease: claimed.lease.clone(), progress: Some(b"1".to_vec()), logs: vec![line] };
+        assert_eq!(adapter.jobs().note(vec![notes]).await.unwrap(), [true]);
         worker.settle(&claimed, fail("declined")).await;
         f.advance(MOMENT).await;
 
         let new = NewJob { payload: b"2".to_vec(), max_attempts: 9, ..prioritised(id, TASK, 3) };
-        assert_eq!(adapter.enqueue(vec![replacing(new)]).await.unwrap(), [Enqueued::New], "{id}");
+        assert_eq!(adapter.jobs().enqueue(vec![replacing(new)]).await.unwrap(), [Enqueued::New], "{id}");
         let info = info(&adapter, id).await;
         assert_eq!((info.state, info.attempts, info.stalls), (JobState::Waiting, 0, 0));
         assert_eq!((info.max_attempts, info.priority), (9, 3), "all of it is the new one's");
         assert!(info.created_at.since(claimed.created_at) >= MOMENT);
         assert_eq!((info.error, info.progress, info.meta), (None, None, Vec::new()));
         assert_eq!((info.started_at, info.finished_at), (None, None));
-        assert_eq!(adapter.logs(&id.into()).await.unwrap(), [], "the log is a new one");
-        assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { waiting: 1, ..JobCounts::default() });
+        assert_eq!(adapter.inspection().logs(&id.into()).await.unwrap(), [], "the log is a new one");
+        assert_eq!(
+            adapter.inspection().counts(TASK).await.unwrap(),
+            JobCounts { waiting: 1, ..JobCounts::default() }
+        );
 
         let claimed = worker.claim_one().await;
         assert_eq!((claimed.attempt, &*claimed.payload, claimed.meta.len()), (1, &b"2"[..], 0));
         worker.settle(&claimed, complete("\"paid\"")).await;
         assert_eq!(ended(&adapter, id).await.unwrap().ending, Ending::Completed(b"\"paid\"".to_vec()));
-        assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { completed: 1, ..JobCounts::default() });
+        assert_eq!(
+            adapter.inspection().counts(TASK).await.unwrap(),
+            JobCounts { completed: 1, ..JobCounts::default() }
+        );
         f.advance(MOMENT).await;
-        let nothing = Keep { age: Duration::ZERO, count: 0 };
+        let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
         sweep(&adapter, &[TASK], Retention { completed: nothing, ..Retention::default() }).await;
     }
 }
@@ -68,19 +74,19 @@ pub async fn each_end_in_vain_can_be_replaced(f: &impl Fixture) {
     f.advance(LEASE + MOMENT).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     put(&adapter, [delayed("delayed", TASK, 60_000), job("active", TASK)]).await;
-    adapter.cancel(&"delayed".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"delayed".into(), "why").await.unwrap();
     let active = worker.claim_one().await;
-    adapter.cancel(&"active".into(), "why").await.unwrap();
+    adapter.jobs().cancel(&"active".into(), "why").await.unwrap();
     worker.settle(&active, AttemptEnd::Cancel).await;
     let counts = JobCounts { failed: 2, cancelled: 2, ..JobCounts::default() };
-    assert_eq!(adapter.counts(TASK).await.unwrap(), counts);
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), counts);
 
     let ends = ["failed", "stalled", "delayed", "active"];
     let new =
         ends.map(|id| replacing(if id == "delayed" { delayed(id, TASK, 60_000) } else { job(id, TASK) }));
-    assert_eq!(adapter.enqueue(new.to_vec()).await.unwrap(), [const { Enqueued::New }; 4]);
+    assert_eq!(adapter.jobs().enqueue(new.to_vec()).await.unwrap(), [const { Enqueued::New }; 4]);
     let counts = JobCounts { waiting: 3, delayed: 1, ..JobCounts::default() };
-    assert_eq!(adapter.counts(TASK).await.unwrap(), counts, "no old end is left");
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), counts, "no old end is left");
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["failed", "stalled", "active"]);
 }
 
@@ -90,10 +96,10 @@ pub async fn a_job_that_was_cancelled_in_the_line_is_replaced(f: &impl Fixture) 
         let names = ["a", "b", "c"].map(|name| format!("{prefix}{name}"));
         put(&adapter, names.iter().map(|id| prioritised(id, TASK, priority))).await;
         let id = names[1].as_str();
-        assert_eq!(adapter.cancel(&id.into(), "why").await.unwrap(), CancelOutcome::Cancelled);
+        assert_eq!(adapter.jobs().cancel(&id.into(), "why").await.unwrap(), CancelOutcome::Cancelled);
         let new = replacing(prioritised(id, TASK, priority));
-        assert_eq!(adapter.enqueue(vec![new]).await.unwrap(), [Enqueued::New]);
-        let counts = adapter.counts(TASK).await.unwrap();
+        assert_eq!(adapter.jobs().enqueue(vec![new]).await.unwrap(), [Enqueued::New]);
+        let counts = adapter.inspection().counts(TASK).await.unwrap();
         assert_eq!((counts.waiting, counts.cancelled), (3, 0));
         let mut worker = Caller::new(&adapter);
         let claimed = worker.claim(9, &[TASK]).await;
@@ -121,14 +127,14 @@ pub async fn what_has_not_failed_is_not_replaced(f: &impl Fixture) {
     for id in ["completed", "retrying", "active", "waiting", "delayed", "active"] {
         let before = info(&adapter, id).await;
         assert_eq!(
-            adapter.enqueue(vec![replacing(job(id, TASK))]).await.unwrap(),
+            adapter.jobs().enqueue(vec![replacing(job(id, TASK))]).await.unwrap(),
             [Enqueued::Duplicate],
             "{id}"
         );
         assert_eq!(info(&adapter, id).await, before, "{id}");
         // one that is to be cancelled has not ended yet
         if id == "active" {
-            adapter.cancel(&id.into(), "why").await.unwrap();
+            adapter.jobs().cancel(&id.into(), "why").await.unwrap();
         }
     }
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["waiting"]);
@@ -142,7 +148,7 @@ pub async fn a_new_job_is_replaced_by_none_of_its_call(f: &impl Fixture) {
     let again = NewJob { payload: b"2".to_vec(), ..job("a", TASK) };
     let jobs = [job("new", TASK), job("a", TASK), again, job("new", TASK), job("b", TASK), job("a", OTHER)];
     use Enqueued::{Duplicate, New};
-    let answers = adapter.enqueue(jobs.map(replacing).to_vec()).await.unwrap();
+    let answers = adapter.jobs().enqueue(jobs.map(replacing).to_vec()).await.unwrap();
     assert_eq!(answers, [New, New, Duplicate, Duplicate, Duplicate, Enqueued::Taken { task: TASK.into() }]);
     let claimed = worker.claim(9, &[TASK, OTHER]).await;
     assert_eq!(ids(&claimed), ["b", "new", "a"]);
@@ -162,7 +168,10 @@ pub async fn a_lease_is_never_one_of_the_job_that_replaces_its_own(f: &impl Fixt
             if old.len() > 2 {
                 f.advance(MOMENT).await;
             }
-            assert_eq!(adapter.enqueue(vec![replacing(job(id, TASK))]).await.unwrap(), [Enqueued::New]);
+            assert_eq!(
+                adapter.jobs().enqueue(vec![replacing(job(id, TASK))]).await.unwrap(),
+                [Enqueued::New]
+            );
             let held = worker.claim_one().await;
             for lost in &old {
                 assert!(lost.lease.token < held.lease.token, "{:?}, {:?}", lost.lease, held.lease);
@@ -184,12 +193,12 @@ pub async fn whoever_waits_for_the_new_job_is_told_of_its_end(f: &impl Fixture) 
     let mut worker = Caller::new(&adapter);
     let wait = || {
         let adapter = second.clone();
-        tokio::spawn(async move { adapter.ended(&"a".into()).await.unwrap().unwrap().ending })
+        tokio::spawn(async move { adapter.signals().ended(&"a".into()).await.unwrap().unwrap().ending })
     };
     let first = wait();
     worker.run_one(fail("no")).await;
     assert_eq!(within(PROMPT, "the first end", first).await.unwrap(), Ending::Failed("no".into()));
-    assert_eq!(adapter.enqueue(vec![replacing(job("a", TASK))]).await.unwrap(), [Enqueued::New]);
+    assert_eq!(adapter.jobs().enqueue(vec![replacing(job("a", TASK))]).await.unwrap(), [Enqueued::New]);
     let mut next = wait();
     let quiet = tokio::time::timeout(super::kit::QUIET, &mut next).await;
     assert!(quiet.is_err(), "the old end is not the new job's");

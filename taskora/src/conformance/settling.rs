@@ -27,7 +27,10 @@ pub async fn s287_a_completed_job_keeps_its_result(f: &impl Fixture) {
     let expected =
         Ended { task: TASK.to_owned(), attempts: 1, ending: Ending::Completed(b"{\"n\":1}".to_vec()) };
     assert_eq!(ended(&adapter, "a").await, Some(expected));
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { completed: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { completed: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
@@ -44,7 +47,10 @@ pub async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
     let expected =
         Ended { task: TASK.to_owned(), attempts: 1, ending: Ending::Failed("bad address: größe".into()) };
     assert_eq!(ended(&adapter, "a").await, Some(expected));
-    assert_eq!(adapter.counts(TASK).await.unwrap(), JobCounts { failed: 1, ..JobCounts::default() });
+    assert_eq!(
+        adapter.inspection().counts(TASK).await.unwrap(),
+        JobCounts { failed: 1, ..JobCounts::default() }
+    );
 }
 
 pub async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
@@ -61,7 +67,7 @@ pub async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
     let rests = retrying.due_at.expect("a retrying job is due").since(claimed.claimed_at);
     assert!(rests >= Duration::from_secs(10), "the backoff counts from the settlement: {rests:?}");
     let counts = JobCounts { waiting: 1, delayed: 1, ..JobCounts::default() };
-    assert_eq!(adapter.counts(TASK).await.unwrap(), counts, "retrying counts as delayed");
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), counts, "retrying counts as delayed");
 
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"], "not before the backoff has passed");
     f.advance(Duration::from_secs(11)).await;
@@ -106,7 +112,7 @@ pub async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture)
     let rests = delayed.due_at.expect("a delayed job is due").since(first.claimed_at);
     assert!(rests >= Duration::from_secs(10), "the delay counts from the settlement: {rests:?}");
     let counts = JobCounts { waiting: 1, delayed: 1, ..JobCounts::default() };
-    assert_eq!(adapter.counts(TASK).await.unwrap(), counts);
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), counts);
 
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"], "not before it is due");
     put(&adapter, [job("c", TASK)]).await;
@@ -320,7 +326,7 @@ pub async fn counts_know_each_state(f: &impl Fixture) {
     worker.claim_one().await;
     f.advance(LEASE + MOMENT).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
-    adapter.cancel(&"cancelled".into(), "no").await.unwrap();
+    adapter.jobs().cancel(&"cancelled".into(), "no").await.unwrap();
     worker.run_one(retry("no", MOMENT * 60)).await;
     put(&adapter, ["1", "2", "3", "4"].map(|id| job(id, TASK))).await;
     put(&adapter, [delayed("5", TASK, 60_000), prioritised("6", TASK, 1), job("7", OTHER)]).await;
@@ -328,6 +334,9 @@ pub async fn counts_know_each_state(f: &impl Fixture) {
 
     let mut expected = JobCounts { waiting: 4, delayed: 2, active: 1, ..JobCounts::default() };
     (expected.completed, expected.failed, expected.cancelled) = (1, 2, 1);
-    assert_eq!(adapter.counts(TASK).await.unwrap(), expected);
-    assert_eq!(adapter.counts(OTHER).await.unwrap(), JobCounts { waiting: 1, ..JobCounts::default() });
+    assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), expected);
+    assert_eq!(
+        adapter.inspection().counts(OTHER).await.unwrap(),
+        JobCounts { waiting: 1, ..JobCounts::default() }
+    );
 }

@@ -10,7 +10,7 @@ use super::kit::{
 };
 use crate::adapter::{Adapter, AttemptEnd};
 use crate::check::{self, CheckReport};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 
 /// Fails if anything that is stored does not agree.
 pub(super) async fn sound(adapter: &Arc<dyn Adapter>, what: &str) -> CheckReport {
@@ -31,7 +31,7 @@ pub async fn a_check_counts_jobs_and_workflows(fixture: &impl Fixture) {
     start(&adapter, chord("w", 3)).await;
     let report = sound(&adapter, "waiting").await;
     assert_eq!((report.jobs, report.workflows), (702, 1), "nodes are no jobs of their own");
-    assert!(report.looked_at >= 703, "{}", report.looked_at);
+    assert!(report.scanned >= 703, "{}", report.scanned);
 }
 
 pub async fn each_state_is_sound(fixture: &impl Fixture) {
@@ -54,11 +54,11 @@ pub async fn each_state_is_sound(fixture: &impl Fixture) {
         sound(&adapter, &format!("`{}` is settled", job.lease.id)).await;
     }
     for id in ["d", "later", "a"] {
-        adapter.cancel(&id.into(), "why").await.expect("cancel");
+        adapter.jobs().cancel(&id.into(), "why").await.expect("cancel");
         sound(&adapter, &format!("`{id}` is cancelled")).await;
     }
     let lost = worker.claim_one().await;
-    adapter.cancel(&lost.lease.id, "why").await.expect("cancel");
+    adapter.jobs().cancel(&lost.lease.id, "why").await.expect("cancel");
     sound(&adapter, "flagged").await;
     fixture.advance(super::kit::LEASE + MOMENT).await;
     sound(&adapter, "a lease has passed").await;
@@ -104,7 +104,7 @@ pub async fn a_repair_of_what_is_sound_does_nothing(fixture: &impl Fixture) {
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     start(&adapter, chain("w", 3)).await;
     worker.run_one(complete("1")).await;
-    adapter.cancel(&"c".into(), "why").await.expect("cancel");
+    adapter.jobs().cancel(&"c".into(), "why").await.expect("cancel");
     let report = check::repair(&*adapter).await.expect("repair");
     assert_eq!((report.repaired, report.left), (0, 0), "{report}");
     assert!(report.violations.is_empty(), "{report}");
@@ -116,7 +116,7 @@ pub async fn nothing_is_left_of_what_was_trimmed(fixture: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     start(&adapter, chord("w", 2)).await;
-    adapter.cancel(&"b".into(), "why").await.expect("cancel");
+    adapter.jobs().cancel(&"b".into(), "why").await.expect("cancel");
     loop {
         let claimed = worker.claim(4, &[TASK]).await;
         if claimed.is_empty() {
@@ -128,7 +128,7 @@ pub async fn nothing_is_left_of_what_was_trimmed(fixture: &impl Fixture) {
         }
     }
     fixture.advance(Duration::from_secs(60)).await;
-    let none = Keep { age: Duration::from_secs(1), count: 0 };
+    let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
     let keep = Retention { completed: none, failed: none, workflows: none };
     sweep(&adapter, &[TASK], keep).await;
     let report = sound(&adapter, "trimmed").await;

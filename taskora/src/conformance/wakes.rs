@@ -12,7 +12,7 @@ use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, ids, job, put,
     retry, settlement, state, sweep, within,
 };
-use crate::adapter::{Adapter, AttemptEnd, Settled, WorkSignal};
+use crate::adapter::{Adapter, AttemptEnd, Settled, WorkListener};
 use crate::job::JobState;
 use crate::policy::Retention;
 
@@ -22,18 +22,19 @@ const IDLE: Duration = PATIENCE;
 /// Waits for a job of this task; the id of the one that was claimed.
 async fn wait(
     adapter: &Arc<dyn Adapter>,
-    ear: &dyn WorkSignal,
+    listener: &dyn WorkListener,
     task: &str,
     time: Duration,
 ) -> Option<String> {
-    let mut answer = Caller::new(adapter).wait(ear, &[task], time).await;
+    let mut answer = Caller::new(adapter).wait(listener, &[task], time).await;
     answer.jobs.pop().map(|job| job.lease.id.to_string())
 }
 
 /// Waits in the background for a job of [`TASK`]; has begun to when this returns.
 async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<Option<String>> {
     let adapter = Arc::clone(adapter);
-    let mut parked = tokio::spawn(async move { wait(&adapter, &*adapter.work(), TASK, time).await });
+    let mut parked =
+        tokio::spawn(async move { wait(&adapter, &*adapter.signals().work(), TASK, time).await });
     assert!(timeout(QUIET, &mut parked).await.is_err(), "nothing to do, so the wait goes on");
     parked
 }
@@ -42,7 +43,7 @@ async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<Option<S
 async fn idle_worker(adapter: &Arc<dyn Adapter>) -> JoinHandle<String> {
     let adapter = Arc::clone(adapter);
     let mut parked = tokio::spawn(async move {
-        let job = Caller::new(&adapter).next_job(&*adapter.work(), &[TASK]).await;
+        let job = Caller::new(&adapter).next_job(&*adapter.signals().work(), &[TASK]).await;
         job.lease.id.to_string()
     });
     assert!(timeout(QUIET, &mut parked).await.is_err(), "nothing to do, so the worker sleeps");
@@ -55,9 +56,13 @@ async fn got(worker: JoinHandle<String>) -> String {
 
 pub async fn s295_a_wait_without_work_ends_at_its_timeout(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let (ear, start) = (adapter.work(), Instant::now());
+    let (listener, start) = (adapter.signals().work(), Instant::now());
     for _ in 0..2 {
-        assert_eq!(wait(&adapter, &*ear, TASK, Duration::from_millis(100)).await, None, "there is no work");
+        assert_eq!(
+            wait(&adapter, &*listener, TASK, Duration::from_millis(100)).await,
+            None,
+            "there is no work"
+        );
     }
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(200), "not at once: two waits of 100 ms took {took:?}");
@@ -150,8 +155,8 @@ pub async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixtur
 pub async fn s300_work_that_waits_already_is_found_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
-    let ear = adapter.work();
-    let job = within(PROMPT, "the claim", wait(&adapter, &*ear, TASK, IDLE)).await;
+    let listener = adapter.signals().work();
+    let job = within(PROMPT, "the claim", wait(&adapter, &*listener, TASK, IDLE)).await;
     assert_eq!(job.as_deref(), Some("a"), "the signal was kept");
 }
 
@@ -188,17 +193,17 @@ pub async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
 pub async fn a_claim_of_none_passes_the_signal_on(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
-    let (mut full, ear) = (Caller::new(&adapter), adapter.work());
+    let (mut full, listener) = (Caller::new(&adapter), adapter.signals().work());
     let call = full.call(Vec::new(), Some(claim(0, &[(TASK, 1)])));
-    let none = within(PROMPT, "the signal", ear.wait(&call, IDLE, &Notify::new())).await.expect("wait");
+    let none = within(PROMPT, "the signal", listener.wait(&call, IDLE, &Notify::new())).await.expect("wait");
     assert!(none.jobs.is_empty());
-    let other = within(PROMPT, "the same signal", wait(&second, &*second.work(), TASK, IDLE)).await;
+    let other = within(PROMPT, "the same signal", wait(&second, &*second.signals().work(), TASK, IDLE)).await;
     assert_eq!(other.as_deref(), Some("a"));
 }
 
 pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let (mut caller, ear, hurry) = (Caller::new(&adapter), adapter.work(), Notify::new());
+    let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
     put(&adapter, [job("other", OTHER)]).await;
     for early in [true, false] {
         // it hears of one task only, and claims of both
@@ -207,42 +212,42 @@ pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
             if !early {
                 tokio::time::sleep(QUIET).await;
             }
-            hurry.notify_one();
+            wake_early.notify_one();
         };
-        let both = async { tokio::join!(ear.wait(&call, IDLE, &hurry), hurried).0 };
+        let both = async { tokio::join!(listener.wait(&call, IDLE, &wake_early), hurried).0 };
         assert!(within(PROMPT, "an end", both).await.expect("wait").jobs.is_empty());
     }
     put(&adapter, [job("a", TASK)]).await;
-    assert_eq!(wait(&adapter, &*ear, TASK, IDLE).await.as_deref(), Some("a"), "and no signal is lost");
+    assert_eq!(wait(&adapter, &*listener, TASK, IDLE).await.as_deref(), Some("a"), "and no signal is lost");
 }
 
 pub async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
-    let (mut caller, ear, hurry) = (Caller::new(&adapter), adapter.work(), Notify::new());
+    let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
     // now it knows when to come back, and is the one to do so
     assert!(caller.claim(1, &[TASK]).await.is_empty());
     let call = caller.next_call(&[TASK]);
     let hurried = async {
         tokio::time::sleep(QUIET).await;
         f.advance(Duration::from_secs(61)).await;
-        hurry.notify_one();
+        wake_early.notify_one();
     };
-    let both = async { tokio::join!(ear.wait(&call, IDLE * 10, &hurry), hurried).0 };
+    let both = async { tokio::join!(listener.wait(&call, IDLE * 10, &wake_early), hurried).0 };
     let answer = within(PATIENCE * 10, "the claim", both).await.expect("wait");
     assert_eq!(ids(&answer.jobs), ["a"]);
 }
 
 pub async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
-    let (adapter, ear) = (f.adapter().await, f.adapter().await.work());
+    let (adapter, listener) = (f.adapter().await, f.adapter().await.signals().work());
     let mut caller = Caller::new(&adapter);
     for _ in 0..2 {
-        assert!(timeout(QUIET, caller.wait(&*ear, &[TASK], IDLE)).await.is_err(), "there is no work");
+        assert!(timeout(QUIET, caller.wait(&*listener, &[TASK], IDLE)).await.is_err(), "there is no work");
     }
     // whoever gives a wait up makes the slot's next call
     caller.exchange(Vec::new(), None).await;
     put(&adapter, [job("a", TASK)]).await;
-    let answer = within(PROMPT, "the signal", caller.wait(&*ear, &[TASK], IDLE)).await;
+    let answer = within(PROMPT, "the signal", caller.wait(&*listener, &[TASK], IDLE)).await;
     assert_eq!(ids(&answer.jobs), ["a"]);
 }
 
@@ -254,11 +259,12 @@ pub async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture)
     let late = caller.call(vec![settlement(&held, complete("1"))], Some(claim(1, &[(TASK, 1)])));
     caller.exchange(Vec::new(), None).await;
     // it takes the signal, too
-    let ear = second.work();
-    let answer = within(PROMPT, "the signal", ear.wait(&late, IDLE, &Notify::new())).await.expect("wait");
+    let listener = second.signals().work();
+    let answer =
+        within(PROMPT, "the signal", listener.wait(&late, IDLE, &Notify::new())).await.expect("wait");
     assert_eq!((answer.settled.as_slice(), answer.jobs.len()), (&[Settled::Stale][..], 0));
     assert_eq!(state(&adapter, "a").await, Some(JobState::Active), "its lease is still held");
-    let next = within(PROMPT, "the signal", wait(&second, &*ear, TASK, IDLE)).await;
+    let next = within(PROMPT, "the signal", wait(&second, &*listener, TASK, IDLE)).await;
     assert_eq!(next.as_deref(), Some("b"), "the signal that the late call heard was passed on");
 }
 
@@ -276,8 +282,9 @@ pub async fn a_wait_hears_only_of_its_own_tasks(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("other", OTHER)]).await;
     let parked = park(&second, IDLE).await;
-    let ear = adapter.work();
-    let other = within(PROMPT, "the signal for the other task", wait(&adapter, &*ear, OTHER, IDLE)).await;
+    let listener = adapter.signals().work();
+    let other =
+        within(PROMPT, "the signal for the other task", wait(&adapter, &*listener, OTHER, IDLE)).await;
     assert_eq!(other.as_deref(), Some("other"));
     put(&adapter, [job("a", TASK)]).await;
     assert_eq!(within(PROMPT, "its own signal", parked).await.unwrap().as_deref(), Some("a"));
@@ -288,10 +295,10 @@ pub async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
     let tasks: Vec<String> = (0..50).map(|n| format!("task-{n}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
     let mut worker = Caller::new(&adapter);
-    let ear = adapter.work();
+    let listener = adapter.signals().work();
     for task in [tasks[49], tasks[0], tasks[25]] {
         put(&adapter, [job(task, task)]).await;
-        let job = within(PROMPT, "the claim", worker.next_job(&*ear, &tasks)).await;
+        let job = within(PROMPT, "the claim", worker.next_job(&*listener, &tasks)).await;
         assert_eq!(&*job.lease.task, task);
     }
 }
@@ -300,9 +307,9 @@ pub async fn a_settled_job_does_not_wake_anybody(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let mut busy = Caller::new(&adapter);
-    let claimed = busy.next_job(&*adapter.work(), &[TASK]).await;
+    let claimed = busy.next_job(&*adapter.signals().work(), &[TASK]).await;
     // a signal may be left over from before the claim: once at most
-    assert_eq!(wait(&second, &*second.work(), TASK, QUIET).await, None);
+    assert_eq!(wait(&second, &*second.signals().work(), TASK, QUIET).await, None);
     let parked = park(&second, QUIET * 4).await;
     let start = Instant::now();
     busy.settle(&claimed, complete("1")).await;
@@ -316,7 +323,7 @@ pub async fn twenty_jobs_find_twenty_workers(f: &impl Fixture) {
         .map(|n| {
             let adapter = Arc::clone(if n % 2 == 0 { &adapter } else { &second });
             tokio::spawn(async move {
-                let job = Caller::new(&adapter).next_job(&*adapter.work(), &[TASK]).await;
+                let job = Caller::new(&adapter).next_job(&*adapter.signals().work(), &[TASK]).await;
                 job.lease.id.to_string()
             })
         })

@@ -16,7 +16,7 @@ use super::kit::{
     put, retry, settlement, state, sweep, within,
 };
 use crate::adapter::{
-    Adapter, AttemptEnd, CancelOutcome, Claim, ClaimedJob, Culprit, Ending, JobCounts, NewWorkflow, Settled,
+    Adapter, AttemptEnd, CancelOutcome, Cause, Claim, ClaimedJob, Ending, JobCounts, NewWorkflow, Settled,
 };
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
@@ -75,15 +75,15 @@ pub async fn an_unknown_workflow_is_unknown_everywhere(f: &impl Fixture) {
     put(&adapter, [job("job", TASK)]).await;
     for id in ["nobody", "job"] {
         let id = WorkflowId::from(id);
-        assert!(adapter.workflow(&id, true).await.unwrap().is_none());
-        let ended = within(PROMPT, "the answer", adapter.workflow_ended(&id)).await.unwrap();
+        assert!(adapter.workflows().workflow(&id, true).await.unwrap().is_none());
+        let ended = within(PROMPT, "the answer", adapter.workflows().workflow_ended(&id)).await.unwrap();
         assert!(ended.is_none());
-        assert_eq!(adapter.cancel_workflow(&id, "no").await.unwrap(), CancelOutcome::NotFound);
+        assert_eq!(adapter.workflows().cancel_workflow(&id, "no").await.unwrap(), CancelOutcome::NotFound);
     }
     start(&adapter, chain("w", 2)).await;
     assert_eq!(state(&adapter, "w").await, None, "a workflow is no job");
     assert_eq!(
-        adapter.cancel(&"w#1".into(), "no").await.unwrap(),
+        adapter.jobs().cancel(&"w#1".into(), "no").await.unwrap(),
         CancelOutcome::NotFound,
         "it is no job yet"
     );
@@ -94,15 +94,18 @@ pub async fn x11_cancelling_a_workflow_reaches_all_nodes(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut worker = Caller::new(&adapter);
     let active = in_all_states(&adapter, &mut worker).await;
-    let mut cancellations = adapter.cancellations();
+    let mut cancellations = adapter.signals().cancellations();
     let waiting = wait(&second, "w").await;
-    assert_eq!(second.cancel_workflow(&"w".into(), "user asked").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(
+        second.workflows().cancel_workflow(&"w".into(), "user asked").await.unwrap(),
+        CancelOutcome::Cancelled
+    );
     let ended = told(waiting).await;
-    assert_eq!((ended.state, ended.culprit), (WorkflowState::Cancelled, None));
+    assert_eq!((ended.state, ended.cause), (WorkflowState::Cancelled, None));
     assert_eq!(ended.reason.as_deref(), Some("user asked"));
     let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
     assert_eq!(id, active.lease.id);
-    let again = adapter.cancel_workflow(&"w".into(), "again").await.unwrap();
+    let again = adapter.workflows().cancel_workflow(&"w".into(), "again").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Cancelled));
     all_are_cancelled(&adapter, &mut worker, &active, "user asked").await;
 }
@@ -111,18 +114,18 @@ pub async fn x12_a_failed_node_fails_its_workflow(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut worker = Caller::new(&adapter);
     let active = in_all_states(&adapter, &mut worker).await;
-    let mut cancellations = adapter.cancellations();
+    let mut cancellations = adapter.signals().cancellations();
     let waiting = wait(&second, "w").await;
     // the node of the other task fails
     let other = worker.claim(1, &[OTHER]).await.remove(0);
     assert_eq!(worker.settle(&other, fail("bad image")).await, Settled::Now(JobState::Failed));
     let ended = told(waiting).await;
     let name = "1 send-email".to_owned();
-    let culprit = Culprit { node: 4, name, task: OTHER.into(), ending: Ending::Failed("bad image".into()) };
-    assert_eq!((ended.state, ended.culprit), (WorkflowState::Failed, Some(culprit)));
+    let cause = Cause { node: 4, name, task: OTHER.into(), ending: Ending::Failed("bad image".into()) };
+    assert_eq!((ended.state, ended.cause), (WorkflowState::Failed, Some(cause)));
     let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
     assert_eq!(id, active.lease.id);
-    let again = adapter.cancel_workflow(&"w".into(), "too late").await.unwrap();
+    let again = adapter.workflows().cancel_workflow(&"w".into(), "too late").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Failed));
     sweep(&adapter, &[TASK, OTHER], Retention::default()).await;
     // an active node ends as cancelled, whatever its worker says
@@ -145,10 +148,7 @@ pub async fn x10_a_chain_whose_first_step_fails_has_failed(f: &impl Fixture) {
     Caller::new(&adapter).run_one(fail("no")).await;
     let ended = ended(&adapter, "w").await;
     assert_eq!(ended.state, WorkflowState::Failed);
-    assert_eq!(
-        ended.culprit.map(|culprit| (culprit.node, culprit.ending)),
-        Some((0, Ending::Failed("no".into())))
-    );
+    assert_eq!(ended.cause.map(|cause| (cause.node, cause.ending)), Some((0, Ending::Failed("no".into()))));
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(states(&adapter, "w").await.1, [Some(JobState::Failed), CANCELLED, CANCELLED]);
 }
@@ -184,7 +184,7 @@ pub async fn x14_a_node_that_stalls_out_fails_its_workflow(f: &impl Fixture) {
     let ended = ended(&adapter, "w").await;
     assert_eq!(ended.state, WorkflowState::Failed);
     let ending = Ending::Stalled(Ending::stalled_message(1));
-    assert_eq!(ended.culprit.map(|culprit| (culprit.node, culprit.ending)), Some((0, ending)));
+    assert_eq!(ended.cause.map(|cause| (cause.node, cause.ending)), Some((0, ending)));
     assert_eq!(states(&adapter, "w").await.1, [Some(JobState::Failed), CANCELLED]);
 }
 
@@ -197,17 +197,17 @@ pub async fn x14_a_node_that_is_cancelled_alone_cancels_its_workflow(f: &impl Fi
         let first = JobId::node(&id.into(), 0);
         if active {
             let job = worker.claim_one().await;
-            assert_eq!(adapter.cancel(&first, "why").await.unwrap(), CancelOutcome::Requested);
+            assert_eq!(adapter.jobs().cancel(&first, "why").await.unwrap(), CancelOutcome::Requested);
             assert_eq!(record(&adapter, id).await.state, WorkflowState::Running, "it has not ended");
             worker.settle(&job, AttemptEnd::Cancel).await;
         } else {
-            assert_eq!(adapter.cancel(&first, "why").await.unwrap(), CancelOutcome::Cancelled);
+            assert_eq!(adapter.jobs().cancel(&first, "why").await.unwrap(), CancelOutcome::Cancelled);
         }
         let ended = ended(&adapter, id).await;
         assert_eq!(ended.state, WorkflowState::Cancelled);
         assert_eq!(ended.reason.as_deref(), Some("why"));
-        let culprit = ended.culprit.expect("a node ended it");
-        assert_eq!((culprit.node, culprit.ending), (0, Ending::Cancelled("why".into())));
+        let cause = ended.cause.expect("a node ended it");
+        assert_eq!((cause.node, cause.ending), (0, Ending::Cancelled("why".into())));
         sweep(&adapter, &[TASK], Retention::default()).await;
         let nodes = record(&adapter, id).await.nodes;
         let ends: Vec<_> = nodes.iter().map(|node| (node.state, node.error.as_deref())).collect();
@@ -228,14 +228,14 @@ pub async fn x16_a_deadline_is_kept_by_the_store(f: &impl Fixture) {
     f.advance(MOMENT * 21).await;
     sweep(&second, &[TASK], Retention::default()).await;
     let ended = told(waiting).await;
-    assert_eq!((ended.state, ended.culprit), (WorkflowState::Expired, None));
+    assert_eq!((ended.state, ended.cause), (WorkflowState::Expired, None));
     worker.settle(&active, complete("1")).await;
     let nodes = record(&adapter, "w").await.nodes;
     assert_eq!(nodes[0].state, Some(JobState::Completed));
     for node in &nodes[1..] {
         assert_eq!((node.state, node.error.as_deref()), (CANCELLED, Some("workflow expired")));
     }
-    let again = adapter.cancel_workflow(&"w".into(), "too late").await.unwrap();
+    let again = adapter.workflows().cancel_workflow(&"w".into(), "too late").await.unwrap();
     assert_eq!(again, CancelOutcome::AlreadyEnded(JobState::Expired));
 }
 
@@ -243,13 +243,13 @@ pub async fn x16_a_deadline_is_kept_by_the_store(f: &impl Fixture) {
 fn idle_worker(adapter: &Arc<dyn Adapter>, task: &'static str) -> JoinHandle<()> {
     let adapter = Arc::clone(adapter);
     tokio::spawn(async move {
-        let (mut worker, ear) = (Caller::new(&adapter), adapter.work());
+        let (mut worker, listener) = (Caller::new(&adapter), adapter.signals().work());
         let roomy = || Some(Claim { room: 9, ..claim(1, &[(task, 1)]) });
         let mut answer = worker.exchange(Vec::new(), roomy()).await;
         loop {
             let time = if answer.more { Duration::ZERO } else { answer.next_due.unwrap_or(PATIENCE) };
             let call = worker.call(Vec::new(), roomy());
-            answer = ear.wait(&call, time, &Notify::new()).await.expect("wait");
+            answer = listener.wait(&call, time, &Notify::new()).await.expect("wait");
         }
     })
 }
@@ -285,7 +285,7 @@ pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
 pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     // nobody but a worker that is busy
-    let (mut worker, mut cancellations) = (Caller::new(&adapter), adapter.cancellations());
+    let (mut worker, mut cancellations) = (Caller::new(&adapter), adapter.signals().cancellations());
     start(&adapter, NewWorkflow { ttl: Some(QUIET * 4), ..chord("w", 2) }).await;
     let active = worker.claim_one().await;
     let mut waiting = Vec::new();
@@ -295,7 +295,7 @@ pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixtu
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Running, "not before its deadline");
     for waiting in waiting {
         let ended = told(waiting).await;
-        assert_eq!((ended.state, ended.culprit), (WorkflowState::Expired, None));
+        assert_eq!((ended.state, ended.cause), (WorkflowState::Expired, None));
     }
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Expired, "for everybody");
     let id = within(PROMPT, "the flag of the active node", cancelled(&mut cancellations)).await;
@@ -347,7 +347,10 @@ pub async fn a_workflow_that_ended_in_time_stays_as_it_is(f: &impl Fixture) {
 pub async fn x06_all_who_wait_for_a_workflow_are_told(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     start(&adapter, group("größe", 1)).await;
-    assert!(timeout(QUIET, adapter.workflow_ended(&"größe".into())).await.is_err(), "it has not ended");
+    assert!(
+        timeout(QUIET, adapter.workflows().workflow_ended(&"größe".into())).await.is_err(),
+        "it has not ended"
+    );
     let mut waiting = Vec::new();
     for adapter in [&adapter, &second, &adapter] {
         waiting.push(wait(adapter, "größe").await);
@@ -365,7 +368,7 @@ pub async fn a_flag_of_a_node_goes_with_a_lost_lease(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     start(&adapter, group("w", 2)).await;
     worker.claim(2, &[TASK]).await;
-    adapter.cancel_workflow(&"w".into(), "stop").await.unwrap();
+    adapter.workflows().cancel_workflow(&"w".into(), "stop").await.unwrap();
     f.advance(LEASE + MOMENT).await;
     let swept = sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!((swept.rescued, swept.stalled), (0, 0), "the nodes are not run again");

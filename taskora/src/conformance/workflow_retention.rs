@@ -8,7 +8,7 @@ use super::flow_kit::{CANCELLED, chain, chord, counts_are, ended, flow, group, n
 use super::kit::{Caller, MOMENT, TASK, claim, complete, fail, retry, settlement, state, sweep};
 use crate::adapter::{AttemptEnd, CancelOutcome, JobCounts};
 use crate::job::{JobId, JobState};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 use crate::workflow::{WorkflowId, WorkflowState};
 
 pub async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
@@ -39,7 +39,7 @@ pub async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
     assert_eq!(order, (1..=WIDE + 1).collect::<Vec<_>>(), "each once, in the order of the nodes");
     assert_eq!(ended(&adapter, "w").await.state, WorkflowState::Completed);
     let all: Vec<u32> = (0..1_000).collect();
-    let results = adapter.node_results(&"w".into(), &all).await.unwrap();
+    let results = adapter.workflows().node_results(&"w".into(), &all).await.unwrap();
     assert!(results.iter().all(|result| result.as_deref() == Some(b"1")), "a page of results");
     assert_eq!(record(&adapter, "w").await.nodes.len(), WIDE as usize + 2);
 }
@@ -55,7 +55,10 @@ pub async fn a_claim_says_that_there_is_more_to_release(f: &impl Fixture) {
 pub async fn a_large_workflow_is_cancelled_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chord("w", 2_500)).await;
-    assert_eq!(adapter.cancel_workflow(&"w".into(), "stop").await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(
+        adapter.workflows().cancel_workflow(&"w".into(), "stop").await.unwrap(),
+        CancelOutcome::Cancelled
+    );
     assert_eq!(ended(&adapter, "w").await.state, WorkflowState::Cancelled, "at once");
     assert!(Caller::new(&adapter).claim(10, &[TASK]).await.is_empty(), "nothing starts any more");
     sweep(&adapter, &[TASK], Retention::default()).await;
@@ -72,12 +75,12 @@ pub async fn nodes_are_kept_with_their_workflow_and_not_counted(f: &impl Fixture
     counts_are(&adapter, JobCounts { waiting: 1, ..JobCounts::default() }).await;
     worker.run_one(complete("1")).await;
     worker.run_one(complete("2")).await;
-    let nothing = Keep { age: Duration::ZERO, count: 0 };
+    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
     f.advance(MOMENT).await;
     sweep(&adapter, &[TASK], Retention { completed: nothing, failed: nothing, ..Retention::default() }).await;
     counts_are(&adapter, JobCounts { waiting: 1, ..JobCounts::default() }).await;
     assert_eq!(state(&adapter, "w#0").await, Some(JobState::Completed));
-    let results = adapter.node_results(&"w".into(), &[0, 1]).await.unwrap();
+    let results = adapter.workflows().node_results(&"w".into(), &[0, 1]).await.unwrap();
     assert_eq!(results, [Some(b"1".to_vec()), Some(b"2".to_vec())]);
 }
 
@@ -94,8 +97,12 @@ pub async fn the_newest_workflows_are_kept_by_count(f: &impl Fixture) {
     // what is left above the number by the settlements is removed by the sweeps
     sweep(&adapter, &[TASK], worker.retention).await;
     for (id, kept) in [("a", false), ("b", false), ("c", true), ("d", true)] {
-        assert_eq!(adapter.workflow(&id.into(), false).await.unwrap().is_some(), kept, "{id}");
-        assert_eq!(adapter.job(&JobId::node(&id.into(), 1)).await.unwrap().is_some(), kept, "{id}#1");
+        assert_eq!(adapter.workflows().workflow(&id.into(), false).await.unwrap().is_some(), kept, "{id}");
+        assert_eq!(
+            adapter.inspection().job(&JobId::node(&id.into(), 1)).await.unwrap().is_some(),
+            kept,
+            "{id}#1"
+        );
     }
 }
 
@@ -108,8 +115,8 @@ pub async fn settling_trims_workflows_by_count(f: &impl Fixture) {
         worker.run_one(complete("1")).await;
         f.advance(Duration::from_millis(5)).await;
     }
-    assert!(adapter.workflow(&"a".into(), false).await.unwrap().is_none());
-    assert!(adapter.workflow(&"d".into(), false).await.unwrap().is_some());
+    assert!(adapter.workflows().workflow(&"a".into(), false).await.unwrap().is_none());
+    assert!(adapter.workflows().workflow(&"d".into(), false).await.unwrap().is_some());
 }
 
 pub async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
@@ -125,18 +132,19 @@ pub async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
     start(&adapter, flow("empty", Vec::new(), &[])).await;
     start(&adapter, chain("running", 2)).await;
     let active = worker.claim_one().await;
-    let retention = Retention { workflows: Keep { age: hour, count: 1_000 }, ..Retention::default() };
+    let retention =
+        Retention { workflows: RetentionLimit { age: hour, count: 1_000 }, ..Retention::default() };
     sweep(&adapter, &[TASK], retention).await;
     for id in ["completed", "failed", "empty", "running"] {
-        assert!(adapter.workflow(&id.into(), false).await.unwrap().is_some(), "{id}");
+        assert!(adapter.workflows().workflow(&id.into(), false).await.unwrap().is_some(), "{id}");
     }
     worker.settle(&active, retry("later", hour * 9)).await;
     f.advance(hour + MOMENT).await;
     sweep(&adapter, &[TASK], retention).await;
     for id in ["completed", "failed", "empty"] {
         let id = WorkflowId::from(id);
-        assert!(adapter.workflow(&id, false).await.unwrap().is_none(), "{id}");
-        assert!(adapter.workflow_ended(&id).await.unwrap().is_none(), "{id}");
+        assert!(adapter.workflows().workflow(&id, false).await.unwrap().is_none(), "{id}");
+        assert!(adapter.workflows().workflow_ended(&id).await.unwrap().is_none(), "{id}");
         for node in 0..3 {
             assert_eq!(state(&adapter, JobId::node(&id, node).as_str()).await, None, "{id}#{node}");
         }
@@ -151,7 +159,7 @@ pub async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
 pub async fn a_workflow_with_a_running_node_is_not_trimmed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
-    worker.retention.workflows = Keep { age: Duration::ZERO, count: 0 };
+    worker.retention.workflows = RetentionLimit { age: Duration::ZERO, count: 0 };
     start(&adapter, group("w", 2)).await;
     let active = worker.claim_one().await;
     worker.run_one(fail("no")).await;
@@ -164,5 +172,5 @@ pub async fn a_workflow_with_a_running_node_is_not_trimmed(f: &impl Fixture) {
     worker.settle(&active, AttemptEnd::Cancel).await;
     f.advance(Duration::from_millis(5)).await;
     sweep(&adapter, &[TASK], worker.retention).await;
-    assert!(adapter.workflow(&"w".into(), false).await.unwrap().is_none());
+    assert!(adapter.workflows().workflow(&"w".into(), false).await.unwrap().is_none());
 }

@@ -9,7 +9,7 @@ use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, claim, complete, fail, ids, job, put, retry,
     settlement, state, sweep, within,
 };
-use crate::adapter::{Adapter, AttemptEnd, Due, Enqueued, NewNode, NewWorkflow, NodeOf, Settled};
+use crate::adapter::{Adapter, AttemptEnd, Due, Enqueued, NewNode, NewWorkflow, NodeRef, Settled};
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 use crate::workflow::WorkflowState;
@@ -23,13 +23,13 @@ pub async fn s144_a_node_is_claimed_like_a_job_and_says_what_it_is(f: &impl Fixt
     let jobs = Caller::new(&adapter).claim(9, &[TASK]).await;
     assert_eq!(ids(&jobs), ["w#1", "w#0"], "by priority");
     for (job, (node, payload, composed)) in jobs.iter().zip([(1, "[1,0]", true), (0, "{}", false)]) {
-        assert_eq!(job.node, Some(NodeOf { workflow: "w".into(), node, composed }));
+        assert_eq!(job.node, Some(NodeRef { workflow: "w".into(), node, composed }));
         assert_eq!(String::from_utf8_lossy(&job.payload), payload);
         assert_eq!(job.meta, [("user".to_owned(), "ada".to_owned())]);
         assert_eq!((job.attempt, job.cancelled), (1, false));
         assert_eq!(job.lease.id, JobId::node(&"w".into(), node));
     }
-    let info = adapter.job(&"w#1".into()).await.unwrap().unwrap();
+    let info = adapter.inspection().job(&"w#1".into()).await.unwrap().unwrap();
     assert_eq!((info.state, info.priority, info.max_attempts), (JobState::Active, 5, 3));
     put(&adapter, [job("plain", TASK)]).await;
     assert_eq!(Caller::new(&adapter).claim_one().await.node, None, "other jobs are no nodes");
@@ -55,7 +55,7 @@ pub async fn s134_the_steps_of_a_chain_follow_each_other(f: &impl Fixture) {
     }
     let ended = ended(&adapter, "w").await;
     assert_eq!((ended.state, ended.output), (WorkflowState::Completed, b"[0]".to_vec()));
-    assert_eq!((ended.culprit, ended.reason), (None, None));
+    assert_eq!((ended.cause, ended.reason), (None, None));
 }
 
 pub async fn what_is_released_can_be_claimed_by_the_same_call(f: &impl Fixture) {
@@ -81,7 +81,7 @@ pub async fn s136_a_group_has_completed_when_all_have(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Running);
     worker.settle(&jobs[1], complete("1")).await;
     assert_eq!(told(waiting).await.state, WorkflowState::Completed);
-    let results = adapter.node_results(&"w".into(), &[2, 0, 1, 2]).await.unwrap();
+    let results = adapter.workflows().node_results(&"w".into(), &[2, 0, 1, 2]).await.unwrap();
     assert_eq!(results, ["2", "0", "1", "2"].map(|json| Some(json.as_bytes().to_vec())));
 }
 
@@ -90,10 +90,13 @@ pub async fn results_are_there_once_a_node_has_completed(f: &impl Fixture) {
     start(&adapter, chord("w", 2)).await;
     let mut worker = Caller::new(&adapter);
     worker.run_one(complete("{\"a\":1}")).await;
-    let results = adapter.node_results(&"w".into(), &[0, 1, 2, 3]).await.unwrap();
+    let results = adapter.workflows().node_results(&"w".into(), &[0, 1, 2, 3]).await.unwrap();
     assert_eq!(results, [Some(b"{\"a\":1}".to_vec()), None, None, None]);
-    assert_eq!(adapter.node_results(&"nothing".into(), &[0]).await.unwrap(), [None]);
-    assert_eq!(adapter.node_results(&"w".into(), &[]).await.unwrap(), Vec::<Option<Vec<u8>>>::new());
+    assert_eq!(adapter.workflows().node_results(&"nothing".into(), &[0]).await.unwrap(), [None]);
+    assert_eq!(
+        adapter.workflows().node_results(&"w".into(), &[]).await.unwrap(),
+        Vec::<Option<Vec<u8>>>::new()
+    );
 }
 
 pub async fn s137_a_callback_runs_once_after_its_header(f: &impl Fixture) {
@@ -146,14 +149,18 @@ pub async fn joins_may_share_nodes_and_have_many_children(f: &impl Fixture) {
 pub async fn starting_twice_is_starting_once(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     start(&adapter, chain("w", 2)).await;
-    assert_eq!(second.start(group("w", 5)).await.unwrap(), Enqueued::Duplicate);
+    assert_eq!(second.workflows().start(group("w", 5)).await.unwrap(), Enqueued::Duplicate);
     let mut worker = Caller::new(&adapter);
     let claimed = worker.claim(9, &[TASK]).await;
     assert_eq!(ids(&claimed), ["w#0"]);
-    assert_eq!(adapter.start(chain("w", 2)).await.unwrap(), Enqueued::Duplicate);
+    assert_eq!(adapter.workflows().start(chain("w", 2)).await.unwrap(), Enqueued::Duplicate);
     worker.settle(&claimed[0], complete("1")).await;
     worker.run_one(complete("2")).await;
-    assert_eq!(adapter.start(chain("w", 2)).await.unwrap(), Enqueued::Duplicate, "also when it has ended");
+    assert_eq!(
+        adapter.workflows().start(chain("w", 2)).await.unwrap(),
+        Enqueued::Duplicate,
+        "also when it has ended"
+    );
     assert!(worker.claim(9, &[TASK]).await.is_empty());
     let record = record(&second, "w").await;
     assert_eq!((record.state, record.len), (WorkflowState::Completed, 2));
@@ -181,7 +188,7 @@ pub async fn a_record_says_what_is_known_of_each_node(f: &impl Fixture) {
     assert_eq!((second.state, second.attempts, second.finished_at), (Some(JobState::Active), 1, None));
     assert_eq!((&*second.name, &*second.task), ("2 resize", OTHER));
     assert_eq!((third.state, third.attempts, third.finished_at), (None, 0, None));
-    let short = adapter.workflow(&"w".into(), false).await.unwrap().unwrap();
+    let short = adapter.workflows().workflow(&"w".into(), false).await.unwrap().unwrap();
     assert_eq!((short.len, short.nodes.len(), short.joins.len()), (3, 0, 0), "nodes are for who asks");
 }
 
@@ -218,8 +225,8 @@ pub async fn a_released_node_wakes_a_worker(f: &impl Fixture) {
     new.nodes[1].task = OTHER.into();
     let (mut worker, mut other) = (Caller::new(&adapter), Caller::new(&second));
     let parked = |task: &'static str, mut worker: Caller, adapter: &Arc<dyn Adapter>| {
-        let ear = adapter.work();
-        tokio::spawn(async move { (worker.next_job(&*ear, &[task]).await, worker) })
+        let listener = adapter.signals().work();
+        tokio::spawn(async move { (worker.next_job(&*listener, &[task]).await, worker) })
     };
     let root = parked(TASK, worker, &adapter);
     tokio::time::sleep(QUIET).await;
@@ -255,7 +262,7 @@ pub async fn a_workflow_goes_on_over_retries_releases_and_rescues(f: &impl Fixtu
     assert_eq!(states(&adapter, "w").await, (WorkflowState::Running, vec![Some(JobState::Waiting), None]));
     assert_eq!(
         worker.run_one(complete("1")).await.node,
-        Some(NodeOf { workflow: "w".into(), node: 0, composed: false })
+        Some(NodeRef { workflow: "w".into(), node: 0, composed: false })
     );
     assert_eq!(worker.run_one(complete("2")).await.lease.id.as_str(), "w#1");
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Completed);
@@ -269,14 +276,14 @@ pub async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
     let settle = jobs[..2].iter().map(|job| settlement(job, complete("1"))).collect();
     let call = worker.call(settle, None);
     for _ in 0..3 {
-        let answer = adapter.exchange(call.clone()).await.unwrap();
+        let answer = adapter.jobs().exchange(call.clone()).await.unwrap();
         assert_eq!(answer.settled, [Settled::Now(JobState::Completed); 2]);
     }
     assert_eq!(worker.settle(&jobs[0], complete("1")).await, Settled::Stale);
     assert_eq!(state(&adapter, "w#3").await, None, "one node of the header is left");
     let call = worker.call(vec![settlement(&jobs[2], complete("1"))], Some(claim(9, &[(TASK, 9)])));
     for _ in 0..3 {
-        assert_eq!(ids(&adapter.exchange(call.clone()).await.unwrap().jobs), ["w#3"]);
+        assert_eq!(ids(&adapter.jobs().exchange(call.clone()).await.unwrap().jobs), ["w#3"]);
     }
     assert!(worker.claim(9, &[TASK]).await.is_empty());
 }

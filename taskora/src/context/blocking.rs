@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Context;
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::threads;
 
 impl Context {
@@ -36,7 +36,7 @@ impl Context {
             drop(running);
             let _ = returned.send(result);
         };
-        if !self.attempt.app.adapter().is_remote() && time_is_paused() {
+        if !self.attempt.app.adapter().inspection().is_remote() && time_is_paused() {
             // virtual time goes on while nothing happens; of all threads it waits only for those of tokio's pool
             drop(tokio::task::spawn_blocking(work));
         } else if let Err(error) = threads::run(&self.attempt.lease.task, Box::new(work)) {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
+    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, NoId, check_meta,
     check_priority, check_size, check_task_name,
 };
 use crate::adapter::{Enqueued, NewJob, TaskName};
@@ -56,22 +56,27 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
     fn send(
         app: App,
         request: JobRequest,
-        mut options: DispatchOptions<JobId>,
+        options: DispatchOptions<JobId>,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         Box::pin(async move {
             if options.replace_failed && options.id.is_none() {
-                return Err(DispatchError::InvalidOption(
-                    "`replace_failed` needs an `id`, as only a job with the same id is replaced".to_owned(),
-                ));
+                return Err(replaces_nothing());
             }
             let JobRequest { task, payload, contract } = request;
-            let id = options.id.take().unwrap_or_else(JobId::new);
+            let (id, options) = options.take_id();
+            let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
             let job = new_job(id.clone(), task, payload?, &contract, options)?;
-            let enqueued = app.adapter().enqueue(vec![job]).await?;
+            let enqueued = app.adapter().jobs().enqueue(vec![job]).await?;
             handle(&app, expected, id, enqueued.into_iter().next())
         })
     }
+}
+
+pub(super) fn replaces_nothing() -> DispatchError {
+    DispatchError::InvalidOption(
+        "`replace_failed` needs an `id`, as only a job with the same id is replaced".to_owned(),
+    )
 }
 
 /// The handle of a job that the store has answered for.
@@ -107,7 +112,7 @@ pub(super) fn new_job(
     task: TaskName,
     payload: Vec<u8>,
     contract: &TaskOptions,
-    options: DispatchOptions<JobId>,
+    options: DispatchOptions<NoId>,
 ) -> Result<NewJob, DispatchError> {
     id.validate()?;
     check_task_name(&task)?;

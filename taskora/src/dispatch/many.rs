@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::job::{encode, handle, new_job};
+use super::job::{encode, handle, new_job, replaces_nothing};
 use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
 use crate::adapter::{NewJob, TaskName};
 use crate::app::App;
@@ -40,20 +40,33 @@ impl fmt::Debug for ManyRequest {
 impl<Out: 'static> DispatchedJobs for Vec<JobHandle<Out>> {}
 
 impl<Out: 'static> Dispatched for Vec<JobHandle<Out>> {
-    type Id = JobId;
+    type Id = Vec<JobId>;
     type Request = ManyRequest;
 
     fn send(
         app: App,
         request: ManyRequest,
-        options: DispatchOptions<JobId>,
+        options: DispatchOptions<Vec<JobId>>,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         Box::pin(async move {
             let (task, contract) = (TaskName::from(request.task), request.contract);
-            let jobs = request
-                .payloads?
+            let (ids, options) = options.take_id();
+            let payloads = request.payloads?;
+            let ids = match ids {
+                Some(ids) if ids.len() != payloads.len() => {
+                    let (ids, jobs) = (ids.len(), payloads.len());
+                    return Err(DispatchError::InvalidOption(format!(
+                        "{ids} ids for {jobs} jobs; give each job one"
+                    )));
+                }
+                Some(ids) => ids,
+                None if options.replace_failed => return Err(replaces_nothing()),
+                None => payloads.iter().map(|_| JobId::new()).collect(),
+            };
+            let jobs = ids
                 .into_iter()
-                .map(|payload| new_job(JobId::new(), task.clone(), payload, &contract, options.clone()))
+                .zip(payloads)
+                .map(|(id, payload)| new_job(id, task.clone(), payload, &contract, options.clone()))
                 .collect::<Result<Vec<_>, _>>()?;
             store_in_chunks(app, Expected::new(task, &contract), jobs).await
         })
@@ -100,7 +113,7 @@ async fn store<Out>(
         return Ok(Vec::new());
     }
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-    let mut enqueued = app.adapter().enqueue(jobs).await?.into_iter();
+    let mut enqueued = app.adapter().jobs().enqueue(jobs).await?.into_iter();
     ids.into_iter().map(|id| handle(app, expected.clone(), id, enqueued.next())).collect()
 }
 

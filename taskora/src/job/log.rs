@@ -9,6 +9,7 @@ use super::Timestamp;
 /// How serious a [`LogEntry`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LogLevel {
     /// Worth knowing.
     Info,
@@ -30,6 +31,7 @@ impl fmt::Display for LogLevel {
 
 /// One line that a handler logged with the job. The newest 1,000 lines of a job are kept.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LogEntry {
     /// How serious it is.
     pub level: LogLevel,
@@ -45,6 +47,12 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
+    /// A line without fields.
+    #[must_use]
+    pub fn new(level: LogLevel, message: impl Into<String>, at: Timestamp, attempt: u32) -> Self {
+        Self { level, message: message.into(), fields: serde_json::Value::Null, at, attempt }
+    }
+
     /// How many lines are kept for a job; the oldest go first.
     pub const MAX_PER_JOB: usize = 1_000;
 }

@@ -1,6 +1,7 @@
 //! The states of a job, and the transitions between them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &[Self] = &[
         Self::Waiting,
         Self::Delayed,
         Self::Active,
@@ -75,9 +76,32 @@ impl JobState {
     }
 }
 
+impl FromStr for JobState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or_else(|| UnknownState::new(text))
+    }
+}
+
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// A text that names no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no state")]
+#[non_exhaustive]
+pub struct UnknownState {
+    /// The text.
+    pub text: String,
+}
+
+impl UnknownState {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.to_owned() }
     }
 }
 
@@ -87,9 +111,17 @@ mod tests {
 
     #[test]
     fn terminal_states_are_final_and_the_others_are_not() {
-        for from in JobState::ALL {
+        for &from in JobState::ALL {
             let ways_out = JobState::ALL.iter().filter(|to| from.may_become(**to)).count();
             assert_eq!(ways_out == 0, from.is_terminal(), "{from}");
         }
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_is_shown() {
+        for state in JobState::ALL {
+            assert_eq!(state.to_string().parse(), Ok(*state));
+        }
+        assert_eq!("Failed".parse::<JobState>().unwrap_err().to_string(), "`Failed` is no state");
     }
 }

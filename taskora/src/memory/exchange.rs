@@ -125,7 +125,7 @@ impl Store {
             let record = self.jobs.get(&claimed.lease.id).filter(is_it)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
-                known: None,
+                prior_result: None,
                 lease: claimed.lease.clone(),
                 payload: record.new.payload.clone(),
                 attempt: claimed.attempt,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use crate::adapter::{Culprit, NewJob, NewNode, NewWorkflow, NodeOf, TaskName, WorkflowEnded};
+use crate::adapter::{Cause, NewJob, NewNode, NewWorkflow, NodeRef, TaskName, WorkflowEnded};
 use crate::job::{JobId, millis};
 use crate::workflow::{WorkflowId, WorkflowState};
 
@@ -14,7 +14,7 @@ pub(super) struct Flow {
     pub(super) created_at: u64,
     pub(super) finished_at: Option<u64>,
     pub(super) deadline: Option<u64>,
-    pub(super) culprit: Option<Culprit>,
+    pub(super) cause: Option<Cause>,
     pub(super) reason: Option<String>,
     pub(super) output: Vec<u8>,
     pub(super) meta: Vec<(String, String)>,
@@ -90,7 +90,7 @@ impl Flow {
             created_at: now,
             finished_at: None,
             deadline: ttl.map(|ttl| now.saturating_add(millis(ttl))),
-            culprit: None,
+            cause: None,
             reason: None,
             output,
             meta,
@@ -123,7 +123,7 @@ impl Flow {
     }
 
     /// The job of a node, which takes its payload with it.
-    pub(super) fn job(&mut self, id: &WorkflowId, node: u32) -> Option<(NewJob, NodeOf)> {
+    pub(super) fn job(&mut self, id: &WorkflowId, node: u32) -> Option<(NewJob, NodeRef)> {
         let new = self.nodes.get_mut(node as usize)?;
         let payload = std::mem::take(&mut new.payload);
         let job = NewJob {
@@ -133,13 +133,13 @@ impl Flow {
             meta: self.meta.clone(),
             ..NewJob::new(JobId::node(id, node), new.task.clone(), payload)
         };
-        Some((job, NodeOf { workflow: id.clone(), node, composed: new.composed }))
+        Some((job, NodeRef { workflow: id.clone(), node, composed: new.composed }))
     }
 
     /// Why its nodes are cancelled; `None` while it runs, and if it has completed.
     pub(super) fn reason(&self) -> Option<String> {
         Some(match (self.state, &self.reason) {
-            (WorkflowState::Cancelled, Some(reason)) if self.culprit.is_none() => reason.clone(),
+            (WorkflowState::Cancelled, Some(reason)) if self.cause.is_none() => reason.clone(),
             (WorkflowState::Cancelled, _) => "workflow cancelled".to_owned(),
             (WorkflowState::Expired, _) => "workflow expired".to_owned(),
             (WorkflowState::Failed, _) => "workflow failed".to_owned(),
@@ -151,7 +151,7 @@ impl Flow {
         self.state.is_terminal().then(|| WorkflowEnded {
             state: self.state,
             output: self.output.clone(),
-            culprit: self.culprit.clone(),
+            cause: self.cause.clone(),
             reason: self.reason.clone(),
         })
     }

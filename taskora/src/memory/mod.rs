@@ -19,12 +19,12 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use self::signal::Ear;
+use self::signal::MemoryListener;
 use self::store::Store;
 use crate::adapter::{
-    AdapterError, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts,
-    Jobs, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept, TaskName, WorkSignal, WorkflowEnded,
-    WorkflowRecord, Workflows,
+    Adapter, AdapterError, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Inspection,
+    JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, Signals, Swept, TaskName, Upkeep,
+    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, millis};
 use crate::policy::Retention;
@@ -98,6 +98,28 @@ impl fmt::Debug for MemoryAdapter {
     }
 }
 
+impl Adapter for MemoryAdapter {
+    fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+
+    fn signals(&self) -> &dyn Signals {
+        self
+    }
+
+    fn inspection(&self) -> &dyn Inspection {
+        self
+    }
+
+    fn workflows(&self) -> &dyn Workflows {
+        self
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+}
+
 #[async_trait]
 impl Jobs for MemoryAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
@@ -108,12 +130,12 @@ impl Jobs for MemoryAdapter {
         Ok(self.0.lock().exchange(exchange, self.0.now()))
     }
 
-    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
         Ok(leases.iter().map(|renew| store.renew(renew, now)).collect())
     }
 
-    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+    async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError> {
         let mut store = self.0.lock();
         Ok(notes.into_iter().map(|notes| store.note(notes)).collect())
     }
@@ -129,8 +151,8 @@ impl Jobs for MemoryAdapter {
 
 #[async_trait]
 impl Signals for MemoryAdapter {
-    fn work(&self) -> Box<dyn WorkSignal> {
-        Box::new(Ear(Arc::clone(&self.0)))
+    fn work(&self) -> Box<dyn WorkListener> {
+        Box::new(MemoryListener(Arc::clone(&self.0)))
     }
 
     fn cancellations(&self) -> broadcast::Receiver<Cancellation> {

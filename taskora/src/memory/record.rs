@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 use super::queue::Place;
-use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeOf};
+use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
 use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 /// Everything about one job. What is sparse in a remote store is simply empty here.
 pub(super) struct Record {
     pub(super) new: NewJob,
     /// Which node of a workflow it is, if it is one.
-    pub(super) node: Option<NodeOf>,
+    pub(super) node: Option<NodeRef>,
     pub(super) created_at: u64,
     pub(super) phase: Phase,
     /// The token of the newest lease; 0 before the first.

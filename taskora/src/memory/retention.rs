@@ -6,7 +6,7 @@ use super::queue::Kind;
 use super::store::{PAGE, Store};
 use crate::adapter::TaskName;
 use crate::job::{JobState, millis};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 
 /// The states in which jobs end.
 const ENDS: [JobState; 4] = [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::Expired];
@@ -70,11 +70,11 @@ impl Store {
 }
 
 /// What is kept of the jobs that ended in this state.
-fn kept(state: JobState, kind: Kind, retention: Retention) -> Keep {
+fn kept(state: JobState, kind: Kind, retention: Retention) -> RetentionLimit {
     let keep = if state == JobState::Completed { retention.completed } else { retention.failed };
     match kind {
         Kind::Generated => keep,
-        Kind::Named => Keep { count: Retention::MAX_NAMED, ..keep },
+        Kind::Named => RetentionLimit { count: Retention::MAX_NAMED, ..keep },
     }
 }
 
@@ -97,8 +97,10 @@ mod tests {
             store.enqueue(vec![NewJob::new(id.clone(), TASK, "1")], 0);
             store.cancel(&id, "why", 0);
         }
-        let keep =
-            Retention { failed: Keep { age: Duration::from_secs(60), count: 0 }, ..Retention::default() };
+        let keep = Retention {
+            failed: RetentionLimit { age: Duration::from_secs(60), count: 0 },
+            ..Retention::default()
+        };
         while store.sweep(&[TASK.into()], keep, 1).more {}
         assert_eq!(store.jobs.len(), Retention::MAX_NAMED);
         assert!(!store.jobs.contains_key(&"0".into()), "the oldest ones go");

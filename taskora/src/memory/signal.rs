@@ -12,7 +12,7 @@ use tokio::time;
 
 use super::Shared;
 use super::queue::Queue;
-use crate::adapter::{AdapterError, Claim, Exchange, Exchanged, TaskName, WorkSignal};
+use crate::adapter::{AdapterError, Claim, Exchange, Exchanged, TaskName, WorkListener};
 use crate::job::JobId;
 
 /// One signal wakes one waiter, first come, first served; one that nobody waits for is kept, one for each task.
@@ -74,22 +74,22 @@ impl Wakes {
     }
 }
 
-/// A worker's ear, see [`WorkSignal`].
-pub(super) struct Ear(pub(super) Arc<Shared>);
+/// A worker's listener, see [`WorkListener`].
+pub(super) struct MemoryListener(pub(super) Arc<Shared>);
 
 #[async_trait]
-impl WorkSignal for Ear {
+impl WorkListener for MemoryListener {
     async fn wait(
         &self,
         exchange: &Exchange,
         limit: Duration,
-        hurry: &Notify,
+        wake_early: &Notify,
     ) -> Result<Exchanged, AdapterError> {
         let tasks: Vec<TaskName> = exchange.claim.iter().flat_map(Claim::open_tasks).cloned().collect();
         let earlier = Arc::clone(&self.0.lock().wakes.earlier);
         let mut turn = Turn::enter(&self.0, &tasks);
         let mut limit = std::pin::pin!(time::sleep(limit));
-        let mut hurry = std::pin::pin!(hurry.notified());
+        let mut wake_early = std::pin::pin!(wake_early.notified());
         loop {
             let earlier = earlier.notified();
             let due = self.0.wake_due(&tasks);
@@ -104,7 +104,7 @@ impl WorkSignal for Ear {
                 _ = &mut turn.woken => break,
                 () = alarm => {}
                 () = earlier => {}
-                () = &mut hurry => break,
+                () = &mut wake_early => break,
                 () = &mut limit => break,
             }
         }
@@ -117,9 +117,9 @@ impl WorkSignal for Ear {
     }
 }
 
-impl fmt::Debug for Ear {
+impl fmt::Debug for MemoryListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ear")
+        f.write_str("MemoryListener")
     }
 }
 

@@ -12,11 +12,11 @@ use super::record::{Phase, Record};
 use super::signal::Wakes;
 use super::transitions::{Left, Line};
 use crate::adapter::{
-    AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, NewJob, Notes, Renew, Renewal,
-    Settled, Settlement, Swept, TaskName,
+    AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob, RenewLease,
+    Renewal, Settled, Settlement, Swept, TaskName,
 };
 use crate::job::{JobId, JobState, millis};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 
 /// At most so many jobs are moved in one go, of each kind.
 pub(super) const PAGE: usize = 1_000;
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    pub(super) fn renew(&mut self, renew: &Renew, now: u64) -> Renewal {
+    pub(super) fn renew(&mut self, renew: &RenewLease, now: u64) -> Renewal {
         let lease = &renew.lease;
         let Some(record) = self.jobs.get(&lease.id).filter(|record| record.is_held_by(lease)) else {
             return Renewal::Lost;
@@ -146,7 +146,7 @@ impl Store {
         if flagged { Renewal::Cancelled } else { Renewal::Extended }
     }
 
-    pub(super) fn note(&mut self, notes: Notes) -> bool {
+    pub(super) fn note(&mut self, notes: JobReport) -> bool {
         let Some(record) =
             self.jobs.get_mut(&notes.lease.id).filter(|record| record.is_held_by(&notes.lease))
         else {
@@ -210,7 +210,7 @@ impl Store {
             swept.more |= self.trim_old(task, retention, now);
         }
         swept.more |= self.proceed(now);
-        let Keep { age, .. } = retention.workflows;
+        let RetentionLimit { age, .. } = retention.workflows;
         let trimmed = self.trim_flows(retention.workflows, now.saturating_sub(millis(age)), PAGE);
         swept.more |= trimmed == PAGE;
         self.wake_released();

@@ -9,7 +9,7 @@ use super::flow::{Flow, Work};
 use super::record::{Phase, Record};
 use super::store::Store;
 use super::transitions::Line;
-use crate::adapter::{AdapterError, Audit, AuditPage, Ending, Finding, Mended, Upkeep};
+use crate::adapter::{AdapterError, Audit, AuditPage, Ending, Finding, RepairOutcome, Upkeep};
 use crate::check::{Part, Place, Violation};
 use crate::job::JobId;
 use crate::workflow::{WorkflowId, WorkflowState};
@@ -20,8 +20,8 @@ impl Upkeep for MemoryAdapter {
         Box::new(Pass(Some(self.clone())))
     }
 
-    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
-        Ok(self.0.lock().mend(&finding.violation, self.0.now()))
+    async fn repair(&self, finding: &Finding) -> Result<RepairOutcome, AdapterError> {
+        Ok(self.0.lock().repair(&finding.violation, self.0.now()))
     }
 }
 
@@ -68,8 +68,8 @@ impl Store {
         let entries: usize = self.queues.values().map(|queue| queue.entries().count()).sum();
         AuditPage {
             newer: 0,
-            unjudged: 0,
-            looked_at: self.jobs.len() + self.flows.by_id.len() + entries,
+            skipped: 0,
+            scanned: self.jobs.len() + self.flows.by_id.len() + entries,
             jobs: self.jobs.values().filter(|record| record.node.is_none()).count(),
             workflows: self.flows.by_id.len(),
             findings,
@@ -180,9 +180,9 @@ impl Store {
     }
 
     /// Repairs one thing, if it is still so.
-    fn mend(&mut self, violation: &Violation, now: u64) -> Mended {
+    fn repair(&mut self, violation: &Violation, now: u64) -> RepairOutcome {
         if !self.violations().contains(violation) {
-            return Mended::Gone;
+            return RepairOutcome::Gone;
         }
         match violation {
             Violation::EntryWithoutJob { task, place, id }
@@ -206,7 +206,7 @@ impl Store {
             Violation::StillRunning { workflow, node } => {
                 let ending = match self.jobs.get(&JobId::node(workflow, *node)) {
                     Some(Record { phase: Phase::Ended { ending, .. }, .. }) => ending.clone(),
-                    _ => return Mended::Left,
+                    _ => return RepairOutcome::Left,
                 };
                 self.break_flow(workflow, *node, &ending, now);
             }
@@ -215,9 +215,9 @@ impl Store {
                     self.flows.work.push_back(Work::Cancel { id: workflow.clone(), from: 0, reason });
                 }
             }
-            _ => return Mended::Left,
+            _ => return RepairOutcome::Left,
         }
-        Mended::Repaired
+        RepairOutcome::Repaired
     }
 
     /// Into the index that the job says it is in; to the front of its line.
@@ -346,8 +346,8 @@ mod tests {
         let short: Vec<&str> = texts.iter().map(|text| text.split_once("; ").expect("a remedy").0).collect();
         assert_eq!(short, expected);
         for violation in &found {
-            assert_eq!(store.mend(violation, 2), Mended::Repaired);
-            assert_eq!(store.mend(violation, 2), Mended::Gone);
+            assert_eq!(store.repair(violation, 2), RepairOutcome::Repaired);
+            assert_eq!(store.repair(violation, 2), RepairOutcome::Gone);
         }
         assert_eq!(store.violations(), []);
     }
@@ -408,7 +408,7 @@ mod tests {
         store.flows.work.clear();
         let found = store.violations();
         assert_eq!(found, [Violation::NotWoundUp { workflow: "flow".into(), node: 0 }]);
-        assert_eq!(store.mend(&found[0], 2), Mended::Repaired);
+        assert_eq!(store.repair(&found[0], 2), RepairOutcome::Repaired);
         store.proceed(2);
         assert_eq!(store.violations(), []);
         assert_eq!(flow(&mut store).open, 0);

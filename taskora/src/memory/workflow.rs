@@ -7,11 +7,11 @@ use super::record::{Phase, Record};
 use super::store::{PAGE, Store, due_at};
 use super::transitions::Line;
 use crate::adapter::{
-    AdapterError, CancelOutcome, Culprit, Ending, Enqueued, NewNode, NewWorkflow, NodeOf, NodeRecord,
+    AdapterError, CancelOutcome, Cause, Ending, Enqueued, NewNode, NewWorkflow, NodeRecord, NodeRef,
     WorkflowEnded, WorkflowRecord,
 };
 use crate::job::{JobId, JobState, Timestamp, millis};
-use crate::policy::{Keep, Retention};
+use crate::policy::{Retention, RetentionLimit};
 use crate::workflow::{WorkflowId, WorkflowState};
 
 /// Who will tell of a workflow's end, and its deadline.
@@ -64,8 +64,8 @@ impl Store {
     }
 
     /// Every end of a node comes here.
-    pub(super) fn node_ended(&mut self, of: &NodeOf, ending: &Ending, now: u64) {
-        let NodeOf { workflow: id, node, .. } = of;
+    pub(super) fn node_ended(&mut self, of: &NodeRef, ending: &Ending, now: u64) {
+        let NodeRef { workflow: id, node, .. } = of;
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
         flow.open -= 1;
         if flow.state.is_terminal() {
@@ -92,13 +92,13 @@ impl Store {
             Ending::Expired => (WorkflowState::Expired, None),
         };
         let flow = self.flows.by_id.get(id);
-        let culprit = flow.and_then(|flow| flow.nodes.get(node as usize)).map(|new| Culprit {
+        let cause = flow.and_then(|flow| flow.nodes.get(node as usize)).map(|new| Cause {
             node,
             name: new.name.clone(),
             task: new.task.to_string(),
             ending: ending.clone(),
         });
-        self.end_flow(id, state, culprit, reason, now);
+        self.end_flow(id, state, cause, reason, now);
     }
 
     /// The one way in which a workflow ends: at once for who awaits it, its nodes follow.
@@ -106,12 +106,12 @@ impl Store {
         &mut self,
         id: &WorkflowId,
         state: WorkflowState,
-        culprit: Option<Culprit>,
+        cause: Option<Cause>,
         reason: Option<String>,
         now: u64,
     ) {
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
-        (flow.state, flow.culprit, flow.reason, flow.finished_at) = (state, culprit, reason, Some(now));
+        (flow.state, flow.cause, flow.reason, flow.finished_at) = (state, cause, reason, Some(now));
         for waiter in std::mem::take(&mut flow.waiters) {
             if let Some(ended) = flow.ended() {
                 // a waiter that has given up is no loss
@@ -259,7 +259,7 @@ impl Store {
 
     /// Removes the oldest workflows that ended before `old`, or are above the number to keep, with all their
     /// nodes: at most so many workflows and nodes. How many it were.
-    pub(super) fn trim_flows(&mut self, keep: Keep, old: u64, at_most: usize) -> usize {
+    pub(super) fn trim_flows(&mut self, keep: RetentionLimit, old: u64, at_most: usize) -> usize {
         let mut trimmed = 0;
         while trimmed < at_most {
             let count = self.flows.done.len();

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::backoff::random;
 use super::input;
-use super::pause::random;
 use super::registry::ErasedHandler;
 use crate::adapter::{AttemptEnd, Settlement};
 use crate::context::{Context, StopReason};
-use crate::error::{Cause, Failure};
+use crate::failure::{Cause, Failure};
 use crate::workflow::Composed;
 
 /// How long a job rests that this build cannot run and another one may.
@@ -155,7 +155,7 @@ impl Attempt {
     /// attempt is used up. Otherwise it is a failed attempt like others.
     async fn after_unreadable(&self, failure: Failure) -> AttemptEnd {
         let adapter = self.context.app().adapter();
-        match adapter.is_served_by_another_build(self.context.task()).await {
+        match adapter.inspection().is_served_by_another_build(self.context.task()).await {
             Ok(true) => self.left_to_others(&failure.message),
             // a store that is away now does not say so
             Ok(false) | Err(_) => self.after(failure),

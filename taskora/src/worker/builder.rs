@@ -192,7 +192,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let shortest = self.registry.shortest_lease(self.lease);
         Keeper {
             adapter: adapter.clone(),
-            cancellations: adapter.cancellations(),
+            cancellations: adapter.signals().cancellations(),
             leases: leases.clone(),
             shortest,
             heartbeat: heartbeat.clone(),

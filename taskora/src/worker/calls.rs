@@ -1,4 +1,4 @@
-//! The worker's calls to the store that are under way: exchanges, and the ear's claim, which is answered when there
+//! The worker's calls to the store that are under way: exchanges, and the listener's claim, which is answered when there
 //! is work.
 
 use std::future::Future;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::backoff::StoreBackoff;
 use super::capacity::Reservation;
-use super::pause::Pause;
-use super::store::{Refused, Store, ends_the_worker, pause, until_answered};
-use crate::adapter::{CallId, Exchange, Exchanged, Lease, TaskClaim, WorkSignal, step_aside};
+use super::store::{Refused, Store, backoff, ends_the_worker, until_answered};
+use crate::adapter::{CallId, Exchange, Exchanged, Lease, TaskClaim, WorkListener, step_aside};
 
 /// Exchanges under way at a time.
 const EXCHANGES: usize = 2;
-/// The slot of the ear.
-const EAR: usize = EXCHANGES;
+/// The slot of the listener.
+const LISTENER: usize = EXCHANGES;
 /// How long one wait for work lasts at most. Nothing depends on it but how soon a dead connection is noticed.
 const WAIT: Duration = Duration::from_secs(10);
 /// The same as a share of the shortest lease: a lease is counted from when its wait began.
@@ -38,21 +38,21 @@ pub(crate) struct Call {
     /// How many jobs it claims at most.
     pub(crate) limit: usize,
     pub(crate) asked: Instant,
-    /// How much news of work there had been when it was made.
-    pub(crate) news: u64,
+    /// The work epoch when it was made: an answer of an older one says nothing of work that came since.
+    pub(crate) work_epoch: u64,
 }
 
-/// What the ear waits for.
+/// What the listener waits for.
 struct Listening {
     tasks: Arc<[TaskClaim]>,
-    hurry: Arc<Notify>,
+    wake_early: Arc<Notify>,
 }
 
 pub(crate) struct Calls {
     store: Arc<Store>,
     worker: Arc<str>,
-    ear: Arc<dyn WorkSignal>,
-    ear_pause: Arc<Mutex<Pause>>,
+    listener: Arc<dyn WorkListener>,
+    listener_backoff: Arc<Mutex<StoreBackoff>>,
     listening: Option<Listening>,
     slots: [Option<Call>; EXCHANGES + 1],
     numbers: [u64; EXCHANGES + 1],
@@ -63,8 +63,8 @@ pub(crate) struct Calls {
 impl Calls {
     pub(crate) fn new(store: Arc<Store>, worker: Arc<str>) -> Self {
         Self {
-            ear: Arc::from(store.adapter.work()),
-            ear_pause: Arc::new(Mutex::new(pause())),
+            listener: Arc::from(store.adapter.signals().work()),
+            listener_backoff: Arc::new(Mutex::new(backoff())),
             store,
             worker,
             listening: None,
@@ -99,7 +99,7 @@ impl Calls {
         self.slots.iter().any(Option::is_some)
     }
 
-    /// What the ear waits for, if it does.
+    /// What the listener waits for, if it does.
     pub(crate) fn listening(&self) -> Option<&[TaskClaim]> {
         self.listening.as_ref().map(|listening| &*listening.tasks)
     }
@@ -113,10 +113,10 @@ impl Calls {
         CallId { worker: self.worker.clone(), slot: slot as u8, number }
     }
 
-    /// The name of the ear's next call. The worker's last call has it, too: an earlier one of the ear that arrives after
+    /// The name of the listener's next call. The worker's last call has it, too: an earlier one of the listener that arrives after
     /// it claims nothing.
-    pub(crate) fn name_ear(&mut self) -> CallId {
-        self.name(EAR)
+    pub(crate) fn name_listener(&mut self) -> CallId {
+        self.name(LISTENER)
     }
 
     /// Makes an exchange in a slot that is free.
@@ -125,28 +125,32 @@ impl Calls {
         slot: usize,
         exchange: Exchange,
         reservation: Option<Reservation>,
-        news: u64,
+        work_epoch: u64,
     ) {
         let (limit, sent) = summary(&exchange);
         let answer = Box::pin(until_answered(self.store.clone(), exchange));
-        self.put(slot, Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), news });
+        self.put(
+            slot,
+            Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), work_epoch },
+        );
     }
 
-    /// Makes the ear's claim: at once if a signal is kept, else when there is work.
-    pub(crate) fn listen(&mut self, exchange: Exchange, reservation: Option<Reservation>, news: u64) {
-        let hurry = Arc::new(Notify::new());
+    /// Makes the listener's claim: at once if a signal is kept, else when there is work.
+    pub(crate) fn listen(&mut self, exchange: Exchange, reservation: Option<Reservation>, work_epoch: u64) {
+        let wake_early = Arc::new(Notify::new());
         let tasks = exchange.claim.as_ref().map(|claim| claim.tasks.clone()).unwrap_or_default();
         let shortest = tasks.iter().map(|task| task.lease).min().unwrap_or(WAIT);
         let wait = WAIT.min(shortest.mul_f64(WAIT_SHARE));
-        self.listening = Some(Listening { tasks, hurry: hurry.clone() });
+        self.listening = Some(Listening { tasks, wake_early: wake_early.clone() });
         let (limit, sent) = summary(&exchange);
-        let (store, ear, pause) = (self.store.clone(), self.ear.clone(), self.ear_pause.clone());
+        let (store, listener, backoff) =
+            (self.store.clone(), self.listener.clone(), self.listener_backoff.clone());
         let answer = Box::pin(async move {
             // jobs that have just been claimed start before this is sent
             step_aside().await;
-            match ear.wait(&exchange, wait, &hurry).await {
+            match listener.wait(&exchange, wait, &wake_early).await {
                 Ok(answer) => {
-                    locked(&pause).reset();
+                    locked(&backoff).reset();
                     store.answered();
                     Ok(answer)
                 }
@@ -154,14 +158,17 @@ impl Calls {
                 Err(error) => {
                     store.failed(&error);
                     tracing::warn!(%error, "cannot wait for work");
-                    let rest = locked(&pause).step();
-                    let _ = tokio::time::timeout(rest, hurry.notified()).await;
+                    let delay = locked(&backoff).delay();
+                    let _ = tokio::time::timeout(delay, wake_early.notified()).await;
                     // a signal may have been missed, so look for work; if the claim was made, this is the same one
                     until_answered(store, exchange).await
                 }
             }
         });
-        self.put(EAR, Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), news });
+        self.put(
+            LISTENER,
+            Call { number: 0, answer, sent, reservation, limit, asked: Instant::now(), work_epoch },
+        );
     }
 
     fn put(&mut self, slot: usize, mut call: Call) {
@@ -172,10 +179,10 @@ impl Calls {
         }
     }
 
-    /// The ear claims now.
-    pub(crate) fn hurry(&self) {
+    /// The listener claims now.
+    pub(crate) fn wake_early(&self) {
         if let Some(listening) = &self.listening {
-            listening.hurry.notify_one();
+            listening.wake_early.notify_one();
         }
     }
 
@@ -207,7 +214,7 @@ impl Calls {
                 answers.push((call, answer));
             }
         }
-        if self.slots.get(EAR).is_some_and(Option::is_none) {
+        if self.slots.get(LISTENER).is_some_and(Option::is_none) {
             self.listening = None;
         }
         answers
@@ -219,6 +226,6 @@ fn summary(exchange: &Exchange) -> (usize, Vec<Lease>) {
     (limit, exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect())
 }
 
-fn locked(pause: &Mutex<Pause>) -> std::sync::MutexGuard<'_, Pause> {
-    pause.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(backoff: &Mutex<StoreBackoff>) -> std::sync::MutexGuard<'_, StoreBackoff> {
+    backoff.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -83,9 +83,9 @@ pub(crate) struct Engine {
     refusals: Refusals,
 
     /// There may be jobs to claim.
-    maybe_work: bool,
-    /// How often there was news of work.
-    news: u64,
+    may_have_work: bool,
+    /// Counts the hints that there may be work.
+    work_epoch: u64,
     due: Option<Instant>,
 
     orders: mpsc::UnboundedReceiver<Order>,
@@ -137,8 +137,8 @@ impl Engine {
             outcomes: VecDeque::new(),
             calls,
             refusals: Refusals::new(),
-            maybe_work: true,
-            news: 0,
+            may_have_work: true,
+            work_epoch: 0,
             due: None,
             orders: channels.orders,
             ended,
@@ -204,10 +204,10 @@ impl Engine {
     fn on_due(&mut self) {
         self.due = None;
         if self.calls.listening().is_some() {
-            self.calls.hurry();
+            self.calls.wake_early();
         } else {
-            self.maybe_work = true;
-            self.news += 1;
+            self.may_have_work = true;
+            self.work_epoch += 1;
         }
     }
 
@@ -252,7 +252,7 @@ impl Engine {
     }
 
     fn on_answer(&mut self, call: Call, answer: Exchanged) {
-        let Call { sent, reservation, limit, asked, news, .. } = call;
+        let Call { sent, reservation, limit, asked, work_epoch, .. } = call;
         for (at, lease) in sent.iter().enumerate() {
             self.leases.give_up(lease);
             if answer.settled.get(at) == Some(&Settled::Stale) {
@@ -266,8 +266,8 @@ impl Engine {
             self.capacity.release(reservation);
             if limit > 0 {
                 self.refusals.claimed();
-                if news == self.news {
-                    self.maybe_work = answer.more;
+                if work_epoch == self.work_epoch {
+                    self.may_have_work = answer.more;
                 }
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use super::leases::Leases;
-use crate::adapter::{Adapter, AdapterError, Cancellation, Renew};
+use crate::adapter::{Adapter, AdapterError, Cancellation, RenewLease};
 use crate::error::WorkerError;
 
 /// The share of its length after which a lease is renewed.
@@ -38,7 +38,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Starts keeping.
     pub(crate) fn start(self) -> Result<(), WorkerError> {
-        if !self.adapter.is_remote() {
+        if !self.adapter.inspection().is_remote() {
             tokio::spawn(self.run());
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Keeper {
                         missed = Instant::now();
                         self.renew(RENEW_AT, missed).await;
                     }
-                    Err(broadcast::error::RecvError::Closed) => self.cancellations = self.adapter.cancellations(),
+                    Err(broadcast::error::RecvError::Closed) => self.cancellations = self.adapter.signals().cancellations(),
                 },
                 () = heartbeat(&self.heartbeat, not_before) => {
                     not_before = Instant::now() + HEARTBEATS;
@@ -90,7 +90,7 @@ impl Keeper {
         self.leases.stop_overdue(Instant::now());
     }
 
-    async fn renew_page(&self, asked: Instant, page: &[Renew]) {
+    async fn renew_page(&self, asked: Instant, page: &[RenewLease]) {
         match self.try_to_renew(asked, page).await {
             Ok(()) => {}
             // what the store refuses of one lease must not cost the others theirs
@@ -106,16 +106,16 @@ impl Keeper {
         }
     }
 
-    async fn try_to_renew(&self, asked: Instant, page: &[Renew]) -> Result<(), AdapterError> {
-        let renewals = self.adapter.renew(page.to_vec()).await?;
+    async fn try_to_renew(&self, asked: Instant, page: &[RenewLease]) -> Result<(), AdapterError> {
+        let renewals = self.adapter.jobs().renew(page.to_vec()).await?;
         let renewals: Vec<_> = page.iter().cloned().zip(renewals).collect();
         self.leases.renewed(asked, &renewals);
         Ok(())
     }
 
     /// Leases that are not renewed are looked at again in a moment, until they have passed.
-    fn log(error: &AdapterError, page: &[Renew]) {
-        if let [Renew { lease, .. }] = page
+    fn log(error: &AdapterError, page: &[RenewLease]) {
+        if let [RenewLease { lease, .. }] = page
             && !error.is_retryable()
         {
             tracing::error!(%error, job = %lease.id, task = %lease.task, "the store refuses to renew a lease");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::adapter::{Lease, Renew, Renewal};
+use crate::adapter::{Lease, RenewLease, Renewal};
 use crate::context::{Context, StopReason};
 use crate::job::JobId;
 
@@ -77,19 +77,19 @@ impl Leases {
     }
 
     /// The leases that have used up `share` of their length, or were last extended at `missed` or before.
-    pub(crate) fn due(&self, now: Instant, share: f64, missed: Instant) -> Vec<Renew> {
+    pub(crate) fn due(&self, now: Instant, share: f64, missed: Instant) -> Vec<RenewLease> {
         self.held()
             .values()
             .filter(|held| {
                 held.since <= missed
                     || now.saturating_duration_since(held.since) >= held.length.mul_f64(share)
             })
-            .map(|held| Renew { lease: held.context.lease().clone(), length: held.length })
+            .map(|held| RenewLease { lease: held.context.lease().clone(), length: held.length })
             .collect()
     }
 
-    /// Notes what became of leases that were to be extended at `asked`.
-    pub(crate) fn renewed(&self, asked: Instant, renewals: &[(Renew, Renewal)]) {
+    /// JobReport what became of leases that were to be extended at `asked`.
+    pub(crate) fn renewed(&self, asked: Instant, renewals: &[(RenewLease, Renewal)]) {
         let mut held = self.held();
         for (renew, renewal) in renewals {
             let Some(held) =

@@ -11,6 +11,7 @@
 )]
 
 mod attempt;
+mod backoff;
 mod builder;
 mod calls;
 mod capacity;
@@ -18,7 +19,6 @@ mod engine;
 mod input;
 mod keeper;
 mod leases;
-mod pause;
 mod registry;
 mod reporter;
 mod signals;

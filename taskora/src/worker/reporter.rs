@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::pause::Pause;
-use crate::adapter::{Adapter, AdapterError, Notes};
+use super::backoff::StoreBackoff;
+use crate::adapter::{Adapter, AdapterError, JobReport};
 use crate::context::Context;
 
 /// At most so many attempts' reports are written in one call.
@@ -42,14 +42,14 @@ pub(crate) async fn run(adapter: Arc<dyn Adapter>, mut reports: mpsc::UnboundedR
 }
 
 /// Writes until the store has answered: it refuses what comes from an attempt whose lease is gone.
-async fn write(adapter: &dyn Adapter, notes: Vec<Notes>) {
-    let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(2));
+async fn write(adapter: &dyn Adapter, notes: Vec<JobReport>) {
+    let mut backoff = StoreBackoff::new(Duration::from_millis(50), Duration::from_secs(2));
     loop {
-        match adapter.note(notes.clone()).await {
+        match adapter.jobs().note(notes.clone()).await {
             Ok(_) => return,
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "cannot write progress and logs yet");
-                pause.rest().await;
+                backoff.wait().await;
             }
             Err(error) => return write_one_by_one(adapter, notes, &error).await,
         }
@@ -57,7 +57,7 @@ async fn write(adapter: &dyn Adapter, notes: Vec<Notes>) {
 }
 
 /// What the store refuses of one attempt must not cost the others their reports.
-async fn write_one_by_one(adapter: &dyn Adapter, notes: Vec<Notes>, error: &AdapterError) {
+async fn write_one_by_one(adapter: &dyn Adapter, notes: Vec<JobReport>, error: &AdapterError) {
     if let [alone] = &*notes {
         let (job, task) = (&alone.lease.id, &alone.lease.task);
         tracing::error!(%error, %job, %task, "the store refuses progress and logs of a job; they are lost");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::pause::Pause;
+use super::backoff::StoreBackoff;
 use crate::adapter::{Adapter, AdapterError, Exchange, Exchanged, Settlement};
 
 /// A call that the store refuses, and would refuse again.
@@ -98,8 +98,8 @@ impl Store {
 }
 
 /// The rest between two tries of a call.
-pub(crate) const fn pause() -> Pause {
-    Pause::new(Duration::from_millis(50), Duration::from_secs(2))
+pub(crate) const fn backoff() -> StoreBackoff {
+    StoreBackoff::new(Duration::from_millis(50), Duration::from_secs(2))
 }
 
 /// Repeats the call until the store has answered. It is the same call each time, so nothing is done twice.
@@ -107,10 +107,10 @@ pub(crate) const fn pause() -> Pause {
 /// A call that the store refuses is repeated once, as only its answer may have been damaged. After that it is up to the
 /// caller to ask for less.
 pub(crate) async fn until_answered(store: Arc<Store>, exchange: Exchange) -> Result<Exchanged, Refused> {
-    let mut pause = pause();
+    let mut backoff = backoff();
     let mut refused = false;
     loop {
-        let error = match store.adapter.exchange(exchange.clone()).await {
+        let error = match store.adapter.jobs().exchange(exchange.clone()).await {
             Ok(answer) => {
                 store.answered();
                 return Ok(answer);
@@ -125,6 +125,6 @@ pub(crate) async fn until_answered(store: Arc<Store>, exchange: Exchange) -> Res
             refused = true;
         }
         tracing::warn!(%error, "cannot settle and claim yet");
-        pause.rest().await;
+        backoff.wait().await;
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::backoff::random;
 use super::engine::Order;
-use super::pause::random;
 use crate::adapter::{Adapter, AdapterError, Swept, TaskName};
 use crate::policy::Retention;
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(
 /// Sweeps until there is nothing more to do.
 async fn sweep(adapter: &dyn Adapter, tasks: &[TaskName], retention: Retention) -> Result<(), AdapterError> {
     loop {
-        let swept = adapter.sweep(tasks, retention).await?;
+        let swept = adapter.jobs().sweep(tasks, retention).await?;
         report(&swept);
         if !swept.more {
             return Ok(());

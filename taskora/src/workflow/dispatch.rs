@@ -36,7 +36,7 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
         Box::pin(async move {
             let workflow = finished?;
             let id = workflow.id.clone();
-            let outcome = match app.adapter().start(workflow).await? {
+            let outcome = match app.adapter().workflows().start(workflow).await? {
                 Enqueued::Duplicate => Outcome::Duplicate(id.clone()),
                 _ => Outcome::Enqueued,
             };

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::WorkflowRecord;
-use crate::job::{JobState, Timestamp};
+use crate::job::{JobId, JobState, Timestamp};
 
-use super::WorkflowState;
+use super::{WorkflowId, WorkflowState};
 
 /// The nodes of a workflow and what they wait for, as they are now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Graph {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GraphNode {
+    /// The id of its job, which [`App::job_raw`](crate::App::job_raw) takes once the node has a state.
+    pub id: JobId,
     /// Its name: where it stands in the composition and its task, as in `1.0.resize`.
     pub name: String,
     /// Its task.
@@ -53,7 +55,7 @@ pub struct Edge {
 }
 
 impl Graph {
-    pub(crate) fn of(record: WorkflowRecord) -> Self {
+    pub(crate) fn of(id: &WorkflowId, record: WorkflowRecord) -> Self {
         let mut waiting = vec![Vec::new(); record.joins.len()];
         for (at, node) in (0..).zip(&record.nodes) {
             if let Some(waiting) = node.after.and_then(|join| waiting.get_mut(join as usize)) {
@@ -61,7 +63,8 @@ impl Graph {
             }
         }
         let edges = record.joins.into_iter().zip(waiting).map(|(from, to)| Edge { from, to }).collect();
-        let nodes = record.nodes.into_iter().map(|node| GraphNode {
+        let nodes = (0..).zip(record.nodes).map(|(number, node)| GraphNode {
+            id: JobId::node(id, number),
             name: node.name,
             task: node.task,
             state: node.state,
@@ -150,21 +153,24 @@ mod tests {
     }
 
     fn graph() -> Graph {
-        Graph::of(WorkflowRecord {
-            state: WorkflowState::Running,
-            created_at: Timestamp::default(),
-            finished_at: None,
-            len: 5,
-            nodes: vec![
-                node("0.0.a", Some(JobState::Completed), None),
-                node("0.1.b", Some(JobState::Active), None),
-                node("1.0.\"c\"", None, Some(0)),
-                node("1.1.d", None, Some(0)),
-                node("2.e", None, Some(1)),
-            ],
-            joins: vec![vec![0, 1], vec![2, 3]],
-            meta: Vec::new(),
-        })
+        Graph::of(
+            &"w".into(),
+            WorkflowRecord {
+                state: WorkflowState::Running,
+                created_at: Timestamp::default(),
+                finished_at: None,
+                len: 5,
+                nodes: vec![
+                    node("0.0.a", Some(JobState::Completed), None),
+                    node("0.1.b", Some(JobState::Active), None),
+                    node("1.0.\"c\"", None, Some(0)),
+                    node("1.1.d", None, Some(0)),
+                    node("2.e", None, Some(1)),
+                ],
+                joins: vec![vec![0, 1], vec![2, 3]],
+                meta: Vec::new(),
+            },
+        )
     }
 
     #[test]
@@ -188,6 +194,11 @@ mod tests {
     classDef completed fill:#bbf7d0
 "##;
         assert_eq!(graph().mermaid(), expected);
+    }
+
+    #[test]
+    fn a_node_knows_the_id_of_its_job() {
+        assert_eq!(graph().nodes[3].id, JobId::from("w#3"));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::error::WorkflowError;
 use super::graph::Graph;
 use super::shape::{RecipeError, Shape};
-use super::{WorkflowId, WorkflowState};
-use crate::adapter::{AdapterError, CancelOutcome, Culprit, Ending, WorkflowEnded};
+use super::{WorkflowId, WorkflowInfo, WorkflowState};
+use crate::adapter::{AdapterError, CancelOutcome, Cause, Ending, WorkflowEnded};
 use crate::app::App;
 use crate::handle::{ASK, Outcome, no_answer};
 use crate::job::JobState;
@@ -97,7 +97,23 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn state(&self) -> Result<Option<WorkflowState>, AdapterError> {
-        Ok(self.app.adapter().workflow(&self.id, false).await?.map(|record| record.state))
+        Ok(self.info().await?.map(|info| info.state))
+    }
+
+    /// What is known of the workflow, without its nodes; `None` if it is not known.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn info(&self) -> Result<Option<WorkflowInfo>, AdapterError> {
+        let record = self.app.adapter().workflows().workflow(&self.id, false).await?;
+        Ok(record.map(|record| WorkflowInfo {
+            id: self.id.clone(),
+            state: record.state,
+            steps: record.len,
+            created_at: record.created_at,
+            finished_at: record.finished_at,
+            meta: record.meta,
+        }))
     }
 
     /// The workflow's nodes, their states, and what they wait for.
@@ -105,9 +121,11 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// [`WorkflowError::NotFound`] if the workflow is not known, [`WorkflowError::Adapter`] if the store cannot be reached.
     pub async fn graph(&self) -> Result<Graph, WorkflowError> {
-        let record = self.app.adapter().workflow(&self.id, true).await;
+        let record = self.app.adapter().workflows().workflow(&self.id, true).await;
         let record = record.map_err(|source| self.adapter_error(source))?;
-        record.map(Graph::of).ok_or_else(|| WorkflowError::NotFound { id: self.id.clone() })
+        record
+            .map(|record| Graph::of(&self.id, record))
+            .ok_or_else(|| WorkflowError::NotFound { id: self.id.clone() })
     }
 
     /// Cancels the workflow, from any process. It has ended when this returns: nothing of it starts any more, and steps
@@ -116,7 +134,7 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, AdapterError> {
-        self.app.adapter().cancel_workflow(&self.id, &reason.into()).await
+        self.app.adapter().workflows().cancel_workflow(&self.id, &reason.into()).await
     }
 
     fn adapter_error(&self, source: AdapterError) -> WorkflowError {
@@ -139,7 +157,7 @@ impl<Out> WorkflowHandle<Out> {
         nodes.dedup();
         let mut results = HashMap::with_capacity(nodes.len());
         for page in nodes.chunks(PAGE) {
-            let answers = self.app.adapter().node_results(&self.id, page).await;
+            let answers = self.app.adapter().workflows().node_results(&self.id, page).await;
             let answers = answers.map_err(|source| self.adapter_error(source))?;
             results.extend(page.iter().zip(answers).filter_map(|(node, result)| Some((*node, result?))));
         }
@@ -151,18 +169,18 @@ impl<Out> WorkflowHandle<Out> {
     }
 
     fn failure(&self, ended: WorkflowEnded) -> WorkflowError {
-        let WorkflowEnded { state, culprit, reason, .. } = ended;
+        let WorkflowEnded { state, cause, reason, .. } = ended;
         let id = self.id.clone();
-        match (state, culprit) {
-            (WorkflowState::Cancelled, culprit) => {
-                let own = culprit.and_then(|culprit| match culprit.ending {
+        match (state, cause) {
+            (WorkflowState::Cancelled, cause) => {
+                let own = cause.and_then(|cause| match cause.ending {
                     Ending::Cancelled(reason) => Some(reason),
                     _ => None,
                 });
                 WorkflowError::Cancelled { id, reason: reason.or(own).unwrap_or_default() }
             }
             (WorkflowState::Expired, _) => WorkflowError::Expired { id },
-            (_, Some(Culprit { node: _, name, task, ending })) => {
+            (_, Some(Cause { node: _, name, task, ending })) => {
                 let message = match ending {
                     Ending::Failed(message) | Ending::Stalled(message) => message,
                     Ending::Cancelled(reason) => format!("cancelled: {reason}"),
@@ -186,7 +204,7 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
     /// # Errors
     /// [`WorkflowError`], for every end but completion.
     pub async fn result(&self) -> Result<Out, WorkflowError> {
-        let ended = self.app.adapter().workflow_ended(&self.id).await;
+        let ended = self.app.adapter().workflows().workflow_ended(&self.id).await;
         match ended.map_err(|source| self.adapter_error(source))? {
             None => Err(WorkflowError::NotFound { id: self.id.clone() }),
             Some(ended) if ended.state == WorkflowState::Completed => {

@@ -8,6 +8,7 @@ mod error;
 mod graph;
 mod handle;
 mod id;
+mod info;
 mod input;
 mod partial;
 mod plan;
@@ -25,6 +26,7 @@ pub use error::{GraphError, WorkflowError};
 pub use graph::{Edge, Graph, GraphNode};
 pub use handle::WorkflowHandle;
 pub use id::WorkflowId;
+pub use info::WorkflowInfo;
 pub use input::{Composed, Form, Input};
 pub use partial::{
     AllOpen, AllSet, Argument, FirstOpen, Followed, IsOpen, IsSet, OneOpen, Partial, Seen, SomeOpen,
@@ -34,8 +36,8 @@ pub use plan::Plan;
 pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
 pub use step::{
-    Accepts, Becomes, Bound, IsGiven, Piped, SameInput, Shares, Slot, Starts, Step, StepAfter, StepBeside,
-    StepOptions, Workflow,
+    Accepts, Bound, NoOpenInput, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts, Step, StepAfter,
+    StepBeside, StepOptions, Workflow,
 };
 
 /// The most nodes that a workflow can have.

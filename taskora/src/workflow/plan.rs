@@ -250,7 +250,7 @@ impl Plan {
     }
 
     /// The finished graph: what a store takes. Refuses what cannot be stored.
-    pub(super) fn finish(self, app: &App) -> Result<Graphed, DispatchError> {
+    pub(super) fn finish(self, app: &App) -> Result<BuiltGraph, DispatchError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
@@ -266,13 +266,13 @@ impl Plan {
             .enumerate()
             .map(|(at, node)| node.finish(at, &mut joins, &mut references, app))
             .collect::<Result<_, _>>()?;
-        Ok(Graphed { nodes, joins: joins.used, output: self.value.to_json() })
+        Ok(BuiltGraph { nodes, joins: joins.used, output: self.value.to_json() })
     }
 }
 
 /// A finished graph, see [`NewWorkflow`](crate::adapter::NewWorkflow).
 #[derive(Debug)]
-pub(super) struct Graphed {
+pub(super) struct BuiltGraph {
     pub(super) nodes: Vec<NewNode>,
     pub(super) joins: Vec<Vec<u32>>,
     pub(super) output: Vec<u8>,

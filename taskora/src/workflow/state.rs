@@ -1,8 +1,11 @@
 //! Where a workflow is in its life.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::job::UnknownState;
 
 /// Where a workflow is in its life. It runs from its start, and ends once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,7 +26,7 @@ pub enum WorkflowState {
 
 impl WorkflowState {
     /// Every state, in the order of a workflow's life.
-    pub const ALL: [Self; 5] = [Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Expired];
+    pub const ALL: &[Self] = &[Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Expired];
 
     /// Whether the workflow has ended.
     #[must_use]
@@ -44,6 +47,14 @@ impl WorkflowState {
     }
 }
 
+impl FromStr for WorkflowState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or_else(|| UnknownState::new(text))
+    }
+}
+
 impl fmt::Display for WorkflowState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -58,6 +69,7 @@ mod tests {
     fn a_state_is_stored_as_it_is_shown() {
         for state in WorkflowState::ALL {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
+            assert_eq!(state.to_string().parse(), Ok(*state));
         }
     }
 }

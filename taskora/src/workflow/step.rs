@@ -150,7 +150,7 @@ pub trait Accepts<Previous> {}
 
 impl<Previous> Accepts<Previous> for Bound {}
 
-impl<T, Previous: Becomes<T>> Accepts<Previous> for Piped<T> {}
+impl<T, Previous: PipesInto<T>> Accepts<Previous> for Piped<T> {}
 
 /// An output that is what the next step takes: the same type, and nothing else.
 #[diagnostic::on_unimplemented(
@@ -158,24 +158,24 @@ impl<T, Previous: Becomes<T>> Accepts<Previous> for Piped<T> {}
     label = "expects `{Input}`, but is given `{Self}`",
     note = "the types have to be equal; a signature expects what its one open argument takes, or its whole contract if none of several is set"
 )]
-pub trait Becomes<Input> {}
+pub trait PipesInto<Input> {}
 
 #[diagnostic::do_not_recommend]
-impl<T> Becomes<T> for T {}
+impl<T> PipesInto<T> for T {}
 
 /// A step that can stand beside one that waits for `Other`.
 pub trait StepBeside<Other>: Step {}
 
-impl<Other, S: Step> StepBeside<Other> for S where S::Slot: Shares<Other> {}
+impl<Other, S: Step> StepBeside<Other> for S where S::Slot: SameInputAs<Other> {}
 
 /// A slot whose input is the same as another one's.
-pub trait Shares<Other> {}
+pub trait SameInputAs<Other> {}
 
-impl<Other> Shares<Other> for Bound {}
+impl<Other> SameInputAs<Other> for Bound {}
 
-impl<T> Shares<Bound> for Piped<T> {}
+impl<T> SameInputAs<Bound> for Piped<T> {}
 
-impl<T: SameInput<U>, U> Shares<Piped<U>> for Piped<T> {}
+impl<T: SameInput<U>, U> SameInputAs<Piped<U>> for Piped<T> {}
 
 /// An input that is the same as another one.
 #[diagnostic::on_unimplemented(
@@ -193,7 +193,7 @@ pub trait Starts {}
 
 impl Starts for Bound {}
 
-impl<T: IsGiven> Starts for Piped<T> {}
+impl<T: NoOpenInput> Starts for Piped<T> {}
 
 /// Nothing is: the input of a first step has to be bound.
 #[diagnostic::on_unimplemented(
@@ -201,4 +201,4 @@ impl<T: IsGiven> Starts for Piped<T> {}
     label = "waits for `{Self}`",
     note = "bind it, as in `Resize::s().image(..)`"
 )]
-pub trait IsGiven {}
+pub trait NoOpenInput {}

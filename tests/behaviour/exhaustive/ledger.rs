@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskora::adapter::{
-    Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Enqueued, Exchange, Exchanged, Renew, Renewal, Settled,
-    Settlement, TaskClaim,
+    Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Enqueued, Exchange, Exchanged, RenewLease, Renewal,
+    Settled, Settlement, TaskClaim,
 };
 use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{JobId, JobState, Retention};
@@ -64,7 +64,7 @@ pub(super) struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     pub(super) async fn start(stage: &'a Stage, shape: Shape) -> Self {
         let adapter = stage.empty();
-        let started = adapter.start(shape.workflow()).await.expect("start");
+        let started = adapter.workflows().start(shape.workflow()).await.expect("start");
         assert_eq!(started, Enqueued::New);
         let flow = WorkflowId::from(FLOW);
         let view = look(&adapter, &flow).await;
@@ -170,9 +170,9 @@ impl<'a> Ledger<'a> {
             Action::Renew { lease } => {
                 let held = &mut self.held[lease];
                 held.is_late = false;
-                let renew = Renew { lease: held.job.lease.clone(), length: LEASE };
+                let renew = RenewLease { lease: held.job.lease.clone(), length: LEASE };
                 let expected = if self.flagged[held.node] { Renewal::Cancelled } else { Renewal::Extended };
-                let renewed = self.adapter.renew(vec![renew]).await.expect("renew");
+                let renewed = self.adapter.jobs().renew(vec![renew]).await.expect("renew");
                 assert_eq!(renewed, [expected], "{path:?}");
             }
             Action::Tick => {
@@ -184,11 +184,11 @@ impl<'a> Ledger<'a> {
             Action::Sweep => self.sweep(path).await,
             Action::CancelNode { node } => {
                 let id = JobId::node(&self.flow, u32::try_from(node).expect("few nodes"));
-                self.adapter.cancel(&id, "why").await.expect("cancel");
+                self.adapter.jobs().cancel(&id, "why").await.expect("cancel");
                 self.flagged[node] = self.lease_of(node).is_some();
             }
             Action::CancelWorkflow => {
-                self.adapter.cancel_workflow(&self.flow, "enough").await.expect("cancel");
+                self.adapter.workflows().cancel_workflow(&self.flow, "enough").await.expect("cancel");
             }
         }
         self.view = look(&self.adapter, &self.flow).await;
@@ -219,7 +219,7 @@ impl<'a> Ledger<'a> {
         let settle = settle.iter().map(|(place, end)| settlement(&self.held[*place].job, *end)).collect();
         self.calls[worker].0 += 1;
         let call = self.call(worker, self.calls[worker].0, settle, usize::from(claim));
-        let answer = self.adapter.exchange(call.clone()).await.expect("exchange");
+        let answer = self.adapter.jobs().exchange(call.clone()).await.expect("exchange");
         assert_eq!(answer.settled, expected, "{path:?}");
         for job in &answer.jobs {
             assert!(claim && !was_late, "nothing is handed out: {path:?}");
@@ -251,7 +251,7 @@ impl<'a> Ledger<'a> {
 
     async fn sweep(&mut self, path: &[Action]) {
         let was_late = self.is_late();
-        let swept = self.adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
+        let swept = self.adapter.jobs().sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
         assert!(!swept.more, "{path:?}");
         let late = self.held.iter_mut().filter(|held| held.is_valid && held.is_late);
         let mut taken = 0;
@@ -331,10 +331,10 @@ fn settlement(job: &ClaimedJob, end: End) -> Settlement {
 
 /// What the store shows.
 async fn look(adapter: &Arc<dyn Adapter>, flow: &WorkflowId) -> View {
-    let record = adapter.workflow(flow, false).await.expect("a workflow").expect("known");
+    let record = adapter.workflows().workflow(flow, false).await.expect("a workflow").expect("known");
     let mut nodes = [Shown { state: None, attempts: 0, stalls: 0 }; NODES];
     for (number, shown) in (0..).zip(&mut nodes) {
-        if let Some(info) = adapter.job(&JobId::node(flow, number)).await.expect("a job") {
+        if let Some(info) = adapter.inspection().job(&JobId::node(flow, number)).await.expect("a job") {
             *shown = Shown { state: Some(info.state), attempts: info.attempts, stalls: info.stalls };
         }
     }

@@ -27,6 +27,7 @@ impl Ghost {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let call = CallId { worker: self.name.clone(), slot: 0, number };
         self.adapter
+            .jobs()
             .exchange(Exchange { call, settle, claim, retention: Retention::default() })
             .await
             .unwrap()

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, Audit, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding,
-    Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal, Signals, Swept,
-    TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Cancellation, Exchange, Exchanged, Forward, JobReport, RenewLease, Renewal, Swept,
+    TaskName, WorkListener, WorkflowRecord,
 };
-use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
+use taskora::{JobId, JobInfo, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::soon;
@@ -55,8 +54,8 @@ impl Gate {
 pub(crate) enum Called<'a> {
     Exchange(&'a Exchange),
     Wait,
-    Renew(&'a [Renew]),
-    Note(&'a [Notes]),
+    Renew(&'a [RenewLease]),
+    Note(&'a [JobReport]),
     Sweep(&'a [TaskName]),
 }
 
@@ -169,7 +168,7 @@ impl Switch {
     /// What a claim has brought, without the results that cannot be read.
     fn given(&self, mut answer: Exchanged) -> Exchanged {
         if self.no_results.load(Ordering::SeqCst) {
-            answer.jobs.iter_mut().for_each(|job| job.known = None);
+            answer.jobs.iter_mut().for_each(|job| job.prior_result = None);
         }
         answer
     }
@@ -180,9 +179,9 @@ impl Switch {
 }
 
 #[async_trait]
-impl Jobs for Switch {
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
-        self.inner.enqueue(jobs).await
+impl Forward for Switch {
+    fn inner(&self) -> &dyn Adapter {
+        &*self.inner
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
@@ -193,85 +192,45 @@ impl Jobs for Switch {
         }
         if let Err(error) = self.refusal.check(Called::Exchange(&exchange)) {
             if self.lose_answers.load(Ordering::SeqCst) {
-                self.inner.exchange(exchange).await?;
+                self.inner.jobs().exchange(exchange).await?;
             }
             return Err(error);
         }
-        let answer = self.given(self.inner.exchange(exchange).await?);
+        let answer = self.given(self.inner.jobs().exchange(exchange).await?);
         if !answer.jobs.is_empty() {
             self.after_claim.pass().await;
         }
         Ok(answer)
     }
 
-    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {
         self.check()?;
         self.refusal.check(Called::Renew(&leases))?;
-        self.inner.renew(leases).await
+        self.inner.jobs().renew(leases).await
     }
 
-    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
+    async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError> {
         self.check()?;
         self.refusal.check(Called::Note(&notes))?;
-        self.inner.note(notes).await
-    }
-
-    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
-        self.inner.cancel(id, reason).await
+        self.inner.jobs().note(notes).await
     }
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         self.check()?;
         self.refusal.check(Called::Sweep(tasks))?;
-        self.inner.sweep(tasks, retention).await
+        self.inner.jobs().sweep(tasks, retention).await
     }
-}
 
-#[async_trait]
-impl Signals for Switch {
-    fn work(&self) -> Box<dyn WorkSignal> {
-        Box::new(Ear { inner: self.inner.work(), switch: self.clone() })
+    fn work(&self) -> Box<dyn WorkListener> {
+        Box::new(SwitchListener { inner: self.inner.signals().work(), switch: self.clone() })
     }
 
     fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
-        if self.mute.load(Ordering::SeqCst) { self.silence.subscribe() } else { self.inner.cancellations() }
-    }
-
-    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
-        self.inner.ended(id).await
-    }
-}
-
-struct Ear {
-    inner: Box<dyn WorkSignal>,
-    switch: Switch,
-}
-
-#[async_trait]
-impl WorkSignal for Ear {
-    async fn wait(
-        &self,
-        exchange: &Exchange,
-        limit: Duration,
-        hurry: &Notify,
-    ) -> Result<Exchanged, AdapterError> {
-        self.switch.calls.fetch_add(1, Ordering::SeqCst);
-        self.switch.check()?;
-        self.switch.refusal.check(Called::Wait)?;
-        let answer = self.switch.given(self.inner.wait(exchange, limit, hurry).await?);
-        if !answer.jobs.is_empty() {
-            self.switch.after_claim.pass().await;
+        if self.mute.load(Ordering::SeqCst) {
+            self.silence.subscribe()
+        } else {
+            self.inner.signals().cancellations()
         }
-        // what was cut off meanwhile was not heard
-        self.switch.check()?;
-        Ok(answer)
-    }
-}
-
-#[async_trait]
-impl Workflows for Switch {
-    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
-        self.inner.start(workflow).await
     }
 
     async fn node_results(
@@ -283,55 +242,47 @@ impl Workflows for Switch {
         if self.no_results.load(Ordering::SeqCst) {
             return Err(Self::off());
         }
-        self.inner.node_results(id, nodes).await
-    }
-
-    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
-        self.inner.cancel_workflow(id, reason).await
-    }
-
-    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
-        self.inner.workflow_ended(id).await
+        self.inner.workflows().node_results(id, nodes).await
     }
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
         self.check_readable()?;
-        self.inner.workflow(id, nodes).await
-    }
-}
-
-#[async_trait]
-impl Upkeep for Switch {
-    fn audit(&self) -> Box<dyn Audit> {
-        self.inner.audit()
+        self.inner.workflows().workflow(id, nodes).await
     }
 
-    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
-        self.inner.mend(finding).await
-    }
-}
-
-#[async_trait]
-impl Inspection for Switch {
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
         self.check_readable()?;
-        self.inner.job(id).await
-    }
-
-    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
-        self.inner.logs(id).await
-    }
-
-    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
-        self.inner.counts(task).await
+        self.inner.inspection().job(id).await
     }
 
     async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
         self.check_readable()?;
-        self.inner.is_served_by_another_build(task).await
+        self.inner.inspection().is_served_by_another_build(task).await
     }
+}
 
-    fn is_remote(&self) -> bool {
-        self.inner.is_remote()
+struct SwitchListener {
+    inner: Box<dyn WorkListener>,
+    switch: Switch,
+}
+
+#[async_trait]
+impl WorkListener for SwitchListener {
+    async fn wait(
+        &self,
+        exchange: &Exchange,
+        limit: Duration,
+        wake_early: &Notify,
+    ) -> Result<Exchanged, AdapterError> {
+        self.switch.calls.fetch_add(1, Ordering::SeqCst);
+        self.switch.check()?;
+        self.switch.refusal.check(Called::Wait)?;
+        let answer = self.switch.given(self.inner.wait(exchange, limit, wake_early).await?);
+        if !answer.jobs.is_empty() {
+            self.switch.after_claim.pass().await;
+        }
+        // what was cut off meanwhile was not heard
+        self.switch.check()?;
+        Ok(answer)
     }
 }

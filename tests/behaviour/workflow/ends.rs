@@ -219,7 +219,7 @@ on_both! {
                 due: taskora::adapter::Due::Now,
                 meta: Vec::new(),
             };
-            adapter.start(flow).await.unwrap();
+            adapter.workflows().start(flow).await.unwrap();
             let (node, _, message) = failure(outcome(&app.workflow::<i64>(id)).await);
             assert!(node == "odd" && message.contains(expected), "{message}");
         }
@@ -237,7 +237,7 @@ on_both! {
         let mut retention = Retention::default();
         retention.workflows.count = 0;
         let tasks = [TaskName::from("add")];
-        while adapter.sweep(&tasks, retention).await.unwrap().more {}
+        while adapter.jobs().sweep(&tasks, retention).await.unwrap().more {}
         assert!(matches!(handle.result().await, Err(WorkflowError::NotFound { .. })));
         assert!(matches!(handle.graph().await, Err(taskora::WorkflowError::NotFound { .. })));
         assert_eq!(app.job::<Add>(JobId::node(handle.id(), 0)).info().await.unwrap(), None);

@@ -15,6 +15,10 @@ on_both! {
         let worker = worker(&app, &probe).await;
         assert_eq!(outcome(&handle).await.unwrap(), 2);
         assert_eq!(handle.state().await.unwrap(), Some(WorkflowState::Completed));
+        let info = handle.info().await.unwrap().unwrap();
+        assert_eq!((&info.id, info.state, info.steps), (handle.id(), WorkflowState::Completed, 1));
+        assert!(info.finished_at.is_some_and(|at| at >= info.created_at), "{info:?}");
+        assert_eq!(app.workflow::<u32>("nobody").info().await.unwrap(), None);
         worker.shutdown().await.unwrap();
     }
 
@@ -24,7 +28,8 @@ on_both! {
         let handle = app.dispatch(group([one(1), one(2)]).with(|o| o.priority(7))).await.unwrap();
         outcome(&handle).await.unwrap();
         for (node, expected) in [(0, 2), (1, 3)] {
-            let job = app.job::<Add>(JobId::node(handle.id(), node));
+            let job = app.job::<Add>(&handle.graph().await.unwrap().nodes[node].id);
+            assert_eq!(job.id(), &JobId::node(handle.id(), node as u32));
             assert_eq!(job.result().await.unwrap(), expected);
             let info = job.info().await.unwrap().unwrap();
             assert_eq!((&*info.task, info.priority, info.attempts), ("add", 7, 1));

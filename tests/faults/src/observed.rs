@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use taskora::Retention;
 use taskora::adapter::{
-    Adapter, AdapterError, AttemptEnd, Audit, CallId, CancelOutcome, Cancellation, Ended, Enqueued, Exchange,
-    Exchanged, Finding, Inspection, JobCounts, Jobs, Mended, NewJob, NewWorkflow, Notes, Renew, Renewal,
-    Settled, Signals, Swept, TaskName, Upkeep, WorkSignal, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, AttemptEnd, CallId, Exchange, Exchanged, Forward, RenewLease, Renewal, Settled,
+    Swept, TaskName, WorkListener,
 };
-use taskora::{JobId, JobInfo, LogEntry, Retention, WorkflowId};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
 use crate::ledger::{Ledger, Record, now};
 use crate::tasks::Done;
@@ -93,23 +92,23 @@ impl Witness {
     }
 }
 
-/// An ear whose claims are written down.
-struct ObservedEar {
-    inner: Box<dyn WorkSignal>,
+/// A listener whose claims are written down.
+struct ObservedListener {
+    inner: Box<dyn WorkListener>,
     witness: Witness,
 }
 
 #[async_trait]
-impl WorkSignal for ObservedEar {
+impl WorkListener for ObservedListener {
     async fn wait(
         &self,
         exchange: &Exchange,
         limit: Duration,
-        hurry: &Notify,
+        wake_early: &Notify,
     ) -> Result<Exchanged, AdapterError> {
         // a lease begins with the claim, which is made at some moment of the wait: so it lasts from now at least
         let asked = self.witness.begin(exchange);
-        let answer = self.inner.wait(exchange, limit, hurry).await?;
+        let answer = self.inner.wait(exchange, limit, wake_early).await?;
         self.witness.end(exchange, asked, &answer);
         Ok(answer)
     }
@@ -137,21 +136,21 @@ fn nonce(end: &AttemptEnd) -> Option<u64> {
 }
 
 #[async_trait]
-impl Jobs for Observed {
-    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
-        self.inner.enqueue(jobs).await
+impl Forward for Observed {
+    fn inner(&self) -> &dyn Adapter {
+        &*self.inner
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
         let asked = self.witness.begin(&exchange);
-        let answer = self.inner.exchange(exchange.clone()).await?;
+        let answer = self.inner.jobs().exchange(exchange.clone()).await?;
         self.witness.end(&exchange, asked, &answer);
         Ok(answer)
     }
 
-    async fn renew(&self, leases: Vec<Renew>) -> Result<Vec<Renewal>, AdapterError> {
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {
         let asked = now();
-        let answer = self.inner.renew(leases.clone()).await?;
+        let answer = self.inner.jobs().renew(leases.clone()).await?;
         for (renew, renewal) in leases.iter().zip(&answer) {
             self.witness.ledger.write(Record::Renewed {
                 job: renew.lease.id.to_string(),
@@ -164,95 +163,15 @@ impl Jobs for Observed {
         Ok(answer)
     }
 
-    async fn note(&self, notes: Vec<Notes>) -> Result<Vec<bool>, AdapterError> {
-        self.inner.note(notes).await
-    }
-
-    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
-        self.inner.cancel(id, reason).await
-    }
-
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
-        let swept = self.inner.sweep(tasks, retention).await?;
+        let swept = self.inner.jobs().sweep(tasks, retention).await?;
         if swept.rescued + swept.stalled > 0 {
             self.witness.ledger.write(Record::Rescued { jobs: swept.rescued, stalled: swept.stalled });
         }
         Ok(swept)
     }
-}
 
-#[async_trait]
-impl Signals for Observed {
-    fn work(&self) -> Box<dyn WorkSignal> {
-        Box::new(ObservedEar { inner: self.inner.work(), witness: self.witness.clone() })
-    }
-
-    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
-        self.inner.cancellations()
-    }
-
-    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
-        self.inner.ended(id).await
-    }
-}
-
-#[async_trait]
-impl Workflows for Observed {
-    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
-        self.inner.start(workflow).await
-    }
-
-    async fn node_results(
-        &self,
-        id: &WorkflowId,
-        nodes: &[u32],
-    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
-        self.inner.node_results(id, nodes).await
-    }
-
-    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
-        self.inner.cancel_workflow(id, reason).await
-    }
-
-    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
-        self.inner.workflow_ended(id).await
-    }
-
-    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
-        self.inner.workflow(id, nodes).await
-    }
-}
-
-#[async_trait]
-impl Upkeep for Observed {
-    fn audit(&self) -> Box<dyn Audit> {
-        self.inner.audit()
-    }
-
-    async fn mend(&self, finding: &Finding) -> Result<Mended, AdapterError> {
-        self.inner.mend(finding).await
-    }
-}
-
-#[async_trait]
-impl Inspection for Observed {
-    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
-        self.inner.job(id).await
-    }
-
-    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
-        self.inner.logs(id).await
-    }
-
-    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
-        self.inner.counts(task).await
-    }
-
-    async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
-        self.inner.is_served_by_another_build(task).await
-    }
-
-    fn is_remote(&self) -> bool {
-        self.inner.is_remote()
+    fn work(&self) -> Box<dyn WorkListener> {
+        Box::new(ObservedListener { inner: self.inner.signals().work(), witness: self.witness.clone() })
     }
 }

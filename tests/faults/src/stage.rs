@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use redis::AsyncConnectionConfig;
 use taskora::adapter::{Inspection, Jobs, TaskName};
-use taskora::{App, DispatchError, JobHandle, Keep, Retention};
+use taskora::{App, DispatchError, JobHandle, Retention, RetentionLimit};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{Builder, RedisServer};
 
@@ -145,7 +145,7 @@ impl Stage {
         App::builder(self.adapter().await).retention(KEEP_ALL).build()
     }
 
-    /// Notes that a dispatch of the scenario itself was acknowledged.
+    /// JobReport that a dispatch of the scenario itself was acknowledged.
     ///
     /// # Panics
     /// If it was not.
@@ -156,7 +156,7 @@ impl Stage {
         handle
     }
 
-    /// Notes that harm was done, for the report and the ledger. Call it before the harm itself.
+    /// JobReport that harm was done, for the report and the ledger. Call it before the harm itself.
     pub fn fault(&mut self, kind: &str, victim: u32) {
         *self.faults.entry(kind.to_owned()).or_default() += 1;
         self.ledger.write(Record::Fault { kind: kind.to_owned(), victim });
@@ -255,7 +255,7 @@ impl Stage {
             }
             let open = |flow: &raw::Flow| flow.ended.is_none() || flow.left != 0;
             let snapshot = self.snapshot().await;
-            !snapshot.flows.values().any(open) && !snapshot.keys.contains("todo")
+            !snapshot.flows.values().any(open) && !snapshot.keys.contains("deferred")
         })
         .await;
     }
@@ -331,7 +331,7 @@ impl Stage {
 
 /// Removes all jobs and workflows that have ended.
 async fn trim(adapter: &RedisAdapter) {
-    let nothing = Keep { age: Duration::ZERO, count: 0 };
+    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
     let retention = Retention { completed: nothing, failed: nothing, workflows: nothing };
     let tasks: Vec<TaskName> = NAMES.iter().map(|name| TaskName::from(*name)).collect();
     while adapter.sweep(&tasks, retention).await.expect("a sweep").more {}

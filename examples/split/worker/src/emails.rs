@@ -57,7 +57,8 @@ mod tests {
     #[tokio::test]
     async fn a_bad_address_is_refused() {
         let sent =
-            send_email("nobody".into(), "Hi".into(), &Context::for_test(), State(Mailer::new("me"))).await;
+            send_email("nobody".into(), "Hi".into(), &Context::test().build(), State(Mailer::new("me")))
+                .await;
         assert_eq!(sent.unwrap_err().to_string(), "bad address `nobody`");
     }
 }

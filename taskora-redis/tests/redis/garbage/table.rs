@@ -84,7 +84,7 @@ const SETS: [&str; 11] = [
     "due",
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
-const LISTS: [&str; 5] = ["wait:", "completed:", "owncompleted:", "wake:", "todo"];
+const LISTS: [&str; 5] = ["wait:", "completed:", "owncompleted:", "wake:", "deferred"];
 const HASHES: [&str; 9] =
     ["jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "timer", "procs"];
 
@@ -128,7 +128,7 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
         };
         all.extend(spread(name, entries.into_iter().enumerate().map(put).collect(), alone));
     }
-    for name in ["tasks", "stale:", "noted:=gone"] {
+    for name in ["tasks", "tombstones:", "noted:=gone"] {
         let key = if name == "noted:=gone" { key(name) } else { place(name) };
         let add = |member: Vec<u8>| vec![b"SADD".to_vec(), key.clone(), member];
         all.extend(spread(name, names().into_iter().map(add).collect(), alone));
@@ -328,7 +328,7 @@ pub(crate) fn types() -> Vec<Damage> {
     let others = SETS.iter().chain(&FLOWS).chain(&LISTS).chain(&HASHES).chain(&[
         "meta",
         "tasks",
-        "stale:",
+        "tombstones:",
         "noted:=first",
         "log:=active",
         "wf:=first",

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use redis::Connection;
 use taskora::adapter::{
-    AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Inspection, Jobs, NewJob, NewWorkflow,
-    Notes, Renew, Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
+    AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Inspection, JobReport, Jobs, NewJob,
+    NewWorkflow, RenewLease, Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
 };
-use taskora::{AdapterError, App, JobId, JobState, Keep, LogEntry, LogLevel, Retention, Timestamp};
+use taskora::{AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::sync::Notify;
 
@@ -86,7 +86,7 @@ impl World {
         let claimed = of("claim", self.exchange(&[TASK], Vec::new(), 7).await)?.jobs;
         let retry = AttemptEnd::Retry { error: "again".into(), delay: Duration::from_secs(600) };
         let note =
-            Notes { lease: claimed[3].lease.clone(), progress: Some(b"1".to_vec()), logs: vec![line()] };
+            JobReport { lease: claimed[3].lease.clone(), progress: Some(b"1".to_vec()), logs: vec![line()] };
         of("note", adapter.note(vec![note]).await)?;
         let settle = vec![
             complete(&claimed[0]),
@@ -202,9 +202,9 @@ impl World {
                 Ok(())
             }
             First::Note => {
-                let renew = |job: &ClaimedJob| Renew { lease: job.lease.clone(), length: LEASE };
+                let renew = |job: &ClaimedJob| RenewLease { lease: job.lease.clone(), length: LEASE };
                 of("renew", adapter.renew(self.held.iter().map(renew).collect()).await)?;
-                let note = |job: &ClaimedJob| Notes {
+                let note = |job: &ClaimedJob| JobReport {
                     lease: job.lease.clone(),
                     progress: Some(b"2".to_vec()),
                     logs: vec![line()],
@@ -304,9 +304,9 @@ impl World {
             let (mut repaired, mut left) = (0, Vec::new());
             while let Some(page) = of("audit", audit.page().await)? {
                 for finding in page.findings {
-                    match of("mend", self.adapter.mend(&finding).await)? {
-                        taskora::adapter::Mended::Repaired => repaired += 1,
-                        taskora::adapter::Mended::Gone => {}
+                    match of("mend", self.adapter.repair(&finding).await)? {
+                        taskora::adapter::RepairOutcome::Repaired => repaired += 1,
+                        taskora::adapter::RepairOutcome::Gone => {}
                         _ => left.push(finding.violation.to_string()),
                     }
                 }
@@ -320,7 +320,7 @@ impl World {
 
     /// Removes all that has ended, and names what is left.
     pub(crate) async fn remains(&mut self) -> Outcome<Vec<String>> {
-        let none = Keep { age: Duration::from_secs(1), count: 0 };
+        let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
         let keep = Retention { completed: none, failed: none, workflows: none };
         of("shift", self.adapter.shift_clock(Duration::from_secs(36_000)).await)?;
         for _ in 0..3 {
@@ -345,11 +345,5 @@ impl World {
 }
 
 fn line() -> LogEntry {
-    LogEntry {
-        level: LogLevel::Info,
-        message: "sending".into(),
-        fields: serde_json::Value::Null,
-        at: Timestamp::from_millis(1),
-        attempt: 1,
-    }
+    LogEntry::new(LogLevel::Info, "sending", Timestamp::from_millis(1), 1)
 }

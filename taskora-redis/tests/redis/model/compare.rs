@@ -49,7 +49,7 @@ impl Snapshot {
         }
         let mut snapshot = Self::default();
         for task in TASKS {
-            let counts = adapter.counts(task).await?;
+            let counts = adapter.inspection().counts(task).await?;
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
         }
         for part in parts {
@@ -61,7 +61,7 @@ impl Snapshot {
     }
 
     async fn job(&mut self, adapter: &impl Adapter, id: &JobId) -> Result<(), AdapterError> {
-        let Some(mut info) = adapter.job(id).await? else {
+        let Some(mut info) = adapter.inspection().job(id).await? else {
             self.seen.push((format!("job {id}"), "unknown".into()));
             return Ok(());
         };
@@ -72,10 +72,10 @@ impl Snapshot {
             ("finished", info.finished_at.take()),
         ];
         if info.state.is_terminal() {
-            let ended = adapter.ended(id).await?;
+            let ended = adapter.signals().ended(id).await?;
             self.seen.push((format!("end of {id}"), shown(ended.as_ref())));
         }
-        let logs = adapter.logs(id).await?;
+        let logs = adapter.inspection().logs(id).await?;
         self.seen
             .push((format!("job {id}"), format!("{info:?} {:?} {:?} {logs:?}", info.progress, info.meta)));
         self.times.extend(times.map(|(what, time)| (format!("{what} of {id}"), time)));
@@ -83,16 +83,16 @@ impl Snapshot {
     }
 
     async fn workflow(&mut self, adapter: &impl Adapter, id: WorkflowId) -> Result<(), AdapterError> {
-        let Some(mut record) = adapter.workflow(&id, true).await? else {
+        let Some(mut record) = adapter.workflows().workflow(&id, true).await? else {
             self.seen.push((format!("workflow {id}"), "unknown".into()));
             return Ok(());
         };
         if record.state.is_terminal() {
-            let ended = adapter.workflow_ended(&id).await?;
+            let ended = adapter.workflows().workflow_ended(&id).await?;
             self.seen.push((format!("end of workflow {id}"), shown_workflow(ended.as_ref())));
         }
         let all: Vec<u32> = (0..NODES.into()).collect();
-        let results = adapter.node_results(&id, &all).await?;
+        let results = adapter.workflows().node_results(&id, &all).await?;
         self.times.push((format!("created of {id}"), Some(std::mem::take(&mut record.created_at))));
         self.times.push((format!("finished of {id}"), record.finished_at.take()));
         for (number, node) in (0..).zip(&mut record.nodes) {
@@ -171,8 +171,8 @@ pub(super) fn shown(ended: Option<&Ended>) -> String {
 
 pub(super) fn shown_workflow(ended: Option<&WorkflowEnded>) -> String {
     let shown = |ended: &WorkflowEnded| {
-        let WorkflowEnded { state, output, culprit, reason } = ended;
-        format!("{state:?} {output:?} {culprit:?} {reason:?}")
+        let WorkflowEnded { state, output, cause, reason } = ended;
+        format!("{state:?} {output:?} {cause:?} {reason:?}")
     };
     ended.map_or_else(|| "unknown".into(), shown)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use taskora::adapter::{AttemptEnd, Due, NewJob, NewNode, NewWorkflow, TaskName};
 use taskora::workflow::WorkflowId;
-use taskora::{JobId, Keep, Retention};
+use taskora::{JobId, Retention, RetentionLimit};
 
 pub(super) const TASKS: [&str; 3] = ["send-email", "resize", "b"];
 /// Jobs that there may be beside the nodes of workflows.
@@ -129,7 +129,7 @@ pub(super) struct Kept {
 pub(super) fn retention(kept: Option<Kept>) -> Retention {
     let mut retention = Retention::default();
     if let Some(Kept { count, age }) = kept {
-        retention.completed = Keep { count: count.into(), age: fives(age) };
+        retention.completed = RetentionLimit { count: count.into(), age: fives(age) };
     }
     retention
 }

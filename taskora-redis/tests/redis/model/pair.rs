@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
-    CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection, Jobs, NewJob, Notes, Renew,
-    Settlement, Signals, TaskClaim, TaskName, Workflows,
+    CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection, JobReport, Jobs, NewJob,
+    RenewLease, Settlement, Signals, TaskClaim, TaskName, Workflows,
 };
 use taskora::{AdapterError, App, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -160,14 +160,14 @@ impl<'a> Pair<'a> {
                 let leases: Vec<_> = leases.iter().filter_map(|lease| self.lease(*lease)).collect();
                 let renewals = |of: usize| {
                     let lease = |jobs: &[ClaimedJob; 2]| jobs[of].lease.clone();
-                    leases.iter().map(|jobs| Renew { lease: lease(jobs), length: LEASE }).collect()
+                    leases.iter().map(|jobs| RenewLease { lease: lease(jobs), length: LEASE }).collect()
                 };
                 let memory = self.memory.0.block_on(self.memory.1.renew(renewals(0)));
                 let redis = self.redis.0.block_on(self.redis.1.renew(renewals(1)));
                 same("renewed", &answered(memory)?, &answered(redis)?)?;
             }
             Operation::Note(notes) => {
-                let about = |of: usize| -> Vec<Notes> {
+                let about = |of: usize| -> Vec<JobReport> {
                     let note =
                         |(lease, report): &(u8, Report)| Some(notes_of(&self.lease(*lease)?[of], *report));
                     notes.iter().filter_map(note).collect()
@@ -294,14 +294,14 @@ impl<'a> Pair<'a> {
             }
             let claim = TaskClaim { task: task.clone(), limit: 1, lease: LEASE };
             let call = Exchange {
-                call: CallId { worker: format!("ear of {task}").into(), slot: 0, number: 1 },
+                call: CallId { worker: format!("listener of {task}").into(), slot: 0, number: 1 },
                 settle: Vec::new(),
                 claim: Some(Claim { limit: 1, room: 1, tasks: [claim].into() }),
                 retention: self.retention,
             };
-            let (here, there, hurry) = (self.memory.1.work(), self.redis.1.work(), Notify::new());
-            let memory = self.memory.0.block_on(here.wait(&call, PATIENCE, &hurry));
-            let redis = self.redis.0.block_on(there.wait(&call, PATIENCE, &hurry));
+            let (here, there, wake_early) = (self.memory.1.work(), self.redis.1.work(), Notify::new());
+            let memory = self.memory.0.block_on(here.wait(&call, PATIENCE, &wake_early));
+            let redis = self.redis.0.block_on(there.wait(&call, PATIENCE, &wake_early));
             let (memory, redis) = (memory.map_err(|e| e.to_string())?, redis.map_err(|e| e.to_string())?);
             same("claimed by who waits", &claimed(&memory.jobs), &claimed(&redis.jobs))?;
             if redis.jobs.len() != 1 {
@@ -344,7 +344,7 @@ impl<'a> Pair<'a> {
         let (memory, redis) = (App::new(self.memory.1.clone()), App::new(self.redis.1.clone()));
         for (runtime, app) in [(&self.memory.0, memory), (&self.redis.0, redis)] {
             let report = runtime.block_on(app.check()).map_err(|error| error.to_string())?;
-            if !report.is_clean() || report.unjudged > 0 {
+            if !report.is_clean() || report.skipped > 0 {
                 return Err(format!("what is stored does not agree: {report}"));
             }
         }
@@ -365,15 +365,9 @@ fn answered<T>(answer: Result<T, AdapterError>) -> Result<T, String> {
     answer.map_err(|error| error.to_string())
 }
 
-fn notes_of(job: &ClaimedJob, report: Report) -> Notes {
-    let line = |number| LogEntry {
-        level: LogLevel::Warn,
-        message: format!("line {number}"),
-        fields: serde_json::Value::Null,
-        at: Timestamp::from_millis(1),
-        attempt: 1,
-    };
-    Notes {
+fn notes_of(job: &ClaimedJob, report: Report) -> JobReport {
+    let line = |number| LogEntry::new(LogLevel::Warn, format!("line {number}"), Timestamp::from_millis(1), 1);
+    JobReport {
         lease: job.lease.clone(),
         progress: report.progress.then(|| format!("{{\"done\":{}}}", report.lines).into_bytes()),
         logs: (0..report.lines).map(line).collect(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redis::{Commands, Connection};
-use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Notes, Workflows};
-use taskora::{App, Keep, LogEntry, LogLevel, Retention, Timestamp};
+use taskora::adapter::{AttemptEnd, Due, JobReport, Jobs, NewJob, NewWorkflow, Workflows};
+use taskora::{App, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use super::assert_clean;
@@ -44,14 +44,8 @@ impl Bench {
             settlement(&claimed[2], retry),
             settlement(&claimed[5], AttemptEnd::release()),
         ];
-        let line = LogEntry {
-            level: LogLevel::Info,
-            message: "sending".into(),
-            fields: serde_json::Value::Null,
-            at: Timestamp::from_millis(1),
-            attempt: 1,
-        };
-        let notes = Notes { lease: claimed[3].lease.clone(), progress: None, logs: vec![line] };
+        let line = LogEntry::new(LogLevel::Info, "sending", Timestamp::from_millis(1), 1);
+        let notes = JobReport { lease: claimed[3].lease.clone(), progress: None, logs: vec![line] };
         adapter.note(vec![notes]).await.expect("note");
         adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
         for id in ["flagged", "cancelled"] {
@@ -121,7 +115,7 @@ impl Bench {
     pub(super) async fn drains(&self) {
         let adapter = &self.adapter;
         adapter.shift_clock(Duration::from_secs(7200)).await.expect("shift the clock");
-        let none = Keep { age: Duration::from_secs(1), count: 0 };
+        let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
         let keep = Retention { completed: none, failed: none, workflows: none };
         for round in 0..4 {
             while adapter.sweep(&[TASK.into()], keep).await.expect("sweep").more {}

@@ -146,11 +146,11 @@ async fn marks_of_cancelled_jobs() {
     let stray =
         |id: &str| format!("`send-email`: job `{id}` is marked as cancelled in line, and is not there");
     for id in ["gone", "done"] {
-        bench.heals(&[&format!("SADD @stale:send-email ={id}")], &[&stray(id)]).await;
+        bench.heals(&[&format!("SADD @tombstones:send-email ={id}")], &[&stray(id)]).await;
     }
     let lie = "`send-email`: job `waiting` is marked as cancelled, and is not";
     // seen at the mark and in line
-    for (command, count) in [("SADD @stale:send-email =waiting", 2)] {
+    for (command, count) in [("SADD @tombstones:send-email =waiting", 2)] {
         bench.run(command);
         assert_eq!(bench.found().await.len(), count);
         assert!(bench.found().await.iter().all(|text| text.starts_with(lie)));
@@ -159,7 +159,7 @@ async fn marks_of_cancelled_jobs() {
     }
     bench
         .heals(
-            &["SREM @stale:send-email =cancelled"],
+            &["SREM @tombstones:send-email =cancelled"],
             &["`send-email`: the waiting line name job `cancelled`, which does not belong there"],
         )
         .await;
@@ -253,13 +253,13 @@ async fn what_is_kept_about_a_task_as_a_whole() {
 async fn stray_marks_cost_nobody_the_place_in_line() {
     let mut bench = Bench::start().await;
     bench.adapter.enqueue(["a", "b", "c", "d"].map(job).to_vec()).await.expect("enqueue");
-    bench.run("SADD @stale:send-email =gone =gone-too =and-gone");
+    bench.run("SADD @tombstones:send-email =gone =gone-too =and-gone");
     for id in ["b", "a"] {
         bench.adapter.cancel(&id.into(), "why").await.expect("cancel");
     }
     // as many marks as entries, and more: those at the head have gone, the others have stayed
     assert_eq!(bench.run("LLEN @wait:send-email"), redis::Value::Int(2));
-    assert_eq!(bench.run("SCARD @stale:send-email"), redis::Value::Int(3));
+    assert_eq!(bench.run("SCARD @tombstones:send-email"), redis::Value::Int(3));
     assert_eq!(drain(&bench.adapter, "x").await, 2, "`c` and `d`");
     assert_eq!(bench.app.repair().await.expect("repair").repaired, 3);
     bench.drains().await;
@@ -278,7 +278,7 @@ async fn a_long_line_of_tombstones_goes_page_by_page() {
     assert_eq!(bench.adapter.counts(TASK).await.expect("counts").waiting, 0);
     assert_clean(&bench.adapter, "cancelled").await;
     assert_eq!(drain(&bench.adapter, "x").await, 0);
-    assert_eq!(bench.run("EXISTS @wait:send-email @stale:send-email @ready"), redis::Value::Int(0));
+    assert_eq!(bench.run("EXISTS @wait:send-email @tombstones:send-email @ready"), redis::Value::Int(0));
     bench.drains().await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use taskora::adapter::{AttemptEnd, Due, Inspection, Jobs, NewJob, Upkeep, Workflows};
-use taskora::{Keep, Retention};
+use taskora::{Retention, RetentionLimit};
 use tokio::task::JoinSet;
 
 use crate::flows::{chain, chord};
@@ -158,7 +158,7 @@ async fn a_busy_queue_shows_no_violation() {
             let mut random = Random(worker + 1);
             let mut number = 0;
             let mut settle = Vec::new();
-            let few = Keep { age: Duration::from_secs(60), count: 50 };
+            let few = RetentionLimit { age: Duration::from_secs(60), count: 50 };
             while !done.load(Ordering::Relaxed) || !settle.is_empty() {
                 number += 1;
                 let mut call = exchange(&format!("w{worker}"), number, std::mem::take(&mut settle), 20);
@@ -217,10 +217,10 @@ async fn a_busy_queue_shows_no_violation() {
             }
         }
     });
-    let (mut rounds, mut looked_at) = (0, 0);
-    while rounds < 5 || looked_at < 8_000 {
+    let (mut rounds, mut scanned) = (0, 0);
+    while rounds < 5 || scanned < 8_000 {
         rounds += 1;
-        looked_at += assert_clean(&bench.adapter, &format!("round {rounds}")).await.looked_at;
+        scanned += assert_clean(&bench.adapter, &format!("round {rounds}")).await.scanned;
         let repaired = bench.app.repair().await.expect("repair");
         assert!(repaired.violations.is_empty(), "round {rounds}: {repaired}");
     }
@@ -243,7 +243,7 @@ async fn no_page_grows_with_the_backlog() {
     while let Some(page) = audit.page().await.expect("page") {
         assert!(page.findings.is_empty(), "{:?}", page.findings);
         jobs += page.jobs;
-        largest = largest.max(page.looked_at);
+        largest = largest.max(page.scanned);
     }
     assert_eq!(jobs, 10_000);
     assert!((100..=500).contains(&largest), "{largest}");

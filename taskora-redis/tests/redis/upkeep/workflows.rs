@@ -69,19 +69,19 @@ async fn a_workflow_that_never_rests_is_counted_as_unjudged() {
     let adapter = &bench.adapter;
     adapter.start(chord("large", 1_000)).await.expect("start");
     let jobs = adapter.exchange(exchange("w", 1, Vec::new(), 1_000)).await.expect("claim").jobs;
-    let (mut audit, mut unjudged, mut settled) = (adapter.audit(), 0, 0);
+    let (mut audit, mut skipped, mut settled) = (adapter.audit(), 0, 0);
     while let Some(page) = audit.page().await.expect("page") {
         assert!(page.findings.is_empty(), "{:?}", page.findings);
-        unjudged += page.unjudged;
+        skipped += page.skipped;
         if let Some(job) = jobs.get(settled) {
             settled += 1;
             let number = settled as u64 + 1;
             adapter.exchange(exchange("w", number, vec![complete(job)], 0)).await.expect("settle");
         }
     }
-    assert_eq!(unjudged, 1);
+    assert_eq!(skipped, 1);
     assert!(settled > 10, "{settled}");
-    assert_eq!(assert_clean(adapter, "at rest").await.unjudged, 0);
+    assert_eq!(assert_clean(adapter, "at rest").await.skipped, 0);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn workflows_that_do_not_go_on() {
     let failed = settlement(&jobs[0], AttemptEnd::Fail("no".into()));
     bench.adapter.exchange(exchange("w", 2, vec![failed], 0)).await.expect("settle");
     assert_eq!(bench.found().await, [""; 0], "the rest is under way");
-    bench.run("DEL @todo");
+    bench.run("DEL @deferred");
     let found = bench.found().await;
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("workflow `w` has ended, and node 128 still waits"), "{found:?}");

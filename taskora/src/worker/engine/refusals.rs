@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::adapter::{AdapterError, Settlement};
+use crate::worker::backoff::StoreBackoff;
 use crate::worker::calls::Call;
-use crate::worker::pause::Pause;
 use crate::worker::store::{Refused, ends_the_worker};
 
 /// What was refused, and what is tried instead.
@@ -16,7 +16,7 @@ pub(super) struct Refusals {
     pub(super) singles: std::collections::VecDeque<Settlement>,
     /// Nothing is claimed before.
     pub(super) claim_again: Option<Instant>,
-    pause: Pause,
+    backoff: StoreBackoff,
     /// Why the worker ends.
     pub(super) fatal: Option<AdapterError>,
 }
@@ -26,14 +26,14 @@ impl Refusals {
         Self {
             singles: std::collections::VecDeque::new(),
             claim_again: None,
-            pause: Pause::new(Duration::from_millis(100), Duration::from_secs(10)),
+            backoff: StoreBackoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             fatal: None,
         }
     }
 
     /// A claim was answered.
     pub(super) const fn claimed(&mut self) {
-        self.pause.reset();
+        self.backoff.reset();
     }
 }
 
@@ -48,7 +48,7 @@ impl Engine {
             return;
         }
         if call.limit > 0 {
-            let rest = self.refusals.pause.step();
+            let rest = self.refusals.backoff.delay();
             self.refusals.claim_again = Some(Instant::now() + rest);
             if settle.is_empty() {
                 tracing::error!(%error, again_in = ?rest, "the store refuses to hand out jobs");
@@ -74,7 +74,7 @@ impl Engine {
 
     pub(super) fn on_claim_again(&mut self) {
         self.refusals.claim_again = None;
-        self.maybe_work = true;
-        self.news += 1;
+        self.may_have_work = true;
+        self.work_epoch += 1;
     }
 }

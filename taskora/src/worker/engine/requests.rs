@@ -14,24 +14,24 @@ impl Engine {
         if let Some(single) = self.refusals.singles.pop_front() {
             let (call, settle) = (self.calls.name(slot), vec![single]);
             let exchange = Exchange { call, settle, claim: None, retention: self.app.retention() };
-            self.calls.exchange(slot, exchange, None, self.news);
+            self.calls.exchange(slot, exchange, None, self.work_epoch);
             return true;
         }
         let may_claim = self.stopping.is_none() && self.refusals.claim_again.is_none();
         let free = if may_claim { self.capacity.free().min(BATCH) } else { 0 };
-        let claims = free > 0 && (self.maybe_work || !self.outcomes.is_empty());
+        let claims = free > 0 && (self.may_have_work || !self.outcomes.is_empty());
         if self.outcomes.is_empty() && !claims {
             return false;
         }
         let (claim, reservation) = if claims { self.claim(free) } else { (None, None) };
         if claims {
             // until the answer says otherwise, a claim that fills this worker takes all there is
-            self.maybe_work &= self.capacity.free() > 0;
+            self.may_have_work &= self.capacity.free() > 0;
         }
         let call = self.calls.name(slot);
         let exchange =
             Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.retention() };
-        self.calls.exchange(slot, exchange, reservation, self.news);
+        self.calls.exchange(slot, exchange, reservation, self.work_epoch);
         true
     }
 
@@ -41,19 +41,19 @@ impl Engine {
         (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
     }
 
-    /// Has the ear claim when there is work, if there is room and, as far as is known, nothing to claim.
+    /// Has the listener claim when there is work, if there is room and, as far as is known, nothing to claim.
     pub(super) fn listen(&mut self) {
         if self.stopping.is_some() {
-            self.calls.hurry();
+            self.calls.wake_early();
             return;
         }
-        if self.maybe_work || self.calls.claims() || self.refusals.claim_again.is_some() {
+        if self.may_have_work || self.calls.claims() || self.refusals.claim_again.is_some() {
             return;
         }
         if let Some(tasks) = self.calls.listening() {
             // a task that is full is not worth a new wait; one that has room again is
             if self.capacity.has_opened(tasks) {
-                self.calls.hurry();
+                self.calls.wake_early();
             }
             return;
         }
@@ -62,9 +62,9 @@ impl Engine {
         }
         // one that a dead worker is handed waits for its lease to pass; what else there is, the answer's next exchange claims
         let (claim, reservation) = self.claim(1);
-        let call = self.calls.name_ear();
+        let call = self.calls.name_listener();
         let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
-        self.calls.listen(exchange, reservation, self.news);
+        self.calls.listen(exchange, reservation, self.work_epoch);
     }
 
     fn take_outcomes(&mut self) -> Vec<Settlement> {

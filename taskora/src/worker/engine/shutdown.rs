@@ -72,7 +72,7 @@ impl Engine {
         self.leases.stop_all(StopReason::Shutdown);
     }
 
-    /// Whether the worker may make its last call. The ear's claim, which may be on its way, is left to that.
+    /// Whether the worker may make its last call. The listener's claim, which may be on its way, is left to that.
     pub(super) fn may_close(&self) -> bool {
         let Some(stopping) = &self.stopping else { return false };
         if self.running > 0 || self.has_outcomes() || self.calls.settles() {
@@ -138,7 +138,7 @@ impl Engine {
                 late.extend(calls.answered().await);
             }
         };
-        let call = async { tokio::join!(adapter.exchange(last.clone()), earlier).0 };
+        let call = async { tokio::join!(adapter.jobs().exchange(last.clone()), earlier).0 };
         let mut answer = tokio::time::timeout_at(deadline, call).await;
         self.on_answers(late);
         if let Ok(Err(error)) = &answer
@@ -153,7 +153,7 @@ impl Engine {
             let rest = self.last_exchange(None);
             // the store is there, so that a moment is enough, also beyond the time
             let last = deadline.max(Instant::now() + LAST_CALL / 10);
-            answer = tokio::time::timeout_at(last, adapter.exchange(rest)).await;
+            answer = tokio::time::timeout_at(last, adapter.jobs().exchange(rest)).await;
         }
         match answer {
             Ok(Ok(_)) => Ok(()),
@@ -171,7 +171,7 @@ impl Engine {
 
     /// An exchange with all that is left.
     fn last_exchange(&mut self, claim: Option<Claim>) -> Exchange {
-        let call = self.calls.name_ear();
+        let call = self.calls.name_listener();
         let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain(..)).collect();
         Exchange { call, settle, claim, retention: self.app.retention() }
     }
@@ -180,12 +180,12 @@ impl Engine {
     async fn settle_singles(&mut self) -> crate::adapter::Exchanged {
         while let Some(single) = self.refusals.singles.pop_front() {
             let exchange = Exchange {
-                call: self.calls.name_ear(),
+                call: self.calls.name_listener(),
                 settle: vec![single.clone()],
                 claim: None,
                 retention: self.app.retention(),
             };
-            if let Err(error) = self.store.adapter.exchange(exchange).await {
+            if let Err(error) = self.store.adapter.jobs().exchange(exchange).await {
                 self.leave(&single, &error);
             }
         }
@@ -213,7 +213,7 @@ impl Engine {
         lease: Lease,
         attempt: u32,
         started_at: crate::job::Timestamp,
-        node: Option<crate::adapter::NodeOf>,
+        node: Option<crate::adapter::NodeRef>,
     ) {
         if let Some(stopping) = &mut self.stopping {
             stopping.note_release(&lease);

@@ -4,7 +4,7 @@ mod builder;
 mod compositions;
 mod signatures;
 
-use super::plan::Graphed;
+use super::plan::BuiltGraph;
 use super::{Input, Step};
 use crate::app::App;
 use crate::error::DispatchError;
@@ -53,7 +53,7 @@ fn pages(numbers: std::ops::Range<u32>) -> Vec<Page> {
 }
 
 /// What the store would be given.
-fn finish(step: impl Step) -> Result<Graphed, DispatchError> {
+fn finish(step: impl Step) -> Result<BuiltGraph, DispatchError> {
     step.into_plan().finish(&App::new(MemoryAdapter::new()))
 }
 
@@ -61,7 +61,7 @@ fn finish(step: impl Step) -> Result<Graphed, DispatchError> {
 fn graph(step: impl Step) -> String {
     use std::fmt::Write as _;
 
-    let Graphed { nodes, joins, output } = finish(step).unwrap();
+    let BuiltGraph { nodes, joins, output } = finish(step).unwrap();
     let mut text = String::new();
     for (at, node) in (0u32..).zip(nodes) {
         let after: &[u32] = node.after.map_or(&[], |join| &joins[join as usize]);

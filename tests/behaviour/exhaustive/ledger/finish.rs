@@ -1,6 +1,6 @@
 //! What is tried in a state that was reached: everything that must not change it, and the way to the end.
 
-use taskora::adapter::{ClaimedJob, Enqueued, Notes, Renew, Renewal, Settled, Settlement};
+use taskora::adapter::{ClaimedJob, Enqueued, JobReport, RenewLease, Renewal, Settled, Settlement};
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 
@@ -34,7 +34,7 @@ impl Ledger<'_> {
         }
         let (view, flagged, due, left) = (self.view, self.flagged, self.due, self.ticks_left());
         let call = self.call(2, 1, Vec::new(), NODES);
-        let claimed = self.adapter.exchange(call).await.expect("exchange").jobs;
+        let claimed = self.adapter.jobs().exchange(call).await.expect("exchange").jobs;
         let order = claimed.iter().filter_map(|job| Some(job.node.as_ref()?.node as usize)).collect();
         (Fingerprint { view, leases, flagged, due, left, order }, claimed)
     }
@@ -42,13 +42,13 @@ impl Ledger<'_> {
     /// Repeated calls answer what the first ones did.
     async fn repeat(&mut self, path: &[Action]) {
         for (call, answer) in self.calls.iter().filter_map(|(_, last)| last.as_ref()) {
-            let again = self.adapter.exchange(call.clone()).await.expect("exchange");
+            let again = self.adapter.jobs().exchange(call.clone()).await.expect("exchange");
             assert_eq!(again.settled, answer.settled, "{call:?}: {path:?}");
             let leases =
                 |jobs: &[ClaimedJob]| -> Vec<_> { jobs.iter().map(|job| job.lease.clone()).collect() };
             assert_eq!(leases(&again.jobs), leases(&answer.jobs), "{call:?}: {path:?}");
         }
-        let again = self.adapter.start(self.shape.workflow()).await.expect("start");
+        let again = self.adapter.workflows().start(self.shape.workflow()).await.expect("start");
         assert_eq!(again, Enqueued::Duplicate, "{path:?}");
         assert_eq!(look(&self.adapter, &self.flow).await, self.view, "after repeats: {path:?}");
     }
@@ -64,17 +64,18 @@ impl Ledger<'_> {
         let settle: Vec<Settlement> =
             stale.iter().flat_map(|job| ends.map(|end| settlement(job, end))).collect();
         let count = settle.len();
-        let answer = self.adapter.exchange(self.call(0, u64::MAX >> 12, settle, 0)).await.expect("exchange");
+        let answer =
+            self.adapter.jobs().exchange(self.call(0, u64::MAX >> 12, settle, 0)).await.expect("exchange");
         assert_eq!(answer.settled, vec![Settled::Stale; count], "{path:?}");
-        let renew = stale.iter().map(|job| Renew { lease: job.lease.clone(), length: LEASE }).collect();
-        let renewed = self.adapter.renew(renew).await.expect("renew");
+        let renew = stale.iter().map(|job| RenewLease { lease: job.lease.clone(), length: LEASE }).collect();
+        let renewed = self.adapter.jobs().renew(renew).await.expect("renew");
         assert_eq!(renewed, vec![Renewal::Lost; stale.len()], "{path:?}");
-        let note = |job: &&ClaimedJob| Notes {
+        let note = |job: &&ClaimedJob| JobReport {
             lease: job.lease.clone(),
             progress: Some(b"1".to_vec()),
             logs: Vec::new(),
         };
-        let noted = self.adapter.note(stale.iter().map(note).collect()).await.expect("note");
+        let noted = self.adapter.jobs().note(stale.iter().map(note).collect()).await.expect("note");
         assert_eq!(noted, vec![false; stale.len()], "{path:?}");
         assert_eq!(look(&self.adapter, &self.flow).await, self.view, "after late calls: {path:?}");
     }
@@ -84,22 +85,24 @@ impl Ledger<'_> {
         for number in 2..12 {
             let settle = claimed.iter().map(|job| settlement(job, End::Complete)).collect();
             let call = self.call(2, number, settle, NODES);
-            claimed = self.adapter.exchange(call).await.expect("exchange").jobs;
+            claimed = self.adapter.jobs().exchange(call).await.expect("exchange").jobs;
             if claimed.is_empty() {
                 self.stage.advance(TICK).await;
-                self.adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
+                self.adapter.jobs().sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
             }
         }
         let view = look(&self.adapter, &self.flow).await;
-        let record = self.adapter.workflow(&self.flow, true).await.expect("a workflow").expect("known");
+        let record =
+            self.adapter.workflows().workflow(&self.flow, true).await.expect("a workflow").expect("known");
         for (shown, node) in view.nodes.iter().zip(record.nodes) {
             assert_eq!((shown.state, shown.attempts), (node.state, node.attempts), "two views: {path:?}");
         }
         let all_ended = view.nodes.iter().all(|node| node.state.is_some_and(JobState::is_terminal));
         assert!(view.flow != WorkflowState::Running && all_ended, "stuck in {view:?}: {path:?}");
-        let ended = self.adapter.workflow_ended(&self.flow).await.expect("an end").expect("known");
+        let ended =
+            self.adapter.workflows().workflow_ended(&self.flow).await.expect("an end").expect("known");
         assert_eq!(ended.state, view.flow, "{path:?}");
-        let counts = self.adapter.counts(TASK).await.expect("counts");
+        let counts = self.adapter.inspection().counts(TASK).await.expect("counts");
         assert_eq!((counts.waiting, counts.delayed, counts.active), (0, 0, 0), "{path:?}");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use config::{Config, Mix, Producer, WorkerPart};
 pub use handle::Process;
-use taskora::{App, Keep, Retention, Worker, tasks};
+use taskora::{App, Retention, RetentionLimit, Worker, tasks};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use crate::tasks::{Desk, Follow, Gather, Poison, Stubborn, Work};
 
 /// Everything stays until the scenario has looked at it.
 pub const KEEP_ALL: Retention = {
-    let all = Keep { age: Duration::from_secs(24 * 60 * 60), count: 100_000_000 };
+    let all = RetentionLimit { age: Duration::from_secs(24 * 60 * 60), count: 100_000_000 };
     Retention { completed: all, failed: all, workflows: all }
 };
 

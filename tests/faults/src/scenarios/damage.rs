@@ -35,7 +35,7 @@ const DAMAGE: &[Damage] = &[
     ("unknown jobs that have failed", &["ZADD @failed:work 9 $", "ZADD @ownfailed:work 9999999999999 $"]),
     ("unknown cancelled jobs", &["ZADD @cancelled:work 9 $", "ZADD @owncancelled:work 9999999999999 $"]),
     ("unknown expired jobs", &["ZADD @expired:work 9 $", "ZADD @ownexpired:follow 9999999999999 $"]),
-    ("a mark for nobody", &["SADD @stale:work $", "SADD @stale:gather *$#3"]),
+    ("a mark for nobody", &["SADD @tombstones:work $", "SADD @tombstones:gather *$#3"]),
     (
         "parts of unknown jobs",
         &["HSET @life $ rubbish", "HSET @cancel $ why", "HSET @progress $ 1", "HSET @blobs $ x"],

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use taskora::adapter::{AdapterError, Inspection, Jobs};
 use taskora::prelude::*;
-use taskora::{CancelOutcome, DispatchError, Keep, Retention};
+use taskora::{CancelOutcome, DispatchError, Retention, RetentionLimit};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use crate::ledger::{Record, now};
@@ -140,7 +140,7 @@ async fn ended_elsewhere(stage: &Stage) -> RedisAdapter {
 
 /// What is wrong with the removal of these jobs.
 async fn trim(adapter: &RedisAdapter) -> Option<String> {
-    let nothing = Keep { age: Duration::ZERO, count: 0 };
+    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
     let retention = Retention { completed: nothing, failed: nothing, workflows: nothing };
     let before = adapter.counts(Work::NAME).await.map(|counts| counts.cancelled);
     let swept = adapter.sweep(&[Work::NAME.into()], retention).await;

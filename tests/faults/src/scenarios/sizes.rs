@@ -9,7 +9,7 @@ use taskora::adapter::{
     TaskName,
 };
 use taskora::prelude::*;
-use taskora::{Keep, Retention};
+use taskora::{Retention, RetentionLimit};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Reply};
 
@@ -24,13 +24,15 @@ const SLOW: i64 = 10_000;
 /// with what Redis does of its own. A script that is slow is so each time.
 const OUTLIER: i64 = 3 * SLOW;
 const OUTLIERS: usize = 2;
+/// How long 4,000 commands in a script take on the machine on which these limits were measured, in microseconds.
+const PACE: i64 = 7_000;
 /// What one exchange claims and settles at most.
 const PAGE: usize = 500;
 /// The largest payload and result that an app allows: 8 MiB with its JSON.
 const LARGE: usize = App::DEFAULT_MAX_PAYLOAD - 100;
 /// Nothing that has ended is kept.
 const NOTHING: Retention = {
-    let nothing = Keep { age: Duration::ZERO, count: 0 };
+    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
     Retention { completed: nothing, failed: nothing, workflows: nothing }
 };
 /// When the delayed jobs are due, all at once.
@@ -219,12 +221,17 @@ struct Watch<'a> {
     began: Instant,
     /// The most processor time of single calls in this phase, in microseconds, the longest first.
     most: [i64; OUTLIERS + 1],
+    /// At the start of the phase.
+    slowness: f64,
 }
 
 impl<'a> Watch<'a> {
     fn new(server: &'a RedisServer) -> Self {
         let process = server.info("process_id").expect("a server").unwrap_or_default();
-        Self { server, process, began: Instant::now(), most: [0; OUTLIERS + 1] }
+        let mut watch =
+            Self { server, process, began: Instant::now(), most: [0; OUTLIERS + 1], slowness: 1.0 };
+        watch.slowness = watch.slowness();
+        watch
     }
 
     /// The time that the thread which runs scripts has used so far, in microseconds, where the system tells it.
@@ -260,9 +267,23 @@ impl<'a> Watch<'a> {
         used.unwrap_or_else(|| asked.elapsed().as_micros() as i64)
     }
 
-    /// What was wrong since the last phase. No script may take longer than `limit` microseconds, nor an outlier than that.
+    /// How much slower the machine is at this moment than one on which [`PACE`] is right; at least 1.
+    fn slowness(&self) -> f64 {
+        let script = "for i = 1, 2000 do redis.call('HSET', KEYS[1], 'field' .. i % 50, string.rep('x', 100) .. i) \
+                      redis.call('HGET', KEYS[1], 'field' .. i % 50) end return 1";
+        let before = self.used();
+        assert!(matches!(self.server.command(&["EVAL", script, "1", "pace"]), Ok(Reply::Number(1))));
+        let used = self.used().zip(before).map_or(PACE, |(after, before)| after - before);
+        self.server.command(&["DEL", "pace"]).expect("a server");
+        (used as f64 / PACE as f64).max(1.0)
+    }
+
+    /// What was wrong since the last phase. No script may take longer than `limit` microseconds, nor an outlier than that. A
+    /// machine that is slow, or has become slow meanwhile, gets as much more time.
     fn phase(&mut self, name: &str, limit: i64, outlier: i64) -> Vec<String> {
         let (took, [most, .., repeated]) = (self.began.elapsed(), self.most);
+        let slowness = (0..3).map(|_| self.slowness()).fold(self.slowness, f64::max);
+        let [limit, outlier] = [limit, outlier].map(|limit| (limit as f64 * slowness) as i64);
         let mut findings = Vec::new();
         let Ok(Reply::List(entries)) = self.server.command(&["SLOWLOG", "GET", "-1"]) else {
             return vec!["the server's log of slow commands cannot be read".to_owned()];
@@ -289,6 +310,7 @@ impl<'a> Watch<'a> {
                 "after {name}, {failed} scripts have failed, and {unknown} because they were not there"
             ));
         }
+        self.slowness = self.slowness();
         // fails only for a server that is gone
         let _ = self.server.command(&["SLOWLOG", "RESET"]);
         (self.began, self.most) = (Instant::now(), [0; OUTLIERS + 1]);

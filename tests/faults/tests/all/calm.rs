@@ -121,7 +121,7 @@ async fn what_is_left_over_in_redis_is_found() {
     let stage = Stage::set("left over", seed());
     stage.server.command(&["ZADD", "{taskora}:active:work", "1", "=a:1"]).expect("written");
     stage.server.command(&["HSET", "{taskora}:waiters", "=a", "tag"]).expect("written");
-    stage.server.command(&["LPUSH", "{taskora}:todo", "Xn:0 =a"]).expect("written");
+    stage.server.command(&["LPUSH", "{taskora}:deferred", "Xn:0 =a"]).expect("written");
     let snapshot = stage.snapshot().await;
     let found = check::at_rest(&stage.history(), &snapshot);
     assert_eq!(found.iter().filter(|finding| finding.rule == "I5").count(), 3, "{found:?}");

@@ -9,37 +9,38 @@ use taskora::AdapterError;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
+use crate::coalescer::Coalescer;
 use crate::config::Settings;
-use crate::flow::Plan;
-use crate::gather::Gather;
 use crate::link::{Link, Use};
 use crate::record::Packed;
+use crate::workflow_codec::Plan;
 
 /// What the calls of one runtime share.
-pub(crate) struct Lane {
+pub(crate) struct RuntimeConnections {
     pub(crate) commands: Arc<Link>,
-    pub(crate) enqueues: Arc<Gather<Packed>>,
-    pub(crate) starts: Arc<Gather<Plan>>,
+    pub(crate) enqueues: Arc<Coalescer<Packed>>,
+    pub(crate) starts: Arc<Coalescer<Plan>>,
 }
 
-impl Lane {
+impl RuntimeConnections {
     fn new(settings: &Arc<Settings>) -> Self {
         let commands = Arc::new(Link::new(Arc::clone(settings), Use::Commands));
-        let (enqueues, starts) = (Gather::new(Arc::clone(&commands)), Gather::new(Arc::clone(&commands)));
+        let (enqueues, starts) =
+            (Coalescer::new(Arc::clone(&commands)), Coalescer::new(Arc::clone(&commands)));
         Self { commands, enqueues, starts }
     }
 }
 
-/// The lanes of an adapter.
-pub(crate) struct Lanes {
+/// The connections of an adapter.
+pub(crate) struct Connections {
     settings: Arc<Settings>,
     open: RwLock<Vec<Open>>,
 }
 
 struct Open {
     runtime: Id,
-    lane: Arc<Lane>,
-    /// Its other end is in a task that the runtime drops when it ends, and that ends when this lane does.
+    connections: Arc<RuntimeConnections>,
+    /// Its other end is in a task that the runtime drops when it ends, and that ends when this connections does.
     life: oneshot::Sender<()>,
 }
 
@@ -50,33 +51,34 @@ impl Open {
     }
 }
 
-impl Lanes {
+impl Connections {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         Self { settings, open: RwLock::default() }
     }
 
-    /// The lane of the runtime that this is called on, made at the first need.
-    pub(crate) fn here(&self) -> Result<Arc<Lane>, AdapterError> {
+    /// The connections of the runtime that this is called on. They are made at the first call.
+    pub(crate) fn here(&self) -> Result<Arc<RuntimeConnections>, AdapterError> {
         let runtime = Handle::try_current().map_err(|_| {
             AdapterError::Config(
                 "the Redis adapter was called outside of a tokio runtime; call it from within one".to_owned(),
             )
         })?;
         let id = runtime.id();
-        let find = |open: &[Open]| open.iter().find(|open| open.is_of(id)).map(|open| Arc::clone(&open.lane));
-        if let Some(lane) = find(&self.open.read().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(lane);
+        let find =
+            |open: &[Open]| open.iter().find(|open| open.is_of(id)).map(|open| Arc::clone(&open.connections));
+        if let Some(connections) = find(&self.open.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(connections);
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = find(&open) {
-            return Ok(lane);
+        if let Some(connections) = find(&open) {
+            return Ok(connections);
         }
         open.retain(|open| !open.life.is_closed());
         let (life, end) = oneshot::channel();
         runtime.spawn(async { drop(end.await) });
-        let lane = Arc::new(Lane::new(&self.settings));
-        open.push(Open { runtime: id, lane: Arc::clone(&lane), life });
-        Ok(lane)
+        let connections = Arc::new(RuntimeConnections::new(&self.settings));
+        open.push(Open { runtime: id, connections: Arc::clone(&connections), life });
+        Ok(connections)
     }
 }
 
@@ -94,18 +96,18 @@ mod tests {
     #[test]
     fn each_runtime_has_a_lane_as_long_as_it_lives() {
         let settings = RedisConfig::new("redis://localhost").check().expect("a valid configuration");
-        let lanes = Lanes::new(Arc::new(settings));
-        let here = |runtime: &Runtime| runtime.block_on(async { lanes.here() }).expect("on a runtime");
-        let count = || lanes.open.read().expect("no panic").len();
+        let all = Connections::new(Arc::new(settings));
+        let here = |runtime: &Runtime| runtime.block_on(async { all.here() }).expect("on a runtime");
+        let count = || all.open.read().expect("no panic").len();
         let (one, other) = (runtime(), runtime());
-        let lane = here(&one);
-        assert!(!Arc::ptr_eq(&lane, &here(&other)) && Arc::ptr_eq(&lane, &here(&one)));
+        let first = here(&one);
+        assert!(!Arc::ptr_eq(&first, &here(&other)) && Arc::ptr_eq(&first, &here(&one)));
         drop(other);
         for _ in 0..20 {
             here(&runtime());
-            assert!(count() <= 2, "{} lanes", count());
+            assert!(count() <= 2, "{} connections", count());
         }
-        assert!(Arc::ptr_eq(&lane, &here(&one)));
-        assert!(matches!(lanes.here(), Err(AdapterError::Config(_))));
+        assert!(Arc::ptr_eq(&first, &here(&one)));
+        assert!(matches!(all.here(), Err(AdapterError::Config(_))));
     }
 }

@@ -19,14 +19,14 @@ const PAGE: u32 = 500;
 
 /// When damage was last looked for. Whoever comes while somebody looks waits for what comes of it.
 #[derive(Default)]
-pub(crate) struct Mending {
+pub(crate) struct Searches {
     last: Mutex<Last>,
 }
 
 /// When somebody last found damage, and when nobody did.
 #[derive(Default)]
 struct Last {
-    mended: Option<Instant>,
+    moved: Option<Instant>,
     sound: Option<Instant>,
 }
 
@@ -40,16 +40,16 @@ pub(crate) fn is_damage(error: &AdapterError) -> bool {
 
 /// After a call that began at `begun` and has met damage: looks at all keys of the namespace and moves those aside that hold
 /// something else than they should. Answers whether there were any, so that the call may fare better now.
-pub(crate) async fn mend(link: &Link, begun: Instant) -> Result<bool, AdapterError> {
-    let mut last = link.settings().mending.last.lock().await;
-    if last.mended.is_some_and(|mended| mended >= begun) {
+pub(crate) async fn set_aside(link: &Link, begun: Instant) -> Result<bool, AdapterError> {
+    let mut last = link.settings().searches.last.lock().await;
+    if last.moved.is_some_and(|moved| moved >= begun) {
         return Ok(true);
     }
     if last.sound.is_some_and(|sound| sound.elapsed() < REST) {
         return Ok(false);
     }
     let any = look(link).await?;
-    *(if any { &mut last.mended } else { &mut last.sound }) = Some(Instant::now());
+    *(if any { &mut last.moved } else { &mut last.sound }) = Some(Instant::now());
     Ok(any)
 }
 
@@ -90,7 +90,7 @@ async fn look(link: &Link) -> Result<bool, AdapterError> {
     }
 }
 
-/// A call that is not mended itself.
+/// A call that is not moved itself.
 async fn ask(link: &Link, script: &Script, fill: impl Fn(&mut Arguments<'_>)) -> Result<Value, AdapterError> {
     let settings = link.settings();
     let build = |how| settings.call(script, how, |call, _| fill(call));

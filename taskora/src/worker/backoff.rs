@@ -5,24 +5,24 @@ use std::time::Duration;
 
 /// The rest of a loop after an error.
 #[derive(Debug)]
-pub(crate) struct Pause {
+pub(crate) struct StoreBackoff {
     next: Duration,
     first: Duration,
     longest: Duration,
 }
 
-impl Pause {
+impl StoreBackoff {
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first, first, longest }
     }
 
     /// Rests: between half and all of a time that doubles with each call.
-    pub(crate) async fn rest(&mut self) {
-        tokio::time::sleep(self.step()).await;
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.delay()).await;
     }
 
     /// The next rest.
-    pub(crate) fn step(&mut self) -> Duration {
+    pub(crate) fn delay(&mut self) -> Duration {
         let rest = self.next.mul_f64(0.5 + random() * 0.5);
         self.next = (self.next * 2).min(self.longest);
         rest
@@ -48,13 +48,13 @@ mod tests {
     #[test]
     fn rests_grow_to_the_longest_and_start_over() {
         let ms = Duration::from_millis;
-        let mut pause = Pause::new(ms(10), ms(40));
+        let mut backoff = StoreBackoff::new(ms(10), ms(40));
         for full in [10, 20, 40, 40] {
-            let rest = pause.step();
+            let rest = backoff.delay();
             assert!(rest >= ms(full / 2) && rest <= ms(full), "{rest:?} for {full}");
         }
-        pause.reset();
-        assert!(pause.step() <= ms(10));
+        backoff.reset();
+        assert!(backoff.delay() <= ms(10));
     }
 
     #[test]

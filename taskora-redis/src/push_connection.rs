@@ -1,4 +1,4 @@
-//! The side connection: renewals, and what Redis pushes. A thread of its own drives it, so that a lease is kept while
+//! The push connection: renewals, and what Redis pushes. A thread of its own drives it, so that a lease is kept while
 //! handlers block the threads of their runtime.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::{PushInfo, PushKind, Value};
 use taskora::AdapterError;
-use taskora::adapter::{Cancellation, Ended, Renew, Renewal};
+use taskora::adapter::{Cancellation, Ended, RenewLease, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -36,13 +36,13 @@ type Answer = Result<Option<Ended>, AdapterError>;
 type Renewals = Result<Vec<Renewal>, AdapterError>;
 
 enum Request {
-    Renew { leases: Vec<Renew>, answer: oneshot::Sender<Renewals> },
+    Renew { leases: Vec<RenewLease>, answer: oneshot::Sender<Renewals> },
     Await { id: Vec<u8>, answer: oneshot::Sender<Answer> },
     Listen,
 }
 
-/// The side connection's handle. The thread ends with the last of them.
-pub(crate) struct Side {
+/// The push connection's handle. The thread ends with the last of them.
+pub(crate) struct PushConnection {
     address: String,
     requests: mpsc::UnboundedSender<Request>,
     cancels: broadcast::Sender<Cancellation>,
@@ -51,7 +51,7 @@ pub(crate) struct Side {
     is_new: AtomicBool,
 }
 
-impl Side {
+impl PushConnection {
     pub(crate) fn start(settings: Arc<Settings>) -> Self {
         let (requests, inbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::unbounded_channel();
@@ -84,10 +84,10 @@ impl Side {
         let spawned =
             thread.spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime.block_on(actor.run(inbox, pushed, outcomes)),
-                Err(error) => tracing::error!(%error, "cannot start a runtime for the side connection"),
+                Err(error) => tracing::error!(%error, "cannot start a runtime for the push connection"),
             });
         if let Err(error) = spawned {
-            tracing::error!(%error, "cannot start a thread for the side connection");
+            tracing::error!(%error, "cannot start a thread for the push connection");
         }
         Self {
             address: settings.address.clone(),
@@ -98,7 +98,7 @@ impl Side {
         }
     }
 
-    pub(crate) async fn renew(&self, leases: Vec<Renew>) -> Renewals {
+    pub(crate) async fn renew(&self, leases: Vec<RenewLease>) -> Renewals {
         let (answer, reply) = oneshot::channel();
         let _ = self.requests.send(Request::Renew { leases, answer });
         reply.await.unwrap_or_else(|_| Err(self.gone()))
@@ -131,7 +131,7 @@ impl Side {
     fn gone(&self) -> AdapterError {
         AdapterError::Unavailable {
             address: self.address.clone(),
-            message: "the side connection's thread is gone".to_owned(),
+            message: "the push connection's thread is gone".to_owned(),
         }
     }
 }
@@ -418,12 +418,12 @@ async fn register(link: &Link, tag: &str, ids: &[Vec<u8>]) -> Result<Registered,
     Ok((generation, ends))
 }
 
-async fn renew(link: &Link, leases: &[Renew]) -> Renewals {
+async fn renew(link: &Link, leases: &[RenewLease]) -> Renewals {
     let mut renewals = Vec::with_capacity(leases.len());
     for page in leases.chunks(PAGE) {
         let answer = link
             .script(&SCRIPTS.renew, |call, _| {
-                for Renew { lease, length } in page {
+                for RenewLease { lease, length } in page {
                     let id = id::store(&lease.id);
                     call.list(&*lease.task).list(id::member(&id, lease)).list(id).list(millis(*length));
                 }

@@ -42,7 +42,7 @@ pub(crate) trait Item: Send + Sync + Sized + 'static {
 type Answers<T> = Result<Vec<<T as Item>::Answer>, AdapterError>;
 
 /// Dispatches in few calls.
-pub(crate) struct Gather<T: Item> {
+pub(crate) struct Coalescer<T: Item> {
     link: Arc<Link>,
     line: Mutex<Line<T>>,
 }
@@ -64,7 +64,7 @@ enum Place<T: Item> {
     InLine(oneshot::Receiver<Answers<T>>),
 }
 
-impl<T: Item> Gather<T> {
+impl<T: Item> Coalescer<T> {
     pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
         Arc::new(Self { link, line: Mutex::new(Line { calls: 0, waiting: VecDeque::new() }) })
     }
@@ -149,17 +149,17 @@ impl<T: Item> Gather<T> {
 
     /// Serves whoever waits until nobody does.
     async fn serve(mut turn: Serving<T>) {
-        let gather = Arc::clone(&turn.gather);
+        let coalescer = Arc::clone(&turn.coalescer);
         loop {
-            let batch = gather.next_batch();
+            let batch = coalescer.next_batch();
             if batch.is_empty() {
                 turn.is_over = true;
                 return;
             }
             let items: Vec<&T> = batch.iter().flat_map(|dispatch| &dispatch.items).collect();
-            let answers = T::send(&gather.link, &items).await;
+            let answers = T::send(&coalescer.link, &items).await;
             if let Err(error) = &answers {
-                gather.fail_waiting(error);
+                coalescer.fail_waiting(error);
             }
             let mut answers = answers.map(Vec::into_iter);
             for dispatch in batch {
@@ -177,7 +177,7 @@ impl<T: Item> Gather<T> {
 }
 
 /// A caller's turn. When it is over, also because the caller's future was dropped, somebody else serves whoever waits.
-struct Turn<'a, T: Item>(&'a Arc<Gather<T>>);
+struct Turn<'a, T: Item>(&'a Arc<Coalescer<T>>);
 
 impl<T: Item> Drop for Turn<'_, T> {
     fn drop(&mut self) {
@@ -189,7 +189,7 @@ impl<T: Item> Drop for Turn<'_, T> {
         match Handle::try_current() {
             Ok(runtime) => {
                 drop(line);
-                runtime.spawn(Gather::serve(Serving { gather: Arc::clone(self.0), is_over: false }));
+                runtime.spawn(Coalescer::serve(Serving { coalescer: Arc::clone(self.0), is_over: false }));
             }
             // dropped outside of a runtime, which is being shut down: those who wait are told so
             Err(_) => {
@@ -200,17 +200,17 @@ impl<T: Item> Drop for Turn<'_, T> {
     }
 }
 
-/// The turn of [`Gather::serve`]. A runtime that is shut down drops it before it is over, or does not even begin it: those
+/// The turn of [`Coalescer::serve`]. A runtime that is shut down drops it before it is over, or does not even begin it: those
 /// who wait are told so, and the turn is free again.
 struct Serving<T: Item> {
-    gather: Arc<Gather<T>>,
+    coalescer: Arc<Coalescer<T>>,
     is_over: bool,
 }
 
 impl<T: Item> Drop for Serving<T> {
     fn drop(&mut self) {
         if !self.is_over {
-            let mut line = self.gather.line();
+            let mut line = self.coalescer.line();
             line.calls -= 1;
             line.waiting.clear();
         }

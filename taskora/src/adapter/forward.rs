@@ -1,0 +1,128 @@
+//! An adapter around another one.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::{
+    Adapter, AdapterError, Audit, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding,
+    Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, RepairOutcome, Signals,
+    Swept, TaskName, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+};
+use crate::job::{JobId, JobInfo, LogEntry};
+use crate::policy::Retention;
+use crate::workflow::WorkflowId;
+
+/// Declares [`Forward`] and, for whatever implements it, the roles: each method of a role calls the one of `Forward`, whose default
+/// calls the wrapped adapter's.
+macro_rules! forward {
+    ($($role:ident by $accessor:ident {
+        $(async $name:ident($($argument:ident: $ty:ty),*) -> $output:ty;)*
+        $(sync $sync:ident($($sync_argument:ident: $sync_ty:ty),*) -> $sync_output:ty;)*
+    })*) => {
+        /// An adapter that wraps another one: whatever you do not write is passed on. For metrics, for tests that hold calls up or
+        /// make them fail, and for everything else that stands between an app and its store.
+        ///
+        /// Whatever implements this is an [`Adapter`]. Its methods have the names and the rules of the roles:
+        ///
+        /// ```
+        /// use std::sync::atomic::{AtomicU64, Ordering};
+        /// use taskora::adapter::{Adapter, AdapterError, Enqueued, Forward, NewJob};
+        /// use taskora::prelude::*;
+        ///
+        /// #[derive(Debug)]
+        /// struct Counting {
+        ///     inner: MemoryAdapter,
+        ///     stored: AtomicU64,
+        /// }
+        ///
+        /// #[async_trait::async_trait]
+        /// impl Forward for Counting {
+        ///     fn inner(&self) -> &dyn Adapter {
+        ///         &self.inner
+        ///     }
+        ///
+        ///     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        ///         self.stored.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+        ///         self.inner().jobs().enqueue(jobs).await
+        ///     }
+        /// }
+        ///
+        /// let app = App::new(Counting { inner: MemoryAdapter::new(), stored: AtomicU64::new(0) });
+        /// # let _ = app;
+        /// ```
+        #[async_trait]
+        pub trait Forward: fmt::Debug + Send + Sync + 'static {
+            /// The adapter that calls are passed on to.
+            fn inner(&self) -> &dyn Adapter;
+
+            $($(
+                #[doc = concat!("See [`", stringify!($role), "::", stringify!($name), "`].")]
+                async fn $name(&self $(, $argument: $ty)*) -> $output {
+                    self.inner().$accessor().$name($($argument),*).await
+                }
+            )*
+            $(
+                #[doc = concat!("See [`", stringify!($role), "::", stringify!($sync), "`].")]
+                fn $sync(&self $(, $sync_argument: $sync_ty)*) -> $sync_output {
+                    self.inner().$accessor().$sync($($sync_argument),*)
+                }
+            )*)*
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<F: Forward> Adapter for F {
+            $(fn $accessor(&self) -> &dyn $role {
+                self
+            })*
+        }
+
+        $(
+            #[diagnostic::do_not_recommend]
+            #[async_trait]
+            impl<F: Forward> $role for F {
+                $(async fn $name(&self $(, $argument: $ty)*) -> $output {
+                    Forward::$name(self $(, $argument)*).await
+                })*
+                $(fn $sync(&self $(, $sync_argument: $sync_ty)*) -> $sync_output {
+                    Forward::$sync(self $(, $sync_argument)*)
+                })*
+            }
+        )*
+    };
+}
+
+forward! {
+    Jobs by jobs {
+        async enqueue(jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError>;
+        async exchange(exchange: Exchange) -> Result<Exchanged, AdapterError>;
+        async renew(leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError>;
+        async note(reports: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
+        async cancel(id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError>;
+        async sweep(tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
+    }
+    Signals by signals {
+        async ended(id: &JobId) -> Result<Option<Ended>, AdapterError>;
+        sync work() -> Box<dyn WorkListener>;
+        sync cancellations() -> broadcast::Receiver<Cancellation>;
+    }
+    Inspection by inspection {
+        async job(id: &JobId) -> Result<Option<JobInfo>, AdapterError>;
+        async logs(id: &JobId) -> Result<Vec<LogEntry>, AdapterError>;
+        async counts(task: &str) -> Result<JobCounts, AdapterError>;
+        async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
+        sync is_remote() -> bool;
+    }
+    Workflows by workflows {
+        async start(workflow: NewWorkflow) -> Result<Enqueued, AdapterError>;
+        async node_results(id: &WorkflowId, nodes: &[u32]) -> Result<Vec<Option<Vec<u8>>>, AdapterError>;
+        async cancel_workflow(id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError>;
+        async workflow_ended(id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError>;
+        async workflow(id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError>;
+    }
+    Upkeep by upkeep {
+        async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;
+        sync audit() -> Box<dyn Audit>;
+    }
+}

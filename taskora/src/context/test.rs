@@ -1,0 +1,145 @@
+//! Contexts for unit tests of handlers.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Context, StopReason};
+use crate::adapter::{ClaimedJob, Lease};
+use crate::app::App;
+use crate::job::{JobId, LogEntry, Timestamp};
+use crate::memory::MemoryAdapter;
+
+/// Builds a [`Context`] for a unit test, see [`Context::test`].
+#[derive(Debug, Clone)]
+#[must_use = "call `build()` for the context"]
+pub struct TestContext {
+    id: JobId,
+    task: String,
+    attempt: u32,
+    max_attempts: u32,
+    meta: Vec<(String, String)>,
+    cancelled: bool,
+    app: Option<App>,
+}
+
+/// What a handler has reported to a context, see [`Context::reported`].
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Reported {
+    /// The newest progress.
+    pub progress: Option<serde_json::Value>,
+    /// The log lines, oldest first.
+    pub logs: Vec<LogEntry>,
+}
+
+impl Context {
+    /// A context for a unit test that calls a task's function directly. Without settings it is attempt 1 of 1 of a job of
+    /// the task `test`, in an app of its own in memory. Nothing is stored.
+    ///
+    /// ```
+    /// use taskora::prelude::*;
+    ///
+    /// #[task(retry = 3)]
+    /// async fn import(rows: u32, ctx: Context) -> Result<u32, TaskError> {
+    ///     ctx.progress(rows);
+    ///     if ctx.attempt() == ctx.max_attempts() { Ok(0) } else { Err(TaskError::msg("not yet")) }
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() {
+    /// let ctx = Context::test().attempt(3).max_attempts(3).meta("tenant", "42").build();
+    /// assert_eq!(import(7, ctx.clone()).await.unwrap(), 0);
+    /// assert_eq!(ctx.reported().progress, Some(7.into()));
+    /// # }
+    /// ```
+    pub fn test() -> TestContext {
+        TestContext {
+            id: JobId::new(),
+            task: "test".to_owned(),
+            attempt: 1,
+            max_attempts: 1,
+            meta: Vec::new(),
+            cancelled: false,
+            app: None,
+        }
+    }
+
+    /// What was reported and is not in the store yet: in a unit test, everything.
+    #[must_use]
+    pub fn reported(&self) -> Reported {
+        let notes = self.notes();
+        Reported {
+            progress: notes.progress.as_ref().and_then(|json| serde_json::from_slice(json).ok()),
+            logs: notes.logs.clone(),
+        }
+    }
+}
+
+impl TestContext {
+    /// The job's id; a new one by default.
+    pub fn id(mut self, id: impl Into<JobId>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The name of the task; `test` by default.
+    pub fn task(mut self, task: impl Into<String>) -> Self {
+        self.task = task.into();
+        self
+    }
+
+    /// Which attempt this is, counted from 1; 1 by default.
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// How many attempts there are; 1 by default.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// What the dispatcher has noted; nothing by default.
+    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.meta.push((key.into(), value.into()));
+        self
+    }
+
+    /// The attempt has been told to stop, as when its job was cancelled.
+    pub fn cancelled(mut self) -> Self {
+        self.cancelled = true;
+        self
+    }
+
+    /// The app that [`Context::app`] gives; one of its own in memory by default.
+    pub fn app(mut self, app: &App) -> Self {
+        self.app = Some(app.clone());
+        self
+    }
+
+    /// The context.
+    #[must_use]
+    pub fn build(self) -> Context {
+        let now = Timestamp::default();
+        let mut job = ClaimedJob {
+            lease: Lease { id: self.id, task: self.task.into(), token: 1 },
+            payload: Vec::new(),
+            attempt: self.attempt,
+            created_at: now,
+            claimed_at: now,
+            meta: self.meta,
+            cancelled: self.cancelled,
+            node: None,
+            prior_result: None,
+        };
+        // the receiver is gone, so reports stay in the context
+        let (reporter, _) = mpsc::unbounded_channel();
+        let app = self.app.unwrap_or_else(|| App::new(MemoryAdapter::new()));
+        let context = Context::new(app, &mut job, self.max_attempts, reporter, Arc::default());
+        if self.cancelled {
+            context.stop(StopReason::Cancelled);
+        }
+        context
+    }
+}

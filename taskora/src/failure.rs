@@ -1,0 +1,339 @@
+//! Failures of attempts: what a handler returns, and what the worker makes of it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::handler::Advice;
+
+/// An error that a handler returns, with a say in what happens next. Any error converts into one with `?` and is then
+/// retried as the task's policy says; [`Context::retry_after`](crate::Context::retry_after) and
+/// [`Context::give_up`](crate::Context::give_up) make those that ask for more.
+///
+/// ```
+/// use taskora::TaskError;
+///
+/// fn parse(text: &str) -> Result<u32, TaskError> {
+///     Ok(text.parse()?)
+/// }
+/// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+///
+/// # With `anyhow` and boxed errors
+/// `anyhow::Error` and `Box<dyn Error>` are no errors themselves, so `?` cannot convert them: [`TaskError::boxed`] does. A handler may
+/// also return `anyhow::Result` as it is. What [`give_up`](TaskError::give_up) and [`retry_after`](TaskError::retry_after) ask for is
+/// found anywhere in the chain of an error's sources, so `context(..)` does not hide it. [`TaskError::into_error`] turns one into an
+/// error that `?` takes:
+///
+/// ```
+/// use anyhow::Context as _; // `as _`, as the prelude has a `Context` of its own
+/// use taskora::prelude::*;
+///
+/// fn charge(card: &str) -> anyhow::Result<u32> {
+///     card.parse().context("no such card")
+/// }
+///
+/// #[task(retry = 3)]
+/// async fn charge_card(card: String) -> Result<u32, TaskError> {
+///     charge(&card).map_err(TaskError::boxed)
+/// }
+///
+/// #[task(retry = 3)]
+/// async fn refund(card: String) -> anyhow::Result<()> {
+///     if card.is_empty() {
+///         Err(TaskError::give_up("no card").into_error())?;
+///     }
+///     Ok(())
+/// }
+/// ```
+// Not an `Error` itself, as that would forbid the conversion from all of them.
+pub struct TaskError {
+    /// What the handler says itself.
+    message: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    advice: Advice,
+}
+
+impl TaskError {
+    const fn new(message: Option<String>, advice: Advice) -> Self {
+        Self { message, source: None, advice }
+    }
+
+    /// An error with a message of its own.
+    #[must_use]
+    pub fn msg(message: impl Into<String>) -> Self {
+        Self::new(Some(message.into()), Advice::default())
+    }
+
+    /// An `anyhow::Error`, a `Box<dyn Error>`, or anything else that converts into a boxed error.
+    #[must_use]
+    pub fn boxed(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { message: None, source: Some(error.into()), advice: Advice::default() }
+    }
+
+    /// The attempt has failed; the next one, if the policy allows one, comes after this delay.
+    #[must_use]
+    pub fn retry_after(delay: Duration) -> Self {
+        Self::new(None, Advice::new(true, Some(delay)))
+    }
+
+    /// The job has failed; there is no other attempt.
+    #[must_use]
+    pub fn give_up(message: impl Into<String>) -> Self {
+        Self::new(Some(message.into()), Advice::new(false, None))
+    }
+
+    /// Adds the error behind it, whose message follows this one's.
+    #[must_use]
+    pub fn because(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// As an [`Error`](StdError), which `?` converts into `anyhow::Error` and the like. What it asks for stays with it.
+    pub fn into_error(self) -> impl StdError + Send + Sync + 'static {
+        Boxed(Carried(self))
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.message, &self.source, self.advice.after) {
+            (Some(message), Some(source), _) => write!(f, "{message}: {source}"),
+            (Some(message), None, _) => f.write_str(message),
+            (None, Some(source), _) => fmt::Display::fmt(source, f),
+            (None, None, Some(delay)) => write!(f, "asked to be retried after {delay:?}"),
+            (None, None, None) => f.write_str("the attempt has failed"),
+        }
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskError")
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .field("advice", &self.advice)
+            .finish()
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for TaskError {
+    fn from(error: E) -> Self {
+        Self::boxed(error)
+    }
+}
+
+/// Carries a `TaskError` through other errors. It stands behind [`Boxed`], and not at the front: `anyhow` hides the type of the
+/// error at the front, but not those of its sources.
+struct Carried(TaskError);
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Carried {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// A `TaskError` as an error.
+struct Boxed(Carried);
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<TaskError> for Box<dyn StdError + Send + Sync> {
+    fn from(error: TaskError) -> Self {
+        Box::new(error.into_error())
+    }
+}
+
+impl From<TaskError> for Box<dyn StdError> {
+    fn from(error: TaskError) -> Self {
+        Box::new(error.into_error())
+    }
+}
+
+/// How an attempt failed, as the worker wants to know it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) message: String,
+    pub(crate) advice: Advice,
+    pub(crate) cause: Cause,
+}
+
+/// What has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The handler, or what it needs.
+    Attempt,
+    /// This build of the worker cannot read the payload. Another build may.
+    Payload,
+    /// A later version of taskora wrote what the attempt needs. A worker of that version may come.
+    Newer,
+}
+
+impl Failure {
+    pub(crate) fn new(error: Box<dyn StdError + Send + Sync>, advice: Advice) -> Self {
+        // what the error itself asks for goes before what `on`, `never_on` and `after` say of it
+        let advice = own_advice(&*error).unwrap_or(advice);
+        Self { message: cut(message_of(&*error)), advice, cause: Cause::Attempt }
+    }
+
+    /// A failure that is retried as the policy says.
+    pub(crate) fn retryable(message: impl Into<String>) -> Self {
+        Self { message: cut(message.into()), advice: Advice::default(), cause: Cause::Attempt }
+    }
+
+    /// A failure that no other attempt can cure.
+    pub(crate) fn fatal(message: impl Into<String>) -> Self {
+        Self { advice: Advice::new(false, None), ..Self::retryable(message) }
+    }
+
+    /// A payload that this build of the worker cannot read.
+    pub(crate) fn undecodable(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Payload, ..Self::retryable(message) }
+    }
+
+    /// Something that a later version of taskora wrote.
+    pub(crate) fn newer(message: impl Into<String>) -> Self {
+        Self { cause: Cause::Newer, ..Self::retryable(message) }
+    }
+}
+
+/// What an error, or the nearest of its sources, asks for.
+fn own_advice(error: &(dyn StdError + 'static)) -> Option<Advice> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(Carried(own)) = error.downcast_ref()
+            && own.advice != Advice::default()
+        {
+            return Some(own.advice);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The longest message that is kept of an error, in bytes.
+const MAX_MESSAGE: usize = 16 * 1024;
+
+/// An error with its sources, outermost first; a source that the error already repeats is left out.
+fn message_of(error: &(dyn StdError + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        next = source.source();
+    }
+    message
+}
+
+/// Cuts a message that is too long to keep.
+pub(crate) fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot send")]
+    struct Outer(#[source] std::num::ParseIntError);
+
+    fn outer() -> Outer {
+        Outer("x".parse::<u8>().unwrap_err())
+    }
+
+    #[test]
+    fn a_message_names_its_sources_once() {
+        let failure = Failure::new(Box::new(outer()), Advice::default());
+        assert_eq!(failure.message, "cannot send: invalid digit found in string");
+    }
+
+    #[test]
+    fn what_the_error_asks_for_survives_the_box() {
+        let boxed: Box<dyn StdError + Send + Sync> = TaskError::give_up("no such user").into();
+        let failure = Failure::new(boxed, Advice::new(true, None));
+        assert_eq!((failure.message.as_str(), failure.advice), ("no such user", Advice::new(false, None)));
+
+        let boxed: Box<dyn StdError + Send + Sync> =
+            TaskError::retry_after(Duration::from_secs(7)).because(outer()).into();
+        let failure = Failure::new(boxed, Advice::new(false, None));
+        assert_eq!(failure.advice.after, Some(Duration::from_secs(7)));
+        assert_eq!(failure.message, "cannot send: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_message_and_its_reason_are_both_told() {
+        let boxed: Box<dyn StdError + Send + Sync> = TaskError::give_up("declined").because(outer()).into();
+        let failure = Failure::new(boxed, Advice::new(true, None));
+        assert_eq!(failure.message, "declined: cannot send: invalid digit found in string");
+        assert_eq!(failure.advice, Advice::new(false, None));
+    }
+
+    #[test]
+    fn what_an_error_asks_for_is_found_behind_other_errors() {
+        let give_up = || TaskError::give_up("declined").into_error();
+        let plain = Failure::new(anyhow::Error::new(give_up()).into(), Advice::new(true, None));
+        assert_eq!((plain.message.as_str(), plain.advice), ("declined", Advice::new(false, None)));
+
+        let in_context = anyhow::Error::new(give_up()).context("charging").context("order 7");
+        let failure = Failure::new(in_context.into(), Advice::new(true, None));
+        assert_eq!(failure.message, "order 7: charging: declined");
+        assert_eq!(failure.advice, Advice::new(false, None));
+
+        let nested = TaskError::boxed(anyhow::Error::new(give_up()).context("charging"));
+        let failure = Failure::new(nested.into(), Advice::default());
+        assert_eq!((failure.message.as_str(), failure.advice.never), ("charging: declined", true));
+
+        let inner = TaskError::msg("order 7").because(Box::new(give_up()) as Box<dyn StdError + Send + Sync>);
+        assert!(Failure::new(inner.into(), Advice::default()).advice.never);
+    }
+
+    #[test]
+    fn an_error_without_a_wish_leaves_the_decision_to_the_patterns() {
+        let boxed: Box<dyn StdError + Send + Sync> = TaskError::from(outer()).into();
+        assert!(Failure::new(boxed, Advice::new(false, None)).advice.never);
+    }
+
+    #[test]
+    fn endless_messages_are_cut_at_a_character() {
+        let failure = Failure::new("ü".repeat(MAX_MESSAGE).into(), Advice::default());
+        assert!(failure.message.len() <= MAX_MESSAGE + '…'.len_utf8() && failure.message.ends_with('…'));
+    }
+}

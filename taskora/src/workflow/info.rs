@@ -1,0 +1,39 @@
+//! What is known of a workflow.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{WorkflowId, WorkflowState};
+use crate::job::Timestamp;
+
+/// What is known of a workflow, without its nodes and its result; see [`WorkflowHandle::info`](crate::WorkflowHandle::info).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowInfo {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Where it is in its life.
+    pub state: WorkflowState,
+    /// How many steps it has.
+    pub steps: u32,
+    /// When it was dispatched.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The dispatcher's own annotations, in the order they were given.
+    pub meta: Vec<(String, String)>,
+}
+
+impl fmt::Debug for WorkflowInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // no meta: it may hold what the payload holds
+        f.debug_struct("WorkflowInfo")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("steps", &self.steps)
+            .field("created_at", &self.created_at)
+            .field("finished_at", &self.finished_at)
+            .finish_non_exhaustive()
+    }
+}
