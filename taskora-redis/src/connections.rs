@@ -40,7 +40,7 @@ pub(crate) struct Connections {
 struct Open {
     runtime: Id,
     connections: Arc<RuntimeConnections>,
-    /// Its other end is in a task that the runtime drops when it ends, and that ends when this connections does.
+    /// Its other end is in a task that the runtime drops when it ends, and that ends when these connections do.
     life: oneshot::Sender<()>,
 }
 

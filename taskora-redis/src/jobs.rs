@@ -31,7 +31,7 @@ const MAX_BLOB_BYTES: usize = 1 << 20;
 const ROOM: usize = 8 << 20;
 /// How long a job of a later version rests before it is handed out again.
 const REST: Duration = Duration::from_secs(5);
-/// JobReport in one call.
+/// Reports in one call.
 const MAX_NOTES: usize = 64;
 
 #[async_trait]

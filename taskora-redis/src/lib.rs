@@ -48,6 +48,7 @@
 //! At most 255 stalls and 65,535 attempts are stored with a job: larger numbers count as these. No time is longer than
 //! about 4,400 years.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -63,8 +63,8 @@ pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel through the queue",
     label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`, or is not `Send`, or borrows",
-    note = "arguments and outputs are stored as JSON: add `#[derive(Serialize, Deserialize)]` to `{Self}`",
-    note = "an argument that belongs to the worker, such as a connection, is a `State<{Self}>` instead"
+    note = "arguments and outputs are stored as JSON: add `#[derive(Serialize, Deserialize)]` to `{Self}`; an array of more than 32 values is a `Vec`",
+    note = "an argument that belongs to the worker, such as a connection, is a `State<{Self}>` instead; under an alias of `State`, mark it with `#[inject]`"
 )]
 pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
 

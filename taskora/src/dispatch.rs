@@ -137,7 +137,17 @@ impl<H: Dispatched> Dispatch<H> {
         self
     }
 
-    /// JobReport something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
+    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first. Jobs of one priority run in the order of their
+    /// dispatch.
+    pub fn priority(mut self, priority: i16) -> Self
+    where
+        H: DispatchedJobs,
+    {
+        self.options.priority = Some(priority);
+        self
+    }
+
+    /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
     /// workflow read the same. Giving a key again replaces its value. All keys and values together have at most 16 KiB
     /// ([`MAX_META`](crate::adapter::MAX_META)): what is larger belongs into the payload.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -146,15 +156,6 @@ impl<H: Dispatched> Dispatch<H> {
             Some((_, old)) => *old = value,
             None => self.options.meta.push((key, value)),
         }
-        self
-    }
-}
-
-impl<H: DispatchedJobs> Dispatch<H> {
-    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first. Jobs of one priority run in the order of their
-    /// dispatch.
-    pub fn priority(mut self, priority: i16) -> Self {
-        self.options.priority = Some(priority);
         self
     }
 }

@@ -261,7 +261,8 @@ fn message_of(error: &(dyn StdError + 'static)) -> String {
 /// Cuts a message that is too long to keep.
 pub(crate) fn cut(mut message: String) -> String {
     if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+        message.truncate(end);
         message.push('…');
     }
     message

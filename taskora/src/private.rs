@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
+use std::marker::PhantomData;
 
 use crate::json::read;
 
@@ -106,6 +107,56 @@ impl<T, E> TaskReturn for Result<T, E> {
         self
     }
 }
+
+/// Finds out whether an output is a `Result`, behind whatever alias: its `kind` is the inherent one for those.
+#[derive(Debug)]
+pub struct OutputProbe<T>(PhantomData<T>);
+
+/// An output that is a `Result`.
+#[derive(Debug, Clone, Copy)]
+pub struct ResultOutput;
+
+/// Every other output.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainOutput;
+
+impl<T> OutputProbe<T> {
+    /// For this type.
+    #[allow(clippy::new_without_default, reason = "only expansions use it")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, E> OutputProbe<Result<T, E>> {
+    /// Found before that of [`OutputKind`].
+    pub const fn kind(&self) -> ResultOutput {
+        ResultOutput
+    }
+}
+
+/// See [`OutputProbe`].
+pub trait OutputKind {
+    /// What all outputs but `Result`s have.
+    fn kind(&self) -> PlainOutput {
+        PlainOutput
+    }
+}
+
+impl<T> OutputKind for OutputProbe<T> {}
+
+/// An output that can be stored as one.
+#[diagnostic::on_unimplemented(
+    message = "the output of a task cannot be a `Result`: an `Err` would be stored as a completed job",
+    label = "a `Result` under another name",
+    note = "write `Result<T, E>` itself, or give the alias a name that ends in `Result`; then an `Err` fails the attempt"
+)]
+pub trait StorableOutput {}
+
+impl StorableOutput for PlainOutput {}
+
+/// Checks an output where it is written.
+pub const fn check_output<K: StorableOutput + Copy>(_: K) {}
 
 /// An error that a task function may return.
 #[diagnostic::on_unimplemented(

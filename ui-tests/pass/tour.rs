@@ -133,7 +133,7 @@ fn main() {
     assert_eq!((retry.max_attempts(), retry.retries_timeouts()), (5, false));
     assert!(matches!(Backoff::Custom(growing), Backoff::Custom(_)));
     assert_eq!(retry.delay_after(3, 0.9), Duration::from_secs(3));
-    assert_eq!(retry.delay_after(300, 0.9), Duration::from_mins(1));
+    assert_eq!(retry.delay_after(300, 0.9), Duration::from_secs(60));
     assert_eq!(options.0.timeout(), Some(Duration::from_millis(500)));
     assert_eq!((options.0.priority(), options.0.max_stalls()), (-7, 3));
     assert_eq!(options.0.lease(), Some(Duration::from_secs(10)));

@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use syn::{Attribute, LitStr, Path};
 
 use super::{signature, step};
-use crate::model::{Contract, ContractOptions, Field};
+use crate::model::{Contract, ContractOptions, Field, Output};
 use crate::names;
 use crate::options::{Backoff, span_of};
 
@@ -73,12 +73,15 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let site = Span::mixed_site();
     let Contract { cfgs, ident, name, output, options, .. } = contract;
     let private = contract.krate.private();
+    let checked = check_output(output, contract);
     let output = output.stored(&contract.krate);
     let options = task_options(options, &private);
     let arguments = arguments(contract);
     let step = step::contract(contract);
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     quote_spanned! {site=>
+        #checked
+
         #(#cfgs)*
         #[automatically_derived]
         impl #private::Task for #ident {
@@ -90,6 +93,22 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
         #step
         #signature
     }
+}
+
+/// Where the compiler finds an output that is a `Result` under another name.
+fn check_output(output: &Output, contract: &Contract) -> Option<TokenStream> {
+    let ty = output.written()?;
+    let Contract { krate, cfgs, .. } = contract;
+    let at = Span::mixed_site().located_at(span_of(&ty));
+    let private = krate.private_at(at);
+    Some(quote_spanned! {at=>
+        #(#cfgs)*
+        const _: fn() = || {
+            #[allow(unused_imports, reason = "a `Result` has a method of its own")]
+            use #private::OutputKind as _;
+            #private::check_output(#private::OutputProbe::<#ty>::new().kind());
+        };
+    })
 }
 
 /// How the contract is made of its arguments, when one of them is what another task has returned.

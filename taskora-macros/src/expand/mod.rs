@@ -115,6 +115,14 @@ impl Output {
         }
     }
 
+    /// The type as it was written, if it can be seen.
+    fn written(&self) -> Option<TokenStream> {
+        match self {
+            Self::Value(ty) => Some(ty.clone()),
+            Self::Of(ty) => generic_argument(ty, 0).map(quote::ToTokens::to_token_stream),
+        }
+    }
+
     /// Where an output that does not fit is shown.
     fn output_span(&self) -> Span {
         self.argument_span(0)

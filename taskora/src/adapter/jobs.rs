@@ -47,7 +47,7 @@ pub trait Jobs: Send + Sync {
     async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError>;
 
     /// Keeps what handlers report while they run: progress replaces, log lines are appended (the newest
-    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). JobReport whose lease is not valid any more are refused. Answers, in order,
+    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). Reports whose lease is not valid any more are refused. Answers, in order,
     /// whether the notes were kept.
     async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
 

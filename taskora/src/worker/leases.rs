@@ -88,7 +88,7 @@ impl Leases {
             .collect()
     }
 
-    /// JobReport what became of leases that were to be extended at `asked`.
+    /// Notes what became of leases that were to be extended at `asked`.
     pub(crate) fn renewed(&self, asked: Instant, renewals: &[(RenewLease, Renewal)]) {
         let mut held = self.held();
         for (renew, renewal) in renewals {

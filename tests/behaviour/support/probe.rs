@@ -31,7 +31,7 @@ impl Probe {
         }))
     }
 
-    /// JobReport that something happened.
+    /// Notes that something happened.
     pub(crate) fn saw(&self, what: impl fmt::Display) {
         self.0.seen.lock().unwrap().push(what.to_string());
         self.0.changed.notify_waiters();

@@ -145,7 +145,7 @@ impl Stage {
         App::builder(self.adapter().await).retention(KEEP_ALL).build()
     }
 
-    /// JobReport that a dispatch of the scenario itself was acknowledged.
+    /// Notes that a dispatch of the scenario itself was acknowledged.
     ///
     /// # Panics
     /// If it was not.
@@ -156,7 +156,7 @@ impl Stage {
         handle
     }
 
-    /// JobReport that harm was done, for the report and the ledger. Call it before the harm itself.
+    /// Notes that harm was done, for the report and the ledger. Call it before the harm itself.
     pub fn fault(&mut self, kind: &str, victim: u32) {
         *self.faults.entry(kind.to_owned()).or_default() += 1;
         self.ledger.write(Record::Fault { kind: kind.to_owned(), victim });

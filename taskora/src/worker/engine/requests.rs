@@ -70,11 +70,12 @@ impl Engine {
     fn take_outcomes(&mut self) -> Vec<Settlement> {
         let mut taken = Vec::with_capacity(self.outcomes.len().min(BATCH));
         let mut bytes = 0;
-        while let Some(outcome) = self.outcomes.pop_front_if(|outcome| {
+        while let Some(outcome) = self.outcomes.front() {
             bytes += if let AttemptEnd::Complete(result) = &outcome.end { result.len() } else { 0 };
-            taken.is_empty() || (taken.len() < BATCH && bytes <= BATCH_BYTES)
-        }) {
-            taken.push(outcome);
+            if !taken.is_empty() && (taken.len() == BATCH || bytes > BATCH_BYTES) {
+                break;
+            }
+            taken.extend(self.outcomes.pop_front());
         }
         taken
     }

@@ -1,0 +1,13 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[task]
+async fn double(n: u32) -> u32 {
+    2 * n
+}
+
+fn main() {
+    let _ = |app: &App| app.dispatch(Double { n: 1 }.then(Double::s())).priority(5);
+    let _ = |app: &App| app.dispatch(Double { n: 1 }).ttl(std::time::Duration::from_secs(1));
+}
