@@ -19,28 +19,39 @@ pub fn brief(workload: &Workload, sample: &Sample) -> String {
     }
 }
 
-/// taskora beside the best peer.
+/// What the README shows; all else is in docs/performance.md.
+const SHOWN: &[&str] = &[
+    "dispatch-64",
+    "bulk-500",
+    "process-1",
+    "process-100",
+    "latency",
+    "memory",
+    "results",
+    "due",
+    "chain-3",
+    "chord-10000",
+];
+
+/// taskora beside the best peer, in the workloads that the README shows.
 pub fn summary(results: &Results) -> String {
     let mut out = head(results);
-    out += "| workload | taskora | best peer | ÷ | µs per job, taskora | µs per job, peer |\n|---|---|---|---|---|---|\n";
-    for row in &results.rows {
+    out += "| workload | taskora | best peer | ÷ |\n|---|---|---|---|\n";
+    for row in results.rows.iter().filter(|row| SHOWN.contains(&row.workload)) {
         let Some(own) = row.cell(TASKORA) else { continue };
         let peer = row.ratio.as_ref().and_then(|ratio| Some((ratio.to, row.cell(ratio.to)?)));
-        let spent = |cell: &Cell| micros(cell).unwrap_or_else(|| "–".into());
         let _ = writeln!(
             out,
-            "| {}, {} | {} | {} | {} | {} | {} |",
+            "| {}, {} | {} | {} | {} |",
             row.title,
             row.unit,
             short(row, own),
             peer.map_or("–".into(), |(id, cell)| format!("{id}: {}", short(row, cell))),
             ratio(row, ", "),
-            spent(own),
-            peer.map_or("–".into(), |(_, cell)| spent(cell)),
         );
     }
-    out += "\nMedians of the rounds, in which all took turns, also of the ratios: these are not those of the medians. µs per job are Redis CPU + client CPU. A ratio above 1 is better \
-            than the best peer, or than the workload named.\n";
+    out += "\nMedians of the rounds, in which all took turns, also of the ratios: these are not those of the medians. A ratio above 1 is better \
+            than the best peer.\n";
     out
 }
 
