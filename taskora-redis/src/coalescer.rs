@@ -147,7 +147,7 @@ impl<T: Item> Coalescer<T> {
         }
     }
 
-    /// Serves whoever waits until nobody does.
+    /// Serves waiting callers until there are none.
     async fn serve(mut turn: Serving<T>) {
         let coalescer = Arc::clone(&turn.coalescer);
         loop {
@@ -167,7 +167,7 @@ impl<T: Item> Coalescer<T> {
                     Ok(answers) => Ok(answers.by_ref().take(dispatch.items.len()).collect()),
                     Err(error) => Err(again(error)),
                 };
-                // whoever is gone asked for no answer; what was dispatched is stored all the same
+                // a caller that is gone needs no answer; its jobs are stored all the same
                 let _ = dispatch.answer.send(own);
             }
             // those who were just answered may come back at once, and go together
@@ -176,7 +176,7 @@ impl<T: Item> Coalescer<T> {
     }
 }
 
-/// A caller's turn. When it is over, also because the caller's future was dropped, somebody else serves whoever waits.
+/// A caller's turn. When it is over, also because the caller dropped its future, another caller serves those that wait.
 struct Turn<'a, T: Item>(&'a Arc<Coalescer<T>>);
 
 impl<T: Item> Drop for Turn<'_, T> {

@@ -32,7 +32,7 @@ pub(crate) fn judge(error: &RedisError, address: &str, user: &User) -> Verdict {
     match error.code() {
         Some("OOM") => Verdict::GiveUp(AdapterError::Full { address: address.to_owned(), message }),
         // refused before anything was done: it cannot save, has too few replicas, or is not ready yet
-        // `ASK` and `TRYAGAIN`: the slot is on its way to another node, and whoever followed it would find half of it
+        // `ASK` and `TRYAGAIN`: the slot is on its way to another node, and a client that followed it would find half of it
         Some("LOADING" | "BUSY" | "ASK" | "TRYAGAIN" | "MISCONF" | "NOREPLICAS") => {
             Verdict::TryLater(unavailable())
         }
@@ -117,7 +117,7 @@ pub(crate) fn again(error: &AdapterError) -> AdapterError {
     }
 }
 
-/// How long to wait after so many failures in a row: 10 ms doubling to half a second, half of it random, so that
+/// How long to wait after this many failures in a row: 10 ms doubling to half a second, half of it random, so that
 /// many clients do not come back together.
 pub(crate) fn pause(failures: u32) -> Duration {
     let longest = 10u64.saturating_mul(1 << failures.min(6)).min(500);

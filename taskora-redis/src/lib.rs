@@ -24,7 +24,7 @@
 //! carries the results that a process awaits. Their number does not depend on the number of tasks. Each is made when it is
 //! first needed, and made again by itself when it is lost: until then calls are repeated for
 //! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError). One
-//! that has fallen silent is noticed within ten seconds, and one that waits for work within fifteen. Whoever awaits a result waits through all of that.
+//! that has fallen silent is noticed within ten seconds, and one that waits for work within fifteen. A caller that awaits a result waits through all of that.
 //!
 //! # Redis Cluster and failovers
 //! All of a namespace is on one node of a cluster, and the adapter's connections go to that node, wherever they began: they

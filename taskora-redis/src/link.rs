@@ -1,4 +1,4 @@
-//! A connection that heals itself: whoever needs it first connects, everybody else waits for that one.
+//! A connection that heals itself: the first caller that needs it connects, and all others wait for that attempt.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -55,7 +55,7 @@ pub(crate) struct Link {
     settings: Arc<Settings>,
     purpose: Use,
     live: RwLock<Option<Live>>,
-    /// Held by whoever waits for a connection first.
+    /// The first caller that waits for a connection holds it.
     connecting: Mutex<Connecting>,
     /// Connections in a row that could not be made, or brought no answer.
     failures: AtomicU32,
@@ -76,7 +76,7 @@ struct Live {
 #[derive(Default)]
 struct Connecting {
     not_before: Option<Instant>,
-    /// The attempt under way, in a task of its own: it goes on when whoever began it gives up.
+    /// The attempt under way, in a task of its own: it goes on when the caller that began it gives up.
     attempt: Option<JoinHandle<Result<Live, AdapterError>>>,
 }
 
@@ -236,7 +236,7 @@ impl Link {
                         }
                         last_error = Some(error);
                         if is_redirect && failures == 0 {
-                            // an answer all the same: no need to rest before the first try there
+                            // a redirect is an answer: retry without backoff
                             self.failures.store(0, Ordering::Relaxed);
                             failures += 1;
                             continue;
@@ -296,7 +296,7 @@ impl Link {
         }
     }
 
-    /// What an error means to whoever tries only once.
+    /// What an error means to a caller that tries only once.
     fn judged(&self, error: &RedisError) -> AdapterError {
         match judge(error, &self.settings.address, &self.settings.user) {
             Verdict::Reconnect(error)

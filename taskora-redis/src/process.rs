@@ -1,4 +1,4 @@
-//! What this process tells the namespace of itself, so that others know who is there.
+//! What this process registers in the namespace, so that others see it.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::processes::ProcessInfo;
 pub(crate) const LEVEL: u16 = 1;
 /// How often a process that only dispatches gives a sign of life, while it does.
 const EVERY: Duration = Duration::from_secs(60);
-/// Tasks that were not swept for so long are not served any more.
+/// A task that no sweep named for this long is not served any more.
 const SERVED: Duration = Duration::from_secs(180);
 /// As many tasks are named.
 const MAX_TASKS: usize = 1_000;

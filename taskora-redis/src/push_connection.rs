@@ -373,7 +373,7 @@ impl Actor {
         while ids.len() < MAX_WAITS
             && let Some(id) = self.unregistered.pop_front()
         {
-            // whoever waited may be gone
+            // the waiting caller may be gone
             if self.waits.contains_key(&id) {
                 ids.push(id);
             }

@@ -439,7 +439,7 @@ pub(crate) const fn state(letter: u8) -> Option<JobState> {
     })
 }
 
-/// The state of an unfinished job in this place, after so many attempts.
+/// The state of an unfinished job in this place, after this many attempts.
 pub(crate) fn state_at(place: &[u8], attempts: u32) -> JobState {
     match place {
         b"active" => JobState::Active,

@@ -1,4 +1,4 @@
-//! Redis Sentinel: who is asked where the master is.
+//! Redis Sentinel: finding the master.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Sentinels {
     master: String,
     /// How to connect to the servers that they name; its host and port stand for these.
     pattern: ConnectionInfo,
-    /// Who is asked first.
+    /// The sentinel to ask first.
     first: AtomicUsize,
 }
 

@@ -17,7 +17,7 @@ const REST: Duration = Duration::from_secs(10);
 /// Keys in one call.
 const PAGE: u32 = 500;
 
-/// When damage was last looked for. Whoever comes while somebody looks waits for what comes of it.
+/// When a search for damage last ran. A caller that comes during a search waits for its outcome.
 #[derive(Default)]
 pub(crate) struct Searches {
     last: Mutex<Last>,

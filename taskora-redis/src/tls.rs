@@ -66,7 +66,7 @@ pub(crate) fn address(host: &str, port: u16) -> ConnectionAddr {
 /// none: unless the program has, it is ring.
 pub(crate) fn choose_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // whoever was faster has chosen as well
+        // another thread was faster, and has chosen as well
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

@@ -17,7 +17,7 @@
 //! first served, by a sequence number that the store gives a job when it becomes ready: at the dispatch, or when
 //! its delay has passed. Jobs that become ready together do so in the order they were due, then by
 //! task, then by id. A job that comes back without having used up an attempt (rescued, or released without a delay) goes before all others
-//! of its priority; of several, the one that came back last goes first, except that those that one sweep takes back of a task
+//! of its priority; of several, the one that came back last goes first, except that those that one sweep rescues of a task
 //! keep the order in which their leases passed, then by id.
 //!
 //! ## What counts as an attempt

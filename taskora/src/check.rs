@@ -6,7 +6,7 @@ use crate::adapter::{Adapter, AdapterError, RepairOutcome};
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// At most so many violations are kept in a report; all are counted.
+/// The limit of violations that a report keeps; it counts all.
 const MOST: usize = 1_000;
 
 /// Something that is stored and does not agree with the rest. Its text is one line, and says what a repair does about it.

@@ -105,7 +105,7 @@ impl Context {
         &self.attempt.lease.task
     }
 
-    /// Which attempt this is, counted from 1. A job that was taken back from a dead worker, or handed back at a
+    /// Which attempt this is, counted from 1. A job that was rescued from a dead worker, or handed back at a
     /// shutdown, does not use up an attempt.
     #[must_use]
     pub fn attempt(&self) -> u32 {

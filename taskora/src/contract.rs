@@ -131,7 +131,7 @@ impl TaskOptions {
         self
     }
 
-    /// How often a job may be taken back from dead workers before it fails; 1 unless said otherwise.
+    /// How often a job may be rescued from dead workers before it fails; 1 unless said otherwise.
     #[must_use]
     pub const fn with_max_stalls(mut self, max: u32) -> Self {
         self.max_stalls = max;

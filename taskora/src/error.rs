@@ -34,7 +34,7 @@ pub enum Error {
 }
 
 /// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
-/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. Whoever must not store a job
+/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. If you must not store a job
 /// twice dispatches it with an [`id`](crate::Dispatch::id) of their own, and then may repeat it as often as they like.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,7 +50,7 @@ pub enum DispatchError {
     },
     /// The arguments, written as JSON, are above the app's limit.
     #[error(
-        "payload of {size} bytes for task `{task}` is above the limit of {limit} bytes; store it elsewhere and dispatch a reference to it, or raise `App::builder(..).max_payload(..)`"
+        "payload of {size} bytes for task `{task}` is above the limit of {limit} bytes of JSON; store it elsewhere and dispatch a reference to it, or raise `App::builder(..).max_payload(..)` (a `Vec<u8>` is written as a list of numbers, four times its size)"
     )]
     TooLarge {
         /// The task.

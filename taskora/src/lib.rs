@@ -29,6 +29,7 @@ mod job;
 mod json;
 mod memory;
 mod policy;
+#[doc(hidden)]
 pub mod signature;
 mod state;
 mod threads;

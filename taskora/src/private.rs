@@ -33,7 +33,7 @@ pub type Read<T> = Result<T, Unreadable>;
 pub struct Arguments<'j>(std::iter::Enumerate<std::vec::IntoIter<&'j serde_json::value::RawValue>>);
 
 impl<'j> Arguments<'j> {
-    /// A list of so many.
+    /// A list of this length.
     pub fn read(json: &'j [u8], count: usize) -> Read<Self> {
         let list: Vec<_> = read(json)?;
         if list.len() != count {

@@ -25,7 +25,7 @@ const PAGE: u32 = 200;
 const FIELDS: u64 = 200;
 /// About how many bytes of a hash are read in one call.
 const BYTES: u64 = 512 * 1024;
-/// At most so many jobs are gathered before the lists are read: some 50 MB.
+/// The limit of jobs in hand before the pass reads the lists: about 50 MB.
 const GATHERED: usize = 200_000;
 
 /// The parts of jobs that have a hash of their own.

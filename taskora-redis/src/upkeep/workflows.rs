@@ -60,7 +60,7 @@ struct Join {
 /// How far a join is.
 #[derive(Clone, Copy)]
 enum Reached {
-    /// It waits for so many nodes.
+    /// How many nodes it waits for.
     Open(u32),
     /// It has released those below this number.
     Below(u32),
@@ -99,7 +99,7 @@ pub(super) struct InLine {
 pub(super) enum Next {
     /// There are more pages.
     More(Box<WorkflowScan>),
-    /// That was all, and so many of its nodes are a later version's; nothing if the workflow is gone.
+    /// The scan is complete, with the number of nodes that a later version wrote; `None` if the workflow is gone.
     Done(Vec<Finding>, usize),
     /// A later version wrote it.
     Newer,

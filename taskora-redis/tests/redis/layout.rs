@@ -45,7 +45,7 @@ async fn a_drained_namespace_is_empty() {
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
     let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
-    // what is active is taken back, what is delayed is due; the second round takes what stalled or was flagged
+    // what is active is rescued, what is delayed is due; the second round takes what stalled or was flagged
     for worker in ["x", "y", "z"] {
         while adapter
             .sweep(&[TASK.into()], Retention { completed: none, failed: none, ..Retention::default() })

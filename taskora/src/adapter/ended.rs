@@ -36,7 +36,7 @@ pub enum Ending {
     Cancelled(String),
     /// Not started in time.
     Expired,
-    /// Failed, because it was taken back from dead workers once too often; with a message that says so.
+    /// Failed, because it was rescued from dead workers too often; with a message that says so.
     Stalled(String),
 }
 
@@ -52,11 +52,11 @@ impl Ending {
         }
     }
 
-    /// The message of a job that was taken back `stalls` times, which is once too often.
+    /// The message of a job that was rescued `stalls` times, which is once too often.
     #[must_use]
     pub fn stalled_message(stalls: u32) -> String {
         let times = if stalls == 1 { "once".to_owned() } else { format!("{stalls} times") };
-        format!("stalled: taken back {times} from workers that stopped renewing its lease")
+        format!("stalled: rescued {times} from workers that stopped renewing its lease")
     }
 }
 

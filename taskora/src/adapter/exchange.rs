@@ -36,9 +36,9 @@ pub struct CallId {
 /// What to claim.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// At most so many jobs in all. With 0 the claim only passes on the signal for work, see [`WorkListener::wait`](super::WorkListener::wait).
+    /// The limit of jobs in all. With 0 the claim only passes on the signal for work, see [`WorkListener::wait`](super::WorkListener::wait).
     pub limit: usize,
-    /// How many jobs the caller has room for: `limit`, or more. A caller that is left with room is told of
+    /// How many jobs the caller has room for: `limit`, or more. A caller with spare capacity also gets
     /// [`Exchanged::next_due`].
     pub room: usize,
     /// The tasks to claim from.
@@ -57,7 +57,7 @@ impl Claim {
 pub struct TaskClaim {
     /// Its name.
     pub task: TaskName,
-    /// At most so many of its jobs.
+    /// The limit of its jobs.
     pub limit: usize,
     /// The length of the leases, above zero.
     pub lease: Duration,
@@ -168,7 +168,7 @@ pub struct ClaimedJob {
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
     pub node: Option<NodeRef>,
-    /// Of a node a result that it may be put together of, and the node that has made it: whoever has it need not ask
+    /// For a node: a result that its payload may need, and the number of the node that produced it. A worker that has it need not ask
     /// [`Workflows::node_results`](super::Workflows::node_results) for it. A store may leave it out.
     pub prior_result: Option<(u32, Vec<u8>)>,
 }

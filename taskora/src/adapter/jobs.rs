@@ -26,7 +26,7 @@ pub trait Jobs: Send + Sync {
 
     /// Settles attempts and claims jobs, as one step: first all of `settle`, in order, then the claim.
     ///
-    /// A settlement whose lease is not valid any more (taken back, or settled before) is refused with
+    /// A settlement whose lease is not valid any more (rescued, or settled before) is refused with
     /// [`Settled::Stale`](super::Settled::Stale) and changes nothing. The attempt of a job that is flagged as cancelled ends as
     /// cancelled, whatever the settlement says. If more than [`Retention::SLACK`] finished jobs of a task and state are beyond
     /// the number to keep, the oldest ones are removed, down to that number, in bounded steps. So tasks are trimmed while
@@ -59,8 +59,8 @@ pub trait Jobs: Send + Sync {
     /// Repairs and tidies, in bounded steps; every worker calls it every few seconds, and calls it again at once while
     /// [`Swept::more`] is true.
     ///
-    /// For each of the given tasks: takes back jobs whose lease has passed (a flagged one ends as cancelled; one
-    /// that has been taken back more often than its `max_stalls` ends as failed, [`Ending::Stalled`](super::Ending::Stalled); the others
+    /// For each of the given tasks: rescues jobs whose lease has passed (a flagged one ends as cancelled; one
+    /// that has been rescued more often than its `max_stalls` ends as failed, [`Ending::Stalled`](super::Ending::Stalled); the others
     /// wait again, without having used up an attempt), makes delayed jobs ready that are due, wakes a worker if jobs
     /// wait and none has been told, and removes finished jobs beyond their age or number. For jobs with an id of the
     /// caller's own ([`JobId::is_generated`] says no) the number is [`Retention::MAX_NAMED`].
@@ -82,7 +82,7 @@ pub struct NewJob {
     pub due: Due,
     /// Attempts in total that its contract allows; kept for display, the worker's own contract decides.
     pub max_attempts: u32,
-    /// How often it may be taken back from dead workers before it fails.
+    /// How often it may be rescued from dead workers before it fails.
     pub max_stalls: u32,
     /// The dispatcher's own annotations; at most [`MAX_META`].
     pub meta: Vec<(String, String)>,
@@ -173,11 +173,11 @@ pub enum CancelOutcome {
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// How many jobs were taken back from dead workers and wait again.
+    /// How many jobs were rescued from dead workers and wait again.
     pub rescued: usize,
     /// The ids of [`Swept::MAX_IDS`] of them, or of all if they are fewer.
     pub rescued_ids: Vec<JobId>,
-    /// How many jobs were taken back once too often and have failed.
+    /// How many jobs were rescued too often and have failed.
     pub stalled: usize,
     /// The ids of [`Swept::MAX_IDS`] of them, or of all if they are fewer.
     pub stalled_ids: Vec<JobId>,

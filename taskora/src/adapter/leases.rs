@@ -7,7 +7,7 @@ use super::TaskName;
 use crate::job::{JobId, LogEntry};
 
 /// A right to run one attempt. Each claim of a job has a higher token than the one before, and a job that was trimmed and
-/// dispatched again has none that it had before: whoever held an older lease is refused. When its time has passed it may be taken back by a
+/// dispatched again gets none of its earlier tokens: the store refuses the holder of an older lease. After the deadline a sweep may rescue the job
 /// sweep; until one does it stays valid, and may still be renewed and settled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {

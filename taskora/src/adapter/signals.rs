@@ -28,7 +28,7 @@ pub trait Signals: Send + Sync {
 pub enum Cancellation {
     /// This job, which is active, was cancelled.
     Of(JobId),
-    /// Until now some may have been missed, as the connection that brings them is a new one. Whoever renews its leases
+    /// Some may have been missed until now, because the connection that brings them is new. A worker that renews its leases
     /// learns of them.
     Missed,
 }
@@ -36,10 +36,10 @@ pub enum Cancellation {
 /// A worker's own listener for work, see [`Signals::work`].
 #[async_trait]
 pub trait WorkListener: Send + Sync {
-    /// Makes this call, which claims, as soon as one of its tasks may have something to claim; without that when `limit`
+    /// Blocks until one of the tasks may have work, then makes this call, which claims. Makes it anyway after `limit`
     /// has passed, or once `wake_early` is notified. Only one wait of a listener may be under way.
     ///
-    /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. As whoever is woken
+    /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. Because the worker that wakes
     /// claims, a signal is never lost: a claim that leaves jobs, also one with a limit of zero, signals them again. A
     /// signal that nobody waits for is kept.
     ///

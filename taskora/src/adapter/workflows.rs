@@ -7,7 +7,7 @@
 //!
 //! The rules, for every store:
 //!
-//! - **Starting is idempotent** by the workflow's id, and all or nothing for whoever looks: a start that was interrupted has
+//! - **Starting is idempotent** by the workflow's id, and all or nothing for every reader: a start that was interrupted has
 //!   not happened, or is finished by the store's sweeps.
 //! - **Settling a node, advancing its workflow and making ready what can run is one step**, whose cost does not depend on
 //!   the workflow's size; what has to be made ready or cancelled beyond a page is done by later exchanges and sweeps.
@@ -20,9 +20,9 @@
 //! - **The end of a workflow is at once, that of its nodes follows**: with the reason `workflow failed`, `workflow expired`,
 //!   `workflow cancelled` if a node was cancelled alone, or the reason that was given. An attempt that is settled in
 //!   between is settled as it says; what would wait again is never handed out.
-//! - **A workflow ends at its deadline**, at the latest when somebody looks: a sweep, a claim of whatever tasks, whoever awaits
+//! - **A workflow ends at its deadline**, at the latest when a caller meets it: a sweep, a claim of any task, a wait for
 //!   its end. One idle worker is told the earliest deadline as it is told when a delayed job is due
-//!   ([`Exchanged::next_due`](super::Exchanged::next_due)), and whoever awaits a workflow has the store end it once its
+//!   ([`Exchanged::next_due`](super::Exchanged::next_due)), and a wait for a workflow has the store end it once its
 //!   deadline has passed. So it ends on time if a worker is idle, or if somebody awaits it, even with no worker at all.
 //! - The job id of a node is [`JobId::node`]: derived, so that a repeated step makes nothing twice. Node jobs are trimmed
 //!   with their workflow, never alone.

@@ -24,7 +24,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
 /// What should happen happens within this time, also on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// What is pushed arrives within this time; whoever polls every few seconds is later.
+/// A push arrives within this time; polling every few seconds would not.
 pub(super) const PROMPT: Duration = Duration::from_secs(2);
 /// What should not happen does not happen within this time.
 pub(super) const QUIET: Duration = Duration::from_millis(150);

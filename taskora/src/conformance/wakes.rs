@@ -1,4 +1,4 @@
-//! Signals for work: who is woken, when, and that no signal is lost.
+//! Signals for work: which worker wakes, when, and that no signal is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -244,7 +244,7 @@ pub async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
     for _ in 0..2 {
         assert!(timeout(QUIET, caller.wait(&*listener, &[TASK], IDLE)).await.is_err(), "there is no work");
     }
-    // whoever gives a wait up makes the slot's next call
+    // a worker that drops a wait makes the slot's next call
     caller.exchange(Vec::new(), None).await;
     put(&adapter, [job("a", TASK)]).await;
     let answer = within(PROMPT, "the signal", caller.wait(&*listener, &[TASK], IDLE)).await;

@@ -20,7 +20,7 @@ pub struct JobInfo {
     pub attempts: u32,
     /// Attempts in total that its contract allows.
     pub max_attempts: u32,
-    /// How often it was taken back from a worker that had stopped renewing its lease.
+    /// How often it was rescued from a worker that had stopped renewing its lease.
     pub stalls: u32,
     /// Its priority; higher goes first.
     pub priority: i16,
@@ -29,7 +29,7 @@ pub struct JobInfo {
     /// When it becomes ready, for a delayed or retrying job.
     pub due_at: Option<Timestamp>,
     /// When the attempt that ended it was claimed; `None` for a job that has not ended, or that no attempt ended
-    /// (cancelled before it ran, or taken back from a dead worker once too often).
+    /// (cancelled before it ran, or rescued from a dead worker too often).
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,

@@ -109,7 +109,7 @@ impl Walk {
         if is_finite { Ok(()) } else { Err(Refused { path: Vec::new(), reason: Some(Reason::NotFinite) }) }
     }
 
-    /// By so many brackets.
+    /// By this many brackets.
     fn enter(self, brackets: usize) -> Result<Inside, Refused> {
         let depth = self.depth + brackets;
         if depth > MAX_DEPTH { Err(Refused::too_deep()) } else { Ok(Inside { depth, items: 0 }) }

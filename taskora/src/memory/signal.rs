@@ -21,7 +21,7 @@ pub(super) struct Wakes {
     kept: HashSet<TaskName>,
     waiting: VecDeque<Waiter>,
     last_waiter: u64,
-    /// Some task's first delayed job, or a workflow's deadline, is due earlier than before: whoever waits sets its alarm anew.
+    /// Some task's first delayed job, or a workflow's deadline, is due earlier than before: waiting callers set their timers again.
     earlier: Arc<Notify>,
 }
 

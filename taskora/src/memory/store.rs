@@ -18,7 +18,7 @@ use crate::adapter::{
 use crate::job::{JobId, JobState, millis};
 use crate::policy::{Retention, RetentionLimit};
 
-/// At most so many jobs are moved in one go, of each kind.
+/// The limit of jobs, of each kind, that one call moves.
 pub(super) const PAGE: usize = 1_000;
 /// How many cancellations a worker may be behind before it misses some.
 const CANCELLATIONS: usize = 1_024;

@@ -1,4 +1,4 @@
-//! How a job moves: one place for each transition, whoever causes it. Every method is part of one atomic step.
+//! How a job moves: one place for each transition, whatever causes it. Every method is part of one atomic step.
 
 use std::cmp::Reverse;
 

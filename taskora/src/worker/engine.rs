@@ -258,7 +258,7 @@ impl Engine {
             if answer.settled.get(at) == Some(&Settled::Stale) {
                 tracing::warn!(
                     job = %lease.id, task = %lease.task,
-                    "the outcome of an attempt was refused: its lease had passed, and the job was taken back"
+                    "the outcome of an attempt was refused: its lease had passed, and the job was rescued"
                 );
             }
         }
@@ -291,7 +291,7 @@ impl Engine {
             return;
         };
         if asked.elapsed() >= runnable.lease {
-            // the answer took so long that others may be running the job: given back, which is refused if they are
+            // the answer came after the lease had passed, so another worker may run the job: give it back; the store refuses that if one does
             self.hand_back(&job);
             return;
         }

@@ -20,7 +20,7 @@ const RENEW_AT: f64 = 0.3;
 const HEARTBEATS: Duration = Duration::from_millis(10);
 /// How often leases are looked at, as a share of the shortest one.
 const LOOK_AT: f64 = 0.1;
-/// At most so many leases are renewed in one call.
+/// The limit of leases that one call renews.
 const PAGE: usize = 500;
 
 pub(crate) struct Keeper {
@@ -62,7 +62,7 @@ impl Keeper {
                 _ = self.closed.changed() => return,
                 cancelled = self.cancellations.recv() => match cancelled {
                     Ok(Cancellation::Of(id)) => self.leases.cancel(id),
-                    // seen by whoever renews
+                    // the next renewal sees it
                     Ok(Cancellation::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => {
                         missed = Instant::now();
                         self.renew(RENEW_AT, missed).await;

@@ -10,7 +10,7 @@ use super::backoff::StoreBackoff;
 use crate::adapter::{Adapter, AdapterError, JobReport};
 use crate::context::Context;
 
-/// At most so many attempts' reports are written in one call.
+/// The limit of attempts whose reports go in one call.
 const BATCH: usize = 64;
 
 /// Runs until every sender is gone.

@@ -10,7 +10,7 @@ use crate::error::count;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkflowError {
-    /// One of its steps failed, or was taken back from dead workers too often.
+    /// One of its steps failed, or was rescued from dead workers too often.
     #[error("step `{node}` (task `{task}`) failed: {message}")]
     Failed {
         /// The workflow.

@@ -67,7 +67,7 @@ impl Input {
         Ok(Self { form, template: RawValue::from_string(template)?, holes })
     }
 
-    /// Moves every node by so many.
+    /// Shifts the number of every node.
     pub(crate) fn shift(&mut self, by: u32) {
         self.holes.iter_mut().for_each(|(_, value)| value.shift(by));
     }

@@ -77,7 +77,7 @@ impl Shape {
         }
     }
 
-    /// Moves every node by so many.
+    /// Shifts the number of every node.
     pub(crate) fn shift(&mut self, by: u32) {
         match self {
             Self::Node(node) => *node = node.saturating_add(by),

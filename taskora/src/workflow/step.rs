@@ -67,7 +67,7 @@ impl StepOptions {
         self
     }
 
-    /// The step becomes ready so long after it could run.
+    /// Delays the step: it becomes ready this long after it could run.
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

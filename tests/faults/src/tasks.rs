@@ -147,7 +147,7 @@ pub async fn gather(act: Act, inputs: Vec<Done>, ctx: Context, desk: State<Desk>
     Run::begin(&ctx, &desk, inputs).act(&act, &ctx).await
 }
 
-/// A job that may be taken back from dead workers twice.
+/// A job that may be rescued from dead workers twice.
 #[task(retry = 5, stall(max = 2))]
 pub async fn poison(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
     Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await

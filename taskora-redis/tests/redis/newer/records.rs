@@ -64,7 +64,7 @@ async fn a_record_of_a_later_version_waits_for_a_worker_that_can_read_it() {
         stage.shift(6).await;
         dies_with_it(&mut stage).await;
         stage.sweep().await;
-        assert!(stage.is_delayed(ID) && !stage.has_ended(ID), "{what}: it is taken back");
+        assert!(stage.is_delayed(ID) && !stage.has_ended(ID), "{what}: it is rescued");
 
         is_refused(stage.adapter.cancel(&"a".into(), "why"), what).await;
         is_refused(stage.adapter.ended(&"a".into()), what).await;

@@ -19,7 +19,7 @@ const LATE: Duration = Duration::from_secs(3);
 
 /// Workers and producers five minutes ahead and five minutes behind, with jobs for now and for later, retries, workflows
 /// with a deadline, handlers of several leases, and a kill: nothing begins early or late, no lease passes early, no
-/// deadline is missed or met by mistake, and what the killed worker ran is taken back by one with another clock.
+/// deadline is missed or met by mistake, and what the killed worker ran is rescued by one with another clock.
 pub async fn clocks(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("clocks", seed);
     let library = library(&stage);
@@ -75,7 +75,7 @@ pub async fn clocks(seed: u64, scale: u32) -> Report {
             findings.push(format!("the clock of `{}` is right", worker.config().name));
         }
     }
-    // a job of a worker that is ahead is taken back by one that is behind
+    // a job of a worker that is ahead is rescued by one that is behind
     let _ = workers.pop();
     let last = stage.dispatched(app.dispatch(Work { act: Act::returns(4_000) }).await);
     stage.until("its start", || std::future::ready(stage.history().starts(last.id().as_str()) > 0)).await;

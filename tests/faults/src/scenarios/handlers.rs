@@ -34,7 +34,7 @@ pub async fn busy(seed: u64, scale: u32) -> Report {
     report
 }
 
-/// Fault 6: a job that takes its process with it. It ends as failed when it was taken back as often as its contract
+/// Fault 6: a job that takes its process with it. It ends as failed when it was rescued as often as its contract
 /// allows; the processes are started again, as a supervisor would, and the other jobs go on.
 pub async fn poison(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("poison", seed);
@@ -67,7 +67,7 @@ pub async fn poison(seed: u64, scale: u32) -> Report {
     let mut report = stage.finish(workers).await;
     let stalled = ends.iter().filter(|end| matches!(end, Err(JobError::Stalled { .. }))).count();
     report.demand(stalled == jobs.len(), || format!("poison jobs ended as {ends:?}"));
-    // the first run, and one for each time that it may be taken back
+    // the first run, and one for each time that it may be rescued
     let starts: Vec<usize> = jobs.iter().map(|job| report.history.starts(job.id().as_str())).collect();
     report.demand(starts.iter().all(|starts| *starts == 3), || {
         format!("poison jobs were run {starts:?} times")

@@ -190,7 +190,7 @@ impl Hands<'_> {
         self.watch.call(self.adapter.exchange(exchange)).await.expect("an exchange").jobs
     }
 
-    /// Sweeps while there is more, and answers how often, and how many jobs were taken back.
+    /// Sweeps while there is more, and answers how often, and how many jobs were rescued.
     async fn sweep(&mut self, retention: Retention) -> (usize, usize) {
         let (mut sweeps, mut rescued) = (0, 0);
         loop {
