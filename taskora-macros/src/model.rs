@@ -75,6 +75,8 @@ pub(crate) struct Contract {
     pub(crate) name: String,
     /// `None`: it is not a struct with named fields, which has been complained about.
     pub(crate) fields: Option<Vec<Field>>,
+    /// Attributes of serde for the struct.
+    pub(crate) serde: Option<TokenStream>,
     pub(crate) output: Output,
     pub(crate) options: ContractOptions,
 }

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) on_cancel: Option<Path>,
     pub(crate) blocking: Option<Span>,
     pub(crate) derive: Vec<Path>,
+    /// What stands in `serde(..)`.
+    pub(crate) serde: Option<TokenStream>,
     pub(crate) implements: Option<Path>,
     pub(crate) output: Option<Type>,
     pub(crate) krate: Option<Path>,
@@ -147,6 +149,12 @@ impl Options {
                     .parse2(values::contents_of(input)?)?
                     .into_iter()
                     .collect();
+            }
+            "serde" => {
+                if !input.peek(syn::token::Paren) {
+                    return Err(key.malformed());
+                }
+                self.serde = Some(values::contents_of(input)?);
             }
             "implements" => self.implements = Some(key.path(input)?),
             "output" => self.output = Some(key.value(input)?),

@@ -43,7 +43,7 @@ const fn known(name: &'static str, example: &'static str, side: Side) -> Known {
     Known { name, example, side }
 }
 
-pub(crate) static OPTIONS: [Known; 13] = [
+pub(crate) static OPTIONS: [Known; 14] = [
     known("name", "name = \"send-email\"", Side::Contract),
     known("aliases", "aliases = [\"old-name\"]", Side::Contract),
     known("retry", "retry = 3", Side::Both),
@@ -54,6 +54,7 @@ pub(crate) static OPTIONS: [Known; 13] = [
     known("on_cancel", "on_cancel = clean_up", Side::Handler),
     known("blocking", "blocking", Side::Handler),
     known("derive", "derive(Debug, Clone)", Side::Generated),
+    known("serde", "serde(rename_all = \"camelCase\")", Side::Generated),
     known("implements", "implements = contracts::SendEmail", Side::Implements),
     known("output", "output = Receipt", Side::Derived),
     known("crate", "crate = ::queue", Side::Both),
@@ -148,14 +149,14 @@ pub(crate) fn check(place: Place, given: &[Given], errors: &mut Errors) {
             ),
             (Place::Implementation, Side::Generated) => errors.at(
                 *span,
-                "`derive` belongs to the contract; write `#[derive(..)]` on the struct that is implemented",
+                format!("`{name}` belongs to the contract; write `#[{name}(..)]` on the struct that is implemented"),
             ),
             (Place::Contract, Side::Handler) => errors.at(
                 *span,
                 format!("`{name}` belongs to the handler; move it to the function with `#[task(implements = ..)]`"),
             ),
             (Place::Contract, Side::Generated) => {
-                errors.at(*span, "`derive` is for functions; write `#[derive(..)]` on the struct itself");
+                errors.at(*span, format!("`{name}` is for functions; write `#[{name}(..)]` on the struct itself"));
             }
             (Place::Contract, Side::Implements) => errors.at(
                 *span,

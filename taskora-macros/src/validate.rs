@@ -35,6 +35,11 @@ pub(crate) fn function(
     let arguments: Vec<_> =
         sig.inputs.iter().filter_map(|input| argument(input, &generics, errors)).collect();
     check_arguments(&arguments, errors);
+    if let Some(span) = options.span_of("serde")
+        && arguments.iter().all(|argument| argument.field().is_none())
+    {
+        errors.at(span, "`serde(..)` does nothing for a task without payload arguments; leave it out");
+    }
     let returns = returns(sig, &generics, errors);
     let broken = errors.len() > before;
 
@@ -65,6 +70,7 @@ pub(crate) fn function(
         ident: ident.clone(),
         name: name(options.name.as_ref(), || names::kebab(&sig.ident), sig.ident.span(), errors),
         fields: Some(arguments.iter().filter_map(Argument::field).cloned().collect()),
+        serde: options.serde.clone(),
         output: returns.clone(),
         options: ContractOptions::default(),
     });
@@ -148,6 +154,7 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
         vis: item.vis,
         ident: item.ident,
         fields,
+        serde: None,
         output: Output::Value(options.output.map_or_else(|| quote!(()), |output| output.into_token_stream())),
         options: ContractOptions {
             aliases: aliases(&options.aliases, Some(&name), errors),

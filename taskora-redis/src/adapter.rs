@@ -16,12 +16,12 @@ use tokio::sync::broadcast;
 
 use crate::answer::{array, bytes};
 use crate::arguments::Arguments;
+use crate::codec::millis;
 use crate::config::{RedisConfig, Settings};
 use crate::connections::{Connections, RuntimeConnections};
 use crate::id;
 use crate::link::Try;
 use crate::push_connection::PushConnection;
-use crate::record::millis;
 use crate::scripts::{SCRIPTS, Script};
 use crate::server_warnings::ServerWarning;
 use crate::work::RedisListener;

@@ -10,10 +10,11 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 use crate::coalescer::Coalescer;
+use crate::codec::Packed;
+use crate::codec::new_workflow::Plan;
 use crate::config::Settings;
-use crate::link::{Link, Use};
-use crate::record::Packed;
-use crate::workflow_codec::Plan;
+use crate::connect::Use;
+use crate::link::Link;
 
 /// What the calls of one runtime share.
 pub(crate) struct RuntimeConnections {

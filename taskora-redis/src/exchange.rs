@@ -12,7 +12,7 @@ use taskora::{AdapterError, Timestamp};
 
 use crate::answer::{array, bytes, nonsense, number};
 use crate::arguments;
-use crate::record::{End, Reader, Record, millis, state, u48};
+use crate::codec::{End, Reader, Record, millis, state, u48};
 use crate::{id, tasks};
 
 /// Jobs that one call claims at most.

@@ -6,8 +6,8 @@ use taskora::{AdapterError, JobCounts, JobId, JobInfo, JobState, LogEntry, Times
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, newer, nonsense, number};
+use crate::codec::{End, Life, Record, message, state_at};
 use crate::id;
-use crate::record::{End, Life, Record, message, state_at};
 use crate::scripts::SCRIPTS;
 
 #[async_trait]

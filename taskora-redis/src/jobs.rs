@@ -16,10 +16,10 @@ use crate::adapter::{Inner, RedisAdapter, Round};
 use crate::answer::{array, bytes, exactly, letters, newer, nonsense, number, text};
 use crate::arguments::Arguments;
 use crate::coalescer::Item;
+use crate::codec::{Packed, is_envelope, millis, pack, plain_task, state};
 use crate::exchange::{Answer, Blob, Call};
 use crate::link::Link;
 use crate::process::check_level;
-use crate::record::{Packed, is_envelope, millis, pack, plain_task, state};
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
 
@@ -98,7 +98,7 @@ impl Jobs for RedisAdapter {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         let own = tasks::names(tasks);
-        let Retention { completed, failed, workflows } = retention;
+        let Retention { completed, failed, workflows, .. } = retention;
         let settings = self.inner.settings();
         settings.process.serves(tasks);
         let about = settings.process.about();

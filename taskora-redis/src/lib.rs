@@ -59,8 +59,11 @@ mod adapter;
 mod address;
 mod answer;
 mod arguments;
+mod call;
 mod coalescer;
+mod codec;
 mod config;
+mod connect;
 mod connections;
 mod exchange;
 #[cfg(feature = "failpoints")]
@@ -78,7 +81,6 @@ mod probe;
 mod process;
 mod processes;
 mod push_connection;
-mod record;
 mod route;
 mod scripts;
 mod sentinel;
@@ -90,7 +92,6 @@ mod tasks;
 mod tls;
 mod upkeep;
 mod work;
-mod workflow_codec;
 mod workflows;
 
 #[doc(hidden)]

@@ -7,9 +7,10 @@ use redis::{Cmd, Value};
 use taskora::AdapterError;
 
 use crate::arguments::Arguments;
+use crate::call::ask;
 use crate::config::Settings;
 use crate::fault::judge_opening;
-use crate::link::{Try, ask};
+use crate::link::Try;
 use crate::scripts::{LIBRARY, Script};
 
 impl Settings {

@@ -7,7 +7,7 @@ use taskora::{AdapterError, Timestamp};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{exactly, nonsense, number};
-use crate::record::Reader;
+use crate::codec::Reader;
 use crate::scripts::SCRIPTS;
 use crate::upkeep::strings;
 

@@ -13,11 +13,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::answer::{array, bytes, letters, nonsense, text};
+use crate::codec::{End, Reader, millis};
 use crate::config::Settings;
+use crate::connect::Use;
 use crate::fault::{again, pause};
 use crate::id;
-use crate::link::{Link, Use};
-use crate::record::{End, Reader, millis};
+use crate::link::Link;
 use crate::scripts::SCRIPTS;
 
 /// Leases, or waits, in one call.

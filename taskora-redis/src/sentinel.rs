@@ -97,7 +97,7 @@ impl Sentinels {
     ) -> Result<ConnectionInfo, AdapterError> {
         let mut cmd = redis::cmd("SENTINEL");
         cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let answer = match crate::link::ask(connection, "sentinel", &cmd).await {
+        let answer = match crate::call::ask(connection, "sentinel", &cmd).await {
             Ok(Value::ServerError(error)) => return Err(judged(&error.into(), sentinel)),
             Ok(Value::Nil) => {
                 let address = address_of(sentinel);

@@ -69,7 +69,7 @@ async fn shake_hands(
             call.put("writer", concat!("taskora ", env!("CARGO_PKG_VERSION"))).put("server", server);
             call.put("process", &settings.process.name).put("about", &about);
         });
-        let error = match crate::link::ask(connection, script.name, &cmd).await.map_err(&judged)? {
+        let error = match crate::call::ask(connection, script.name, &cmd).await.map_err(&judged)? {
             Value::ServerError(error) => error,
             answer => return Ok(answer),
         };
@@ -89,7 +89,7 @@ pub(crate) async fn check_role(
     connection: &mut MultiplexedConnection,
     address: &str,
 ) -> Result<Result<(), AdapterError>, RedisError> {
-    let role = match crate::link::ask(connection, "role", &redis::cmd("ROLE")).await? {
+    let role = match crate::call::ask(connection, "role", &redis::cmd("ROLE")).await? {
         Value::Array(values) => values.into_iter().next().and_then(|role| text(role, "a role").ok()),
         _ => None,
     };
@@ -120,7 +120,7 @@ impl About {
     ) -> Result<Self, AdapterError> {
         let mut cmd = redis::cmd("INFO");
         cmd.arg("server").arg("memory").arg("persistence").arg("replication");
-        let refusal = match crate::link::ask(connection, "info", &cmd).await.map_err(judged)? {
+        let refusal = match crate::call::ask(connection, "info", &cmd).await.map_err(judged)? {
             Value::ServerError(error) => {
                 let error = RedisError::from(error);
                 if !is_denied(&error) && !is_unknown_command(&error) {
@@ -139,7 +139,7 @@ impl About {
                 "it names no `redis_version`".to_owned()
             }
         };
-        let hello = crate::link::ask(connection, "hello", &redis::cmd("HELLO")).await.map_err(judged)?;
+        let hello = crate::call::ask(connection, "hello", &redis::cmd("HELLO")).await.map_err(judged)?;
         let fields = fields_of(hello);
         let find = |name: &str| {
             let mut fields = fields.iter();

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use taskora::adapter::{TaskClaim, TaskName};
 
-use crate::record::millis;
+use crate::codec::millis;
 
 /// Writes tasks with the limits and leases of a claim.
 pub(crate) fn with_terms(tasks: &[TaskClaim], to: &mut Vec<u8>) {

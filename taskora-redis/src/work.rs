@@ -15,9 +15,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::adapter::Inner;
 use crate::answer::nonsense;
+use crate::connect::Use;
 use crate::exchange::Call;
 use crate::fault::{Verdict, judge};
-use crate::link::{Link, Try, Use};
+use crate::link::{Link, Try};
 use crate::scripts::SCRIPTS;
 use crate::set_aside::{is_damage, set_aside};
 

@@ -10,11 +10,11 @@ use taskora::{AdapterError, JobState};
 use crate::adapter::{Inner, RedisAdapter};
 use crate::answer::{array, bytes, letters, newer, nonsense, number};
 use crate::coalescer::Item;
+use crate::codec::new_workflow::{Field, Plan, ROOT};
+use crate::codec::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state, state_at};
 use crate::id;
 use crate::link::Link;
-use crate::record::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state, state_at};
 use crate::scripts::SCRIPTS;
-use crate::workflow_codec::{Field, Plan, ROOT};
 
 /// Nodes read in one call.
 const PAGE: u32 = 250;

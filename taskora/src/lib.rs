@@ -29,7 +29,6 @@ mod job;
 mod json;
 mod memory;
 mod policy;
-#[doc(hidden)]
 pub mod signature;
 mod state;
 mod threads;

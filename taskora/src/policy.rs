@@ -152,6 +152,7 @@ impl Default for RetryPolicy {
 
 /// How many finished jobs of a task are kept, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetentionLimit {
     /// Older ones are removed.
     pub age: Duration,
@@ -172,14 +173,12 @@ pub struct RetentionLimit {
 /// use taskora::prelude::*;
 /// use taskora::{RetentionLimit, Retention};
 ///
-/// let retention = Retention {
-///     completed: RetentionLimit { age: Duration::from_secs(10 * 60), count: 100_000 },
-///     ..Retention::default()
-/// };
+/// let retention = Retention::default().completed(RetentionLimit::new(Duration::from_secs(10 * 60), 100_000));
 /// let app = App::builder(MemoryAdapter::new()).retention(retention).build();
 /// # let _ = app;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retention {
     /// Jobs that completed: one hour or 10,000 by default.
     pub completed: RetentionLimit,
@@ -189,7 +188,42 @@ pub struct Retention {
     pub workflows: RetentionLimit,
 }
 
+impl RetentionLimit {
+    /// Finished jobs stay for `age`, and the newest `count` of them.
+    #[must_use]
+    pub const fn new(age: Duration, count: usize) -> Self {
+        Self { age, count }
+    }
+}
+
 impl Retention {
+    /// The same limit for everything.
+    #[must_use]
+    pub const fn all(limit: RetentionLimit) -> Self {
+        Self { completed: limit, failed: limit, workflows: limit }
+    }
+
+    /// Instead of the default for jobs that completed.
+    #[must_use]
+    pub const fn completed(mut self, limit: RetentionLimit) -> Self {
+        self.completed = limit;
+        self
+    }
+
+    /// Instead of the default for jobs that failed, were cancelled or expired.
+    #[must_use]
+    pub const fn failed(mut self, limit: RetentionLimit) -> Self {
+        self.failed = limit;
+        self
+    }
+
+    /// Instead of the default for workflows.
+    #[must_use]
+    pub const fn workflows(mut self, limit: RetentionLimit) -> Self {
+        self.workflows = limit;
+        self
+    }
+
     /// How many finished jobs with an id of the caller's own are kept, per task and state, instead of [`RetentionLimit::count`].
     pub const MAX_NAMED: usize = 100_000;
 

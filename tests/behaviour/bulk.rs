@@ -157,8 +157,8 @@ on_both! {
 /// Waits that have begun hear of their job whatever becomes of it afterwards.
 #[tokio::test(start_paused = true)]
 async fn results_that_are_awaited_together_do_not_fall_to_retention() {
-    let few = taskora::RetentionLimit { age: Duration::from_secs(3_600), count: 1 };
-    let retention = Retention { completed: few, ..Retention::default() };
+    let few = taskora::RetentionLimit::new(Duration::from_secs(3_600), 1);
+    let retention = Retention::default().completed(few);
     let app = App::builder(MemoryAdapter::new()).retention(retention).build();
     let worker = Worker::builder(&app).register::<Half>().start().await.unwrap();
     let dispatch = || app.dispatch_many((0..500).map(|n| Half { n: 2 * n })).delay(Duration::from_secs(60));

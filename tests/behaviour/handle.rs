@@ -173,8 +173,8 @@ on_both! {
     }
 
     async fn x08_waiting_for_a_job_that_was_trimmed_ends(store: Store) {
-        let few = RetentionLimit { age: Duration::from_secs(3_600), count: 1 };
-        let app = store.builder().await.retention(Retention { completed: few, ..Retention::default() }).build();
+        let few = RetentionLimit::new(Duration::from_secs(3_600), 1);
+        let app = store.builder().await.retention(Retention::default().completed(few)).build();
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
         let first = app.dispatch(text("first")).await.unwrap();
         assert_eq!(result(&first).await.unwrap(), "first");

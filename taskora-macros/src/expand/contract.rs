@@ -54,6 +54,7 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Pat
         };
     }
     let serde = LitStr::new(&private_path(&private, "serde"), site);
+    let attributes = contract.serde.as_ref().map(|attributes| quote_spanned!(site=> #[serde(#attributes)]));
     let fields = fields.iter().map(|Field { name, ty, attrs, .. }| {
         let text = format!("The argument `{}`.", names::unraw(name));
         let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
@@ -64,6 +65,7 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Pat
         #docs #(#cfgs)* #derives
         #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
         #[serde(crate = #serde)]
+        #attributes
         #vis struct #ident { #(#fields)* }
     }
 }

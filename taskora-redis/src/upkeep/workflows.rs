@@ -9,8 +9,8 @@ use taskora::{AdapterError, Violation};
 
 use super::found::shown;
 use crate::answer::{array, bytes, exactly, number};
+use crate::codec::{Head, Reader};
 use crate::id;
-use crate::record::{Head, Reader};
 
 /// How often a workflow is looked at anew that moves while it is.
 const TRIES: u32 = 5;

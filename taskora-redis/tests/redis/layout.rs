@@ -44,11 +44,11 @@ async fn a_drained_namespace_is_empty() {
     let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
-    let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
+    let none = RetentionLimit::new(Duration::from_secs(1), 0);
     // what is active is rescued, what is delayed is due; the second round takes what stalled or was flagged
     for worker in ["x", "y", "z"] {
         while adapter
-            .sweep(&[TASK.into()], Retention { completed: none, failed: none, ..Retention::default() })
+            .sweep(&[TASK.into()], Retention::default().completed(none).failed(none))
             .await
             .expect("sweep")
             .more
@@ -57,7 +57,7 @@ async fn a_drained_namespace_is_empty() {
         adapter.shift_clock(Duration::from_secs(60)).await.expect("shift the clock");
     }
     while adapter
-        .sweep(&[TASK.into()], Retention { completed: none, failed: none, ..Retention::default() })
+        .sweep(&[TASK.into()], Retention::default().completed(none).failed(none))
         .await
         .expect("sweep")
         .more

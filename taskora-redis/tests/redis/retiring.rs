@@ -12,8 +12,8 @@ use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
 fn keep_nothing() -> Retention {
-    let none = RetentionLimit { age: Duration::ZERO, count: 0 };
-    Retention { completed: none, failed: none, workflows: none }
+    let none = RetentionLimit::new(Duration::ZERO, 0);
+    Retention::all(none)
 }
 
 async fn sweep(adapter: &RedisAdapter) {

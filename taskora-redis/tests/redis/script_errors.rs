@@ -179,8 +179,8 @@ impl Act {
             }
             Self::Rescue | Self::Stall => world.sweep_once(Retention::default()).await,
             Self::Remove => {
-                let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
-                world.sweep_once(Retention { completed: none, failed: none, workflows: none }).await
+                let none = RetentionLimit::new(Duration::from_secs(1), 0);
+                world.sweep_once(Retention::all(none)).await
             }
             Self::CancelWaiting => of("cancel", adapter.cancel(&MADE[2].into(), "why").await).map(drop),
             Self::CancelUrgent => of("cancel", adapter.cancel(&"urgent".into(), "why").await).map(drop),

@@ -63,13 +63,9 @@ async fn a_chord_of_ten_thousand_keeps_redis_for_a_moment_only() {
         let active = record.nodes.iter().filter(|node| node.state == Some(JobState::Active)).count();
         let cancelled = record.nodes.iter().filter(|node| node.state == Some(JobState::Cancelled)).count();
         assert_eq!((active, cancelled), (100, HEADERS as usize - 99));
-        let none = taskora::RetentionLimit { age: Duration::ZERO, count: 0 };
-        while adapter
-            .sweep(&[TASK.into()], Retention { workflows: none, ..Retention::default() })
-            .await
-            .expect("sweep")
-            .more
-        {}
+        let none = taskora::RetentionLimit::new(Duration::ZERO, 0);
+        while adapter.sweep(&[TASK.into()], Retention::default().workflows(none)).await.expect("sweep").more {
+        }
         slow = server.cli(&["SLOWLOG", "GET"]);
         if slow.is_empty() {
             return;
@@ -285,8 +281,8 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     let settle = vec![settlement(&jobs[0], retry), settlement(&jobs[2], AttemptEnd::Fail("no".into()))];
     adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
     adapter.shift_clock(hour + hour).await.expect("shift the clock");
-    let none = taskora::RetentionLimit { age: Duration::from_secs(60), count: 0 };
-    let retention = Retention { completed: none, failed: none, workflows: none };
+    let none = taskora::RetentionLimit::new(Duration::from_secs(60), 0);
+    let retention = Retention::all(none);
     for worker in ["x", "y", "z"] {
         while adapter.sweep(&[TASK.into()], retention).await.expect("sweep").more {}
         drain(&adapter, worker).await;

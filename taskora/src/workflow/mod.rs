@@ -19,13 +19,9 @@ mod step;
 mod tests;
 
 pub use builder::WorkflowBuilder;
-#[doc(hidden)]
-pub use compose::{Chain, Members};
-pub use compose::{chain, chord, group};
+pub use compose::{Chain, Members, chain, chord, group};
 pub(crate) use compose::{chunk, map};
-#[doc(hidden)]
-pub use dag::Parents;
-pub use dag::{Dag, DagNode};
+pub use dag::{Dag, DagNode, Parents};
 pub use error::{GraphError, WorkflowError};
 pub use graph::{Edge, Graph, GraphNode};
 pub use handle::WorkflowHandle;
@@ -33,7 +29,6 @@ pub use id::WorkflowId;
 pub use info::WorkflowInfo;
 #[doc(hidden)]
 pub use input::{Composed, Form, Input};
-#[doc(hidden)]
 pub use partial::{
     AllOpen, AllSet, Argument, FirstOpen, Followed, IsOpen, IsSet, OneOpen, Partial, Seen, SomeOpen,
 };
@@ -42,11 +37,10 @@ pub use plan::Plan;
 #[doc(hidden)]
 pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
-#[doc(hidden)]
 pub use step::{
-    Accepts, NoOpenInput, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts, StepAfter, StepBeside,
+    Accepts, Bound, NoOpenInput, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts, Step, StepAfter,
+    StepBeside, StepOptions, Workflow,
 };
-pub use step::{Bound, Step, StepOptions, Workflow};
 
 /// The most nodes that a workflow can have.
 pub const MAX_NODES: usize = 1_000_000;

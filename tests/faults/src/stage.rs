@@ -331,8 +331,8 @@ impl Stage {
 
 /// Removes all jobs and workflows that have ended.
 async fn trim(adapter: &RedisAdapter) {
-    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
-    let retention = Retention { completed: nothing, failed: nothing, workflows: nothing };
+    let nothing = RetentionLimit::new(Duration::ZERO, 0);
+    let retention = Retention::all(nothing);
     let tasks: Vec<TaskName> = NAMES.iter().map(|name| TaskName::from(*name)).collect();
     while adapter.sweep(&tasks, retention).await.expect("a sweep").more {}
 }

@@ -320,8 +320,8 @@ impl World {
 
     /// Removes all that has ended, and names what is left.
     pub(crate) async fn remains(&mut self) -> Outcome<Vec<String>> {
-        let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
-        let keep = Retention { completed: none, failed: none, workflows: none };
+        let none = RetentionLimit::new(Duration::from_secs(1), 0);
+        let keep = Retention::all(none);
         of("shift", self.adapter.shift_clock(Duration::from_secs(36_000)).await)?;
         for _ in 0..3 {
             self.sweep(keep).await?;

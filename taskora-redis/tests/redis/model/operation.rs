@@ -129,7 +129,7 @@ pub(super) struct Kept {
 pub(super) fn retention(kept: Option<Kept>) -> Retention {
     let mut retention = Retention::default();
     if let Some(Kept { count, age }) = kept {
-        retention.completed = RetentionLimit { count: count.into(), age: fives(age) };
+        retention.completed = RetentionLimit::new(fives(age), count.into());
     }
     retention
 }

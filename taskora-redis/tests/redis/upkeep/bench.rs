@@ -115,8 +115,8 @@ impl Bench {
     pub(super) async fn drains(&self) {
         let adapter = &self.adapter;
         adapter.shift_clock(Duration::from_secs(7200)).await.expect("shift the clock");
-        let none = RetentionLimit { age: Duration::from_secs(1), count: 0 };
-        let keep = Retention { completed: none, failed: none, workflows: none };
+        let none = RetentionLimit::new(Duration::from_secs(1), 0);
+        let keep = Retention::all(none);
         for round in 0..4 {
             while adapter.sweep(&[TASK.into()], keep).await.expect("sweep").more {}
             drain(adapter, &format!("drain {round}")).await;

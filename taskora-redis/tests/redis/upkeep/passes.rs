@@ -158,11 +158,11 @@ async fn a_busy_queue_shows_no_violation() {
             let mut random = Random(worker + 1);
             let mut number = 0;
             let mut settle = Vec::new();
-            let few = RetentionLimit { age: Duration::from_secs(60), count: 50 };
+            let few = RetentionLimit::new(Duration::from_secs(60), 50);
             while !done.load(Ordering::Relaxed) || !settle.is_empty() {
                 number += 1;
                 let mut call = exchange(&format!("w{worker}"), number, std::mem::take(&mut settle), 20);
-                call.retention = Retention { completed: few, failed: few, workflows: few };
+                call.retention = Retention::all(few);
                 for job in adapter.exchange(call).await.expect("exchange").jobs {
                     let delay = Duration::from_millis(random.pick(&[0, 1, 20]));
                     let end = match random.below(12) {

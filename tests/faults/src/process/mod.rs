@@ -21,8 +21,8 @@ use crate::tasks::{Desk, Follow, Gather, Poison, Stubborn, Work};
 
 /// Everything stays until the scenario has looked at it.
 pub const KEEP_ALL: Retention = {
-    let all = RetentionLimit { age: Duration::from_secs(24 * 60 * 60), count: 100_000_000 };
-    Retention { completed: all, failed: all, workflows: all }
+    let all = RetentionLimit::new(Duration::from_secs(24 * 60 * 60), 100_000_000);
+    Retention::all(all)
 };
 
 /// Runs the process that the one argument describes.

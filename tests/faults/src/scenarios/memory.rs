@@ -140,8 +140,8 @@ async fn ended_elsewhere(stage: &Stage) -> RedisAdapter {
 
 /// What is wrong with the removal of these jobs.
 async fn trim(adapter: &RedisAdapter) -> Option<String> {
-    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
-    let retention = Retention { completed: nothing, failed: nothing, workflows: nothing };
+    let nothing = RetentionLimit::new(Duration::ZERO, 0);
+    let retention = Retention::all(nothing);
     let before = adapter.counts(Work::NAME).await.map(|counts| counts.cancelled);
     let swept = adapter.sweep(&[Work::NAME.into()], retention).await;
     let after = adapter.counts(Work::NAME).await.map(|counts| counts.cancelled);

@@ -32,8 +32,8 @@ const PAGE: usize = 500;
 const LARGE: usize = App::DEFAULT_MAX_PAYLOAD - 100;
 /// Nothing that has ended is kept.
 const NOTHING: Retention = {
-    let nothing = RetentionLimit { age: Duration::ZERO, count: 0 };
-    Retention { completed: nothing, failed: nothing, workflows: nothing }
+    let nothing = RetentionLimit::new(Duration::ZERO, 0);
+    Retention::all(nothing)
 };
 /// When the delayed jobs are due, all at once.
 const LATER: Duration = Duration::from_secs(3600);

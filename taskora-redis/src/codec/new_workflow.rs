@@ -3,8 +3,8 @@
 use taskora::adapter::{NewNode, NewWorkflow};
 use uuid::Uuid;
 
+use crate::codec::{due_text, millis, pack_node, u48};
 use crate::id;
-use crate::record::{due_text, millis, pack_node, u48};
 
 /// What stands for "waits for no join".
 pub(crate) const ROOT: u32 = u32::MAX;

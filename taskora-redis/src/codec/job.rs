@@ -1,15 +1,15 @@
-//! The packed values of a job: its record, what it has behind it, and its end. `docs/wire-format.md` draws them.
+//! A job's record, and that of a workflow's node.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use taskora::adapter::{Due, Ended, Ending, NewJob, NewNode};
-use taskora::workflow::WorkflowState;
-use taskora::{AdapterError, JobInfo, JobState, Timestamp};
+use taskora::adapter::{Due, NewJob, NewNode};
+use taskora::{JobInfo, JobState, Timestamp};
 
-use crate::answer::{newer, nonsense};
+use super::reader::{Reader, millis};
+use super::workflow::Head;
 use crate::id;
 
-const LAYOUT: u8 = 1;
+pub(super) const LAYOUT: u8 = 1;
 /// The payload is in `blobs`.
 const BLOB: u8 = 1;
 /// Annotations follow the task's name.
@@ -26,23 +26,12 @@ const RANKED: u8 = 32;
 const REPLACES: u8 = 64;
 /// What a later version adds changes how a job is to be read.
 const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
-/// The bytes of an end, before the result, the message or the reason.
-const END: usize = 21;
-/// What scripts answer in the place of something that a later version wrote.
-pub(crate) const NEWER: u8 = b'~';
 /// What begins a value that is not plain JSON.
 const ENVELOPE: u8 = 0xC1;
 /// Longer payloads go to `blobs`, so that whatever reads records reads little.
 const INLINE: usize = 4096;
 /// More than a caller may use.
 const MAX_ID: usize = 250;
-/// The longest time that is stored, in milliseconds: exact in a double with room to be added to.
-const FOREVER: u64 = 1 << 47;
-
-/// A duration in whole milliseconds, rounded up, so that nothing is due early.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(FOREVER)
-}
 
 /// A job as the enqueue script takes it.
 pub(crate) struct Packed {
@@ -278,7 +267,7 @@ pub(crate) fn is_envelope(value: &[u8]) -> bool {
 
 /// Steps over an extension: its length (2), then tags (1), lengths (2) and values. Tags that are even must be understood, and
 /// there are none yet: `None`.
-fn read_extension(reader: &mut Reader<'_>) -> Option<()> {
+pub(super) fn read_extension(reader: &mut Reader<'_>) -> Option<()> {
     let len = u16::from_be_bytes(reader.array()?);
     let mut rest = Reader(reader.take(len.into())?);
     while !rest.0.is_empty() {
@@ -292,220 +281,9 @@ fn read_extension(reader: &mut Reader<'_>) -> Option<()> {
     Some(())
 }
 
-/// What a workflow was started with.
-pub(crate) struct Head {
-    pub(crate) created_at: Timestamp,
-    pub(crate) nodes: u32,
-    pub(crate) joins: u32,
-    pub(crate) meta: Vec<(String, String)>,
-}
-
-impl Head {
-    /// Whether a later version wrote this head, or the state of its workflow.
-    pub(crate) fn is_newer(bytes: &[u8]) -> bool {
-        bytes.first().is_some_and(|layout| *layout > LAYOUT)
-            || bytes.get(43..).is_some_and(|rest| read_extension(&mut Reader(rest)).is_none())
-    }
-
-    /// `None` if these bytes are not a head.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        if reader.u8()? != LAYOUT {
-            return None;
-        }
-        let created_at = Timestamp::from_millis(reader.u48()?);
-        let (_deadline, _due) = (reader.u48()?, reader.u48()?);
-        let (nodes, joins) = (reader.u32()?, reader.u32()?);
-        if nodes.max(joins) as usize > taskora::workflow::MAX_NODES {
-            return None;
-        }
-        let _nonce = reader.take(16)?;
-        read_extension(&mut reader)?;
-        let meta = if reader.0.is_empty() { Vec::new() } else { serde_json::from_slice(reader.0).ok()? };
-        Some(Self { created_at, nodes, joins, meta })
-    }
-}
-
-/// How a workflow has ended.
-pub(crate) struct FlowEnd {
-    pub(crate) state: WorkflowState,
-    pub(crate) finished_at: Timestamp,
-    pub(crate) cause: Option<u32>,
-    pub(crate) reason: String,
-}
-
-impl FlowEnd {
-    /// The end in a workflow's `l`, after the number of its nodes that have not ended; `None` if it runs.
-    pub(crate) fn within(bytes: &[u8]) -> Option<&[u8]> {
-        let space = bytes.iter().position(|byte| *byte == b' ')?;
-        bytes.get(space + 1..)
-    }
-
-    /// `None` if these bytes are not such an end.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let state = match reader.u8()? {
-            b'C' => WorkflowState::Completed,
-            b'F' => WorkflowState::Failed,
-            b'X' => WorkflowState::Cancelled,
-            b'E' => WorkflowState::Expired,
-            _ => return None,
-        };
-        let finished_at = Timestamp::from_millis(reader.u48()?);
-        let cause = reader.u32()?.checked_sub(1);
-        Some(Self { state, finished_at, cause, reason: text(reader.0) })
-    }
-}
-
-/// What a job has behind it that left its worker without ending.
-#[derive(Default)]
-pub(crate) struct Life {
-    pub(crate) attempts: u32,
-    pub(crate) stalls: u32,
-    pub(crate) error: Option<String>,
-}
-
-impl Life {
-    /// Nothing is behind a job without an entry; `None` if these bytes are not one.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() {
-            return Some(Self::default());
-        }
-        let mut reader = Reader(bytes);
-        let _token = reader.u64()?;
-        let (attempts, stalls) = (reader.u32()?, reader.u32()?);
-        let error = (reader.u8()? == 1).then(|| text(reader.0));
-        Some(Self { attempts, stalls, error })
-    }
-}
-
-/// How a job has ended.
-#[derive(Clone)]
-pub(crate) struct End {
-    pub(crate) attempts: u32,
-    pub(crate) stalls: u32,
-    pub(crate) started_at: Option<Timestamp>,
-    pub(crate) finished_at: Timestamp,
-    pub(crate) ending: Ending,
-}
-
-impl End {
-    /// `None` if these bytes are not an end of this version.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let state = reader.u8()?;
-        let (attempts, stalls) = (reader.u32()?, reader.u32()?);
-        let started = reader.u48()?;
-        let finished_at = Timestamp::from_millis(reader.u48()?);
-        let ending = match state {
-            b'C' if is_envelope(reader.0) => return None,
-            b'C' => Ending::Completed(reader.0.to_vec()),
-            b'F' => Ending::Failed(text(reader.0)),
-            b'S' => Ending::Stalled(Ending::stalled_message(stalls)),
-            b'X' => Ending::Cancelled(text(reader.0)),
-            b'E' => Ending::Expired,
-            _ => return None,
-        };
-        let started_at = (started > 0).then(|| Timestamp::from_millis(started));
-        Some(Self { attempts, stalls, started_at, finished_at, ending })
-    }
-
-    /// The error for an end that cannot be read.
-    pub(crate) fn unreadable(bytes: &[u8], what: &str) -> AdapterError {
-        let is_newer = bytes.first() == Some(&NEWER)
-            || bytes.len() >= END
-                && bytes.first().is_some_and(|letter| {
-                    letter.is_ascii_uppercase() && (*letter == b'C' || state(*letter).is_none())
-                });
-        if is_newer { newer(what) } else { nonsense(format!("{what} cannot be read")) }
-    }
-
-    pub(crate) fn ended(self, task: String) -> Ended {
-        Ended { task, attempts: self.attempts, ending: self.ending }
-    }
-}
-
-/// The state that a letter of the scripts stands for.
-pub(crate) const fn state(letter: u8) -> Option<JobState> {
-    Some(match letter {
-        b'C' => JobState::Completed,
-        b'F' | b'S' => JobState::Failed,
-        b'X' => JobState::Cancelled,
-        b'E' => JobState::Expired,
-        b'R' => JobState::Retrying,
-        b'W' => JobState::Waiting,
-        b'D' => JobState::Delayed,
-        _ => return None,
-    })
-}
-
-/// The state of an unfinished job in this place, after this many attempts.
-pub(crate) fn state_at(place: &[u8], attempts: u32) -> JobState {
-    match place {
-        b"active" => JobState::Active,
-        b"delayed" if attempts == 0 => JobState::Delayed,
-        b"delayed" => JobState::Retrying,
-        _ => JobState::Waiting,
-    }
-}
-
-/// The last error's message, or the reason of the cancellation.
-pub(crate) fn message(ending: Ending) -> Option<String> {
-    match ending {
-        Ending::Failed(message) | Ending::Stalled(message) | Ending::Cancelled(message) => Some(message),
-        Ending::Completed(_) | Ending::Expired => None,
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Reads big-endian numbers; `None` where the bytes are too short.
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(count)?;
-        self.0 = tail;
-        Some(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    pub(crate) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    pub(crate) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    pub(crate) fn u48(&mut self) -> Option<u64> {
-        let mut bytes = [0; 8];
-        bytes.get_mut(2..)?.copy_from_slice(self.take(6)?);
-        Some(u64::from_be_bytes(bytes))
-    }
-}
-
-/// The last six bytes of a number: how times are stored.
-pub(crate) fn u48(number: u64) -> [u8; 6] {
-    let [_, _, rest @ ..] = number.to_be_bytes();
-    rest
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{End, Life, u48};
     use super::*;
 
     fn job(payload: Vec<u8>) -> NewJob {

@@ -1,0 +1,335 @@
+//! What a check can find, and how it is told.
+
+use std::fmt;
+
+use crate::job::{JobId, JobState};
+use crate::workflow::WorkflowId;
+
+/// Something that is stored and does not agree with the rest. Its text is one line, and says what a repair does about it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Violation {
+    /// An index has an entry for a job that is not known. A repair removes the entry.
+    EntryWithoutJob {
+        /// The index's task.
+        task: String,
+        /// The index.
+        place: Place,
+        /// The job.
+        id: JobId,
+    },
+    /// An index has an entry for a job that does not belong there: it has ended, is elsewhere, or the lease is an old one. A
+    /// repair removes the entry.
+    MisplacedEntry {
+        /// The index's task.
+        task: String,
+        /// The index.
+        place: Place,
+        /// The job.
+        id: JobId,
+    },
+    /// A job is twice in its line. A repair removes the second entry.
+    DoubleEntry {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+    },
+    /// A job is in no index: it would never run, or never be removed. A repair puts it back: to the front of its line, or
+    /// among the jobs that have ended in the same way.
+    LostJob {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+        /// Where it belongs.
+        place: Place,
+    },
+    /// A job in line is marked as cancelled, and has not ended: it would be passed over. A repair removes the mark.
+    FalseMark {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+    },
+    /// The line has no entry for a mark that says that one is cancelled. A repair removes the mark.
+    StrayMark {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+    },
+    /// Something is kept of a job that is not known, or that has no use for it any more. A repair removes it.
+    Leftover {
+        /// What is kept.
+        part: Part,
+        /// The job, or the workflow that is awaited.
+        id: JobId,
+    },
+    /// A job does not know of its log lines, which would stay when it goes. A repair lets it know.
+    DetachedLog {
+        /// The job.
+        id: JobId,
+    },
+    /// The payload of a job is missing. Nobody can repair that; cancel the job.
+    MissingPayload {
+        /// The task.
+        task: String,
+        /// The job.
+        id: JobId,
+    },
+    /// Bytes that cannot be read. They are left as they are.
+    Unreadable {
+        /// What they should be, and where they are.
+        what: String,
+    },
+    /// An entry of an index names no job. A repair removes it.
+    Garbage {
+        /// The index.
+        index: String,
+        /// The entry.
+        entry: String,
+    },
+    /// What is kept about a task as a whole does not fit its jobs. A repair derives it anew.
+    TaskIndex {
+        /// The task.
+        task: String,
+        /// What does not fit.
+        fault: TaskFault,
+    },
+    /// A workflow counts another number of open nodes than it has: it would end too early, or never. A repair sets the number.
+    OpenNodes {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// What it counts; `None` if that cannot be read.
+        counted: Option<i64>,
+        /// How many there are.
+        found: u32,
+    },
+    /// The nodes behind a join were not made ready when they could run, or would be too early. A repair sets the count of the join,
+    /// and makes them ready; nodes that were made ready too early are left.
+    JoinCount {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The join; `None`: the start.
+        join: Option<u32>,
+        /// How many nodes the join says that it waits for; `None` if that cannot be read.
+        counted: Option<i64>,
+        /// How many it has to wait for.
+        found: u32,
+    },
+    /// A workflow runs although a node of it has failed, or was cancelled. A repair ends it.
+    StillRunning {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The node.
+        node: u32,
+    },
+    /// A workflow has ended, and nodes that wait are not being cancelled. A repair cancels them.
+    NotWoundUp {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// One of the nodes.
+        node: u32,
+    },
+    /// A workflow is in the wrong index of workflows, or in none. A repair puts that right.
+    WorkflowIndex {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// Whether the workflow is known at all.
+        is_known: bool,
+    },
+    /// A key of the namespace that no version of taskora known to this one has written. It is left as it is.
+    UnknownKey {
+        /// The key.
+        key: String,
+    },
+    /// A key of the namespace holds another type of value than it must. A repair moves it out of the way, to a key whose name begins with `aside:`.
+    WrongType {
+        /// The key.
+        key: String,
+        /// The type it must have.
+        expected: String,
+        /// The type it has.
+        found: String,
+    },
+}
+
+/// An index of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// Jobs in line.
+    Waiting,
+    /// Delayed and retrying jobs.
+    Delayed,
+    /// Leases.
+    Active,
+    /// Jobs that have ended in this state.
+    Ended(JobState),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("the waiting line"),
+            Self::Delayed => f.write_str("the delayed jobs"),
+            Self::Active => f.write_str("the leases"),
+            Self::Ended(state) => write!(f, "the {state} jobs"),
+        }
+    }
+}
+
+/// A part of what is kept of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// How it has ended.
+    End,
+    /// What is behind it: claims, attempts and stalls.
+    Life,
+    /// The flag of an active job that it is to be cancelled.
+    CancelFlag,
+    /// A large payload.
+    Payload,
+    /// Its progress.
+    Progress,
+    /// Its log lines.
+    Log,
+    /// Who waits for its end.
+    Waiters,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::End => "an end",
+            Self::Life => "a history",
+            Self::CancelFlag => "a cancel flag",
+            Self::Payload => "a payload",
+            Self::Progress => "progress",
+            Self::Log => "log lines",
+            Self::Waiters => "waiters",
+        })
+    }
+}
+
+/// What does not fit of what is kept about a task as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskFault {
+    /// Jobs are in line, and workers do not see that.
+    HiddenLine,
+    /// It is said that jobs are in line, and none is.
+    EmptyLine,
+    /// The earliest due time is not that of the delayed jobs.
+    DueTime,
+    /// A worker has been told a time at which nothing is due.
+    StrayTimer,
+    /// A wake-up for nothing.
+    StrayWake,
+    /// The task has jobs, and is not among the known tasks.
+    UnknownTask,
+    /// What goes with the last lease is left without one.
+    StraySentinel,
+}
+
+impl fmt::Display for TaskFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HiddenLine => "jobs are in line, and workers do not see that",
+            Self::EmptyLine => "it is said that jobs are in line, and none is",
+            Self::DueTime => "the earliest due time is not that of the delayed jobs",
+            Self::StrayTimer => "a worker has been told a time at which nothing is due",
+            Self::StrayWake => "there is a wake-up for nothing",
+            Self::UnknownTask => "it has jobs, and is not among the known tasks",
+            Self::StraySentinel => "the sentinel of its leases is left without one",
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count =
+            |count: &Option<i64>| count.map_or_else(|| "nothing readable".to_owned(), |n| n.to_string());
+        match self {
+            Self::EntryWithoutJob { task, place, id } => {
+                write!(f, "`{task}`: {place} name job `{id}`, which is not known; a repair removes the entry")
+            }
+            Self::MisplacedEntry { task, place, id } => {
+                write!(
+                    f,
+                    "`{task}`: {place} name job `{id}`, which does not belong there; a repair removes the entry"
+                )
+            }
+            Self::DoubleEntry { task, id } => {
+                write!(f, "`{task}`: job `{id}` is twice in line; a repair removes the second entry")
+            }
+            Self::LostJob { task, id, place } => {
+                write!(f, "`{task}`: job `{id}` is missing in {place}; a repair puts it back")
+            }
+            Self::FalseMark { task, id } => {
+                write!(
+                    f,
+                    "`{task}`: job `{id}` is marked as cancelled, and is not; a repair removes the mark"
+                )
+            }
+            Self::StrayMark { task, id } => {
+                write!(
+                    f,
+                    "`{task}`: job `{id}` is marked as cancelled in line, and is not there; a repair removes the mark"
+                )
+            }
+            Self::Leftover { part, id } => {
+                write!(f, "{part} of `{id}` is left over; a repair removes it")
+            }
+            Self::DetachedLog { id } => {
+                write!(f, "log lines of job `{id}` would outlive it; a repair attaches them")
+            }
+            Self::MissingPayload { task, id } => {
+                write!(f, "`{task}`: the payload of job `{id}` is missing; cancel the job")
+            }
+            Self::Unreadable { what } => write!(f, "{what} cannot be read; look at it by hand"),
+            Self::Garbage { index, entry } => {
+                write!(f, "the entry `{entry}` of `{index}` names no job; a repair removes it")
+            }
+            Self::TaskIndex { task, fault } => write!(f, "`{task}`: {fault}; a repair derives it anew"),
+            Self::OpenNodes { workflow, counted, found } => write!(
+                f,
+                "workflow `{workflow}` counts {} open nodes, and has {found}; a repair sets the number",
+                count(counted)
+            ),
+            Self::JoinCount { workflow, join, counted, found } => {
+                match join {
+                    Some(join) => write!(f, "join {join} of workflow `{workflow}`")?,
+                    None => write!(f, "the start of workflow `{workflow}`")?,
+                }
+                write!(
+                    f,
+                    " says {}, and {found} nodes are to come; a repair sets the count",
+                    count(counted)
+                )?;
+                f.write_str(" and makes ready what can run")
+            }
+            Self::StillRunning { workflow, node } => {
+                write!(f, "workflow `{workflow}` runs, although node {node} has ended it; a repair ends it")
+            }
+            Self::NotWoundUp { workflow, node } => {
+                write!(f, "workflow `{workflow}` has ended, and node {node} still waits; a repair cancels it")
+            }
+            Self::WorkflowIndex { workflow, is_known: true } => {
+                write!(f, "workflow `{workflow}` is not in the index it belongs to; a repair moves it")
+            }
+            Self::WorkflowIndex { workflow, is_known: false } => {
+                write!(
+                    f,
+                    "an index names workflow `{workflow}`, which is not known; a repair removes the entry"
+                )
+            }
+            Self::UnknownKey { key } => write!(f, "nobody knows the key `{key}`; it is left as it is"),
+            Self::WrongType { key, expected, found } => {
+                write!(f, "the key `{key}` must be a {expected}, but is a {found}; a repair moves it aside")
+            }
+        }
+    }
+}
