@@ -20,7 +20,7 @@ use crate::workflow::{WorkflowHandle, WorkflowId};
 pub(crate) use job::JobRequest;
 pub(crate) use many::ManyRequest;
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What [`App::dispatch`] takes: a contract, a signature with all its arguments bound, or a workflow.
 #[diagnostic::on_unimplemented(
@@ -53,7 +53,8 @@ pub trait Dispatched: Sized + 'static {
     fn send(
         app: App,
         request: Self::Request,
-        options: DispatchOptions<Self::Id>,
+        id: Option<Self::Id>,
+        options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>>;
 }
 
@@ -65,33 +66,14 @@ pub trait Dispatched: Sized + 'static {
 )]
 pub trait DispatchedJobs: Dispatched {}
 
-/// The options of a dispatch.
-#[derive(Debug, Clone)]
-pub struct DispatchOptions<Id> {
-    pub(crate) id: Option<Id>,
+/// The options of a dispatch, but its id.
+#[derive(Debug, Clone, Default)]
+pub struct DispatchOptions {
     pub(crate) priority: Option<i16>,
     pub(crate) due: Due,
     pub(crate) ttl: Option<Duration>,
     pub(crate) meta: Vec<(String, String)>,
     pub(crate) replace_failed: bool,
-}
-
-impl<Id> Default for DispatchOptions<Id> {
-    fn default() -> Self {
-        Self { id: None, priority: None, due: Due::Now, ttl: None, meta: Vec::new(), replace_failed: false }
-    }
-}
-
-/// Stands in for an id that has been taken out of the options.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NoId;
-
-impl<Id> DispatchOptions<Id> {
-    /// The id, and all else.
-    pub(crate) fn take_id(self) -> (Option<Id>, DispatchOptions<NoId>) {
-        let Self { id, priority, due, ttl, meta, replace_failed } = self;
-        (id, DispatchOptions { id: None, priority, due, ttl, meta, replace_failed })
-    }
 }
 
 /// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives an `H`: a [`JobHandle`], a
@@ -116,12 +98,13 @@ impl<Id> DispatchOptions<Id> {
 pub struct Dispatch<H: Dispatched> {
     app: App,
     request: H::Request,
-    options: DispatchOptions<H::Id>,
+    id: Option<H::Id>,
+    options: DispatchOptions,
 }
 
 impl<H: Dispatched> Dispatch<H> {
     pub(crate) fn new(app: &App, request: H::Request) -> Self {
-        Self { app: app.clone(), request, options: DispatchOptions::default() }
+        Self { app: app.clone(), request, id: None, options: DispatchOptions::default() }
     }
 
     /// The job becomes ready this long after the store has accepted it; of a workflow, its first steps do.
@@ -186,7 +169,7 @@ impl<Out: 'static> Dispatch<JobHandle<Out>> {
     ///
     /// Do not use the same UUID v7 twice: it counts as an id of [`JobId::new`], which never comes again.
     pub fn id(mut self, id: impl Into<JobId>) -> Self {
-        self.options.id = Some(id.into());
+        self.id = Some(id.into());
         self
     }
 
@@ -213,8 +196,11 @@ impl<Out: 'static> Dispatch<JobHandle<Out>> {
 
 impl<Out: 'static> Dispatch<Vec<JobHandle<Out>>> {
     /// The ids of the jobs, one for each and in their order; see `id` of a single dispatch for what an id does.
+    ///
+    /// If one of them belongs to a job of another task, awaiting the dispatch gives [`DispatchError::IdTaken`], and the other jobs
+    /// may be stored all the same.
     pub fn ids(mut self, ids: impl IntoIterator<Item = impl Into<JobId>>) -> Self {
-        self.options.id = Some(ids.into_iter().map(Into::into).collect());
+        self.id = Some(ids.into_iter().map(Into::into).collect());
         self
     }
 
@@ -230,7 +216,7 @@ impl<Out: 'static> Dispatch<WorkflowHandle<Out>> {
     /// The workflow's id, instead of a new one. Dispatching an id that is known already, whether its workflow has
     /// ended or not, changes nothing: the handle is that workflow's, and says [`Outcome::Duplicate`](crate::Outcome::Duplicate).
     pub fn id(mut self, id: impl Into<WorkflowId>) -> Self {
-        self.options.id = Some(id.into());
+        self.id = Some(id.into());
         self
     }
 
@@ -248,7 +234,7 @@ impl<H: Dispatched> IntoFuture for Dispatch<H> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        H::send(self.app, self.request, self.options)
+        H::send(self.app, self.request, self.id, self.options)
     }
 }
 
@@ -256,6 +242,7 @@ impl<H: Dispatched> fmt::Debug for Dispatch<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatch")
             .field("request", &self.request)
+            .field("id", &self.id)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -57,7 +57,6 @@ on_both! {
         let worker = Worker::builder(&app).state(probe.clone()).register::<Double>().start().await.unwrap();
         assert_eq!(result(&again[2]).await.unwrap(), 6);
         worker.shutdown().await.unwrap();
-        app.job::<Double>("double:2").cancel("no effect").await.unwrap();
 
         let error = app.dispatch_many(jobs()).ids(["double:1"]).await.unwrap_err();
         assert_eq!(error.to_string(), "invalid option: 1 ids for 3 jobs; give each job one");

@@ -119,7 +119,11 @@ impl Output {
     fn written(&self) -> Option<TokenStream> {
         match self {
             Self::Value(ty) => Some(ty.clone()),
-            Self::Of(ty) => generic_argument(ty, 0).map(quote::ToTokens::to_token_stream),
+            // an alias may begin with a lifetime or a number
+            Self::Of(ty) => match generic_argument(ty, 0)? {
+                GenericArgument::Type(ty) => Some(ty.to_token_stream()),
+                _ => None,
+            },
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, NoId, check_meta,
+    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
     check_priority, check_size, check_task_name,
 };
 use crate::adapter::{Enqueued, NewJob, TaskName};
@@ -56,14 +56,14 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
     fn send(
         app: App,
         request: JobRequest,
-        options: DispatchOptions<JobId>,
+        id: Option<JobId>,
+        options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         Box::pin(async move {
-            if options.replace_failed && options.id.is_none() {
+            if options.replace_failed && id.is_none() {
                 return Err(replaces_nothing());
             }
             let JobRequest { task, payload, contract } = request;
-            let (id, options) = options.take_id();
             let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
             let job = new_job(id.clone(), task, payload?, &contract, options)?;
@@ -112,7 +112,7 @@ pub(super) fn new_job(
     task: TaskName,
     payload: Vec<u8>,
     contract: &TaskOptions,
-    options: DispatchOptions<NoId>,
+    options: DispatchOptions,
 ) -> Result<NewJob, DispatchError> {
     id.validate()?;
     check_task_name(&task)?;

@@ -46,11 +46,11 @@ impl<Out: 'static> Dispatched for Vec<JobHandle<Out>> {
     fn send(
         app: App,
         request: ManyRequest,
-        options: DispatchOptions<Vec<JobId>>,
+        ids: Option<Vec<JobId>>,
+        options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         Box::pin(async move {
             let (task, contract) = (TaskName::from(request.task), request.contract);
-            let (ids, options) = options.take_id();
             let payloads = request.payloads?;
             let ids = match ids {
                 Some(ids) if ids.len() != payloads.len() => {

@@ -1,15 +1,12 @@
 //! Dispatching a workflow.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use super::WorkflowId;
 use super::handle::WorkflowHandle;
 use super::plan::Plan;
 use super::step::Workflow;
 use crate::adapter::{Enqueued, NewWorkflow};
 use crate::app::App;
-use crate::dispatch::{Dispatch, DispatchOptions, Dispatchable, Dispatched, check_meta};
+use crate::dispatch::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, check_meta};
 use crate::error::DispatchError;
 use crate::handle::Outcome;
 
@@ -29,10 +26,11 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
     fn send(
         app: App,
         plan: Plan,
-        options: DispatchOptions<WorkflowId>,
-    ) -> Pin<Box<dyn Future<Output = Result<Self, DispatchError>> + Send>> {
+        id: Option<WorkflowId>,
+        options: DispatchOptions,
+    ) -> BoxFuture<Result<Self, DispatchError>> {
         // what is sent does not depend on the types any more
-        let finished = finish(&app, plan, options);
+        let finished = finish(&app, plan, id, options);
         Box::pin(async move {
             let workflow = finished?;
             let id = workflow.id.clone();
@@ -45,8 +43,13 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
     }
 }
 
-fn finish(app: &App, plan: Plan, options: DispatchOptions<WorkflowId>) -> Result<NewWorkflow, DispatchError> {
-    let DispatchOptions { id, ttl, due, meta, .. } = options;
+fn finish(
+    app: &App,
+    plan: Plan,
+    id: Option<WorkflowId>,
+    options: DispatchOptions,
+) -> Result<NewWorkflow, DispatchError> {
+    let DispatchOptions { ttl, due, meta, .. } = options;
     let id = id.unwrap_or_else(WorkflowId::new);
     id.validate()?;
     if ttl.is_some_and(|ttl| ttl.is_zero()) {
