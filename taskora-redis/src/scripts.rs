@@ -103,6 +103,7 @@ modules!(
     due,
     ends,
     entries,
+    expiry,
     history,
     invariants,
     line,

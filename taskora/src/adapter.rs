@@ -24,6 +24,13 @@
 //! A settlement, unless it released the job. So [`ClaimedJob::attempt`] is the number of settled attempts plus one,
 //! [`Ended::attempts`] counts the attempt that ended the job (also if that was flagged as cancelled), and a lease that
 //! was lost counts for nothing.
+//!
+//! ## What expires
+//! A job with a [`Ttl`](crate::Ttl) has a deadline: when it first becomes ready, plus the ttl. A node becomes ready when the nodes that it
+//! waits for have completed and its delay has passed. No claim hands out a job at or after its deadline: it ends as expired. A sweep expires
+//! jobs that wait, are delayed or are retrying beyond their deadline. An active job is not touched, and if it comes back to its line, its
+//! deadline holds again. A retry that would be due at or after the deadline ends the job as failed, with that attempt's error. Of an
+//! expired job with [`OnExpire::Discard`](crate::OnExpire::Discard) nothing is kept: it goes at once, or with the next sweep. Of a node its workflow keeps the end.
 
 mod aside;
 mod ended;

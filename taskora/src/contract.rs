@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::json::Unreadable;
-use crate::policy::RetryPolicy;
+use crate::policy::{RetryPolicy, Ttl};
 use crate::workflow::{self, Bound, Step, Workflow};
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
@@ -80,6 +80,7 @@ pub struct TaskOptions {
     priority: i16,
     lease: Option<Duration>,
     max_stalls: u32,
+    ttl: Option<Ttl>,
 }
 
 impl TaskOptions {
@@ -93,6 +94,7 @@ impl TaskOptions {
             priority: 0,
             lease: None,
             max_stalls: 1,
+            ttl: None,
         }
     }
 
@@ -138,6 +140,13 @@ impl TaskOptions {
         self
     }
 
+    /// How long a job may wait to be started; a dispatch may say another time.
+    #[must_use]
+    pub const fn with_ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -172,6 +181,18 @@ impl TaskOptions {
     #[must_use]
     pub const fn max_stalls(&self) -> u32 {
         self.max_stalls
+    }
+
+    /// See [`TaskOptions::with_ttl`]; no limit by default.
+    #[must_use]
+    pub const fn ttl(&self) -> Option<Ttl> {
+        self.ttl
+    }
+
+    /// The rule for one job whose dispatch may have said another time.
+    pub(crate) fn ttl_of(&self, max: Option<Duration>) -> Option<Ttl> {
+        let Some(max) = max else { return self.ttl };
+        Some(self.ttl.unwrap_or(Ttl::new(max)).with_max(max))
     }
 }
 

@@ -130,6 +130,21 @@ impl<H: Dispatched> Dispatch<H> {
         self
     }
 
+    /// Instead of the contract's `ttl`: how long the job may wait to be started, from when it becomes ready. One that is not
+    /// started in time ends as expired, see [`Ttl`](crate::Ttl). Above zero.
+    ///
+    /// A claim never starts a job that is too old. Other jobs are noticed by a sweep, within 5 s while a worker of the task is up. Without any
+    /// worker nothing expires.
+    ///
+    /// Of a workflow it is the deadline, from when the store has accepted it: one that has not ended by then has expired, and
+    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process. The workflow ends
+    /// on time if a worker of the namespace is idle or somebody awaits its result; otherwise within one sweep (5 s). Each step
+    /// may have a ttl of its own: its contract's, or what `.ttl(..)` on the step says.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
     /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
     /// workflow read the same. Giving a key again replaces its value. All keys and values together have at most 16 KiB
     /// ([`MAX_META`](crate::adapter::MAX_META)): what is larger belongs into the payload.
@@ -219,14 +234,6 @@ impl<Out: 'static> Dispatch<WorkflowHandle<Out>> {
         self.id = Some(id.into());
         self
     }
-
-    /// The workflow's deadline, from when the store has accepted it: one that has not ended by then has expired, and
-    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process. The workflow ends
-    /// on time if a worker of the namespace is idle or somebody awaits its result; otherwise within one sweep (5 s).
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttl = Some(ttl);
-        self
-    }
 }
 
 impl<H: Dispatched> IntoFuture for Dispatch<H> {
@@ -259,6 +266,14 @@ pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
     }
     let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
     Err(DispatchError::InvalidOption(message))
+}
+
+/// A job that may not wait at all would never run.
+pub(crate) fn check_ttl(ttl: Option<Duration>) -> Result<(), DispatchError> {
+    if ttl.is_none_or(|ttl| !ttl.is_zero()) {
+        return Ok(());
+    }
+    Err(DispatchError::InvalidOption("a `ttl` of zero would expire every job; leave `ttl` out".to_owned()))
 }
 
 /// The rule for names of tasks; the macros hold to it while compiling.

@@ -148,7 +148,7 @@ pub enum JobError {
         reason: String,
     },
     /// It was not started in time.
-    #[error("job `{id}` expired before it was started")]
+    #[error("job `{id}` expired: it was not started in time")]
     Expired {
         /// The job.
         id: JobId,

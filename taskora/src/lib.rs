@@ -49,7 +49,7 @@ pub use handle::{JobHandle, Outcome, results};
 pub use handler::{Advice, Handler, HandlerOptions};
 pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 pub use memory::MemoryAdapter;
-pub use policy::{Backoff, Retention, RetentionLimit, RetryPolicy};
+pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[doc(hidden)]
 pub use state::Scope;
 pub use state::{FromRef, State};

@@ -243,6 +243,70 @@ impl Default for Retention {
     }
 }
 
+/// How long a job may wait to be started, and what becomes of it when that has passed.
+///
+/// The deadline is the time when the job becomes ready plus [`Ttl::max`], by the store's clock. No attempt starts at or after it:
+/// not the first one, not a retry, not one after a recovery from a dead worker. An attempt that runs is never touched. A failed attempt whose
+/// retry would be due at or after the deadline fails the job, with its own error.
+///
+/// ```
+/// use std::time::Duration;
+/// use taskora::{OnExpire, Ttl};
+///
+/// let ttl = Ttl::new(Duration::from_secs(300)).on_expire(OnExpire::Discard);
+/// assert_eq!(ttl.max(), Duration::from_secs(300));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl {
+    max: Duration,
+    on_expire: OnExpire,
+}
+
+/// What is kept of a job that has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnExpire {
+    /// The job ends as [`JobState::Expired`](crate::JobState::Expired) and is kept as long as failed jobs are: the default.
+    #[default]
+    Fail,
+    /// Nothing is kept. Whoever awaits the result is told, with [`JobError::Expired`](crate::JobError::Expired). Of a workflow's step the
+    /// workflow keeps the end.
+    Discard,
+}
+
+impl Ttl {
+    /// The job expires this long after it became ready. Less than a millisecond counts as one.
+    #[must_use]
+    pub const fn new(max: Duration) -> Self {
+        Self { max, on_expire: OnExpire::Fail }
+    }
+
+    /// What is kept of an expired job; [`OnExpire::Fail`] unless said otherwise.
+    #[must_use]
+    pub const fn on_expire(mut self, on_expire: OnExpire) -> Self {
+        self.on_expire = on_expire;
+        self
+    }
+
+    /// How long the job may wait after it became ready.
+    #[must_use]
+    pub const fn max(self) -> Duration {
+        self.max
+    }
+
+    /// Whether nothing is kept of an expired job.
+    #[must_use]
+    pub const fn is_discarded(self) -> bool {
+        matches!(self.on_expire, OnExpire::Discard)
+    }
+
+    /// The same rule with another time.
+    pub(crate) const fn with_max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,10 +87,16 @@ async fn every_state_of_a_chain_with_a_deadline() {
     all_of(Shape { ttl: Some(Duration::from_secs(15)), ..Shape::CHAIN }, 500).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn every_state_of_a_chain_whose_last_step_expires() {
+    all_of(Shape { last_ttl: Some(Duration::from_secs(15)), ..Shape::CHAIN }, 900).await;
+}
+
 #[tokio::test]
 async fn the_first_states_on_redis() {
     let stage = Stage::redis().await;
-    for shape in [Shape::CHAIN, Shape::DIAMOND] {
+    let brief = Shape { last_ttl: Some(Duration::from_secs(5)), ..Shape::CHAIN };
+    for shape in [Shape::CHAIN, Shape::DIAMOND, brief] {
         let visited = visit(&stage, shape, 4).await;
         println!("{shape:?}: {visited:?}");
         assert!(visited.states >= 20, "{visited:?}");

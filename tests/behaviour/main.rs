@@ -13,6 +13,7 @@ mod delay;
 mod dispatch_errors;
 mod documents;
 mod exhaustive;
+mod expiry;
 mod handle;
 mod ids;
 mod lifecycle;

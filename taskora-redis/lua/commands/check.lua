@@ -93,6 +93,7 @@ function commands.check()
         report('R', f.id, f.unreadable)
       elseif f.record then
         task = f.task
+        if snapshot.expires(f) and not f.ttls then report('L', f.id, 'ttls') end
         local what = snapshot.wrong_job(f)
         if what == 'L' then
           report('L', f.id, snapshot.home_of(f))

@@ -4,7 +4,7 @@
 -- Returns: nothing if it is unknown, `~` if it is a later version's, else: head, its end, nodes that have not ended, score in
 --   `wfdue`, in `wfdone`, in `wfrun` (each empty if there is none), 1 if `deferred` has something about it, then nodes, then
 --   joins. Of a node: what `n` says before the entry and the name, `?` if it cannot be read, `~` if it is a later version's;
---   state of its end; its home; its task; its stamp. Of a join: its `j`, how many nodes it waits for in all if that is none,
+--   state of its end; its home; its task; its stamp; 1 if it lacks in `ttls`. Of a join: its `j`, how many nodes it waits for in all if that is none,
 --   and 1 if it has a `c`
 local LARGE = 65536 -- longer payloads are not read
 
@@ -39,7 +39,8 @@ function commands.check_workflow()
     end
     local home = is_whole and not f.is_newer and snapshot.home_of(f) or ''
     if home == 'prio' and not f.prio then home = 'lost' end
-    list[#list + 1] = { about, f.done or '', home, f.task or '', snapshot.stamp_of(f) }
+    local lacks = home ~= '' and home ~= 'lost' and snapshot.expires(f) and not f.ttls
+    list[#list + 1] = { about, f.done or '', home, f.task or '', snapshot.stamp_of(f), lacks and 1 or 0 }
   end
   list = answer[9]
   local function look_at_join(join)

@@ -49,6 +49,12 @@ local function store_alike(task, count, first)
   return string.rep('1', count)
 end
 
+-- a record as its dispatch sent it: without a deadline
+local function as_sent(text)
+  local at = record.ttl_at(text)
+  return sub(at and record.with_deadline(text, at, ZERO6) or text, 8)
+end
+
 -- a list in a map of lists
 local function list_of(map, task)
   local list = map[task]
@@ -87,7 +93,7 @@ function commands.enqueue()
     if seen[id] then
       answer[i] = seen[id] == task and '0' or 'T'
       if seen[id] ~= task then taken[#taken + 1] = seen[id] end
-    elseif before and again and sub(before, 8) == rest and ((u48_at(before, R.created) or 0) > now - CALL or not ended) then
+    elseif before and again and as_sent(before) == rest and ((u48_at(before, R.created) or 0) > now - CALL or not ended) then
       -- after a lost answer our own job is no duplicate
       answer[i] = '1'
     elseif before and record.is_readable(before) and record.task_of(before) ~= task then
@@ -102,8 +108,6 @@ function commands.enqueue()
         created, is_ranked = replace(id, task, before, ended)
         if is_ranked then rest = pack('B', flags + RANKED) .. sub(rest, 2) end
       end
-      new[#new + 1] = id
-      new[#new + 1] = '\1' .. created .. rest
       if payload then
         blobs[#blobs + 1] = id
         blobs[#blobs + 1] = payload
@@ -113,6 +117,15 @@ function commands.enqueue()
         time = tonumber(sub(at, 2))
         if byte(at) == 43 then time = now + time end
       end
+      local text = '\1' .. created .. rest
+      local rule = flags % 32 >= 16 and record.ttl_at(text)
+      if rule then
+        local deadline = expiry.sum(math.max(time, now), (read('>I6', text, rule + 1)))
+        text = record.with_deadline(text, rule, pack('>I6', deadline))
+        expiry.add(task, id, deadline)
+      end
+      new[#new + 1] = id
+      new[#new + 1] = text
       if time > now then
         local list = list_of(delays, task)
         list[#list + 1] = time
@@ -130,6 +143,7 @@ function commands.enqueue()
     end
     if answer[i] == '1' then seen[id] = task end
   end
+  expiry.write()
   for task, list in pairs(waits) do line.enter(task, list) end
   for task, list in pairs(prios) do line.enter(task, nil, nil, list) end
   for task, list in pairs(delays) do due.enter(task, list) end

@@ -93,7 +93,14 @@ end
 -- next token: whoever repairs it at the same time, or still holds it, finds another job than the one it knows.
 local function put_back()
   local home, stamp, f = argv[A.more], argv[A.more + 1], snapshot.of({ entry })[1]
-  if not f.record or f.unreadable or f.is_newer or snapshot.home_of(f) ~= home then return false end
+  if not f.record or f.unreadable or f.is_newer then return false end
+  if home == 'ttls' then
+    -- its time runs anew if nobody knows when it began
+    local at = snapshot.expires(f) and not f.ttls and record.ttl_at(f.record)
+    if not at then return false end
+    return call('ZADD', K.ttls .. f.task, digits(expiry.of(f.id, f.record) or now + read('>I6', f.record, at + 1)), f.id) == 1
+  end
+  if snapshot.home_of(f) ~= home then return false end
   if stamp and snapshot.stamp_of(f) ~= stamp or not stamp and f[home] then return false end
   task = f.task
   call('SADD', K.tasks, task)

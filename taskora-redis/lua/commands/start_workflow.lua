@@ -55,6 +55,8 @@ function commands.start_workflow()
     at = at + 8 + 2 * tonumber(argv[at + 7])
   end
   -- lines first: a node in line whose workflow is not there is stepped over
+  local starts = S.starts
+  S.starts = nil
   workflow.flush()
   local running, deadlines, empty = {}, {}, {}
   for _, flow in ipairs(started) do
@@ -73,6 +75,8 @@ function commands.start_workflow()
     end
     if flow.left == 0 then empty[#empty + 1] = flow end
   end
+  S.starts = starts
+  expiry.write_nodes()
   pages(running, function(...) call('ZADD', K.wfrun, ...) end)
   pages(deadlines, function(...) call('ZADD', K.wfdue, ...) end)
   -- those without nodes have completed

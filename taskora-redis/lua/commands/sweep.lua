@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- Takes back jobs whose lease has passed, makes due jobs ready, ends workflows that are late, wakes workers, removes what
+-- Takes back jobs whose lease has passed, expires jobs that were not started in time, makes due jobs ready, ends workflows that are late, wakes workers, removes what
 -- has ended. One budget for all of the tasks: the answer says with which the next call begins.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed jobs to keep, of failed ones, and of
 --   workflows; name of the process, what is known of it (see lib/processes.lua)
@@ -53,9 +53,12 @@ local function rescue(task, budget, counts)
         pasts[#pasts + 1] = id
         pasts[#pasts + 1] = history.of_leaving(token, attempts, stalls + 1, message)
         counts.rescued[#counts.rescued + 1] = id
+        local deadline = expiry.of(id, text)
+        if deadline then expiry.add(task, id, deadline) end
       end
     end
   end
+  expiry.write()
   if #front + #ranked > 0 then line.enter(task, nil, front, ranked) end
   if #newer > 0 then due.enter(task, newer) end
   pages(pasts, function(...) call('HSET', K.life, ...) end)
@@ -103,14 +106,15 @@ function commands.sweep()
   if workflow.expire_late() then more = true end
 
   -- the tasks in turn, as far as the budget goes
-  local rescues, removals = RESCUES, REMOVALS
+  local rescues, removals, expiries = RESCUES, REMOVALS, expiry.PAGE
   local at, carry = tonumber(argv[A.from]), argv[A.carry] == '1'
   local last = math.min(at + TASKS, #names)
   local visited = {}
-  while at < last and rescues > 0 do
+  while at < last and rescues > 0 and expiries > 0 do
     at = at + 1
     local task = names[at]
     rescues = rescues - rescue(task, rescues, counts)
+    expiries = expiries - expiry.sweep(task, expiries)
     visited[#visited + 1] = task
   end
   ends.write(true)
@@ -144,7 +148,7 @@ function commands.sweep()
       remove(K.expired .. task, 'E', K.ownexpired .. task)
     end
   end
-  if rescues <= 0 or removals <= 0 then carry = true end
+  if rescues <= 0 or removals <= 0 or expiries <= 0 then carry = true end
   if at < #names then
     more = true
   else

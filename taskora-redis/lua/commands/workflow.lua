@@ -24,7 +24,7 @@ function commands.workflow()
       past = call('HGET', K.life, id)
       place = active.place_of(record.task_of(text), id, text, past)
     end
-    if text then node = sub(node, 1, #node - #text + R.name_length + byte(text, R.name_length)) end
+    if text then node = sub(node, 1, #node - #text + record.payload_at(text) - 1) end
     for _, value in ipairs({ node or '', past or '', done or '', place }) do answer[#answer + 1] = value end
   end
   return answer

@@ -4,7 +4,7 @@
 -- The first jobs of several lines in one order: by priority, then by sequence number. Lines are read in pages that grow,
 -- and only those that can have one of the first jobs. Steps over tombstones.
 local function merge(ready, limit)
-  local ids, from, sources, opened, gave_up = {}, {}, {}, 0, false
+  local ids, from, sources, opened, gave_up, late, timed = {}, {}, {}, 0, false, {}, {}
 
   local function next_page(source)
     local list = nil
@@ -13,20 +13,26 @@ local function merge(ready, limit)
     if source.is_list then
       list = call('LRANGE', source.key, first, last)
       source.read = source.read + #list
-      if source.has_tombstones and #list > 0 then
+      if (source.has_tombstones or source.expires) and #list > 0 then
         local page = {}
         for i, entry in ipairs(list) do page[i] = sub(entry, 7) end
-        source.marks = call('SMISMEMBER', source.tombstones_key, unpack(page))
+        if source.has_tombstones then source.marks = call('SMISMEMBER', source.tombstones_key, unpack(page)) end
+        if source.expires then source.deadlines = call('ZMSCORE', source.expires, unpack(page)) end
       end
     else
       list = call('ZRANGE', source.key, first, last, 'WITHSCORES')
       source.read = source.read + #list / 2
+      if source.expires and #list > 0 then
+        local page = {}
+        for i = 1, #list, 2 do page[#page + 1] = list[i] end
+        source.deadlines = call('ZMSCORE', source.expires, unpack(page))
+      end
     end
     source.page, source.at = list, 1
   end
 
-  -- Finds the source's next job: its `id` and its `score`, which is nothing if there is none. Steps over at most 1,000
-  -- tombstones.
+  -- Finds the source's next job: its `id` and its `score`, which is nothing if there is none; and its deadline to start, if it
+  -- has one. Steps over at most 1,000 tombstones.
   local function advance(source)
     while true do
       if source.at > #source.page then
@@ -37,14 +43,16 @@ local function merge(ready, limit)
         end
       end
       local at = source.at
-      local entry = source.page[at]
+      local entry, deadlines = source.page[at], source.deadlines
       if not source.is_list then
         source.id, source.score, source.at = entry, tonumber(source.page[at + 1]), at + 2
+        source.deadline = deadlines and deadlines[(at + 1) / 2]
         return
       end
       source.at = at + 1
       if not source.marks or source.marks[at] == 0 then
         source.id, source.score = sub(entry, 7), u48_at(entry, 1) or 0
+        source.deadline = deadlines and deadlines[at]
         return
       elseif #source.tombstones == 1000 then
         gave_up, source.score = true, nil
@@ -55,11 +63,11 @@ local function merge(ready, limit)
     end
   end
 
-  local function add(owner, is_list, has_tombstones)
+  local function add(owner, is_list, has_tombstones, expires)
     local task = owner.task
     local source = {
       owner = owner, is_list = is_list, key = (is_list and K.wait or K.prio) .. task, tombstones_key = has_tombstones and K.tombstones .. task,
-      has_tombstones = has_tombstones, read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
+      has_tombstones = has_tombstones, expires = expires, read = 0, size = 4, page = {}, at = 1, taken = 0, tombstones = {}, members = {},
     }
     advance(source)
     sources[#sources + 1] = source
@@ -71,10 +79,11 @@ local function merge(ready, limit)
     if quota > 0 then
       local task = ready[opened][1]
       local owner = { task = task, quota = quota }
-      -- most have neither
-      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task) > 0
-      add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1)
-      if is_more then add(owner, false, false) end
+      -- most have none of these
+      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task) > 0
+      local expires = is_more and call('EXISTS', K.ttls .. task) == 1 and K.ttls .. task
+      add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1, expires)
+      if is_more then add(owner, false, false, expires) end
     end
   end
 
@@ -93,13 +102,28 @@ local function merge(ready, limit)
       local id = best.id
       if not best.is_list then best.members[#best.members + 1] = id end
       best.taken = best.taken + 1
-      best.owner.quota = best.owner.quota - 1
-      ids[#ids + 1] = id
-      from[#ids] = best.owner.task
+      local task = best.owner.task
+      if best.deadline and tonumber(best.deadline) <= now then
+        -- too late to start
+        late[#late + 1], late[#late + 2] = task, id
+      else
+        best.owner.quota = best.owner.quota - 1
+        ids[#ids + 1] = id
+        from[#ids] = task
+        if best.deadline then
+          local list = timed[task] or {}
+          timed[task] = list
+          list[#list + 1] = id
+        end
+      end
       advance(best)
+      if #late == 2 * expiry.PAGE then
+        gave_up = true
+        break
+      end
     end
   end
-  return ids, from, sources, gave_up
+  return ids, from, sources, gave_up, late, timed
 end
 
 -- takes what was claimed, and the tombstones before it, out of the lines
@@ -245,11 +269,11 @@ function claim.run(limit, limit_text, is_plain)
   end
   local ids, from, texts, heads, befores, changed = {}, {}, {}, {}, {}, {}
   local unfinished, sources, entries, only, taken, is_left = false, nil, nil, nil, 0, false
-  local has_nodes, has_own, has_written = false, false, false
+  local has_nodes, has_own, has_written, late, timed = false, false, false, nil, nil
   local lives, leases = '', {}
   if #open == 1 then
     local task = open[1][1]
-    if call('EXISTS', K.prio .. task, K.tombstones .. task) == 0 then
+    if call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task) == 0 then
       only, changed[task] = task, true
       -- one more, which tells whether some are left; numbers go as text, which saves writing them anew
       entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))
@@ -267,7 +291,7 @@ function claim.run(limit, limit_text, is_plain)
     end
   end
   if #open > 0 and not only then
-    ids, from, sources, unfinished = merge(open, limit)
+    ids, from, sources, unfinished, late, timed = merge(open, limit)
     has_nodes = true
     for _, source in ipairs(sources) do
       local task = source.owner.task
@@ -275,6 +299,7 @@ function claim.run(limit, limit_text, is_plain)
     end
   end
   S.is_claiming = true
+  if late and #late > 0 then expiry.end_claimed(late) end
   if #ids > 0 then
     if has_nodes then
       texts, heads, befores = workflow.claimable(ids, from)
@@ -303,8 +328,13 @@ function claim.run(limit, limit_text, is_plain)
     -- out of the lines, last
     if sources then leave_lines(sources) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then
+    if S.ends or S.ended then
+      ends.write(true)
+      has_written = true
+    end
     leave_lines(sources)
   end
+  for task, list in pairs(timed or {}) do expiry.leave(task, list) end
   S.is_claiming = false
   for task in pairs(S.heads or {}) do line.clear_head(task) end
   local rest, taken_of = {}, nil

@@ -126,7 +126,8 @@ local function write_some(list, any_side, keep_completed, keep_failed)
         others = others or {}
         local index = list_in(others, ends.index_of(state, task, id))
         index.task = task
-        index[#index + 1] = now
+        -- what is not kept is older than all the rest
+        index[#index + 1] = S.discards and S.discards[id] and 0 or now
         index[#index + 1] = id
       end
     end

@@ -98,6 +98,7 @@ end
 function line.leave(leaving)
   for i = 1, #leaving, 3 do
     local place, task, id = leaving[i], leaving[i + 1], leaving[i + 2]
+    call('ZREM', K.ttls .. task, id)
     if place == 'delayed' then
       call('ZREM', K.delayed .. task, id)
       due.plan(task)

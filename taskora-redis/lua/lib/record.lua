@@ -12,9 +12,11 @@ function record.is_envelope(text, at)
   return byte(text, at) == 193
 end
 
--- Whether an extension, whose length (2) is at this place, has a tag that must be understood: these are even, and there are
--- none yet. Answers also where it ends.
-function record.has_even_tag(text, at)
+local TTL, RULE = 4, 13 -- the tag of a job's rule of expiry, which is the first of its extension, and its length
+
+-- Whether an extension, whose length (2) is at this place, has a tag that must be understood, and is none of those known: such
+-- tags are even. Answers also where it ends.
+function record.has_even_tag(text, at, known)
   local high, low = byte(text, at, at + 1)
   if not low then return false, at end
   local last = at + 1 + high * 256 + low
@@ -22,21 +24,34 @@ function record.has_even_tag(text, at)
   while at + 2 <= last do
     local tag, more, less = byte(text, at, at + 2)
     if not less then break end
-    if tag % 2 == 0 then return true, last + 1 end
+    if tag % 2 == 0 and not (tag == known and more == 0 and less == RULE) then return true, last + 1 end
     at = at + 3 + more * 256 + less
   end
   return false, last + 1
+end
+
+-- where a readable record's extension begins if it has one: behind the annotations
+local function extension_at(text)
+  local at = R.name + byte(text, R.name_length)
+  return byte(text, R.flags) % 4 < 2 and at or at + 4 + (u32_at(text, at) or 0)
+end
+
+-- where its payload begins
+function record.payload_at(text)
+  local at = extension_at(text)
+  if byte(text, R.flags) % 32 < 16 then return at end
+  local high, low = byte(text, at, at + 1)
+  return low and at + 2 + high * 256 + low or at
 end
 
 -- Whether a later version wrote it: it is to be left alone.
 function record.is_newer(text)
   if byte(text) ~= 1 then return (byte(text) or 0) > 1 end
   if not record.is_readable(text) then return false end
-  local flags, at = byte(text, R.flags), R.name + byte(text, R.name_length)
+  local flags, at = byte(text, R.flags), extension_at(text)
   if flags >= 128 then return true end
-  if flags % 4 >= 2 then at = at + 4 + (u32_at(text, at) or 0) end
   if flags % 32 >= 16 then
-    local is_newer, rest = record.has_even_tag(text, at)
+    local is_newer, rest = record.has_even_tag(text, at, TTL)
     if is_newer then return true end
     at = rest
   end
@@ -62,6 +77,27 @@ end
 
 function record.stalls_allowed(text)
   return byte(text, R.stalls)
+end
+
+-- Where a job's rule of expiry is in its record: whether it is kept (1: 0 yes, 1 no), how long it may wait (6), and the deadline (6),
+-- which the store fills in; of a node it is zero. Nothing if the job does not expire.
+function record.ttl_at(text)
+  if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
+  local at = extension_at(text)
+  local tag, high, low = byte(text, at + 2, at + 4)
+  if tag ~= TTL or high ~= 0 or low ~= RULE or #text < at + 17 then return nil end
+  return at + 5
+end
+
+-- a record with this deadline (6)
+function record.with_deadline(text, at, deadline)
+  return sub(text, 1, at + 6) .. deadline .. sub(text, at + 13)
+end
+
+-- whether nothing is kept of the job when it has expired
+function record.is_discarded(text)
+  local at = record.ttl_at(text)
+  return at ~= nil and byte(text, at) == 1
 end
 
 function record.has_payload_aside(text)

@@ -56,6 +56,13 @@ local function settle_one(task, member, entry, past, reason)
   if kind ~= 'X' then delay = u48_at(entry, 19) or 0 end
   if kind == 'R' then message, past_attempts = sub(entry, 25), number end
   if not stored then return '-' end
+  local deadline = text and expiry.of(id, text)
+  if deadline and kind == 'R' and now + delay >= deadline then
+    -- its next attempt would be too late
+    ends.add(task, id, 'F', 'F' .. attempt .. u32(stalls) .. started .. now6 .. message)
+    return 'F'
+  end
+  if deadline then expiry.add(task, id, deadline) end
   -- what a later version wrote waits for it
   if not text and delay == 0 then delay = 5000 end
   if delay > 0 then
@@ -78,6 +85,7 @@ end
 
 -- what `settle_one` has gathered: places first, so that a job is in one before its lease counts as settled
 local function write_returns()
+  expiry.write()
   for task, list in pairs(S.delays or {}) do due.enter(task, list) end
   if S.pasts then pages(S.pasts, function(...) call('HSET', K.life, ...) end) end
 end

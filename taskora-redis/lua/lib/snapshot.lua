@@ -1,7 +1,7 @@
 -- What is known of jobs at one moment, where each of them belongs, and what is wrong with what is found of them: the
 -- rules that `check` reports by, and by which `repair` makes sure before it touches anything.
 snapshot.PLACES = {
-  wait = true, prio = true, delayed = true, active = true,
+  wait = true, prio = true, delayed = true, active = true, ttls = true,
   completed = true, failed = true, cancelled = true, expired = true,
   owncompleted = true, ownfailed = true, owncancelled = true, ownexpired = true,
 }
@@ -128,6 +128,7 @@ function snapshot.of(ids)
     end)
     mark('ZMSCORE', K.delayed .. task, 'id', 'delayed')
     mark('ZMSCORE', K.prio .. task, 'id', 'prio')
+    if call('EXISTS', K.ttls .. task) == 1 then mark('ZMSCORE', K.ttls .. task, 'id', 'ttls') end
     for _, place in ipairs({ 'failed', 'cancelled', 'expired', 'ownfailed', 'owncancelled', 'ownexpired' }) do
       if call('EXISTS', K[place] .. task) == 1 then mark('ZMSCORE', K[place] .. task, 'id', place) end
     end
@@ -160,6 +161,12 @@ function snapshot.home_of(f)
   return f.line
 end
 
+-- whether it expires unless it is started, and has not been
+function snapshot.expires(f)
+  local home = snapshot.home_of(f)
+  return (home == 'wait' or home == 'prio' or home == 'delayed') and record.ttl_at(f.record) ~= nil
+end
+
 -- What cannot change while a job stays where it is, and does change when it leaves: a job that was seen twice with the
 -- same stamp has been there all the time.
 function snapshot.stamp_of(f)
@@ -175,7 +182,8 @@ function snapshot.wrong_entry(place, task, f, token, marked)
   if f.is_newer then return nil end
   if not f.record then return not marked and 'D' or nil end
   if f.unreadable then return nil end
-  local fits = f.task == task and snapshot.home_of(f) == place
+  local fits = f.task == task
+  if place == 'ttls' then fits = fits and snapshot.expires(f) else fits = fits and snapshot.home_of(f) == place end
   if fits and place == 'active' then fits = f.id .. ':' .. digits(token) == f.active end
   if fits then return marked and 'T' or nil end
   -- a tombstone

@@ -64,7 +64,7 @@ function workflow.expire_late()
 end
 
 -- why the nodes of an ended workflow are cancelled
-local function reason_of(flow)
+function workflow.reason_of(flow)
   local state = sub(flow.ended, 1, 1)
   if state == 'F' then return 'workflow failed' end
   if state == 'E' then return 'workflow expired' end
@@ -144,8 +144,9 @@ end
 -- but an entry in `n`. There are no more of them than nodes that have ended, whatever else this call releases. Answers what to
 -- write of the join.
 function workflow.release_next(id, node)
-  local join, number, _, delay, priority, task = read('>I4I4I4I6i2Bc0', node, 14)
-  workflow.release_node(id, number, now + delay, priority, task)
+  local join = read('>I4', node, 14)
+  local number, _, delay, priority, task, _, ttl = workflow.entry_at(node, 18)
+  workflow.release_node(id, number, now + delay, priority, task, ttl)
   return 'j' .. digits(join), '-' .. digits(number + 1) .. ' 0'
 end
 
@@ -243,7 +244,7 @@ end
 
 -- ends a page of the nodes of an ended workflow that have not ended, or flags them
 function workflow.cancel_nodes(flow, from, budget)
-  local total, reason = workflow.node_count(flow), reason_of(flow)
+  local total, reason = workflow.node_count(flow), workflow.reason_of(flow)
   local to = math.min(from + budget, total)
   if S.is_moved then workflow.flush() end
   for number = from, to - 1 do
@@ -273,7 +274,7 @@ function workflow.claimable(ids, from)
     if flow.ended and node then
       -- after a failed call, one that has ended may be in line
       if not workflow.end_of(ids[i]) then
-        ends.add_idle(from[i], ids[i], 'X', call('HGET', K.life, ids[i]), 0, reason_of(flow))
+        ends.add_idle(from[i], ids[i], 'X', call('HGET', K.life, ids[i]), 0, workflow.reason_of(flow))
       end
       node = false
     end

@@ -31,8 +31,9 @@ function workflow.put(flow, field, value)
 end
 
 -- takes a released node down for `line_up`
-function workflow.release_node(id, number, at, priority, task)
+function workflow.release_node(id, number, at, priority, task, ttl)
   S.is_moved = true
+  if ttl then expiry.add_node(task, '*' .. id .. '#' .. digits(number), id, number, at, ttl) end
   local lines = gathered('lines')
   local target, list = lines[task], 'delayed'
   if not target then
@@ -49,14 +50,25 @@ function workflow.release_node(id, number, at, priority, task)
   list[count + 1], list[count + 2] = at, '*' .. id .. '#' .. digits(number)
 end
 
+-- An entry of a slab, if there is one at this place: first and last node, delay, priority, task, where the next one begins, and how
+-- long such a node may wait to be started, if there is a limit: a number (6) behind the name, which the delay announces.
+local EXPIRES = 1099511627776 -- 2^40, milliseconds
+
+function workflow.entry_at(text, at)
+  if #text < at + 16 or #text < at + 16 + byte(text, at + 16) then return nil end
+  local first, last, delay, priority, task, next_at = read('>I4I4I6i2Bc0', text, at)
+  if delay < EXPIRES then return first, last, delay, priority, task, next_at end
+  if delay >= 2 * EXPIRES or #text < next_at + 5 then return nil end
+  return first, last, delay - EXPIRES, priority, task, next_at + 6, (read('>I6', text, next_at))
+end
+
 -- whether a text holds entries from a place on, and nothing else
 function workflow.is_slab(text, at, nodes)
   if #text < at - 1 then return false end
   while at <= #text do
-    if #text < at + 16 or #text < at + 16 + byte(text, at + 16) then return false end
-    local first, last = read('>I4I4', text, at)
-    if first > last or last >= nodes then return false end
-    at = at + 17 + byte(text, at + 16)
+    local first, last, _, _, _, next_at = workflow.entry_at(text, at)
+    if not first or first > last or last >= nodes then return false end
+    at = next_at
   end
   return true
 end
@@ -64,7 +76,7 @@ end
 -- Releases nodes that wait for these joins, as many as this call has room for, in the order of their numbers; the rest is
 -- put off. A join is its name, and how far it is: slab, number of slabs, text of the slab and where its next entry is in it,
 -- and the number that all released nodes are below. An entry is first and last node (4 each), delay (6), priority (2), length
--- of the task's name, the name.
+-- of the task's name, the name, and what the delay announces.
 function workflow.release(flow, joins)
   local several, base = #joins > 1 and {}, now
   local spare = S.spare_releases or workflow.INLINE_NODES
@@ -81,8 +93,8 @@ function workflow.release(flow, joins)
         if not text then break end
       end
       -- a damaged slab has nobody that could be read
-      if #text < at + 16 or #text < at + 16 + byte(text, at + 16) then break end
-      local first, last, delay, priority, task, next_at = read('>I4I4I6i2Bc0', text, at)
+      local first, last, delay, priority, task, next_at, ttl = workflow.entry_at(text, at)
+      if not first then break end
       for number = math.max(first, reached), last do
         if spare <= 0 then
           -- a damaged slab may name more nodes than there are
@@ -92,9 +104,9 @@ function workflow.release(flow, joins)
         spare = spare - 1
         reached = number + 1
         if several then
-          several[#several + 1] = { number, base + delay, priority, task }
+          several[#several + 1] = { number, base + delay, priority, task, ttl }
         else
-          workflow.release_node(flow.id, number, base + delay, priority, task)
+          workflow.release_node(flow.id, number, base + delay, priority, task, ttl)
         end
       end
       at = next_at
@@ -113,6 +125,7 @@ end
 local function line_up()
   local lines = S.lines
   if not lines then return end
+  expiry.write()
   local released = S.released or 0
   S.lines, S.released = nil, nil
   local number = released > 0 and line.arrivals(released)
@@ -149,4 +162,5 @@ function workflow.flush()
   S.dirty, S.saves, S.moved = nil, nil, nil
   for _, fields in ipairs(saves or {}) do call('HSET', unpack(fields)) end
   for _, flow in ipairs(dirty or {}) do save(flow) end
+  if S.starts then expiry.write_nodes() end
 end

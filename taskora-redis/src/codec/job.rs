@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use taskora::adapter::{Due, NewJob, NewNode};
-use taskora::{JobInfo, JobState, Timestamp};
+use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
-use super::reader::{Reader, millis};
+use super::reader::{Reader, millis, u48};
 use super::workflow::Head;
 use crate::id;
 
@@ -26,6 +26,8 @@ const RANKED: u8 = 32;
 const REPLACES: u8 = 64;
 /// What a later version adds changes how a job is to be read.
 const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
+/// The tag of the rule about expiry.
+const TTL: u8 = 4;
 /// What begins a value that is not plain JSON.
 const ENVELOPE: u8 = 0xC1;
 /// Longer payloads go to `blobs`, so that whatever reads records reads little.
@@ -66,6 +68,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         (BLOB, is_blob),
         (META, !job.meta.is_empty()),
         (DELAYED, due.is_some()),
+        (EXTENDED, job.ttl.is_some()),
         (REPLACES, job.replace_failed),
     ] {
         if is_set {
@@ -80,6 +83,9 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         let len = u32::try_from(meta.len()).map_err(|_| "the annotations are too long".to_owned())?;
         rest.extend(len.to_be_bytes());
         rest.extend(meta);
+    }
+    if let Some(ttl) = job.ttl {
+        push_ttl(&mut rest, ttl);
     }
     let payload = if is_blob {
         Some(job.payload)
@@ -120,10 +126,17 @@ fn push_terms(
     Ok(())
 }
 
+/// An extension that says when a job expires. The store fills in the deadline; of a node it keeps it elsewhere.
+fn push_ttl(record: &mut Vec<u8>, ttl: Ttl) {
+    record.extend([0, 16, TTL, 0, 13, u8::from(ttl.is_discarded())]);
+    record.extend(u48(millis(ttl.max()).max(1)));
+    record.extend([0; 6]);
+}
+
 /// The task of a record without its head, if the job is of priority 0, goes in line at once and has its payload inside.
 pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
     let ([flags, 0, 0, _, _, _, len], name) = rest.split_first_chunk()? else { return None };
-    if flags & (BLOB | DELAYED | REPLACES) == 0 { name.get(..usize::from(*len)) } else { None }
+    if flags & (BLOB | DELAYED | EXTENDED | REPLACES) == 0 { name.get(..usize::from(*len)) } else { None }
 }
 
 /// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head, and its
@@ -131,13 +144,16 @@ pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
 pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
     let is_blob = node.payload.len() > INLINE;
     let mut flags = 0;
-    for (flag, is_set) in [(BLOB, is_blob), (COMPOSED, node.composed)] {
+    for (flag, is_set) in [(BLOB, is_blob), (COMPOSED, node.composed), (EXTENDED, node.ttl.is_some())] {
         if is_set {
             flags |= flag;
         }
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
+    if let Some(ttl) = node.ttl {
+        push_ttl(&mut record, ttl);
+    }
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -168,6 +184,8 @@ pub(crate) struct Record<'a> {
     pub(crate) payload: Option<&'a [u8]>,
     /// Of a node: the payload is a recipe.
     pub(crate) composed: bool,
+    /// When it expires unless it has started; not of a node.
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl<'a> Record<'a> {
@@ -204,15 +222,22 @@ impl<'a> Record<'a> {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
+        let mut expires_at = None;
         if flags & EXTENDED != 0 {
-            read_extension(&mut reader)?;
+            read_extension(&mut reader, |tag, value| {
+                if tag == TTL {
+                    expires_at = value.get(7..).and_then(|at| Reader(at).u48()).filter(|at| *at > 0);
+                }
+                is_known(tag, value)
+            })?;
         }
         let payload = (flags & BLOB == 0).then_some(reader.0);
         if payload.is_some_and(is_envelope) {
             return None;
         }
         let composed = flags & COMPOSED != 0;
-        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed })
+        let expires_at = expires_at.map(Timestamp::from_millis);
+        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed, expires_at })
     }
 
     /// Whether a later version wrote what is stored of a job, or of its workflow: nothing else is wrong with it.
@@ -230,6 +255,9 @@ impl<'a> Record<'a> {
         info.max_attempts = self.max_attempts;
         info.priority = self.priority;
         info.meta = self.meta;
+        if !state.is_terminal() {
+            info.expires_at = self.expires_at;
+        }
         info
     }
 }
@@ -251,7 +279,7 @@ fn is_newer_record(bytes: &[u8]) -> bool {
             let len = reader.u32()?;
             reader.take(usize::try_from(len).ok()?)?;
         }
-        if flags & EXTENDED != 0 && read_extension(&mut reader).is_none() {
+        if flags & EXTENDED != 0 && read_extension(&mut reader, is_known).is_none() {
             return Some(true);
         }
         Some(flags & BLOB == 0 && is_envelope(reader.0))
@@ -265,16 +293,20 @@ pub(crate) fn is_envelope(value: &[u8]) -> bool {
     value.first() == Some(&ENVELOPE)
 }
 
-/// Steps over an extension: its length (2), then tags (1), lengths (2) and values. Tags that are even must be understood, and
-/// there are none yet: `None`.
-pub(super) fn read_extension(reader: &mut Reader<'_>) -> Option<()> {
+fn is_known(tag: u8, value: &[u8]) -> bool {
+    tag == TTL && value.len() == 13
+}
+
+/// Reads an extension: its length (2), then tags (1), lengths (2) and values. Tags that are even must be understood: `None` if `see`
+/// says of one that it is not.
+pub(super) fn read_extension(reader: &mut Reader<'_>, mut see: impl FnMut(u8, &[u8]) -> bool) -> Option<()> {
     let len = u16::from_be_bytes(reader.array()?);
     let mut rest = Reader(reader.take(len.into())?);
     while !rest.0.is_empty() {
         let tag = rest.u8()?;
         let len = u16::from_be_bytes(rest.array()?);
-        rest.take(len.into())?;
-        if tag.is_multiple_of(2) {
+        let is_known = see(tag, rest.take(len.into())?);
+        if tag.is_multiple_of(2) && !is_known {
             return None;
         }
     }

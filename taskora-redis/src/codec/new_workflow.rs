@@ -15,6 +15,9 @@ const MAX_BYTES: usize = 1 << 20;
 /// Bytes of a slab of those who wait for a join.
 const MAX_SLAB: usize = 4096;
 
+/// Added to the delay of an entry that a ttl follows; delays are shorter.
+const EXPIRES: u64 = 1 << 40;
+
 /// A field of a workflow's hash, and its value.
 pub(crate) type Field = (String, Vec<u8>);
 
@@ -176,10 +179,13 @@ struct Line {
 impl Line {
     fn push(&mut self, number: u32, node: &NewNode) -> Result<(), String> {
         let len = u8::try_from(node.task.len()).map_err(|_| "a task's name is too long".to_owned())?;
-        let mut terms = u48(millis(node.delay)).to_vec();
+        let delay = millis(node.delay).min(EXPIRES - 1);
+        let ttl = node.ttl.map(|ttl| u48(millis(ttl.max()).max(1)));
+        let mut terms = u48(if ttl.is_some() { delay + EXPIRES } else { delay }).to_vec();
         terms.extend(node.priority.to_be_bytes());
         terms.push(len);
         terms.extend(node.task.as_bytes());
+        terms.extend(ttl.into_iter().flatten());
         let now = number.to_be_bytes();
         if let (Some((last, at)), Some(slab)) = (self.last, self.slabs.last_mut())
             && last.checked_add(1) == Some(number)
@@ -241,6 +247,7 @@ mod tests {
             delay: Duration::ZERO,
             max_attempts: 1,
             max_stalls: 1,
+            ttl: None,
         }
     }
 

@@ -18,7 +18,7 @@ impl Head {
     /// Whether a later version wrote this head, or the state of its workflow.
     pub(crate) fn is_newer(bytes: &[u8]) -> bool {
         bytes.first().is_some_and(|layout| *layout > LAYOUT)
-            || bytes.get(43..).is_some_and(|rest| read_extension(&mut Reader(rest)).is_none())
+            || bytes.get(43..).is_some_and(|rest| read_extension(&mut Reader(rest), |_, _| false).is_none())
     }
 
     /// `None` if these bytes are not a head.
@@ -34,7 +34,7 @@ impl Head {
             return None;
         }
         let _nonce = reader.take(16)?;
-        read_extension(&mut reader)?;
+        read_extension(&mut reader, |_, _| false)?;
         let meta = if reader.0.is_empty() { Vec::new() } else { serde_json::from_slice(reader.0).ok()? };
         Some(Self { created_at, nodes, joins, meta })
     }

@@ -33,6 +33,7 @@ fn place(name: &[u8]) -> Option<Place> {
         b"wait" | b"prio" => Place::Waiting,
         b"delayed" => Place::Delayed,
         b"active" => Place::Active,
+        b"ttls" => Place::Deadlines,
         b"completed" | b"owncompleted" => Place::Ended(JobState::Completed),
         b"failed" | b"ownfailed" => Place::Ended(JobState::Failed),
         b"cancelled" | b"owncancelled" => Place::Ended(JobState::Cancelled),

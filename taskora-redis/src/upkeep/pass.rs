@@ -31,9 +31,10 @@ const GATHERED: usize = 200_000;
 /// The parts of jobs that have a hash of their own.
 const PARTS: [&str; 6] = ["done", "life", "cancel", "blobs", "progress", "waiters"];
 /// The indexes of a task that tell by themselves whether a job is in them.
-const SETS: [&str; 9] = [
+const SETS: [&str; 10] = [
     "active",
     "delayed",
+    "ttls",
     "prio",
     "failed",
     "cancelled",

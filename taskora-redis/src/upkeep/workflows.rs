@@ -196,8 +196,8 @@ impl WorkflowScan {
         Ok(Next::Done(self.findings, self.newer))
     }
 
-    fn node(&mut self, node: u32, value: [Value; 5], in_line: &mut Vec<InLine>) -> Result<(), AdapterError> {
-        let [about, done, home, task, stamp] = value;
+    fn node(&mut self, node: u32, value: [Value; 6], in_line: &mut Vec<InLine>) -> Result<(), AdapterError> {
+        let [about, done, home, task, stamp, lacks] = value;
         let what = "a node";
         let (about, done) = (bytes(about, what)?, bytes(done, what)?);
         let (home, task, stamp) = (bytes(home, what)?, bytes(task, what)?, bytes(stamp, what)?);
@@ -241,6 +241,10 @@ impl WorkflowScan {
             self.waiting.get_or_insert(node);
         }
         let id = [b"*", self.stored.as_slice(), format!("#{node}").as_bytes()].concat();
+        if number::<u8>(&lacks, what)? == 1 {
+            let notes = [b"L".to_vec(), b"".to_vec(), task.clone(), id.clone(), b"ttls".to_vec()].to_vec();
+            self.findings.push(super::found::finding(notes)?);
+        }
         match home.as_slice() {
             b"wait" => in_line.push(InLine { task, id, stamp }),
             b"lost" => {

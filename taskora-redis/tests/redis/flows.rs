@@ -17,6 +17,7 @@ pub(crate) fn node(after: Option<u32>) -> NewNode {
         delay: Duration::ZERO,
         max_attempts: 3,
         max_stalls: 1,
+        ttl: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
 use taskora::adapter::{AttemptEnd, Due, JobReport, Jobs, NewJob, NewNode, NewWorkflow, Signals, Workflows};
-use taskora::{LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
+use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
 
 use crate::flows::{chain, flow, node};
@@ -107,7 +107,9 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
     let large =
         NewJob { payload: vec![b'x'; 5000], meta: vec![("tenant".into(), "7".into())], ..job("large") };
     let uuid = job("01890a5d-ac96-774b-bcce-b302099a8057");
-    let jobs = vec![job("waiting"), job("cancelled"), urgent, large, delayed, uuid];
+    let ttl = Some(Ttl::new(Duration::from_secs(300)).on_expire(OnExpire::Discard));
+    let brief = NewJob { ttl, ..job("brief") };
+    let jobs = vec![job("waiting"), job("cancelled"), urgent, large, delayed, uuid, brief];
     adapter.enqueue(jobs).await.expect("enqueue");
     adapter.cancel(&"cancelled".into(), "user asked").await.expect("cancel");
     let adapter = adapter.clone();
@@ -124,10 +126,11 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
 /// One that runs, one that was cancelled.
 async fn workflows(adapter: &RedisAdapter) {
     let large = NewNode { payload: vec![b'x'; 5000], delay: Duration::from_secs(5), ..node(Some(0)) };
+    let brief = NewNode { ttl: Some(Ttl::new(Duration::from_secs(300))), ..node(None) };
     let running = NewWorkflow {
         ttl: Some(Duration::from_secs(300)),
         meta: vec![("tenant".into(), "7".into())],
-        ..flow("running", vec![node(None), node(None), large], vec![vec![0, 1]])
+        ..flow("running", vec![node(None), brief, large], vec![vec![0, 1]])
     };
     adapter.start(running).await.expect("start");
     adapter.start(chain("cancelled", 2)).await.expect("start");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Workflows};
-use taskora::{Retention, RetentionLimit};
+use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
 use crate::flows::{chain, chord, flow, node};
 use crate::garbage::world::{First, MADE, OTHER, Outcome, World, of};
@@ -26,6 +26,8 @@ enum Act {
     Promote,
     Rescue,
     Stall,
+    Expire,
+    ClaimLate,
     Remove,
     CancelWaiting,
     CancelUrgent,
@@ -51,8 +53,9 @@ impl Act {
             | Self::SettleFan
             | Self::ClaimOne
             | Self::ClaimSeveral
+            | Self::ClaimLate
             | Self::Promote => "exchange",
-            Self::Rescue | Self::Stall | Self::Remove => "sweep",
+            Self::Rescue | Self::Stall | Self::Expire | Self::Remove => "sweep",
             Self::CancelWaiting
             | Self::CancelUrgent
             | Self::CancelDelayed
@@ -91,6 +94,21 @@ impl Act {
             Self::Settle => {
                 let claimed = of("claim", world.exchange(&[TASK], Vec::new(), 4).await)?.jobs;
                 world.held.extend(claimed);
+            }
+            Self::Expire | Self::ClaimLate => {
+                let ttl = Some(Ttl::new(Duration::from_secs(5)));
+                let delayed = NewJob { due: Due::After(Duration::from_secs(1)), ttl, ..job("y3") };
+                let jobs = vec![
+                    NewJob { ttl, ..job("y1") },
+                    NewJob { ttl, priority: 9, ..job("y2") },
+                    delayed,
+                    NewJob { ttl: ttl.map(|ttl| ttl.on_expire(OnExpire::Discard)), ..job("y4") },
+                ];
+                of("enqueue", adapter.enqueue(jobs).await)?;
+                let mut late = chain("late", 2);
+                late.nodes[0].ttl = ttl;
+                of("start", adapter.start(late).await)?;
+                of("shift", adapter.shift_clock(Duration::from_secs(7)).await)?;
             }
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
             Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
@@ -177,7 +195,8 @@ impl Act {
             Self::ClaimSeveral | Self::Promote => {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 4).await).map(drop)
             }
-            Self::Rescue | Self::Stall => world.sweep_once(Retention::default()).await,
+            Self::ClaimLate => of("exchange", world.exchange(&[TASK], Vec::new(), 20).await).map(drop),
+            Self::Rescue | Self::Stall | Self::Expire => world.sweep_once(Retention::default()).await,
             Self::Remove => {
                 let none = RetentionLimit::new(Duration::from_secs(1), 0);
                 world.sweep_once(Retention::all(none)).await
@@ -287,7 +306,7 @@ async fn a_dispatch_that_fails_at_any_write() {
 
 #[tokio::test]
 async fn an_exchange_that_fails_at_any_write() {
-    run(&[Act::Settle, Act::ClaimOne, Act::ClaimSeveral, Act::Promote]).await;
+    run(&[Act::Settle, Act::ClaimOne, Act::ClaimSeveral, Act::ClaimLate, Act::Promote]).await;
 }
 
 #[tokio::test]
@@ -297,7 +316,7 @@ async fn an_exchange_of_nodes_that_fails_at_any_write() {
 
 #[tokio::test]
 async fn a_sweep_that_fails_at_any_write() {
-    run(&[Act::Rescue, Act::Stall, Act::Remove]).await;
+    run(&[Act::Rescue, Act::Stall, Act::Expire, Act::Remove]).await;
 }
 
 #[tokio::test]

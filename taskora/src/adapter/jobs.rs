@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{AdapterError, Exchange, Exchanged, JobReport, RenewLease, Renewal, TaskName};
 use crate::job::{JobId, JobState};
-use crate::policy::Retention;
+use crate::policy::{Retention, Ttl};
 
 /// The transitions of a job.
 #[async_trait]
@@ -62,7 +62,7 @@ pub trait Jobs: Send + Sync {
     /// For each of the given tasks: rescues jobs whose lease has passed (a flagged one ends as cancelled; one
     /// that has been rescued more often than its `max_stalls` ends as failed, [`Ending::Stalled`](super::Ending::Stalled); the others
     /// wait again, without having used up an attempt), makes delayed jobs ready that are due, wakes a worker if jobs
-    /// wait and none has been told, and removes finished jobs beyond their age or number. For jobs with an id of the
+    /// wait and none has been told, expires jobs whose deadline to start has passed, and removes finished jobs beyond their age or number. For jobs with an id of the
     /// caller's own ([`JobId::is_generated`] says no) the number is [`Retention::MAX_NAMED`].
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
 }
@@ -86,6 +86,8 @@ pub struct NewJob {
     pub max_stalls: u32,
     /// The dispatcher's own annotations; at most [`MAX_META`].
     pub meta: Vec<(String, String)>,
+    /// How long it may wait to be started after it became ready, see [what expires](crate::adapter#what-expires).
+    pub ttl: Option<Ttl>,
     /// Whether it takes the place of a known job that has failed, expired or been cancelled, see [`Jobs::enqueue`].
     pub replace_failed: bool,
 }
@@ -103,6 +105,7 @@ impl NewJob {
             max_attempts: 1,
             max_stalls: 1,
             meta: Vec::new(),
+            ttl: None,
             replace_failed: false,
         }
     }
@@ -126,6 +129,7 @@ impl fmt::Debug for NewJob {
             .field("due", &self.due)
             .field("max_attempts", &self.max_attempts)
             .field("max_stalls", &self.max_stalls)
+            .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }
 }

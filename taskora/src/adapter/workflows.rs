@@ -34,6 +34,7 @@ use async_trait::async_trait;
 
 use super::{AdapterError, CancelOutcome, Due, Ending, Enqueued, TaskName};
 use crate::job::{JobId, JobState, Timestamp};
+use crate::policy::Ttl;
 use crate::workflow::{WorkflowId, WorkflowState};
 
 /// The transitions of a workflow, and reading it.
@@ -104,6 +105,8 @@ pub struct NewNode {
     pub max_attempts: u32,
     /// As [`NewJob::max_stalls`](super::NewJob::max_stalls).
     pub max_stalls: u32,
+    /// As [`NewJob::ttl`](super::NewJob::ttl).
+    pub ttl: Option<Ttl>,
 }
 
 /// Which node of which workflow a claimed job is.

@@ -165,6 +165,8 @@ pub enum Place {
     Delayed,
     /// Leases.
     Active,
+    /// Jobs in line or delayed that expire unless they are started in time.
+    Deadlines,
     /// Jobs that have ended in this state.
     Ended(JobState),
 }
@@ -175,6 +177,7 @@ impl fmt::Display for Place {
             Self::Waiting => f.write_str("the waiting line"),
             Self::Delayed => f.write_str("the delayed jobs"),
             Self::Active => f.write_str("the leases"),
+            Self::Deadlines => f.write_str("the deadlines to start"),
             Self::Ended(state) => write!(f, "the {state} jobs"),
         }
     }

@@ -44,6 +44,8 @@ pub mod claims;
 pub mod endings;
 #[doc(hidden)]
 pub mod enqueue;
+#[doc(hidden)]
+pub mod expiry;
 mod flow_kit;
 mod kit;
 #[doc(hidden)]
@@ -263,6 +265,20 @@ macro_rules! conformance_suite {
                 trimming_leaves_nothing_of_a_job
                 a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again
             }
+            expiry {
+                s071_a_job_that_is_not_started_in_time_expires
+                s073_a_job_that_is_started_in_time_does_not_expire
+                a_sweep_expires_what_nobody_claims
+                the_deadline_of_a_delayed_job_runs_from_when_it_is_due
+                a_retry_that_would_be_too_late_fails_the_job
+                what_comes_back_too_late_expires
+                s074_nothing_is_kept_of_a_discarded_job
+                an_expired_job_can_be_replaced_and_cancelled_no_more
+                many_expired_jobs_go_in_bounded_steps
+                x14_a_node_that_expires_ends_its_workflow
+                a_node_comes_back_with_its_deadline
+                each_state_with_a_deadline_is_sound
+            }
             workflow_steps {
                 s144_a_node_is_claimed_like_a_job_and_says_what_it_is
                 s134_the_steps_of_a_chain_follow_each_other
@@ -355,6 +371,7 @@ mod tests {
             ("wakes", include_str!("wakes.rs")),
             ("notes", include_str!("notes.rs")),
             ("retention", include_str!("retention.rs")),
+            ("expiry", include_str!("expiry.rs")),
             ("workflow_steps", include_str!("workflow_steps.rs")),
             ("workflow_ends", include_str!("workflow_ends.rs")),
             ("workflow_retention", include_str!("workflow_retention.rs")),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
-    check_priority, check_size, check_task_name,
+    check_priority, check_size, check_task_name, check_ttl,
 };
 use crate::adapter::{Enqueued, NewJob, TaskName};
 use crate::app::App;
@@ -119,12 +119,14 @@ pub(super) fn new_job(
     let priority = options.priority.unwrap_or_else(|| contract.priority());
     check_priority(priority)?;
     check_meta(&options.meta)?;
+    check_ttl(options.ttl)?;
     Ok(NewJob {
         priority,
         due: options.due,
         max_attempts: contract.retry().max_attempts(),
         max_stalls: contract.max_stalls(),
         meta: options.meta,
+        ttl: contract.ttl_of(options.ttl),
         replace_failed: options.replace_failed,
         ..NewJob::new(id, task, payload)
     })

@@ -28,6 +28,8 @@ pub struct JobInfo {
     pub created_at: Timestamp,
     /// When it becomes ready, for a delayed or retrying job.
     pub due_at: Option<Timestamp>,
+    /// When it expires unless an attempt has started before, for an unfinished job with a [`Ttl`](crate::Ttl). `None` for a workflow's step.
+    pub expires_at: Option<Timestamp>,
     /// When the attempt that ended it was claimed; `None` for a job that has not ended, or that no attempt ended
     /// (cancelled before it ran, or rescued from a dead worker too often).
     pub started_at: Option<Timestamp>,
@@ -55,6 +57,7 @@ impl JobInfo {
             priority: 0,
             created_at,
             due_at: None,
+            expires_at: None,
             started_at: None,
             finished_at: None,
             error: None,
@@ -77,6 +80,7 @@ impl fmt::Debug for JobInfo {
             .field("priority", &self.priority)
             .field("created_at", &self.created_at)
             .field("due_at", &self.due_at)
+            .field("expires_at", &self.expires_at)
             .field("started_at", &self.started_at)
             .field("finished_at", &self.finished_at)
             .field("error", &self.error)

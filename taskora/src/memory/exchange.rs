@@ -89,7 +89,7 @@ impl Store {
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
             let id = id.clone();
-            if self.end_void(&id, now) {
+            if self.end_void(&id, now) || self.end_late(&id, now) {
                 voids += 1;
                 if voids == PAGE {
                     break;

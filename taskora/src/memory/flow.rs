@@ -130,6 +130,7 @@ impl Flow {
             priority: new.priority,
             max_attempts: new.max_attempts,
             max_stalls: new.max_stalls,
+            ttl: new.ttl,
             meta: self.meta.clone(),
             ..NewJob::new(JobId::node(id, node), new.task.clone(), payload)
         };

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::record::Phase;
+use super::record::{Phase, Record};
 use crate::adapter::JobCounts;
 use crate::check;
 use crate::job::{JobId, JobState};
@@ -20,6 +20,8 @@ pub(super) struct Queue {
     delayed: BTreeSet<(u64, JobId)>,
     /// Active jobs by the deadline of their lease.
     active: BTreeSet<(u64, JobId)>,
+    /// Jobs in line or delayed that have a deadline to start, by that.
+    deadlines: BTreeSet<(u64, JobId)>,
     completed: Ended,
     failed: Ended,
     cancelled: Ended,
@@ -132,12 +134,17 @@ impl Queue {
     }
 
     /// Removes what an index says of a job, unless the job says the same.
-    pub(super) fn expel(&mut self, index: check::Place, id: &JobId, phase: Option<&Phase>) {
+    pub(super) fn expel(&mut self, index: check::Place, id: &JobId, record: Option<&Record>) {
+        let phase = record.map(|record| &record.phase);
         let stays = |entry: Entry<'_>| entry.id() != id || phase.is_some_and(|phase| entry.fits(phase));
         match index {
             check::Place::Waiting => self.waiting.retain(|place, id| stays(Entry::Waiting(*place, id))),
             check::Place::Delayed => self.delayed.retain(|(due, id)| stays(Entry::Delayed(*due, id))),
             check::Place::Active => self.active.retain(|(deadline, id)| stays(Entry::Active(*deadline, id))),
+            check::Place::Deadlines => {
+                let expires_at = record.and_then(Record::expires_at);
+                self.deadlines.retain(|(deadline, known)| known != id || Some(*deadline) == expires_at);
+            }
             check::Place::Ended(state) => {
                 if let Some(ended) = self.ended_mut(state) {
                     ended.of_its_kind(id).retain(|(at, id)| stays(Entry::Ended(state, *at, id)));
@@ -172,6 +179,30 @@ impl Queue {
             }
             Phase::Between { .. } => {}
         }
+    }
+
+    /// Keeps a deadline to start for as long as the job is in line or delayed.
+    pub(super) fn set_deadline(&mut self, id: &JobId, deadline: Option<u64>, phase: &Phase) {
+        let Some(deadline) = deadline else { return };
+        if matches!(phase, Phase::Waiting(_) | Phase::Delayed { .. }) {
+            self.deadlines.insert((deadline, id.clone()));
+        } else {
+            self.deadlines.remove(&(deadline, id.clone()));
+        }
+    }
+
+    /// Jobs that are not to be started any more, the latest ones last.
+    pub(super) fn late(&self, now: u64) -> impl Iterator<Item = &(u64, JobId)> {
+        self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now)
+    }
+
+    /// Whether the job is kept with this deadline.
+    pub(super) fn expires(&self, id: &JobId, deadline: u64) -> bool {
+        self.deadlines.contains(&(deadline, id.clone()))
+    }
+
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = &(u64, JobId)> {
+        self.deadlines.iter()
     }
 
     /// The place of the job that is claimed next.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::queue::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
-use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp};
+use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
 /// Everything about one job. What is sparse in a remote store is simply empty here.
 pub(super) struct Record {
@@ -15,6 +15,8 @@ pub(super) struct Record {
     pub(super) node: Option<NodeRef>,
     pub(super) created_at: u64,
     pub(super) phase: Phase,
+    /// No attempt starts from then on.
+    pub(super) deadline: Option<u64>,
     /// The token of the newest lease; 0 before the first.
     pub(super) token: u64,
     /// Tokens up to this one were given to earlier jobs: its own are all higher.
@@ -76,6 +78,7 @@ impl Record {
             node: None,
             created_at,
             phase: Phase::Between { from: None },
+            deadline: None,
             token: 0,
             older_tokens: 0,
             attempts: 0,
@@ -103,6 +106,21 @@ impl Record {
         let stays = (from, to) == (JobState::Active, JobState::Active);
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
+    }
+
+    /// The deadline to start of a job that becomes ready then.
+    pub(super) fn start_by(&mut self, ready: u64) {
+        self.deadline = self.new.ttl.map(|ttl| ready.saturating_add(millis(ttl.max()).max(1)));
+    }
+
+    /// When it expires, for a job in line or delayed.
+    pub(super) fn expires_at(&self) -> Option<u64> {
+        self.deadline.filter(|_| matches!(self.phase, Phase::Waiting(_) | Phase::Delayed { .. }))
+    }
+
+    /// Whether it may not be started any more at this time.
+    pub(super) fn is_late(&self, at: u64) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= at)
     }
 
     /// Whether it has ended, and not completed.
@@ -143,6 +161,9 @@ impl Record {
             })?),
             None => None,
         };
+        if self.node.is_none() && !matches!(self.phase, Phase::Ended { .. }) {
+            info.expires_at = self.deadline.map(Timestamp::from_millis);
+        }
         match &self.phase {
             Phase::Between { .. } | Phase::Waiting(_) => {}
             Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),

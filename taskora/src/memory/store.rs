@@ -16,7 +16,7 @@ use crate::adapter::{
     Renewal, Settled, Settlement, Swept, TaskName,
 };
 use crate::job::{JobId, JobState, millis};
-use crate::policy::{Retention, RetentionLimit};
+use crate::policy::{Retention, RetentionLimit, Ttl};
 
 /// The limit of jobs, of each kind, that one call moves.
 pub(super) const PAGE: usize = 1_000;
@@ -67,7 +67,9 @@ impl Store {
                     Some(_) => return Enqueued::Duplicate,
                 }
                 let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
-                self.add(Record::new(job, now));
+                let mut record = Record::new(job, now);
+                record.start_by(due.unwrap_or(now));
+                self.add(record);
                 self.enter_line(&id, due.map_or(Line::Back, Line::Due));
                 if !tasks.contains(&task) {
                     tasks.push(task);
@@ -116,6 +118,12 @@ impl Store {
             (Some(reason), _) => Ending::Cancelled(reason),
             (None, AttemptEnd::Complete(result)) => Ending::Completed(result),
             (None, AttemptEnd::Fail(error)) => Ending::Failed(error),
+            // its next attempt would be too late
+            (None, AttemptEnd::Retry { error, delay })
+                if self.is_late(id, now.saturating_add(millis(delay))) =>
+            {
+                Ending::Failed(error)
+            }
             (None, AttemptEnd::Retry { error, delay }) => {
                 self.count_attempt(id, Some(error));
                 return Settled::Now(self.enter_line(id, later(delay, Line::Back)));
@@ -207,6 +215,7 @@ impl Store {
                     ids.push(id.clone());
                 }
             }
+            swept.more |= self.expire_jobs(task, now);
             swept.more |= self.trim_old(task, retention, now);
         }
         swept.more |= self.proceed(now);
@@ -217,6 +226,33 @@ impl Store {
         self.wake(tasks.iter().cloned());
         self.forget_calls(now);
         swept
+    }
+
+    fn is_late(&self, id: &JobId, at: u64) -> bool {
+        self.jobs.get(id).is_some_and(|record| record.is_late(at))
+    }
+
+    /// Expires a job that is not to be started any more, and is not active; whether it is one.
+    pub(super) fn end_late(&mut self, id: &JobId, now: u64) -> bool {
+        let Some(record) = self.jobs.get(id).filter(|record| record.is_late(now)) else { return false };
+        let is_kept = record.node.is_some() || !record.new.ttl.is_some_and(Ttl::is_discarded);
+        self.finish(id, Ending::Expired, None, now);
+        if !is_kept {
+            self.forget(id);
+        }
+        true
+    }
+
+    /// Expires jobs of this task that were not started in time, a page at most. Whether some had to be left.
+    fn expire_jobs(&mut self, task: &TaskName, now: u64) -> bool {
+        let Some(queue) = self.queues.get(task) else { return false };
+        let late: Vec<JobId> = queue.late(now).take(PAGE + 1).map(|(_, id)| id.clone()).collect();
+        for id in late.iter().take(PAGE) {
+            if !self.end_void(id, now) {
+                self.end_late(id, now);
+            }
+        }
+        late.len() > PAGE
     }
 
     /// Takes a job back from a worker that has stopped renewing its lease; its new state.

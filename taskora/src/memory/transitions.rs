@@ -94,6 +94,7 @@ impl Store {
         let Some(record) = self.jobs.remove(id) else { return };
         if let Some(queue) = self.queues.get_mut(&record.new.task) {
             queue.remove(id, &record.phase);
+            queue.set_deadline(id, record.deadline, &Phase::Between { from: None });
         }
     }
 
@@ -110,6 +111,7 @@ impl Store {
         let Some(record) = self.jobs.get_mut(id) else { return };
         let queue = self.queues.entry(record.new.task.clone()).or_default();
         queue.remove(id, &record.phase);
+        queue.set_deadline(id, record.deadline, &phase);
         // what has ended of a workflow goes with the workflow
         if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
             queue.insert(id, &phase);

@@ -91,7 +91,22 @@ impl Store {
                 }
             }
         }
+        for (task, queue) in &self.queues {
+            for (deadline, id) in queue.deadlines() {
+                let (task, place, id) = (task.to_string(), Place::Deadlines, id.clone());
+                match self.jobs.get(&id) {
+                    None => violations.push(Violation::EntryWithoutJob { task, place, id }),
+                    Some(record) if *record.new.task == *task && record.expires_at() == Some(*deadline) => {}
+                    Some(_) => violations.push(Violation::MisplacedEntry { task, place, id }),
+                }
+            }
+        }
         for (id, record) in &self.jobs {
+            let queue = self.queues.get(&record.new.task);
+            if record.expires_at().is_some_and(|at| !queue.is_some_and(|queue| queue.expires(id, at))) {
+                let (task, place) = (record.new.task.to_string(), Place::Deadlines);
+                violations.push(Violation::LostJob { task, id: id.clone(), place });
+            }
             let has_ended = matches!(record.phase, Phase::Ended { .. });
             // what has ended of a workflow is in no index
             if !(placed.contains(id) || has_ended && record.node.is_some()) {
@@ -189,7 +204,13 @@ impl Store {
             | Violation::MisplacedEntry { task, place, id } => {
                 let record = self.jobs.get(id).filter(|record| *record.new.task == **task);
                 if let Some(queue) = self.queues.get_mut(task.as_str()) {
-                    queue.expel(*place, id, record.map(|record| &record.phase));
+                    queue.expel(*place, id, record);
+                }
+            }
+            Violation::LostJob { id, place: Place::Deadlines, .. } => {
+                if let Some(record) = self.jobs.get(id) {
+                    let queue = self.queues.entry(record.new.task.clone()).or_default();
+                    queue.set_deadline(id, record.deadline, &record.phase);
                 }
             }
             Violation::LostJob { id, .. } => self.put_back(id),
@@ -293,6 +314,7 @@ mod tests {
 
     use super::*;
     use crate::adapter::{Due, NewJob, NewNode, NewWorkflow};
+    use crate::policy::Ttl;
 
     const TASK: &str = "send-email";
 
@@ -311,13 +333,15 @@ mod tests {
             delay: Duration::ZERO,
             max_attempts: 1,
             max_stalls: 1,
+            ttl: None,
         }
     }
 
     /// A job that waits, one that is delayed, one that has ended, and a workflow of two steps.
     fn store() -> Store {
         let mut store = Store::new();
-        let delayed = NewJob { due: Due::After(Duration::from_secs(9)), ..job("delayed") };
+        let ttl = Some(Ttl::new(Duration::from_secs(60)));
+        let delayed = NewJob { due: Due::After(Duration::from_secs(9)), ttl, ..job("delayed") };
         store.enqueue(vec![job("waiting"), delayed, job("cancelled")], 0);
         store.cancel(&"cancelled".into(), "why", 1);
         let flow = NewWorkflow {
@@ -376,6 +400,21 @@ mod tests {
                 double,
                 &[&format!("`send-email`: the leases name job `{id}`, which does not belong there")],
             );
+        }
+        let deadlines = "the deadlines to start";
+        heals(
+            |store| {
+                let id = JobId::from("delayed");
+                store.queues.get_mut(TASK).expect("a queue").expel(Place::Deadlines, &id, None);
+            },
+            &[&format!("`send-email`: job `delayed` is missing in {deadlines}")],
+        );
+        for (id, what) in [("gone", "is not known"), ("waiting", "does not belong there")] {
+            let add = |store: &mut Store| {
+                let phase = Phase::Delayed { due: 1, retrying: false };
+                store.queues.get_mut(TASK).expect("a queue").set_deadline(&id.into(), Some(7), &phase);
+            };
+            heals(add, &[&format!("`send-email`: {deadlines} name job `{id}`, which {what}")]);
         }
         heals(
             |store| store.jobs.get_mut(&JobId::from("waiting")).expect("a job").flag = Some("why".into()),

@@ -180,7 +180,9 @@ impl Store {
             Line::Back
         };
         let node = job.id.clone();
-        self.add(Record { node: Some(of), ..Record::new(job, created_at) });
+        let mut record = Record { node: Some(of), ..Record::new(job, created_at) };
+        record.start_by(due.max(now));
+        self.add(record);
         self.enter_line(&node, line);
         true
     }

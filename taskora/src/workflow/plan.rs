@@ -11,7 +11,7 @@ use super::{MAX_NODES, MAX_REFERENCES, StepOptions};
 use crate::adapter::{NewNode, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{check_priority, check_size, check_task_name};
+use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl};
 use crate::error::DispatchError;
 use crate::json;
 
@@ -48,6 +48,7 @@ struct PlanNode {
     after: Option<u32>,
     priority: Option<i16>,
     delay: Duration,
+    ttl: Option<Duration>,
 }
 
 /// The junction of two steps.
@@ -123,8 +124,17 @@ impl Plan {
     pub(super) fn push(&mut self, spec: NodeSpec, after: Option<u32>) -> u32 {
         let node = self.len();
         let NodeSpec { name, task, contract, payload } = spec;
-        let (path, priority, delay) = (Vec::new(), None, Duration::ZERO);
-        self.nodes.push(PlanNode { path, name, task, contract, payload, after, priority, delay });
+        self.nodes.push(PlanNode {
+            path: Vec::new(),
+            name,
+            task,
+            contract,
+            payload,
+            after,
+            priority: None,
+            delay: Duration::ZERO,
+            ttl: None,
+        });
         self.end_in(vec![node], Shape::Node(node));
         node
     }
@@ -235,11 +245,12 @@ impl Plan {
         (moved(part.ends), shifted(part.value))
     }
 
-    /// Options for all of its steps: a priority for those that have none, a further delay for those it begins with.
+    /// Options for all of its steps: a priority and a ttl for those that have none, a further delay for those it begins with.
     pub(super) fn with(mut self, options: StepOptions) -> Self {
         let links = &self.links;
         for node in &mut self.nodes {
             node.priority = node.priority.or(options.priority);
+            node.ttl = node.ttl.or(options.ttl);
             let begins =
                 node.after.and_then(|link| links.get(link as usize)).is_none_or(|link| link.wait.is_empty());
             if begins {
@@ -317,6 +328,7 @@ impl PlanNode {
         check_task_name(task)?;
         let priority = self.priority.unwrap_or_else(|| self.contract.priority());
         check_priority(priority)?;
+        check_ttl(self.ttl)?;
         let recipe = match self.payload {
             Payload::Bound(json) => Err(json),
             Payload::Piped => Ok(Input::whole(value)),
@@ -350,6 +362,7 @@ impl PlanNode {
             delay: self.delay,
             max_attempts: self.contract.retry().max_attempts(),
             max_stalls: self.contract.max_stalls(),
+            ttl: self.contract.ttl_of(self.ttl),
             task: self.task,
         })
     }

@@ -45,7 +45,7 @@ pub trait Step: Sized {
     /// # let _ = flow;
     /// ```
     ///
-    /// On a composition, the priority holds for all of its steps that have none of their own, and the delay for
+    /// On a composition, the priority and the ttl hold for all of its steps that have none of their own, and the delay for
     /// those that it begins with.
     fn with(self, options: impl FnOnce(StepOptions) -> StepOptions) -> Workflow<Self::Slot, Self::Out> {
         Workflow::new(self.into_plan().with(options(StepOptions::default())))
@@ -58,6 +58,7 @@ pub trait Step: Sized {
 pub struct StepOptions {
     pub(super) priority: Option<i16>,
     pub(super) delay: Duration,
+    pub(super) ttl: Option<Duration>,
 }
 
 impl StepOptions {
@@ -70,6 +71,13 @@ impl StepOptions {
     /// Delays the step: it becomes ready this long after it could run.
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Instead of the contract's `ttl`: how long the step may wait to be started, from when it becomes ready. One that is not
+    /// started in time ends the workflow as expired.
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
         self
     }
 }

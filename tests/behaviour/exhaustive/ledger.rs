@@ -55,6 +55,8 @@ pub(super) struct Ledger<'a> {
     due: [bool; NODES],
     completed: [u32; NODES],
     ticks: u32,
+    /// From this tick on the last node may not be started.
+    start_by: Option<u32>,
     view: View,
     /// Each worker's last call, with its answer.
     calls: [(u64, Option<(Exchange, Exchanged)>); 2],
@@ -78,6 +80,7 @@ impl<'a> Ledger<'a> {
             due: [false; NODES],
             completed: [0; NODES],
             ticks: 0,
+            start_by: None,
             view,
             calls: [(0, None), (0, None)],
             turn: 0,
@@ -101,6 +104,15 @@ impl<'a> Ledger<'a> {
         if self.is_over() { 0 } else { u32::try_from(all).expect("few ticks").saturating_sub(self.ticks) }
     }
 
+    /// Ticks until the last node may not be started any more.
+    fn ticks_to_start(&self) -> u32 {
+        self.start_by.filter(|_| !self.is_over()).map_or(0, |tick| tick.saturating_sub(self.ticks))
+    }
+
+    fn is_too_late(&self, node: usize) -> bool {
+        node == NODES - 1 && self.start_by.is_some_and(|tick| tick <= self.ticks)
+    }
+
     /// Its deadline has passed, and nobody has looked yet.
     fn is_late(&self) -> bool {
         self.shape.ttl.is_some() && !self.is_over() && self.ticks_left() == 0
@@ -115,6 +127,7 @@ impl<'a> Ledger<'a> {
         };
         let valid = self.valid();
         if self.ticks_left() > 0
+            || self.ticks_to_start() > 0
             || valid.iter().any(|place| !self.held[*place].is_late)
             || (0..NODES).any(is_delayed)
         {
@@ -201,6 +214,7 @@ impl<'a> Ledger<'a> {
         let was_late = self.is_late();
         let mut expected = Vec::new();
         for (place, end) in &settle {
+            let is_too_late = self.is_too_late(self.held[*place].node);
             let held = &mut self.held[*place];
             let node = held.node;
             expected.push(match (std::mem::take(&mut held.is_valid), self.flagged[node], end) {
@@ -211,6 +225,7 @@ impl<'a> Ledger<'a> {
                     Settled::Now(JobState::Completed)
                 }
                 (true, false, End::Fail) => Settled::Now(JobState::Failed),
+                (true, false, End::Retry | End::RetryNow) if is_too_late => Settled::Now(JobState::Failed),
                 (true, false, End::Retry) => Settled::Now(JobState::Retrying),
                 (true, false, End::RetryNow | End::Cancel | End::Release) => Settled::Now(JobState::Waiting),
             });
@@ -228,6 +243,7 @@ impl<'a> Ledger<'a> {
             assert!(self.lease_of(node).is_none(), "two leases on node {node}: {path:?}");
             assert!(self.parents_completed(node), "node {node} runs too early: {path:?}");
             assert_eq!(self.completed[node], 0, "node {node} runs again: {path:?}");
+            assert!(!self.is_too_late(node), "node {node} is started too late: {path:?}");
             let newest = self.held.iter().filter(|held| held.node == node).map(|held| held.job.lease.token);
             assert!(newest.max().is_none_or(|token| token < job.lease.token), "{path:?}");
             self.held.push(Held { job: job.clone(), node, worker, is_valid: true, is_late: false });
@@ -278,8 +294,15 @@ impl<'a> Ledger<'a> {
                 let legal = was == is
                     || was.may_become(is)
                     || was.may_become(JobState::Waiting)
-                        && matches!(is, JobState::Active | JobState::Cancelled);
+                        && matches!(is, JobState::Active | JobState::Cancelled | JobState::Expired);
                 assert!(legal, "node {node} went from {was} to {is}: {path:?}");
+            }
+            if let (None, Some(JobState::Delayed | JobState::Waiting), Some(ttl)) =
+                (was, is, self.shape.last_ttl)
+                && node == NODES - 1
+            {
+                let ticks = (self.shape.delay + ttl).as_secs().div_ceil(TICK.as_secs());
+                self.start_by = Some(self.ticks + u32::try_from(ticks).expect("few ticks"));
             }
             if self.is_over() && self.lease_of(node).is_some() {
                 self.flagged[node] = true;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskora::MemoryAdapter;
 use taskora::adapter::{Adapter, Due, NewNode, NewWorkflow};
+use taskora::{MemoryAdapter, Ttl};
 use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 
@@ -21,12 +21,15 @@ pub(super) struct Shape {
     /// How long after it could run the last node becomes ready.
     pub(super) delay: Duration,
     pub(super) ttl: Option<Duration>,
+    /// How long the last node may wait to be started.
+    pub(super) last_ttl: Option<Duration>,
 }
 
 impl Shape {
     pub(super) const CHAIN: Self =
-        Self { after: [&[], &[0], &[1]], delay: Duration::from_secs(5), ttl: None };
-    pub(super) const DIAMOND: Self = Self { after: [&[], &[], &[0, 1]], delay: Duration::ZERO, ttl: None };
+        Self { after: [&[], &[0], &[1]], delay: Duration::from_secs(5), ttl: None, last_ttl: None };
+    pub(super) const DIAMOND: Self =
+        Self { after: [&[], &[], &[0, 1]], delay: Duration::ZERO, ttl: None, last_ttl: None };
 
     pub(super) fn workflow(&self) -> NewWorkflow {
         let (mut joins, mut nodes) = (Vec::new(), Vec::new());
@@ -45,6 +48,7 @@ impl Shape {
                 delay: if number == NODES - 1 { self.delay } else { Duration::ZERO },
                 max_attempts: 2,
                 max_stalls: 1,
+                ttl: self.last_ttl.filter(|_| number == NODES - 1).map(Ttl::new),
             });
         }
         NewWorkflow {

@@ -208,6 +208,7 @@ on_both! {
                 delay: Duration::ZERO,
                 max_attempts: 3,
                 max_stalls: 1,
+                ttl: None,
             };
             let id = format!("odd-{at}");
             let flow = NewWorkflow {

@@ -70,10 +70,11 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 11] = [
+const SETS: [&str; 12] = [
     "active:",
     "prio:",
     "delayed:",
+    "ttls:",
     "failed:",
     "cancelled:",
     "expired:",
@@ -169,6 +170,7 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("active:", "=active:"),
         ("prio:", "=urgent"),
         ("delayed:", "=delayed"),
+        ("ttls:", "=waiting"),
         ("ready", TASK),
         ("due", TASK),
         ("wfdue", "=chord"),
@@ -177,7 +179,12 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("ownfailed:", "=failed"),
         ("owncancelled:", "=cancelled"),
     ] {
-        let victims = if name == "delayed:" { vec!["delayed"] } else { Vec::new() };
+        let victims = match name {
+            "delayed:" => vec!["delayed"],
+            // one whose deadline seems to be past expires
+            "ttls:" => vec!["waiting"],
+            _ => Vec::new(),
+        };
         for score in ["-1e300", "1e300", "-inf", "+inf", "-1"] {
             all.push(Damage {
                 what: format!("{name} {member} {score}"),

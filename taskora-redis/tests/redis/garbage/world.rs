@@ -8,7 +8,9 @@ use taskora::adapter::{
     AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Inspection, JobReport, Jobs, NewJob,
     NewWorkflow, RenewLease, Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
 };
-use taskora::{AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
+use taskora::{
+    AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
+};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::sync::Notify;
 
@@ -19,6 +21,8 @@ use crate::server::Server;
 /// The task whose indexes are never damaged.
 pub(crate) const OTHER: &str = "resize";
 const LEASE: Duration = Duration::from_secs(30);
+/// Longer than any test lasts.
+const LONG_TTL: Option<Ttl> = Some(Ttl::new(Duration::from_secs(36_000)));
 /// Ids that taskora made: their indexes are others than those of callers' ids.
 pub(crate) const MADE: [&str; 3] = [
     "01890a5d-ac96-774b-bcce-b302099a8057",
@@ -80,7 +84,11 @@ impl World {
         let [completed, failed, waiting] = MADE;
         let ids = ["done", "failed", "retrying", "active", "released", completed, failed, "waiting", waiting];
         let adapter = self.adapter.clone();
-        of("enqueue", adapter.enqueue(ids.map(job).to_vec()).await)?;
+        let mut jobs = ids.map(job);
+        for id in [2, 3, 4, 7] {
+            jobs[id].ttl = LONG_TTL;
+        }
+        of("enqueue", adapter.enqueue(jobs.to_vec()).await)?;
         let of_other = |id: &str| NewJob { task: OTHER.into(), ..job(id) };
         of("enqueue", adapter.enqueue(["o1", "o2", "o3"].map(of_other).to_vec()).await)?;
         let claimed = of("claim", self.exchange(&[TASK], Vec::new(), 7).await)?.jobs;
@@ -99,14 +107,16 @@ impl World {
         let held = of("settle", self.exchange(&[OTHER], settle, 1).await)?.jobs;
         self.held = vec![held[0].clone(), claimed[3].clone()];
         let cancelled = NewJob { due: Due::Now, ..job("cancelled") };
-        let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ..job("delayed") };
+        let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ttl: LONG_TTL, ..job("delayed") };
         let later = NewJob { due: Due::After(Duration::from_secs(40)), ..of_other("o4") };
-        let urgent = NewJob { priority: 5, ..job("urgent") };
+        let urgent = NewJob { priority: 5, ttl: LONG_TTL, ..job("urgent") };
         let large = NewJob { payload: vec![b'x'; 5000], ..job("large") };
         of("enqueue", adapter.enqueue(vec![cancelled, delayed, later, urgent, large]).await)?;
         of("cancel", adapter.cancel(&"cancelled".into(), "why").await)?;
         let with_deadline = NewWorkflow { ttl: Some(Duration::from_secs(36_000)), ..chord("chord", 3) };
-        for flow in [chain("first", 3), with_deadline, chain("stopped", 2)] {
+        let mut first = chain("first", 3);
+        first.nodes.iter_mut().for_each(|node| node.ttl = LONG_TTL);
+        for flow in [first, with_deadline, chain("stopped", 2)] {
             of("start", adapter.start(flow).await)?;
         }
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;

@@ -68,6 +68,7 @@ impl Snapshot {
         let times = [
             ("created", Some(std::mem::take(&mut info.created_at))),
             ("due", info.due_at.take()),
+            ("expires", info.expires_at.take()),
             ("started", info.started_at.take()),
             ("finished", info.finished_at.take()),
         ];

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use taskora::adapter::{AttemptEnd, Due, NewJob, NewNode, NewWorkflow, TaskName};
 use taskora::workflow::WorkflowId;
-use taskora::{JobId, Retention, RetentionLimit};
+use taskora::{JobId, Retention, RetentionLimit, Ttl};
 
 pub(super) const TASKS: [&str; 3] = ["send-email", "resize", "b"];
 /// Jobs that there may be beside the nodes of workflows.
@@ -57,6 +57,7 @@ pub(super) struct Job {
     task: u8,
     priority: i16,
     due: When,
+    ttl: Option<u8>,
     stalls: u8,
     large: bool,
     annotated: bool,
@@ -112,6 +113,7 @@ struct Node {
     /// A bit for each earlier node that it waits for; a root if there is none.
     after: u8,
     delay: u8,
+    ttl: Option<u8>,
     stalls: u8,
     large: bool,
 }
@@ -175,6 +177,11 @@ fn payload(large: bool, number: u8) -> Vec<u8> {
     if large { vec![b'7'; 5000] } else { number.to_string().into_bytes() }
 }
 
+/// What is discarded may be there on Redis until the next sweep, so jobs are kept.
+fn ttl(max: Option<u8>) -> Option<Ttl> {
+    max.map(|max| Ttl::new(fives(max)))
+}
+
 fn meta(annotated: bool) -> Vec<(String, String)> {
     if annotated { vec![("k".into(), "v".into())] } else { Vec::new() }
 }
@@ -187,14 +194,16 @@ impl Job {
             max_attempts: 3,
             max_stalls: self.stalls.into(),
             meta: meta(self.annotated),
+            ttl: ttl(self.ttl),
             ..NewJob::new(Target::Job(self.id).id(), task(self.task), payload(self.large, self.id))
         }
     }
 }
 
 impl Flow {
-    pub(super) const fn has_deadline(&self) -> bool {
-        self.ttl.is_some()
+    /// Of the workflow or of a node.
+    pub(super) fn has_deadline(&self) -> bool {
+        self.ttl.is_some() || self.nodes.iter().any(|node| node.ttl.is_some())
     }
 
     pub(super) fn new_workflow(&self, start: SystemTime) -> NewWorkflow {
@@ -218,6 +227,7 @@ impl Flow {
                 delay: fives(node.delay),
                 max_attempts: 3,
                 max_stalls: node.stalls.into(),
+                ttl: ttl(node.ttl),
             });
         }
         NewWorkflow {
@@ -258,17 +268,23 @@ fn when() -> impl Strategy<Value = When> {
     ]
 }
 
+/// In fives of seconds.
+fn brief() -> impl Strategy<Value = Option<u8>> {
+    prop::option::weighted(0.2, 1..=6u8)
+}
+
 fn priority() -> impl Strategy<Value = i16> {
     prop_oneof![4 => Just(0), 1 => Just(5), 1 => Just(-5), 1 => Just(1000), 1 => Just(-1000)]
 }
 
 fn job() -> impl Strategy<Value = Job> {
-    (0..JOBS, 0..3u8, priority(), when(), 0..3u8, rarely(), rarely()).prop_map(
-        |(id, task, priority, due, stalls, large, annotated)| Job {
+    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely()).prop_map(
+        |(id, task, priority, due, ttl, stalls, large, annotated)| Job {
             id,
             task,
             priority,
             due,
+            ttl,
             stalls,
             large,
             annotated,
@@ -299,12 +315,13 @@ fn claims() -> impl Strategy<Value = Claims> {
 fn flow() -> impl Strategy<Value = Flow> {
     let after = prop_oneof![1 => Just(0u8), 3 => any::<u8>()];
     let delay = prop_oneof![5 => Just(0u8), 1 => Just(2)];
-    let node = (0..3u8, priority(), after, delay, 0..3u8, rarely());
-    let node = node.prop_map(|(task, priority, after, delay, stalls, large)| Node {
+    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely());
+    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large)| Node {
         task,
         priority,
         after,
         delay,
+        ttl,
         stalls,
         large,
     });

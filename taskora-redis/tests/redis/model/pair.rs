@@ -50,7 +50,7 @@ pub(super) struct Pair<'a> {
     pub(super) waits: VecDeque<Wait>,
     /// What Redis knows to be awaited, or has told.
     pub(super) registered: BTreeSet<String>,
-    /// A workflow with a deadline was started: a claim that meets the nodes of a late workflow may hand out fewer jobs
+    /// A workflow with a deadline was started, or one of whose nodes expire: a claim that meets them may hand out fewer jobs
     /// on Redis, so it must be swept first.
     has_deadlines: bool,
     start: (Instant, SystemTime, Timestamp),

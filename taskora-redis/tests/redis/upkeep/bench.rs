@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Commands, Connection};
 use taskora::adapter::{AttemptEnd, Due, JobReport, Jobs, NewJob, NewWorkflow, Workflows};
-use taskora::{App, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp};
+use taskora::{App, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use super::assert_clean;
@@ -54,8 +54,12 @@ impl Bench {
         let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ..job("delayed") };
         let urgent = NewJob { priority: 5, ..job("urgent") };
         let large = NewJob { payload: vec![b'x'; 5000], ..job("large") };
-        adapter.enqueue(vec![delayed, urgent, large]).await.expect("enqueue");
-        let first = chain("first", 2);
+        let ttl = Some(Ttl::new(Duration::from_secs(3600)));
+        let brief = NewJob { ttl, ..job("brief") };
+        let early = NewJob { ttl, due: Due::After(Duration::from_secs(600)), ..job("early") };
+        adapter.enqueue(vec![delayed, urgent, large, brief, early]).await.expect("enqueue");
+        let mut first = chain("first", 2);
+        first.nodes[0].ttl = ttl;
         let with_deadline = NewWorkflow { ttl: Some(Duration::from_secs(3600)), ..chord("chord", 3) };
         for flow in [first, with_deadline] {
             adapter.start(flow).await.expect("start");

@@ -18,7 +18,7 @@ async fn an_untouched_store_is_clean_and_drains() {
     assert_eq!((report.jobs, report.workflows), (0, 0));
     let bench = Bench::full().await;
     let report = assert_clean(&bench.adapter, "full").await;
-    assert_eq!((report.jobs, report.workflows), (12, 3));
+    assert_eq!((report.jobs, report.workflows), (14, 3));
     let repaired = bench.app.repair().await.expect("repair");
     assert_eq!((repaired.repaired, repaired.left), (0, 0), "{repaired}");
     bench.drains().await;
@@ -37,6 +37,7 @@ async fn entries_without_a_job() {
         ("ZADD @active:send-email 9999999999999 =gone:1".into(), "the leases"),
         (format!("RPUSH @owncompleted:send-email {NUMBER}=gone"), "the completed jobs"),
         ("ZADD @ownfailed:send-email 9999999999999 =gone".into(), "the failed jobs"),
+        ("ZADD @ttls:send-email 9999999999999 =gone".into(), "the deadlines to start"),
         ("ZADD @owncancelled:send-email 9999999999999 =gone".into(), "the cancelled jobs"),
         ("ZADD @ownexpired:send-email 9999999999999 =gone".into(), "the expired jobs"),
     ] {
@@ -64,6 +65,9 @@ async fn entries_of_jobs_that_are_elsewhere() {
         ("ZADD @active:send-email 9999999999999 =done:1".into(), "the leases", "done"),
         ("ZADD @active:send-email 9999999999999 =active:7".into(), "the leases", "active"),
         ("ZADD @active:send-email 9999999999999 *=first#1:1".into(), "the leases", "first#1"),
+        ("ZADD @ttls:send-email 9999999999999 =waiting".into(), "the deadlines to start", "waiting"),
+        ("ZADD @ttls:send-email 9999999999999 =active".into(), "the deadlines to start", "active"),
+        ("ZADD @ttls:send-email 9999999999999 =done".into(), "the deadlines to start", "done"),
         (format!("RPUSH @owncompleted:send-email {NUMBER}=waiting"), "the completed jobs", "waiting"),
         (format!("RPUSH @owncompleted:send-email {NUMBER}=failed"), "the completed jobs", "failed"),
         ("ZADD @ownfailed:send-email 9999999999999 =done".into(), "the failed jobs", "done"),
@@ -111,6 +115,22 @@ async fn lost_jobs_run_again() {
         let info = bench.adapter.job(&id.into()).await.expect("job").expect(id);
         assert_eq!(info.state, JobState::Completed, "{id}");
     }
+    bench.drains().await;
+}
+
+#[tokio::test]
+async fn lost_deadlines_come_back() {
+    let mut bench = Bench::full().await;
+    for (stored, id) in [("=brief", "brief"), ("=early", "early"), ("*=first#0", "first#0")] {
+        let before = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
+        let lost = format!("`send-email`: job `{id}` is missing in the deadlines to start");
+        bench.heals(&[&format!("ZREM @ttls:send-email {stored}")], &[&lost]).await;
+        let after = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
+        assert_eq!(before, after, "{id}");
+    }
+    // its time runs anew
+    let lost = "`send-email`: job `first#0` is missing in the deadlines to start";
+    bench.heals(&["ZREM @ttls:send-email *=first#0", "HDEL @wf:=first x0"], &[lost]).await;
     bench.drains().await;
 }
 

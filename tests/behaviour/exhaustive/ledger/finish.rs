@@ -17,8 +17,8 @@ pub(in crate::exhaustive) struct Fingerprint {
     flagged: [bool; NODES],
     /// Whether the time of a delayed node has come.
     due: [bool; NODES],
-    /// Ticks until the deadline.
-    left: u32,
+    /// Ticks until the deadline of the workflow, and of the last node.
+    left: [u32; 2],
     /// The order in which claims hand out what waits.
     order: Vec<usize>,
 }
@@ -32,7 +32,8 @@ impl Ledger<'_> {
         for held in self.held.iter().filter(|held| held.is_valid) {
             leases[held.node] = Some(held.is_late);
         }
-        let (view, flagged, due, left) = (self.view, self.flagged, self.due, self.ticks_left());
+        let (view, flagged, due, left) =
+            (self.view, self.flagged, self.due, [self.ticks_left(), self.ticks_to_start()]);
         let call = self.call(2, 1, Vec::new(), NODES);
         let claimed = self.adapter.jobs().exchange(call).await.expect("exchange").jobs;
         let order = claimed.iter().filter_map(|job| Some(job.node.as_ref()?.node as usize)).collect();

@@ -1,0 +1,101 @@
+-- Deadlines to start: `ttls` holds the jobs of a task that expire unless they are started in time, by deadline, while they are
+-- in line or delayed. A job's deadline is in its record, that of a node in `x` of its workflow.
+expiry.PAGE = 256 -- one call expires so many jobs of a claim, or of all tasks of a sweep
+
+-- a job with a deadline comes into its line or is delayed; `expiry.write` must follow before it does
+function expiry.add(task, id, deadline)
+  local ttls = gathered('ttls')
+  local list = ttls[task]
+  if not list then
+    list = {}
+    ttls[task] = list
+  end
+  local at = #list
+  list[at + 1], list[at + 2] = format('%.0f', deadline), id
+end
+
+function expiry.write()
+  local ttls = S.ttls
+  if not ttls then return end
+  S.ttls = nil
+  for task, list in pairs(ttls) do
+    pages(list, function(...) call('ZADD', K.ttls .. task, ...) end)
+  end
+end
+
+-- the deadlines of nodes, once their workflows are there
+function expiry.write_nodes()
+  local starts = S.starts or {}
+  S.starts = nil
+  for _, start in ipairs(starts) do call('HSET', unpack(start)) end
+end
+
+-- a node of this workflow becomes ready at a time
+function expiry.add_node(task, id, flow, number, ready, ttl)
+  local deadline = expiry.sum(math.max(ready, now), ttl)
+  expiry.add(task, id, deadline)
+  local starts = gathered('starts')
+  starts[#starts + 1] = { K.wf .. flow, 'x' .. digits(number), digits(deadline) }
+end
+
+-- a time that six bytes hold
+function expiry.sum(ready, ttl)
+  return math.min(ready + ttl, 281474976710655)
+end
+
+-- the deadline of a job whose record is this; nothing if it has none
+function expiry.of(id, text)
+  local at = record.ttl_at(text)
+  if not at then return nil end
+  if byte(id) ~= 42 then return read('>I6', text, at + 7) end
+  local flow, number = workflow.node_of(id)
+  return tonumber(call('HGET', K.wf .. flow, 'x' .. number) or '')
+end
+
+-- these jobs are in line and delayed no more
+function expiry.leave(task, ids)
+  pages(ids, function(...) call('ZREM', K.ttls .. task, ...) end)
+end
+
+-- Ends a job that was not started in time, if it is none that has started or ended. `is_out`: a claim has it, and takes it out
+-- of its line last. Of another one its place is looked up.
+local function judge(task, id, is_out)
+  local text, done, flow = workflow.job_of(id)
+  if not text or done then
+    -- it is gone, or has ended
+    return expiry.leave(task, { id })
+  end
+  if record.is_newer(text) then
+    -- it waits for a worker of that version
+    call('ZADD', K.ttls .. task, 'XX', digits(now + 5000), id)
+    if is_out then due.enter(task, { now + 5000, id }) end
+    return
+  end
+  local past, place = call('HGET', K.life, id), nil
+  if not is_out or S.careful then place = active.place_of(task, id, text, past) end
+  if place == 'active' then return expiry.leave(task, { id }) end
+  if flow then workflow.expire_if_late(flow) end
+  if flow and flow.ended then
+    ends.add_idle(task, id, 'X', past, 0, workflow.reason_of(flow))
+  else
+    ends.add_idle(task, id, 'E', past, 0, '')
+    if not flow and record.is_discarded(text) then gathered('discards')[id] = true end
+  end
+  if is_out and place ~= 'delayed' then return expiry.leave(task, { id }) end
+  if place == 'waiting' then place = record.is_listed(text) and 'wait' or 'prio' end
+  local list = gathered('leaving')
+  local at = #list
+  list[at + 1], list[at + 2], list[at + 3] = place, task, id
+end
+
+-- what a claim has met in lines: tasks and ids, in turn
+function expiry.end_claimed(late)
+  for i = 1, #late, 2 do judge(late[i], late[i + 1], true) end
+end
+
+-- expires jobs of a task that nobody has claimed; answers how many it looked at
+function expiry.sweep(task, budget)
+  local late = call('ZRANGEBYSCORE', K.ttls .. task, '-inf', now, 'LIMIT', 0, budget)
+  for _, id in ipairs(late) do judge(task, id, false) end
+  return #late
+end
