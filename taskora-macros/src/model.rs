@@ -3,9 +3,9 @@
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Pat, Path, Signature, Type, Visibility};
+use syn::{Attribute, Path, Signature, Type, Visibility};
 
-use crate::options::Retry;
+use crate::options::Options;
 
 /// A function as it was written. Its body is not looked at, so that it may be half typed.
 pub(crate) struct TaskFn {
@@ -75,21 +75,8 @@ pub(crate) struct Contract {
     pub(crate) name: String,
     /// `None`: it is not a struct with named fields, which has been complained about.
     pub(crate) fields: Option<Vec<Field>>,
-    /// Attributes of serde for the struct.
-    pub(crate) serde: Option<TokenStream>,
     pub(crate) output: Output,
-    pub(crate) options: ContractOptions,
-}
-
-/// What a contract says beyond its types.
-#[derive(Default)]
-pub(crate) struct ContractOptions {
-    pub(crate) aliases: Vec<String>,
-    pub(crate) retry: Retry,
-    pub(crate) timeout: Option<std::time::Duration>,
-    pub(crate) priority: Option<i16>,
-    pub(crate) lease: Option<std::time::Duration>,
-    pub(crate) max_stalls: Option<u32>,
+    pub(crate) options: Options,
 }
 
 /// A payload argument.
@@ -124,10 +111,7 @@ pub(crate) struct Handler {
     pub(crate) function: Ident,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Output,
-    pub(crate) blocking: bool,
-    pub(crate) concurrency: Option<usize>,
-    pub(crate) on_cancel: Option<Path>,
-    pub(crate) advice: Retry,
+    pub(crate) options: Options,
     /// The signature cannot be called; only the types are made, so that nothing else breaks.
     pub(crate) broken: bool,
 }
@@ -160,20 +144,4 @@ pub(crate) enum Injected {
     State(Type),
     /// A type that only the compiler can look behind, by `#[inject]`.
     Other(Type),
-}
-
-/// A function's parts that are not the contract's.
-pub(crate) struct Retries<'a> {
-    pub(crate) on: Option<&'a Pat>,
-    pub(crate) never_on: Option<&'a Pat>,
-    pub(crate) after: Option<&'a Path>,
-}
-
-impl Retry {
-    /// The part of `retry(..)` that speaks of the function's error.
-    pub(crate) fn advice(&self) -> Option<Retries<'_>> {
-        let advice =
-            Retries { on: self.on.as_ref(), never_on: self.never_on.as_ref(), after: self.after.as_ref() };
-        (advice.on.is_some() || advice.never_on.is_some() || advice.after.is_some()).then_some(advice)
-    }
 }

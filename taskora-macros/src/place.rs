@@ -1,9 +1,5 @@
 //! Which options exist, and where each of them belongs.
 
-use proc_macro2::Span;
-
-use crate::errors::Errors;
-
 /// What `#[task(..)]` was written on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -21,11 +17,13 @@ pub(crate) struct Known {
     /// How it is written, for errors.
     pub(crate) example: &'static str,
     /// What it speaks of.
-    side: Side,
+    pub(crate) side: Side,
+    /// The options that its parentheses hold.
+    pub(crate) inner: &'static [Known],
 }
 
-#[derive(PartialEq, Eq)]
-enum Side {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
     /// The contract: producers and workers agree on it.
     Contract,
     /// The function that runs.
@@ -38,42 +36,6 @@ enum Side {
     Implements,
     Both,
 }
-
-const fn known(name: &'static str, example: &'static str, side: Side) -> Known {
-    Known { name, example, side }
-}
-
-pub(crate) static OPTIONS: [Known; 14] = [
-    known("name", "name = \"send-email\"", Side::Contract),
-    known("aliases", "aliases = [\"old-name\"]", Side::Contract),
-    known("retry", "retry = 3", Side::Both),
-    known("timeout", "timeout = \"30s\"", Side::Contract),
-    known("concurrency", "concurrency = 10", Side::Handler),
-    known("priority", "priority = 5", Side::Contract),
-    known("stall", "stall(lease = \"30s\", max = 1)", Side::Contract),
-    known("on_cancel", "on_cancel = clean_up", Side::Handler),
-    known("blocking", "blocking", Side::Handler),
-    known("derive", "derive(Debug, Clone)", Side::Generated),
-    known("serde", "serde(rename_all = \"camelCase\")", Side::Generated),
-    known("implements", "implements = contracts::SendEmail", Side::Implements),
-    known("output", "output = Receipt", Side::Derived),
-    known("crate", "crate = ::queue", Side::Both),
-];
-
-pub(crate) static RETRY: [Known; 9] = [
-    known("attempts", "attempts = 3", Side::Contract),
-    known("backoff", "backoff = exponential", Side::Contract),
-    known("delay", "delay = \"1s\"", Side::Contract),
-    known("max_delay", "max_delay = \"1m\"", Side::Contract),
-    known("jitter", "jitter = false", Side::Contract),
-    known("timeouts", "timeouts = false", Side::Contract),
-    known("on", "on = MailError::RateLimited", Side::Handler),
-    known("never_on", "never_on = MailError::BadAddress(_)", Side::Handler),
-    known("after", "after = MailError::retry_after", Side::Handler),
-];
-
-pub(crate) static STALL: [Known; 2] =
-    [known("lease", "lease = \"30s\"", Side::Contract), known("max", "max = 1", Side::Contract)];
 
 /// What other queues have as an option of the task, and where it is said here.
 static ELSEWHERE: [(&[&str], &str); 5] = [
@@ -107,66 +69,57 @@ static ELSEWHERE: [(&[&str], &str); 5] = [
     ),
 ];
 
-/// What to do about an option that does not exist, if its name says it.
-pub(crate) fn elsewhere(typed: &str) -> Option<String> {
+/// What to do about an option that is not in `list`, if its name says it.
+pub(crate) fn elsewhere(typed: &str, list: &'static [Known]) -> Option<String> {
+    // a list within another offers nothing but itself
+    if list.iter().all(|option| option.inner.is_empty()) {
+        return None;
+    }
     let said = ELSEWHERE.iter().find(|(names, _)| names.contains(&typed)).map(|(_, said)| (*said).to_owned());
-    let within = |list: &[Known], other: &str, of: &str| {
-        let inner = list.iter().find(|option| option.name == typed)?;
-        let other = if inner.name == "attempts" { "" } else { other };
-        Some(format!("write `{of}({other}{})`", inner.example))
-    };
-    said.or_else(|| within(&RETRY, "attempts = 3, ", "retry")).or_else(|| within(&STALL, "", "stall"))
+    said.or_else(|| {
+        let within = |of: &Known| {
+            let inner = of.inner.iter().find(|option| option.name == typed)?;
+            let before = if of.name == "retry" && typed != "attempts" { "attempts = 3, " } else { "" };
+            Some(format!("write `{}({before}{})`", of.name, inner.example))
+        };
+        list.iter().find_map(within)
+    })
 }
 
-impl Known {
-    /// Whether it can be written on a struct with `#[derive(Task)]`, or else on a function.
-    pub(crate) fn fits(&self, derived: bool) -> bool {
-        match self.side {
-            Side::Contract | Side::Both => true,
-            Side::Derived => derived,
-            Side::Handler | Side::Generated | Side::Implements => !derived,
+impl Side {
+    /// Whether such an option is offered to who writes one on a struct, or else on a function.
+    pub(crate) fn fits(self, place: Place) -> bool {
+        match self {
+            Self::Contract | Self::Both => true,
+            Self::Derived => place == Place::Contract,
+            Self::Handler | Self::Generated | Self::Implements => place != Place::Contract,
         }
     }
-}
 
-/// `retry = 3`, which is about the contract, while `retry(..)` may be about either.
-pub(crate) static RETRY_NUMBER: Known = known("retry", "retry = 3", Side::Contract);
-
-/// An option that was written, and where.
-pub(crate) struct Given {
-    pub(crate) option: &'static Known,
-    pub(crate) span: Span,
-}
-
-/// Refuses the options that do not belong to where they were written, and says where they do.
-pub(crate) fn check(place: Place, given: &[Given], errors: &mut Errors) {
-    for Given { option, span } in given {
-        let name = option.name;
-        match (place, &option.side) {
-            (Place::Implementation, Side::Contract) => errors.at(
-                *span,
-                format!("`{name}` belongs to the contract; move it to the `#[task(..)]` of the struct that is implemented"),
+    /// Why an option that speaks of this does not belong where it was written, and where it does.
+    pub(crate) fn refusal(self, name: &str, place: Place) -> Option<String> {
+        Some(match (place, self) {
+            (Place::Implementation, Self::Contract) => format!(
+                "`{name}` belongs to the contract; move it to the `#[task(..)]` of the struct that is implemented"
             ),
-            (Place::Implementation, Side::Generated) => errors.at(
-                *span,
-                format!("`{name}` belongs to the contract; write `#[{name}(..)]` on the struct that is implemented"),
-            ),
-            (Place::Contract, Side::Handler) => errors.at(
-                *span,
-                format!("`{name}` belongs to the handler; move it to the function with `#[task(implements = ..)]`"),
-            ),
-            (Place::Contract, Side::Generated) => {
-                errors.at(*span, format!("`{name}` is for functions; write `#[{name}(..)]` on the struct itself"));
+            (Place::Implementation, Self::Generated) => {
+                format!(
+                    "`{name}` belongs to the contract; write `#[{name}(..)]` on the struct that is implemented"
+                )
             }
-            (Place::Contract, Side::Implements) => errors.at(
-                *span,
-                "`implements` is for functions; a struct with `#[derive(Task)]` is the contract that they implement",
+            (Place::Contract, Self::Handler) => format!(
+                "`{name}` belongs to the handler; move it to the function with `#[task(implements = ..)]`"
             ),
-            (Place::Function | Place::Implementation, Side::Derived) => errors.at(
-                *span,
-                "`output` is for `#[derive(Task)]`; leave it out, as a function's output is what it returns",
+            (Place::Contract, Self::Generated) => {
+                format!("`{name}` is for functions; write `#[{name}(..)]` on the struct itself")
+            }
+            (Place::Contract, Self::Implements) => format!(
+                "`{name}` is for functions; a struct with `#[derive(Task)]` is the contract that they implement"
             ),
-            _ => {}
-        }
+            (Place::Function | Place::Implementation, Self::Derived) => format!(
+                "`{name}` is for `#[derive(Task)]`; leave it out, as a function's output is what it returns"
+            ),
+            _ => return None,
+        })
     }
 }

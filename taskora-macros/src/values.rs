@@ -1,173 +1,231 @@
 //! The values of options, each kind with its own words for what is wrong.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::parse::{Parse, ParseBuffer, ParseStream};
-use syn::{Lit, LitBool, LitInt, LitStr, Pat, Path, Token, bracketed, parenthesized};
+use proc_macro2::{Span, TokenStream};
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Lit, LitBool, LitInt, LitStr, Pat, Path, Token, Type, bracketed};
 
 use crate::duration;
 use crate::errors::Errors;
-use crate::options::Backoff;
-use crate::place::Given;
+use crate::list::{self, Given};
+use crate::place::Known;
 
-/// An option whose value is being read.
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    example: &'static str,
-    pub(crate) span: Span,
+/// What may stand behind the name of an option.
+pub(crate) trait Value: Sized {
+    /// The options that its parentheses hold.
+    const INNER: &'static [Known] = &[];
+
+    /// Reads it, its `=` or its parentheses included.
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self>;
 }
 
-impl From<&Given> for Key {
-    fn from(given: &Given) -> Self {
-        Self { name: given.option.name, example: given.option.example, span: given.span }
+/// `name`, without a value.
+#[derive(Clone, Copy)]
+pub(crate) struct Word(pub(crate) Span);
+
+/// The number of attempts in total, at least 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempts(pub(crate) u32);
+
+/// The number of attempts at once, at least 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Concurrency(pub(crate) usize);
+
+/// The number of recoveries.
+#[derive(Clone, Copy)]
+pub(crate) struct Recoveries(pub(crate) u32);
+
+/// From -1000 to 1000.
+#[derive(Clone, Copy)]
+pub(crate) struct Priority(pub(crate) i16);
+
+/// How the delay grows.
+#[derive(Clone)]
+pub(crate) enum Backoff {
+    Exponential,
+    Linear,
+    Fixed,
+    Custom(Path),
+}
+
+impl Value for Word {
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        if input.peek(Token![=]) || input.peek(syn::token::Paren) {
+            let name = given.option.name;
+            errors.at(given.span, format!("`{name}` takes no value; write `{name}` alone"));
+            // what was meant is clear, so nothing else is complained about
+            input.parse::<TokenStream>()?;
+        }
+        Ok(Self(given.span))
     }
 }
 
-impl Key {
-    pub(crate) fn twice(&self) -> syn::Error {
-        syn::Error::new(self.span, format!("option `{}` is given twice; keep one of them", self.name))
+impl Value for LitStr {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        behind_equals(given, input)
     }
+}
 
-    pub(crate) fn malformed(&self) -> syn::Error {
-        syn::Error::new(self.span, format!("`{}` is written as in `{}`", self.name, self.example))
+impl Value for Path {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        behind_equals(given, input)
     }
+}
 
-    fn equals(&self, input: ParseStream<'_>) -> syn::Result<()> {
-        input.parse::<Token![=]>().map(drop).map_err(|_| self.malformed())
+impl Value for Type {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        behind_equals(given, input)
     }
+}
 
-    /// What stands behind the `=`.
-    pub(crate) fn value<T: Parse>(&self, input: ParseStream<'_>) -> syn::Result<T> {
-        self.equals(input)?;
-        let span = input.span();
-        let at_end = input.is_empty() || input.peek(Token![,]);
-        input
-            .parse()
-            .map_err(|_| if at_end { self.malformed() } else { syn::Error::new(span, self.malformed()) })
+impl Value for bool {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        behind_equals(given, input).map(|literal: LitBool| literal.value)
     }
+}
 
-    pub(crate) fn path(&self, input: ParseStream<'_>) -> syn::Result<Path> {
-        self.equals(input)?;
-        if input.is_empty() {
-            return Err(self.malformed());
-        }
-        let span = input.span();
-        input.parse().map_err(|_| syn::Error::new(span, self.malformed()))
-    }
-
-    pub(crate) fn pattern(&self, input: ParseStream<'_>) -> syn::Result<Pat> {
-        self.equals(input)?;
-        if input.is_empty() {
-            return Err(self.malformed());
-        }
-        let span = input.span();
-        Pat::parse_multi_with_leading_vert(input).map_err(|_| {
-            syn::Error::new(
-                span,
-                format!("`{}` is a pattern of the task's error, as in `{}`", self.name, self.example),
-            )
+impl Value for Pat {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let span = value_span(given, input)?;
+        Self::parse_multi_with_leading_vert(input).map_err(|_| {
+            let Known { name, example, .. } = given.option;
+            syn::Error::new(span, format!("`{name}` is a pattern of the task's error, as in `{example}`"))
         })
     }
+}
 
-    pub(crate) fn integer(&self, input: ParseStream<'_>) -> syn::Result<LitInt> {
-        self.value(input)
-    }
-
-    pub(crate) fn boolean(&self, input: ParseStream<'_>) -> syn::Result<bool> {
-        self.value::<LitBool>(input).map(|literal| literal.value)
-    }
-
-    pub(crate) fn duration(
-        &self,
-        input: ParseStream<'_>,
-        errors: &mut Errors,
-    ) -> syn::Result<Option<Duration>> {
-        let literal = self.value::<Lit>(input)?;
-        let text = match &literal {
-            Lit::Str(text) => text.value(),
+impl Value for Duration {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let literal = behind_equals::<Lit>(given, input)?;
+        let message = match &literal {
+            Lit::Str(text) => match duration::parse(&text.value()) {
+                Ok(duration) => return Ok(duration),
+                Err(message) => message,
+            },
             Lit::Int(number) => {
-                let written = number.to_string();
                 let unit = if number.suffix().is_empty() { "s" } else { "" };
-                let message = format!("`{}` is a duration in quotes; write `\"{written}{unit}\"`", self.name);
-                return Err(syn::Error::new(literal.span(), message));
+                format!("`{}` is a duration in quotes; write `\"{number}{unit}\"`", given.option.name)
             }
-            _ => return Err(syn::Error::new(literal.span(), self.malformed())),
+            _ => given.malformed().to_string(),
         };
-        Ok(match duration::parse(&text) {
-            Ok(duration) => Some(duration),
-            Err(message) => {
-                errors.on(literal, message);
-                None
-            }
+        Err(syn::Error::new(literal.span(), message))
+    }
+}
+
+impl Value for Attempts {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let what = format_args!("`{name}` is the number of attempts in total, such as `3`");
+        let (span, number) = number(given, input, what)?;
+        if number == 0 {
+            let message =
+                format!("`{name} = 0` would never run the task; leave `retry` out for a single attempt");
+            return Err(syn::Error::new(span, message));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl Value for Concurrency {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let what = format_args!("`{name}` is a number of attempts at once, such as `10`");
+        let (span, number) = number(given, input, what)?;
+        if number == 0 {
+            let message =
+                format!("`{name} = 0` would never run the task; leave `{name}` out for no limit of its own");
+            return Err(syn::Error::new(span, message));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl Value for Recoveries {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let what = format_args!("`{name}` is a number of recoveries, such as `1`");
+        number(given, input, what).map(|(_, number)| Self(number))
+    }
+}
+
+impl Value for Priority {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let span = value_span(given, input)?;
+        let minus = if input.parse::<Option<Token![-]>>()?.is_some() { "-" } else { "" };
+        let span = if input.is_empty() { span } else { input.span() };
+        let literal = input.parse::<LitInt>().map_err(|_| syn::Error::new(span, given.malformed()))?;
+        let number = format!("{minus}{}", literal.base10_digits()).parse().ok();
+        let number = number.filter(|number| (-1_000..=1_000).contains(number));
+        number.map(Self).ok_or_else(|| {
+            let message =
+                format!("priority `{minus}{literal}` is out of range; use -1000 to 1000, higher goes first");
+            syn::Error::new(literal.span(), message)
         })
     }
 }
 
-pub(crate) fn attempts(key: &Key, input: ParseStream<'_>) -> syn::Result<u32> {
-    let literal = key.integer(input)?;
-    let name = key.name;
-    match literal.base10_parse::<u32>() {
-        Ok(0) => Err(syn::Error::new(
-            literal.span(),
-            format!("`{name} = 0` would never run the task; leave `retry` out for a single attempt"),
-        )),
-        Ok(number) => Ok(number),
-        Err(_) => Err(syn::Error::new(
-            literal.span(),
-            format!("`{name}` is the number of attempts in total, such as `3`"),
-        )),
+impl Value for Backoff {
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let path = Path::read(given, input, errors)?;
+        let word = path.get_ident().map(ToString::to_string);
+        Ok(match word.as_deref() {
+            Some("exponential") => Self::Exponential,
+            Some("linear") => Self::Linear,
+            Some("fixed") => Self::Fixed,
+            _ => Self::Custom(path),
+        })
     }
 }
 
-pub(crate) fn priority(key: &Key, input: ParseStream<'_>) -> syn::Result<i16> {
-    key.equals(input)?;
-    let sign = input.parse::<Option<Token![-]>>()?;
-    let span = input.span();
-    let literal = input.parse::<LitInt>().map_err(|_| syn::Error::new(span, key.malformed()))?;
-    let number =
-        literal.base10_parse::<i16>().ok().map(|number| if sign.is_some() { -number } else { number });
-    number.filter(|number| (-1_000..=1_000).contains(number)).ok_or_else(|| {
-        let sign = if sign.is_some() { "-" } else { "" };
-        syn::Error::new(
-            literal.span(),
-            format!("priority `{sign}{literal}` is out of range; use -1000 to 1000, higher goes first"),
-        )
-    })
-}
-
-pub(crate) fn aliases(key: &Key, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
-    key.equals(input)?;
-    if !input.peek(syn::token::Bracket) {
-        return Err(key.malformed());
-    }
-    let inner;
-    bracketed!(inner in input);
-    let aliases = inner.parse_terminated(|input| input.parse::<LitStr>(), Token![,]);
-    // what is left over was already answered for
-    while inner.parse::<TokenTree>().is_ok() {}
-    aliases
-        .map(|aliases| aliases.into_iter().collect())
-        .map_err(|error| syn::Error::new(error.span(), key.malformed()))
-}
-
-pub(crate) fn backoff(path: Path) -> Backoff {
-    let named = path.get_ident().map(ToString::to_string);
-    match named.as_deref() {
-        Some("exponential") => Backoff::Exponential,
-        Some("linear") => Backoff::Linear,
-        Some("fixed") => Backoff::Fixed,
-        _ => Backoff::Custom(path),
+impl Value for Vec<LitStr> {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        value_span(given, input)?;
+        if !input.peek(syn::token::Bracket) {
+            return Err(given.malformed());
+        }
+        let inner;
+        bracketed!(inner in input);
+        let texts = Punctuated::<LitStr, Token![,]>::parse_terminated.parse2(inner.parse()?);
+        texts
+            .map(|texts| texts.into_iter().collect())
+            .map_err(|error| syn::Error::new(error.span(), given.malformed()))
     }
 }
 
-pub(crate) fn contents<'a>(input: ParseStream<'a>) -> syn::Result<ParseBuffer<'a>> {
-    let inner;
-    parenthesized!(inner in input);
-    Ok(inner)
+impl Value for Vec<Path> {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let paths = Punctuated::<Path, Token![,]>::parse_terminated.parse2(list::contents(given, input)?)?;
+        Ok(paths.into_iter().collect())
+    }
 }
 
-pub(crate) fn contents_of(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let inner = contents(input)?;
-    inner.parse()
+impl Value for TokenStream {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        list::contents(given, input)
+    }
+}
+
+fn number<T: FromStr<Err: Display>>(
+    given: Given,
+    input: ParseStream<'_>,
+    what: impl Display,
+) -> syn::Result<(Span, T)> {
+    let literal = behind_equals::<LitInt>(given, input)?;
+    let number = literal.base10_parse().map_err(|_| syn::Error::new(literal.span(), what))?;
+    Ok((literal.span(), number))
+}
+
+fn behind_equals<T: Parse>(given: Given, input: ParseStream<'_>) -> syn::Result<T> {
+    let span = value_span(given, input)?;
+    input.parse().map_err(|_| syn::Error::new(span, given.malformed()))
+}
+
+/// Reads the `=`, and says where the value begins.
+fn value_span(given: Given, input: ParseStream<'_>) -> syn::Result<Span> {
+    input.parse::<Token![=]>().map_err(|_| given.malformed())?;
+    if input.is_empty() { Err(given.malformed()) } else { Ok(input.span()) }
 }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
-use syn::{Attribute, LitStr, Path};
+use syn::{Attribute, LitStr};
 
 use super::{signature, step};
-use crate::model::{Contract, ContractOptions, Field, Output};
+use crate::model::{Contract, Field, Output};
 use crate::names;
-use crate::options::{Backoff, span_of};
+use crate::options::{Options, Retry, span_of};
+use crate::values::{Attempts, Backoff, Priority, Recoveries};
 
 /// The struct that holds a function's payload arguments.
-pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Path]) -> TokenStream {
+pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream {
     let site = Span::mixed_site();
     let Contract { cfgs, vis, ident, name, .. } = contract;
     let fields = contract.fields.as_deref().unwrap_or_default();
@@ -23,7 +24,8 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Pat
     } else {
         quote_spanned!(site=> #(#docs)*)
     };
-    let derives = (!derives.is_empty()).then(|| quote_spanned!(site=> #[derive(#(#derives),*)]));
+    let derives =
+        contract.options.derive.as_ref().map(|derives| quote_spanned!(site=> #[derive(#(#derives),*)]));
     if fields.is_empty() {
         // a unit struct would be `null`, to which no argument can be added later
         return quote_spanned! {site=>
@@ -54,7 +56,8 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute], derives: &[Pat
         };
     }
     let serde = LitStr::new(&private_path(&private, "serde"), site);
-    let attributes = contract.serde.as_ref().map(|attributes| quote_spanned!(site=> #[serde(#attributes)]));
+    let attributes =
+        contract.options.serde.as_ref().map(|attributes| quote_spanned!(site=> #[serde(#attributes)]));
     let fields = fields.iter().map(|Field { name, ty, attrs, .. }| {
         let text = format!("The argument `{}`.", names::unraw(name));
         let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
@@ -151,28 +154,29 @@ fn arguments(contract: &Contract) -> TokenStream {
     }
 }
 
-fn task_options(options: &ContractOptions, private: &TokenStream) -> Option<TokenStream> {
+fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let mut calls = Vec::new();
-    if !options.aliases.is_empty() {
-        let aliases = &options.aliases;
-        calls.push(quote_spanned!(site=> .with_aliases(&[#(#aliases),*])));
-    }
-    if let Some(retry) = retry(options, private) {
-        calls.push(quote_spanned!(site=> .with_retry(#retry)));
-    }
-    if let Some(timeout) = options.timeout.map(duration) {
-        calls.push(quote_spanned!(site=> .with_timeout(#timeout)));
-    }
-    if let Some(priority) = options.priority {
-        calls.push(quote_spanned!(site=> .with_priority(#priority)));
-    }
-    if let Some(lease) = options.lease.map(duration) {
-        calls.push(quote_spanned!(site=> .with_lease(#lease)));
-    }
-    if let Some(max) = options.max_stalls {
-        calls.push(quote_spanned!(site=> .with_max_stalls(#max)));
-    }
+    let stall = options.stall.as_ref();
+    let calls: Vec<_> = [
+        options.aliases.as_ref().map(|aliases| quote_spanned!(site=> .with_aliases(&[#(#aliases),*]))),
+        options
+            .retry
+            .as_ref()
+            .and_then(|retry| policy(retry, private))
+            .map(|retry| quote_spanned!(site=> .with_retry(#retry))),
+        options.timeout.map(duration).map(|timeout| quote_spanned!(site=> .with_timeout(#timeout))),
+        options.priority.map(|Priority(priority)| quote_spanned!(site=> .with_priority(#priority))),
+        stall
+            .and_then(|stall| stall.lease)
+            .map(duration)
+            .map(|lease| quote_spanned!(site=> .with_lease(#lease))),
+        stall
+            .and_then(|stall| stall.max)
+            .map(|Recoveries(max)| quote_spanned!(site=> .with_max_stalls(#max))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     (!calls.is_empty()).then(|| {
         quote_spanned! {site=>
             const OPTIONS: #private::TaskOptions = #private::TaskOptions::new()#(#calls)*;
@@ -180,10 +184,9 @@ fn task_options(options: &ContractOptions, private: &TokenStream) -> Option<Toke
     })
 }
 
-fn retry(options: &ContractOptions, private: &TokenStream) -> Option<TokenStream> {
+fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let retry = &options.retry;
-    let attempts = retry.attempts?;
+    let Attempts(attempts) = retry.attempts?;
     let mut calls = Vec::new();
     if let Some(backoff) = &retry.backoff {
         let backoff = match backoff {

@@ -6,6 +6,7 @@ use syn::Visibility;
 
 use crate::model::{self, Argument, Handler, Injected, Output};
 use crate::names;
+use crate::values::Concurrency;
 
 /// What is registered for a contract that was written elsewhere.
 pub(super) fn definition(handler: &Handler, vis: &Visibility) -> TokenStream {
@@ -28,10 +29,10 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     let Handler { cfgs, ident, contract, .. } = handler;
     let private = handler.krate.private();
     let mut options = Vec::new();
-    if let Some(concurrency) = handler.concurrency {
+    if let Some(Concurrency(concurrency)) = handler.options.concurrency {
         options.push(quote_spanned!(site=> .with_concurrency(#concurrency)));
     }
-    let on_cancel = handler.on_cancel.as_ref().map(|path| {
+    let on_cancel = handler.options.on_cancel.as_ref().map(|path| {
         options.push(quote_spanned!(site=> .with_on_cancel()));
         let at = site.located_at(crate::options::span_of(path));
         quote_spanned! {at=>
@@ -84,6 +85,7 @@ fn bound(argument: &Argument, private: &TokenStream) -> Option<TokenStream> {
 /// Takes the contract apart, calls the function, and turns what it returns into what the worker wants to know.
 fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
+    let is_blocking = handler.options.blocking.is_some();
     let names: Vec<_> =
         (0..handler.arguments.len()).map(|index| names::local(&format!("a{index}"), site)).collect();
     let take_apart = handler.implements.then(|| take_apart(handler, &names));
@@ -93,11 +95,11 @@ fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
             let name = &field.name;
             quote_spanned!(site=> task.#name)
         }
-        Argument::Injected { from, by_ref, span } => inject(from, *by_ref, *span, handler.blocking, private),
+        Argument::Injected { from, by_ref, span } => inject(from, *by_ref, *span, is_blocking, private),
     });
     // an output or an error that does not fit is shown at its type
     let (output_at, error_at) = (handler.returns.output_span(), handler.returns.error_span());
-    let wait = (!handler.blocking).then(|| quote_spanned!(error_at=> .await));
+    let wait = (!is_blocking).then(|| quote_spanned!(error_at=> .await));
     let function = model::at(error_at, handler.function.to_token_stream());
     let call = quote_spanned!(error_at=> #function(#(#arguments),*)#wait);
     let result = match &handler.returns {
@@ -115,7 +117,7 @@ fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
         // the output alone is compared with the contract's, not the whole `Result`
         finished = quote_spanned!(output_at=> let output = #finished?; ::core::result::Result::Ok(output));
     }
-    if handler.blocking {
+    if is_blocking {
         quote_spanned!(site=> #private::blocking(scope, move |scope| { #take_apart #finished }).await)
     } else {
         quote_spanned!(site=> #take_apart #finished)
@@ -170,9 +172,12 @@ fn inject(from: &Injected, by_ref: bool, span: Span, blocking: bool, private: &T
 /// `on`, `never_on` and `after` over the function's own error.
 fn advice(handler: &Handler, private: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
-    let (Some(retries), Output::Of(returns)) = (handler.advice.advice(), &handler.returns) else {
+    let (Some(retry), Output::Of(returns)) = (&handler.options.retry, &handler.returns) else {
         return quote_spanned!(site=> #private::no_advice);
     };
+    if retry.on.is_none() && retry.never_on.is_none() && retry.after.is_none() {
+        return quote_spanned!(site=> #private::no_advice);
+    }
     let matches = |pattern: &syn::Pat| {
         quote_spanned! {site=>
             match error {
@@ -182,9 +187,9 @@ fn advice(handler: &Handler, private: &TokenStream) -> TokenStream {
             }
         }
     };
-    let on = retries.on.map_or_else(|| quote_spanned!(site=> true), matches);
-    let never_on = retries.never_on.map_or_else(|| quote_spanned!(site=> false), matches);
-    let after = match retries.after {
+    let on = retry.on.as_ref().map_or_else(|| quote_spanned!(site=> true), matches);
+    let never_on = retry.never_on.as_ref().map_or_else(|| quote_spanned!(site=> false), matches);
+    let after = match &retry.after {
         None => quote_spanned!(site=> ::core::option::Option::None),
         Some(path) => quote_spanned! {site=> {
             let after: fn(&<#returns as #private::TaskReturn>::Error) -> ::core::option::Option<::core::time::Duration> = #path;

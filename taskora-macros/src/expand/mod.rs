@@ -34,7 +34,7 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut read = Options::default();
     read.read(options, false, &mut errors);
     let is_method = parsed.sig.receiver().is_some();
-    let (contract, handler, derives) = validate::function(&parsed, read, &mut errors);
+    let (contract, handler) = validate::function(&parsed, read, &mut errors);
     let is_hidden =
         contract.as_ref().is_some_and(|contract| hides::check(&parsed.sig, &contract.ident, &mut errors));
     let original = original(parsed);
@@ -47,7 +47,7 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
         Some(contract) => {
             // the signature goes first, as it has the clearest words for an argument that cannot be stored
             let implementation = contract::implementation(contract);
-            let definition = contract::definition(contract, &docs, &derives);
+            let definition = contract::definition(contract, &docs);
             quote!(#implementation #definition)
         }
         None => handler::definition(&handler, &original.vis),
