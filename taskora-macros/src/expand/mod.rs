@@ -4,6 +4,8 @@
 mod contract;
 mod handler;
 mod signature;
+#[cfg(test)]
+mod snapshots;
 mod step;
 
 use proc_macro2::{Span, TokenStream};
