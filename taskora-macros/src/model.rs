@@ -69,7 +69,8 @@ impl Krate {
 /// A contract, ready to be expanded.
 pub(crate) struct Contract {
     pub(crate) krate: Krate,
-    pub(crate) cfgs: Vec<Attribute>,
+    /// What stands before every item that is made, see [`crate::validate::before_items`].
+    pub(crate) before: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
     pub(crate) name: String,
@@ -102,7 +103,8 @@ pub(crate) enum Output {
 /// A function that runs a contract, ready to be expanded.
 pub(crate) struct Handler {
     pub(crate) krate: Krate,
-    pub(crate) cfgs: Vec<Attribute>,
+    /// What stands before every item that is made.
+    pub(crate) before: Vec<Attribute>,
     /// What is registered.
     pub(crate) ident: Ident,
     pub(crate) contract: Path,

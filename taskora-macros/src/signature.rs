@@ -8,7 +8,8 @@ use crate::errors::Errors;
 use crate::model::{Argument, Field, Injected, Output};
 use crate::options::{Options, span_of};
 use crate::types::{
-    borrows, group_free, injected, is_plain, last_segment, mentions, or_state, output_of, owned, peel, tidy,
+    borrows, group_free, injected, is_plain, last_segment, mentioned, mentions, or_state, output_of, owned,
+    peel, tidy,
 };
 use crate::validate::with_name;
 use crate::values::Word;
@@ -32,6 +33,23 @@ pub(crate) fn check_runs_alone(options: &Options, sig: &Signature, errors: &mut 
         ),
         _ => {}
     }
+}
+
+/// Whether a function is none of an `impl`, as far as its signature says. A macro does not see what it stands in.
+pub(crate) fn check_is_free(sig: &Signature, errors: &mut Errors) -> bool {
+    if let Some(receiver) = sig.receiver() {
+        errors.on(
+            receiver,
+            "a task cannot take `self`: it is a free function; take what it needs as `State<T>`",
+        );
+        return false;
+    }
+    let types = [sig.inputs.to_token_stream(), sig.output.to_token_stream()];
+    let found = types.into_iter().find_map(|tokens| mentioned(tokens, &|ident| ident == "Self"));
+    if let Some(ident) = &found {
+        errors.on(ident, "a task cannot name `Self`: it is a free function; move it out of the `impl`, and write the type's name");
+    }
+    found.is_none()
 }
 
 pub(crate) fn check_signature(sig: &Signature, errors: &mut Errors) {
@@ -80,13 +98,7 @@ pub(crate) fn check_arguments(arguments: &[Argument], errors: &mut Errors) {
 pub(crate) fn argument(input: &FnArg, generics: &[Ident], errors: &mut Errors) -> Option<Argument> {
     let param = match input {
         FnArg::Typed(param) => param,
-        FnArg::Receiver(receiver) => {
-            errors.on(
-                receiver,
-                "a task cannot take `self`: it is a free function; take what it needs as `State<T>`",
-            );
-            return None;
-        }
+        FnArg::Receiver(_) => return None,
     };
     let inject = with_name(&param.attrs, "inject").into_iter().next();
     let payload = with_name(&param.attrs, "payload").into_iter().next();

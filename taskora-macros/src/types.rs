@@ -104,10 +104,15 @@ pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
 }
 
 pub(crate) fn mentions(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => wanted(&ident),
-        TokenTree::Group(group) => mentions(group.stream(), wanted),
-        _ => false,
+    mentioned(tokens, wanted).is_some()
+}
+
+/// The first such name.
+pub(crate) fn mentioned(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) => wanted(&ident).then_some(ident),
+        TokenTree::Group(group) => mentioned(group.stream(), wanted),
+        _ => None,
     })
 }
 

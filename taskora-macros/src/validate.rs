@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::{ToTokens as _, quote};
-use syn::{Attribute, Data, DeriveInput, Fields, Path};
+use syn::{Attribute, Data, DeriveInput, Fields, Path, parse_quote};
 
 use crate::errors::Errors;
 use crate::list::List as _;
@@ -49,7 +49,7 @@ pub(crate) fn function(
         (retry.on, retry.never_on, retry.after) = (None, None, None);
     }
 
-    let cfgs = with_name(&item.attrs, "cfg");
+    let before = before_items(&item.attrs);
     let own = options.implements.is_none();
     let suffix = if own { "" } else { "Handler" };
     let ident = names::camel(&sig.ident, suffix);
@@ -58,7 +58,7 @@ pub(crate) fn function(
         check_aliases(&mut options, &name, errors);
         Contract {
             krate: Krate::new(options.krate.clone()),
-            cfgs: cfgs.clone(),
+            before: before.clone(),
             vis: item.vis.clone(),
             ident: ident.clone(),
             name,
@@ -69,7 +69,7 @@ pub(crate) fn function(
     });
     let handler = Handler {
         krate: Krate::new(options.krate.clone()),
-        cfgs,
+        before,
         contract: options.implements.clone().unwrap_or_else(|| Path::from(ident.clone())),
         ident,
         implements: !own,
@@ -124,12 +124,13 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
             "a contract says what its handler returns; add `#[task(output = Type)]`, or `output = ()`",
         );
     }
+    let before = before_items(&item.attrs);
     let name = name(options.name.as_ref(), || names::kebab_of_type(&item.ident), item.ident.span(), errors);
     check_aliases(&mut options, &name, errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
     Some(Contract {
         krate: Krate::new(options.krate.clone()),
-        cfgs: Vec::new(),
+        before,
         vis: item.vis,
         ident: item.ident,
         name,
@@ -176,6 +177,15 @@ fn check_aliases(options: &mut Options, name: &str, errors: &mut Errors) {
             false
         });
     });
+}
+
+/// The conditions of an item; and if it is deprecated, the leave to use it in what is made for it.
+fn before_items(attrs: &[Attribute]) -> Vec<Attribute> {
+    let mut before = with_name(attrs, "cfg");
+    if !with_name(attrs, "deprecated").is_empty() {
+        before.push(parse_quote!(#[allow(deprecated, reason = "this is generated for what is deprecated")]));
+    }
+    before
 }
 
 /// The attributes of this name.

@@ -20,6 +20,11 @@ fn after(error: &ApiError) -> Option<Duration> {
 
 type ApiResult<T, E = ApiError> = Result<T, E>;
 
+// the first parameter need not be the output
+type FixedResult<const N: usize, T> = Result<[T; N], String>;
+
+type HeldResult<'a, T> = Result<T, std::borrow::Cow<'a, str>>;
+
 #[task(retry(
     attempts = 4,
     on = | ApiError::Busy { .. } | ApiError::Io(_),
@@ -65,6 +70,16 @@ async fn wide() -> taskora::Result<std::collections::BTreeMap<String, (u8, bool)
     Ok(Default::default())
 }
 
+#[task]
+async fn fixed() -> FixedResult<4, u8> {
+    Ok([0; 4])
+}
+
+#[task(retry(attempts = 2, on = _))]
+async fn held() -> HeldResult<'static, u16> {
+    Err("held".into())
+}
+
 #[task(blocking, retry(attempts = 2, on = _))]
 fn plain() -> ApiResult<u8, std::num::ParseIntError> {
     "3".parse()
@@ -77,7 +92,9 @@ fn main() {
     output::<Io, Vec<u8>>();
     output::<Text, Option<String>>();
     output::<Plain, u8>();
+    output::<Fixed, [u8; 4]>();
+    output::<Held, u16>();
     let _ = |app: &App| {
-        Worker::builder(app).register_all(taskora::tasks![Call, Never, Text, Boxed, Own, Io, Wide, Plain])
+        Worker::builder(app).register_all(taskora::tasks![Call, Never, Text, Boxed, Own, Io, Wide, Plain, Fixed, Held])
     };
 }

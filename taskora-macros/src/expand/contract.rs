@@ -13,9 +13,9 @@ use crate::options::{Options, Retry, span_of};
 use crate::values::{Attempts, Backoff, Priority, Recoveries};
 
 /// The struct that holds a function's payload arguments.
-pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream {
+pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
     let site = Span::mixed_site();
-    let Contract { cfgs, vis, ident, name, .. } = contract;
+    let Contract { before, vis, ident, name, .. } = contract;
     let fields = contract.fields.as_deref().unwrap_or_default();
     let private = contract.krate.private();
     let fallback = format!("The arguments of the task `{name}`.");
@@ -29,10 +29,10 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream
     if fields.is_empty() {
         // a unit struct would be `null`, to which no argument can be added later
         return quote_spanned! {site=>
-            #docs #(#cfgs)* #derives
+            #docs #(#deprecated)* #(#before)* #derives
             #vis struct #ident;
 
-            #(#cfgs)*
+            #(#before)*
             #[automatically_derived]
             impl #private::serde::Serialize for #ident {
                 fn serialize<S: #private::serde::Serializer>(
@@ -43,7 +43,7 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream
                 }
             }
 
-            #(#cfgs)*
+            #(#before)*
             #[automatically_derived]
             impl<'de> #private::serde::Deserialize<'de> for #ident {
                 fn deserialize<D: #private::serde::Deserializer<'de>>(
@@ -65,7 +65,7 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream
         quote_spanned!(site=> #doc #(#attrs)* pub #name: #ty,)
     });
     quote_spanned! {site=>
-        #docs #(#cfgs)* #derives
+        #docs #(#deprecated)* #(#before)* #derives
         #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
         #[serde(crate = #serde)]
         #attributes
@@ -76,7 +76,7 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute]) -> TokenStream
 /// `impl Task` and the signature.
 pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let site = Span::mixed_site();
-    let Contract { cfgs, ident, name, output, options, .. } = contract;
+    let Contract { before, ident, name, output, options, .. } = contract;
     let private = contract.krate.private();
     let checked = check_output(output, contract);
     let output = output.stored(&contract.krate);
@@ -87,7 +87,7 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     quote_spanned! {site=>
         #checked
 
-        #(#cfgs)*
+        #(#before)*
         #[automatically_derived]
         impl #private::Task for #ident {
             type Output = #output;
@@ -103,11 +103,11 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
 /// Where the compiler finds an output that is a `Result` under another name.
 fn check_output(output: &Output, contract: &Contract) -> Option<TokenStream> {
     let ty = output.written()?;
-    let Contract { krate, cfgs, .. } = contract;
+    let Contract { krate, before, .. } = contract;
     let at = Span::mixed_site().located_at(span_of(&ty));
     let private = krate.private_at(at);
     Some(quote_spanned! {at=>
-        #(#cfgs)*
+        #(#before)*
         const _: fn() = || {
             #[allow(unused_imports, reason = "a `Result` has a method of its own")]
             use #private::OutputKind as _;

@@ -2,21 +2,22 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
-use syn::Visibility;
+use syn::{Attribute, Visibility};
 
 use crate::model::{self, Argument, Handler, Injected, Output};
 use crate::names;
 use crate::values::Concurrency;
 
 /// What is registered for a contract that was written elsewhere.
-pub(super) fn definition(handler: &Handler, vis: &Visibility) -> TokenStream {
-    let Handler { cfgs, ident, contract, function, .. } = handler;
+pub(super) fn definition(handler: &Handler, vis: &Visibility, deprecated: &[Attribute]) -> TokenStream {
+    let Handler { before, ident, contract, function, .. } = handler;
     let contract = contract.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
     let doc =
         format!("Runs the jobs of `{contract}` with `{function}`; registered as `.register::<{ident}>()`.");
     quote_spanned! {Span::mixed_site()=>
         #[doc = #doc]
-        #(#cfgs)*
+        #(#deprecated)*
+        #(#before)*
         #[derive(::core::fmt::Debug)]
         #[allow(dead_code, reason = "only its type is used")]
         #vis struct #ident;
@@ -26,7 +27,7 @@ pub(super) fn definition(handler: &Handler, vis: &Visibility) -> TokenStream {
 /// The handler itself.
 pub(super) fn implementation(handler: &Handler) -> TokenStream {
     let site = Span::mixed_site();
-    let Handler { cfgs, ident, contract, .. } = handler;
+    let Handler { before, ident, contract, .. } = handler;
     let private = handler.krate.private();
     let mut options = Vec::new();
     if let Some(Concurrency(concurrency)) = handler.options.concurrency {
@@ -51,7 +52,7 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
         async fn run(task: #contract, scope: #private_at::Scope<__S>) -> #private_at::Ran<#contract> { #run }
     };
     quote_spanned! {site=>
-        #(#cfgs)*
+        #(#before)*
         #[automatically_derived]
         impl<__S> #private::Handler<__S> for #ident
         where

@@ -35,24 +35,25 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut read = Options::default();
     read.read(options, false, &mut errors);
-    let is_method = parsed.sig.receiver().is_some();
+    let is_free = crate::signature::check_is_free(&parsed.sig, &mut errors);
     let (contract, handler) = validate::function(&parsed, read, &mut errors);
     let is_hidden =
         contract.as_ref().is_some_and(|contract| hides::check(&parsed.sig, &contract.ident, &mut errors));
     let original = original(parsed);
-    if is_method || is_hidden {
-        // nothing else can stand where a method stands, or have a name that means another type
+    if !is_free || is_hidden {
+        // nothing else can stand in an `impl`, or have a name that means another type
         return quote!(#original #errors);
     }
     let docs = validate::with_name(&original.attrs, "doc");
+    let deprecated = validate::with_name(&original.attrs, "deprecated");
     let types = match &contract {
         Some(contract) => {
             // the signature goes first, as it has the clearest words for an argument that cannot be stored
             let implementation = contract::implementation(contract);
-            let definition = contract::definition(contract, &docs);
+            let definition = contract::definition(contract, &docs, &deprecated);
             quote!(#implementation #definition)
         }
-        None => handler::definition(&handler, &original.vis),
+        None => handler::definition(&handler, &original.vis, &deprecated),
     };
     let handler = handler::implementation(&handler);
     quote!(#original #types #handler #errors)

@@ -11,7 +11,7 @@ use crate::names;
 /// `Unset`, marked with a type that is named like the argument, so that errors name it.
 pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
     let site = Span::mixed_site();
-    let Contract { cfgs, vis, ident, .. } = contract;
+    let Contract { before, vis, ident, .. } = contract;
     let private = contract.krate.private();
     let signature = format_ident!("{}Signature", names::unraw(ident), span = ident.span());
     let parameters = names::parameters(fields.len());
@@ -40,14 +40,14 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
         }
     });
     quote_spanned! {site=>
-        #(#cfgs)*
+        #(#before)*
         #[doc = #signature_doc]
         #[derive(::core::fmt::Debug)]
         #[must_use = "a signature does nothing until it is dispatched"]
         #[allow(dead_code, reason = "generated for every task")]
         #vis struct #signature<#(#parameters),*> { #(#arguments: #parameters),* }
 
-        #(#cfgs)*
+        #(#before)*
         const _: () = {
             #markers
 

@@ -7,11 +7,11 @@ use crate::model::{Contract, Field};
 
 /// A contract has all of its arguments.
 pub(super) fn contract(contract: &Contract) -> TokenStream {
-    let Contract { cfgs, ident, output, .. } = contract;
+    let Contract { before, ident, output, .. } = contract;
     let private = contract.krate.private();
     let out = output.stored(&contract.krate);
     quote_spanned! {Span::mixed_site()=>
-        #(#cfgs)*
+        #(#before)*
         #[automatically_derived]
         impl #private::Step for #ident {
             type Slot = #private::Bound;
