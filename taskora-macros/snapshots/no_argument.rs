@@ -1,11 +1,4 @@
 async fn clean_up(ctx: &Context) {}
-const _: fn() = || {
-    #[allow(unused_imports, reason = "a `Result` has a method of its own")]
-    use ::taskora::__private::OutputKind as _;
-    ::taskora::__private::check_output(
-        ::taskora::__private::OutputProbe::<()>::new().kind(),
-    );
-};
 #[automatically_derived]
 impl ::taskora::__private::Task for CleanUp {
     type Output = ();

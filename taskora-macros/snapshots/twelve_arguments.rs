@@ -14,13 +14,6 @@ pub(crate) fn add(
 ) -> u8 {
     0
 }
-const _: fn() = || {
-    #[allow(unused_imports, reason = "a `Result` has a method of its own")]
-    use ::taskora::__private::OutputKind as _;
-    ::taskora::__private::check_output(
-        ::taskora::__private::OutputProbe::<u8>::new().kind(),
-    );
-};
 #[automatically_derived]
 impl ::taskora::__private::Task for Add {
     type Output = u8;

@@ -1,6 +1,6 @@
 //! What can be seen of a type, and of the attributes beside it, by their tokens.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::{Attribute, GenericArgument, PathArguments, Type};
 
@@ -80,6 +80,24 @@ pub(crate) fn output_of(ty: &Type) -> &Type {
     first.unwrap_or(ty)
 }
 
+/// Whether a type may be another one under a name of the user's.
+pub(crate) fn may_be_an_alias(ty: &TokenStream) -> bool {
+    const AT_HAND: [&str; 20] = [
+        "Box", "Option", "String", "Vec", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128",
+        "isize", "u8", "u16", "u32", "u64", "u128", "usize",
+    ];
+    let mut tokens = ty.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        // a tuple or an array
+        (Some(TokenTree::Group(group)), None) => group.delimiter() == Delimiter::None,
+        (Some(TokenTree::Ident(ident)), next) => {
+            let is_path = matches!(next, Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+            is_path || !AT_HAND.iter().any(|name| ident == name)
+        }
+        _ => true,
+    }
+}
+
 /// Whether a type has a reference or a lifetime, other than `'static`. An argument or an output is made anew from
 /// what was stored, so that it cannot be a `&'static` either; an error can.
 pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
@@ -139,4 +157,27 @@ pub(crate) fn is_plain(attrs: &[Attribute]) -> bool {
     !attrs.iter().any(|attribute| {
         mentions(attribute.meta.to_token_stream(), &|ident| OTHERWISE.iter().any(|word| ident == word))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_is_at_hand_is_no_alias() {
+        for (ty, may_be) in [
+            ("()", false),
+            ("(Res<u8>, u8)", false),
+            ("[u8; 4]", false),
+            ("u64", false),
+            ("Vec<Res<u8>>", false),
+            ("Res<u8>", true),
+            ("Receipt", true),
+            ("String::Res", true),
+            ("::std::string::String", true),
+            ("<A as B>::C", true),
+        ] {
+            assert_eq!(may_be_an_alias(&ty.parse().unwrap()), may_be, "{ty}");
+        }
+    }
 }

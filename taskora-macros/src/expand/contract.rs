@@ -10,6 +10,7 @@ use super::{signature, step};
 use crate::model::{Contract, Field, Output};
 use crate::names;
 use crate::options::{Options, Retry, span_of};
+use crate::types::may_be_an_alias;
 use crate::values::{Attempts, Backoff, Priority, Recoveries};
 
 /// The struct that holds a function's payload arguments.
@@ -102,7 +103,8 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
 
 /// Where the compiler finds an output that is a `Result` under another name.
 fn check_output(output: &Output, contract: &Contract) -> Option<TokenStream> {
-    let ty = output.written()?;
+    // most outputs can be seen to be none, and the compiler need not look
+    let ty = output.written().filter(may_be_an_alias)?;
     let Contract { krate, before, .. } = contract;
     let at = Span::mixed_site().located_at(span_of(&ty));
     let private = krate.private_at(at);
