@@ -1,0 +1,23 @@
+#![doc = include_str!("docs.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may"))]
+
+mod calendar;
+mod cron;
+mod error;
+mod field;
+#[cfg(feature = "times")]
+mod local;
+mod parse;
+#[cfg(feature = "times")]
+mod stretch;
+#[cfg(feature = "times")]
+mod times;
+mod zones;
+
+pub use cron::Cron;
+pub use error::{CronError, CronErrorKind};
+#[cfg(feature = "times")]
+pub use times::{PeriodError, Times};
+pub use zones::{ZoneError, check_zone, zone_names};
