@@ -42,6 +42,9 @@ fn berlin_forward() {
     assert_eq!(ticks("15 * 29 * *")[..3], ["29T00:15+01:00", "29T01:15+01:00", "29T03:15+02:00"]);
     // the date of the skipped time counts
     assert_eq!(ticks("30 2 29 3 *"), ["29T03:00+02:00"]);
+    // the last second before the change, and the first one after it
+    assert_eq!(ticks("59 59 1 29 * *"), ["29T01:59+01:00"]);
+    assert_eq!(ticks("0 0 3 29 * *"), ["29T03:00+02:00"]);
     // with seconds
     assert_eq!(ticks("5,10 30 2 * * *"), ["29T03:00+02:00", "30T02:30+02:00", "30T02:30+02:00"]);
 }
