@@ -17,7 +17,7 @@ pub use crate::failure::Failure;
 pub use crate::handler::{Advice, Handler, HandlerOptions};
 pub use crate::json::Unreadable;
 pub use crate::policy::{Backoff, RetryPolicy};
-pub use crate::signature::{Open, Set, Unset};
+pub use crate::signature::{Given, Open, Set, Unset};
 pub use crate::state::{FromRef, Scope, State};
 pub use crate::worker::TaskList;
 pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};

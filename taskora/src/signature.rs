@@ -1,14 +1,23 @@
 //! The arguments of a signature, as its type keeps track of them: `SendEmail::s().to("a@b.com")` is a
-//! `SendEmailSignature<Set<to, String>, Unset<subject>>`.
+//! `SendEmailSignature<Set<to, String>, Unset<subject>>`. An argument that is given a node of a
+//! [`Dag`](crate::Dag) is a `FromNode<to, String>`.
 //!
 //! Nobody has to write these types; they are how the compiler names an argument that is missing or set twice.
 
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::workflow::DagNode;
+
 /// An argument that is set, and what to.
 pub struct Set<Argument, T> {
     value: T,
+    argument: PhantomData<fn() -> Argument>,
+}
+
+/// An argument that is what a node of a [`Dag`](crate::Dag) returns.
+pub struct FromNode<Argument, T> {
+    node: DagNode<T>,
     argument: PhantomData<fn() -> Argument>,
 }
 
@@ -25,12 +34,46 @@ pub trait Open<Argument> {}
 
 impl<Argument> Open<Argument> for Unset<Argument> {}
 
-impl<Argument, T> Set<Argument, T> {
+/// What an argument of type `T` can be set to: a value that converts into a `T`, or a node of a [`Dag`](crate::Dag) that
+/// returns a `T`. `As` is what the signature then holds, [`Set`] or [`FromNode`].
+#[diagnostic::on_unimplemented(
+    message = "the argument `{Argument}` takes `{T}`, and cannot be given `{Self}`",
+    label = "does not convert into `{T}`",
+    note = "it takes what implements `Into<{T}>`, or a node of a `Dag` that returns exactly `{T}`"
+)]
+pub trait Given<Argument, T, As> {
     #[doc(hidden)]
-    pub const fn new(value: T) -> Self {
-        Self { value, argument: PhantomData }
-    }
+    fn give(self) -> As;
+}
 
+#[diagnostic::do_not_recommend]
+impl<Argument, T, V: Into<T>> Given<Argument, T, Set<Argument, T>> for V {
+    fn give(self) -> Set<Argument, T> {
+        Set { value: self.into(), argument: PhantomData }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<Argument, T> Given<Argument, T, FromNode<Argument, T>> for DagNode<T> {
+    fn give(self) -> FromNode<Argument, T> {
+        FromNode { node: self, argument: PhantomData }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<Argument, T> Given<Argument, T, FromNode<Argument, T>> for &DagNode<T> {
+    fn give(self) -> FromNode<Argument, T> {
+        FromNode { node: *self, argument: PhantomData }
+    }
+}
+
+impl<Argument, T> FromNode<Argument, T> {
+    pub(crate) const fn node(&self) -> DagNode<T> {
+        self.node
+    }
+}
+
+impl<Argument, T> Set<Argument, T> {
     #[doc(hidden)]
     pub fn into_value(self) -> T {
         self.value
@@ -49,6 +92,12 @@ impl<Argument, T> fmt::Debug for Set<Argument, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // payloads are not shown
         f.write_str("set")
+    }
+}
+
+impl<Argument, T> fmt::Debug for FromNode<Argument, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)
     }
 }
 

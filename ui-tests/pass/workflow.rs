@@ -138,6 +138,10 @@ async fn run(app: App) -> taskora::Result<()> {
     let sheet = dag.add_after(vec![image, merged], Sheet::s());
     let again = dag.add_after(&[image, merged][..], Sheet::s());
     dag.add_after([sheet, again], Plan);
+    let smaller = dag.add(Resize::s().image(image).width(size));
+    let thumbnail = dag.add_after(size, Resize::s().image(smaller).with(|o| o.priority(1)));
+    let all = dag.join(&[smaller, thumbnail][..]);
+    dag.add(group((Sheet::s().images(all), load_one())).then(Plan));
     let _: String = app.dispatch(dag.finish(sheet)).await?.result().await?;
 
     let _: Option<WorkflowState> = app.workflow::<String>("publish-1").state().await?;

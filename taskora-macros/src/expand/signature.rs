@@ -1,14 +1,14 @@
 //! The signature builder: `SendEmail::s().to(..).subject(..)`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens as _, format_ident, quote_spanned};
+use quote::{format_ident, quote_spanned};
 
 use super::step;
 use crate::model::{Contract, Field, Krate};
 use crate::names;
 
-/// The builder's type, its setters, and what dispatches it once all arguments are set. Each type parameter is `Set` or
-/// `Unset`, marked with a type that is named like the argument, so that errors name it.
+/// The builder's type, its setters, and what dispatches it once all arguments are set. Each type parameter is `Set`,
+/// `FromNode` or `Unset`, marked with a type that is named like the argument, so that errors name it.
 pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
     let site = Span::mixed_site();
     let Contract { before, vis, ident, .. } = contract;
@@ -90,22 +90,23 @@ fn setter(
     let site = Span::mixed_site();
     let private = krate.private();
     let doc = format!("Sets `{}`.", names::unraw(name));
-    let set = quote_spanned!(site=> #private::Set<__arguments::#name, #ty>);
-    let after = parameters
-        .iter()
-        .enumerate()
-        .map(|(index, parameter)| if index == at { set.clone() } else { parameter.to_token_stream() });
+    let given = names::local("__Given", site);
+    let after =
+        parameters.iter().enumerate().map(|(index, parameter)| if index == at { &given } else { parameter });
     let parameter = parameters.get(at);
     let values = fields.iter().enumerate().map(|(index, Field { name, .. })| {
         if index == at {
-            quote_spanned!(site=> #name: #private::Set::new(::core::convert::Into::into(value)))
+            quote_spanned!(site=> #name: #private::Given::give(value))
         } else {
             quote_spanned!(site=> #name: self.#name)
         }
     });
     quote_spanned! {site=>
         #[doc = #doc]
-        pub fn #name(self, value: impl ::core::convert::Into<#ty>) -> #signature<#(#after),*>
+        pub fn #name<#given>(
+            self,
+            value: impl #private::Given<__arguments::#name, #ty, #given>,
+        ) -> #signature<#(#after),*>
         where
             #parameter: #private::Open<__arguments::#name>,
         {

@@ -5,26 +5,32 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::GraphError;
-use super::plan::Plan;
+use super::plan::{DagPlace, Plan};
 use super::shape::Shape;
-use super::step::{Bound, Starts, Step, StepAfter, Workflow};
+use super::step::{Accepts, Bound, Slot, Starts, Step, Workflow};
 
 /// A workflow whose steps may wait for any steps before them.
 ///
 /// ```
 /// # use taskora::prelude::*;
 /// # use taskora::workflow::{Bound, Dag, Workflow};
-/// # #[task] async fn fetch(url: String) -> String { url }
-/// # #[task] async fn merge(pages: (String, String)) -> String { pages.0 }
-/// # #[task] async fn archive(page: String) {}
+/// # #[derive(Clone, Serialize, Deserialize)] pub struct Order { total: u64 }
+/// # #[derive(Clone, Serialize, Deserialize)] pub struct Charge { id: String }
+/// # #[task] async fn load_order(id: u64) -> Order { Order { total: id } }
+/// # #[task] async fn charge_card(order: Order) -> Charge { Charge { id: order.total.to_string() } }
+/// # #[task] async fn finish(order: Order, charge: Charge, note: String) -> String { note }
+/// # #[task] async fn archive(note: String) {}
 /// let mut dag = Dag::new();
-/// let a = dag.add(Fetch { url: "/a".into() });
-/// let b = dag.add(Fetch { url: "/b".into() });
-/// dag.add_after(b, Archive::s());
-/// let both = dag.add_after((a, b), Merge::s());   // takes `(String, String)`
-/// let flow: Workflow<Bound, String> = dag.finish(both);
+/// let order = dag.add(LoadOrder { id: 4711 });
+/// let charge = dag.add(ChargeCard::s().order(order));
+/// let done = dag.add(Finish::s().order(order).charge(charge).note("thank you"));
+/// dag.add(Archive::s().note(done));
+/// let flow: Workflow<Bound, String> = dag.finish(done);
 /// # let _ = flow;
 /// ```
+///
+/// A node stands for an argument of the type that it returns: the step waits for the node, and receives its output. To
+/// wait for nodes without receiving anything, or for a step that takes one input, there is [`add_after`](Dag::add_after).
 ///
 /// The workflow ends when all nodes have, also those that the result does not need.
 #[derive(Debug)]
@@ -33,12 +39,13 @@ pub struct Dag {
     plan: Plan,
     /// What each step ends in: the nodes to wait for, and what they make.
     steps: Vec<(Vec<u32>, Shape)>,
+    /// How many of them have a place in the names of nodes: those of [`Dag::join`] have none.
+    named: u32,
 }
 
 /// A step of a [`Dag`], which returns a `T`. It can be used with its own `Dag` only.
 pub struct DagNode<T> {
-    dag: u64,
-    step: usize,
+    place: DagPlace,
     typed: PhantomData<fn() -> T>,
 }
 
@@ -47,23 +54,53 @@ impl Dag {
     #[must_use]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), plan: Plan::default(), steps: Vec::new() }
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), plan: Plan::default(), steps: Vec::new(), named: 0 }
     }
 
-    /// Adds a step that waits for nothing.
+    /// Adds a step that waits for the nodes that its arguments are given, if any:
+    /// `dag.add(Finish::s().order(order).note("thank you"))`.
     pub fn add<S: Step>(&mut self, step: S) -> DagNode<S::Out>
     where
-        S::Slot: Starts,
+        <S::Slot as Slot>::Added: Starts,
     {
         self.put(step, None)
     }
 
     /// Adds a step that runs when its parents have completed, and receives what they return: of one node its output,
-    /// of a tuple of nodes a tuple, of an array, a slice or a `Vec` of nodes a `Vec`.
-    pub fn add_after<P: Parents, S: StepAfter<P::Out>>(&mut self, parents: P, step: S) -> DagNode<S::Out> {
+    /// of a tuple of nodes a tuple, of an array, a slice or a `Vec` of nodes a `Vec`. Its input is its one open argument; a
+    /// step without one ignores what they return.
+    pub fn add_after<P: Parents, S: Step>(&mut self, parents: P, step: S) -> DagNode<S::Out>
+    where
+        <S::Slot as Slot>::Added: Accepts<P::Out>,
+    {
+        let (wait, value) = self.ends_of(&parents);
+        let link = self.plan.link(wait, value);
+        self.put(step, Some(link))
+    }
+
+    /// One node that stands for several: it returns what they return together, as the parents of
+    /// [`add_after`](Dag::add_after) do.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn fetch(url: String) -> String { url }
+    /// # #[task] async fn merge(pages: Vec<String>, title: String) -> String { title }
+    /// let mut dag = Dag::new();
+    /// let pages = ["/a", "/b"].map(|url| dag.add(Fetch::s().url(url)));
+    /// let pages = dag.join(pages);
+    /// let book = dag.add(Merge::s().pages(pages).title("Ada"));
+    /// # let _: taskora::Workflow<_, String> = dag.finish(book);
+    /// ```
+    pub fn join<P: Parents>(&mut self, parents: P) -> DagNode<P::Out> {
+        let ends = self.ends_of(&parents);
+        self.node(ends)
+    }
+
+    /// The nodes to wait for, and what they make together.
+    fn ends_of(&mut self, parents: &impl Parents) -> (Vec<u32>, Shape) {
         let mut wait = Vec::new();
-        let value = parents.value(&mut |dag, step| {
-            let known = self.steps.get(step).filter(|_| dag == self.id);
+        let value = parents.value(&mut |place| {
+            let known = self.steps.get(place.step).filter(|_| place.dag == self.id);
             if known.is_none() {
                 self.plan.blame(GraphError::ForeignNode);
             }
@@ -73,17 +110,22 @@ impl Dag {
         });
         wait.sort_unstable();
         wait.dedup();
-        let link = self.plan.link(wait, value);
-        self.put(step, Some(link))
+        (wait, value)
     }
 
     fn put<S: Step>(&mut self, step: S, link: Option<u32>) -> DagNode<S::Out> {
         let mut part = step.into_plan();
-        let at = self.steps.len();
-        part.descend(u32::try_from(at).unwrap_or(u32::MAX));
-        let end = self.plan.adopt(part, link);
-        self.steps.push(end);
-        DagNode { dag: self.id, step: at, typed: PhantomData }
+        part.descend(self.named);
+        self.named = self.named.saturating_add(1);
+        let ends = self.plan.adopt_in_dag(part, link, |place| {
+            self.steps.get(place.step).filter(|_| place.dag == self.id).cloned()
+        });
+        self.node(ends)
+    }
+
+    fn node<T>(&mut self, ends: (Vec<u32>, Shape)) -> DagNode<T> {
+        self.steps.push(ends);
+        DagNode { place: DagPlace { dag: self.id, step: self.steps.len() - 1 }, typed: PhantomData }
     }
 
     /// The workflow whose result is this node's.
@@ -93,7 +135,7 @@ impl Dag {
     /// # Errors
     /// When it is dispatched: [`GraphError::ForeignNode`], if this or a parent was a node of another graph.
     pub fn finish<T>(mut self, node: DagNode<T>) -> Workflow<Bound, T> {
-        match self.steps.into_iter().nth(node.step).filter(|_| node.dag == self.id) {
+        match self.steps.into_iter().nth(node.place.step).filter(|_| node.place.dag == self.id) {
             Some((ends, value)) => self.plan.end_in(ends, value),
             None => self.plan.blame(GraphError::ForeignNode),
         }
@@ -107,6 +149,12 @@ impl Default for Dag {
     }
 }
 
+impl<T> DagNode<T> {
+    pub(super) const fn place(self) -> DagPlace {
+        self.place
+    }
+}
+
 impl<T> Clone for DagNode<T> {
     fn clone(&self) -> Self {
         *self
@@ -117,7 +165,7 @@ impl<T> Copy for DagNode<T> {}
 
 impl<T> fmt::Debug for DagNode<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DagNode({})", self.step)
+        write!(f, "DagNode({})", self.place.step)
     }
 }
 
@@ -132,21 +180,21 @@ pub trait Parents {
     type Out;
 
     #[doc(hidden)]
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape;
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape;
 }
 
 impl<T> Parents for DagNode<T> {
     type Out = T;
 
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
-        of(self.dag, self.step)
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
+        of(self.place)
     }
 }
 
 impl<T> Parents for &[DagNode<T>] {
     type Out = Vec<T>;
 
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
         Shape::list(self.iter().map(|node| node.value(of)).collect())
     }
 }
@@ -154,7 +202,7 @@ impl<T> Parents for &[DagNode<T>] {
 impl<T> Parents for Vec<DagNode<T>> {
     type Out = Vec<T>;
 
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
         self.as_slice().value(of)
     }
 }
@@ -162,7 +210,7 @@ impl<T> Parents for Vec<DagNode<T>> {
 impl<T> Parents for &Vec<DagNode<T>> {
     type Out = Vec<T>;
 
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
         self.as_slice().value(of)
     }
 }
@@ -170,7 +218,7 @@ impl<T> Parents for &Vec<DagNode<T>> {
 impl<T, const N: usize> Parents for [DagNode<T>; N] {
     type Out = Vec<T>;
 
-    fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
+    fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
         self.as_slice().value(of)
     }
 }
@@ -180,7 +228,7 @@ macro_rules! tuple {
         impl<$($node),*> Parents for ($(DagNode<$node>,)*) {
             type Out = ($($node,)*);
 
-            fn value(&self, of: &mut dyn FnMut(u64, usize) -> Shape) -> Shape {
+            fn value(&self, of: &mut dyn FnMut(DagPlace) -> Shape) -> Shape {
                 #[allow(non_snake_case, reason = "values are named like their types")]
                 let ($($node,)*) = self;
                 Shape::list(vec![$($node.value(of)),*])

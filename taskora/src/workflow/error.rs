@@ -156,7 +156,9 @@ pub enum GraphError {
     #[error("a workflow needs a node; add one with `.node(..)`")]
     Empty,
     /// A node handle of one [`Dag`](super::Dag) was used with another one.
-    #[error("a node of another `Dag` was used; a `Dag` knows only the nodes that it has made itself")]
+    #[error(
+        "a node of another `Dag` was used; a `Dag` knows only the nodes that its own `add`, `add_after` and `join` gave"
+    )]
     ForeignNode,
     /// `chunk` was asked for chunks of nothing.
     #[error("chunks of 0 items would never end; use at least 1")]

@@ -25,6 +25,15 @@ pub struct Input {
     holes: Vec<(usize, Shape)>,
 }
 
+/// An argument in a recipe.
+#[derive(Clone)]
+pub(super) enum Part {
+    /// It is known, as JSON.
+    Json(String),
+    /// It is put together of results.
+    Value(Shape),
+}
+
 /// What a composed value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,18 +50,21 @@ impl Input {
         Self::new(Form::Payload, HOLE.to_owned(), vec![(0, value)])
     }
 
-    /// Arguments as JSON; the value goes where one is missing.
-    pub(crate) fn arguments(bound: &[Option<String>], value: &Shape) -> Result<Self, serde_json::Error> {
+    /// The list of a contract's arguments.
+    pub(super) fn arguments(arguments: Vec<Part>) -> Result<Self, serde_json::Error> {
         let mut template = String::from("[");
         let mut holes = Vec::new();
-        for (at, argument) in bound.iter().enumerate() {
+        for (at, argument) in arguments.into_iter().enumerate() {
             if at > 0 {
                 template.push(',');
             }
-            if argument.is_none() {
-                holes.push((template.len(), value.clone()));
+            match argument {
+                Part::Json(json) => template.push_str(&json),
+                Part::Value(value) => {
+                    holes.push((template.len(), value));
+                    template.push_str(HOLE);
+                }
             }
-            template.push_str(argument.as_deref().unwrap_or(HOLE));
         }
         template.push(']');
         Self::new(Form::Arguments, template, holes)
@@ -195,6 +207,10 @@ mod tests {
         String::from_utf8(input.to_json()).unwrap()
     }
 
+    fn text(json: &str) -> Part {
+        Part::Json(json.to_owned())
+    }
+
     fn composed(input: &Input) -> (Form, String) {
         let results: [&[u8]; 4] = [b"0", b"[1]", br#"{"two":2}"#, b"null"];
         let Composed { form, json } = input.compose(|node| results.get(node as usize).copied()).unwrap();
@@ -210,8 +226,9 @@ mod tests {
 
     #[test]
     fn an_argument_can_be_a_value() {
-        let bound = [Some("\"a \\\"b\\\"\"".to_owned()), None, Some("null".to_owned())];
-        let input = Input::arguments(&bound, &Shape::List(vec![Shape::Node(1), Shape::Node(3)])).unwrap();
+        let value = Shape::List(vec![Shape::Node(1), Shape::Node(3)]);
+        let arguments = vec![text(r#""a \"b\"""#), Part::Value(value), text("null")];
+        let input = Input::arguments(arguments).unwrap();
         assert_eq!(
             json(&input),
             r#"{"form":"arguments","template":["a \"b\"",null,null],"holes":[[11,[1,3]]]}"#
@@ -268,7 +285,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_payload_is_shown() {
-        let input = Input::arguments(&[Some("\"secret\"".to_owned()), None], &Shape::Node(0)).unwrap();
+        let input = Input::arguments(vec![text("\"secret\""), Part::Value(Shape::Node(0))]).unwrap();
         assert!(!format!("{input:?} {:?}", input.compose(|_| Some(b"\"secret\""))).contains("secret"));
     }
 }

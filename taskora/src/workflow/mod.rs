@@ -29,17 +29,19 @@ pub use id::WorkflowId;
 pub use info::WorkflowInfo;
 #[doc(hidden)]
 pub use input::{Composed, Form, Input};
+#[doc(hidden)]
+pub use partial::Known;
 pub use partial::{
     AllOpen, AllSet, Argument, FirstOpen, Followed, IsOpen, IsSet, OneOpen, Partial, Seen, SomeOpen,
 };
 #[doc(hidden)]
-pub use plan::Plan;
+pub use plan::{DagPlace, Plan};
 #[doc(hidden)]
 pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
 pub use step::{
-    Accepts, Bound, NoOpenInput, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts, Step, StepAfter,
-    StepBeside, StepOptions, Workflow,
+    Accepts, Bound, InDag, NoOpenInput, OutsideDag, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts,
+    Step, StepAfter, StepBeside, StepOptions, Workflow,
 };
 
 /// The most nodes that a workflow can have.

@@ -7,11 +7,12 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
-use super::plan::{Payload, Plan, to_json};
-use super::step::{Bound, Piped, Slot};
+use super::dag::DagNode;
+use super::plan::{ArgumentValue, Payload, Plan, to_json};
+use super::step::{Bound, InDag, Piped, Slot};
 use crate::contract::Task;
 use crate::json;
-use crate::signature::{Set, Unset};
+use crate::signature::{FromNode, Set, Unset};
 
 /// All arguments so far are set.
 #[derive(Debug)]
@@ -43,8 +44,23 @@ pub trait Argument<T> {
     /// Whether it is set.
     type Is;
 
+    /// The slot of a step with this argument, which waits for `S` besides.
+    type Slot<S: Slot>: Slot;
+
     #[doc(hidden)]
-    fn into_option(self) -> Option<T>;
+    fn into_known(self) -> Known<T>;
+}
+
+/// What is known of an argument.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Known<T> {
+    /// Its value.
+    Value(T),
+    /// The node that returns it.
+    Node(DagNode<T>),
+    /// Nothing.
+    Open,
 }
 
 /// The argument is set.
@@ -56,17 +72,28 @@ pub struct IsOpen<T>(PhantomData<T>);
 
 impl<A, T> Argument<T> for Set<A, T> {
     type Is = IsSet;
+    type Slot<S: Slot> = S;
 
-    fn into_option(self) -> Option<T> {
-        Some(self.into_value())
+    fn into_known(self) -> Known<T> {
+        Known::Value(self.into_value())
+    }
+}
+
+impl<A, T> Argument<T> for FromNode<A, T> {
+    type Is = IsSet;
+    type Slot<S: Slot> = InDag<S::Added>;
+
+    fn into_known(self) -> Known<T> {
+        Known::Node(self.node())
     }
 }
 
 impl<A, T> Argument<T> for Unset<A> {
     type Is = IsOpen<T>;
+    type Slot<S: Slot> = S;
 
-    fn into_option(self) -> Option<T> {
-        None
+    fn into_known(self) -> Known<T> {
+        Known::Open
     }
 }
 
@@ -143,16 +170,28 @@ impl<C> Seen<C> for AllOpen {
 }
 
 /// What is known of a payload whose arguments are these.
-fn payload(arguments: Vec<Option<String>>) -> Payload {
-    if arguments.len() > 1 && arguments.iter().all(Option::is_none) {
+fn payload(arguments: Vec<ArgumentValue>) -> Payload {
+    if arguments.len() > 1 && arguments.iter().all(|argument| matches!(argument, ArgumentValue::Open)) {
         Payload::Piped
     } else {
         Payload::Arguments(arguments)
     }
 }
 
-fn json<T: Serialize>(argument: Option<T>) -> Result<Option<String>, serde_json::Error> {
-    argument.map(|value| json::write_text(&value)).transpose()
+fn json<T: Serialize>(argument: Known<T>) -> Result<ArgumentValue, serde_json::Error> {
+    Ok(match argument {
+        Known::Value(value) => ArgumentValue::Json(json::write_text(&value)?),
+        Known::Node(node) => ArgumentValue::Node(node.place()),
+        Known::Open => ArgumentValue::Open,
+    })
+}
+
+/// The slot of a step whose arguments are these.
+macro_rules! slot {
+    ($slot:ty;) => { $slot };
+    ($slot:ty; $argument:ident: $ty:ident, $($rest:tt)*) => {
+        <$argument as Argument<$ty>>::Slot<slot!($slot; $($rest)*)>
+    };
 }
 
 macro_rules! arguments {
@@ -173,12 +212,12 @@ macro_rules! arguments {
             $($before: Followed<$by::Is, By = $with>,)*
             $last: Seen<C>,
         {
-            type Slot = <$last as Seen<C>>::Slot;
+            type Slot = slot!(<$last as Seen<C>>::Slot; $($argument: $ty,)*);
 
             fn into_plan(self) -> Plan {
                 let ($($argument,)*) = self;
-                Plan::step::<C>(match ($($argument.into_option(),)*) {
-                    ($(Some($value),)*) => to_json(&C::from_arguments(($($value,)*))).map(Payload::Bound),
+                Plan::step::<C>(match ($($argument.into_known(),)*) {
+                    ($(Known::Value($value),)*) => to_json(&C::from_arguments(($($value,)*))).map(Payload::Bound),
                     #[allow(unreachable_patterns, reason = "without arguments, all of them are set")]
                     ($($value,)*) => [$(json($value)),*].into_iter().collect::<Result<Vec<_>, _>>().map(payload),
                 })

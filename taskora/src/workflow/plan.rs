@@ -1,11 +1,12 @@
 //! A workflow under construction: the plain graph behind every typed composition.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::error::GraphError;
-use super::input::Input;
+use super::input::{Input, Part};
 use super::shape::Shape;
 use super::{MAX_NODES, MAX_REFERENCES, StepOptions};
 use crate::adapter::{NewNode, TaskName};
@@ -66,10 +67,29 @@ pub(super) enum Payload {
     Bound(Vec<u8>),
     /// It is the value of what came before.
     Piped,
-    /// Arguments as JSON; the open one is the value of what came before.
-    Arguments(Vec<Option<String>>),
+    /// Its arguments, one by one.
+    Arguments(Vec<ArgumentValue>),
     /// A recipe that names its nodes itself.
     Recipe(Input),
+}
+
+/// What is known of an argument.
+pub(super) enum ArgumentValue {
+    /// All of it, as JSON.
+    Json(String),
+    /// It is the value of what came before.
+    Open,
+    /// It is what this step of a [`Dag`](super::Dag) returns. Once the step is in that `Dag`, it is a value.
+    Node(DagPlace),
+    /// It is put together of what nodes return.
+    Value(Shape),
+}
+
+/// A step of a [`Dag`](super::Dag): the graph, and the step's place in it.
+#[derive(Debug, Clone, Copy)]
+pub struct DagPlace {
+    pub(super) dag: u64,
+    pub(super) step: usize,
 }
 
 /// What a node is before it has its place.
@@ -234,15 +254,61 @@ impl Plan {
         );
         self.nodes.extend(part.nodes.into_iter().map(|mut node| {
             node.after = node.after.map(|after| after + links).or(link);
-            if let Payload::Recipe(input) = &mut node.payload {
-                input.shift(nodes);
-            }
+            node.payload.shift(nodes);
             node
         }));
         if let Some(mistake) = part.mistake {
             self.blame(mistake);
         }
         (moved(part.ends), shifted(part.value))
+    }
+
+    /// As [`Plan::adopt`]; arguments that are steps of a [`Dag`](super::Dag) become what these make, and their nodes wait for
+    /// it.
+    pub(super) fn adopt_in_dag(
+        &mut self,
+        part: Self,
+        link: Option<u32>,
+        ends_of: impl Fn(DagPlace) -> Option<(Vec<u32>, Shape)>,
+    ) -> (Vec<u32>, Shape) {
+        let from = self.nodes.len();
+        let ends = self.adopt(part, link);
+        self.bind(from, ends_of);
+        ends
+    }
+
+    fn bind(&mut self, from: usize, ends_of: impl Fn(DagPlace) -> Option<(Vec<u32>, Shape)>) {
+        let mut links = BTreeMap::new();
+        for node in self.nodes.iter_mut().skip(from) {
+            let Payload::Arguments(arguments) = &mut node.payload else { continue };
+            let mut wait = Vec::new();
+            for argument in arguments {
+                let ArgumentValue::Node(place) = argument else { continue };
+                let Some((ends, value)) = ends_of(*place) else {
+                    self.mistake.get_or_insert(GraphError::ForeignNode.into());
+                    return;
+                };
+                wait.extend(ends);
+                *argument = ArgumentValue::Value(value);
+            }
+            if wait.is_empty() {
+                continue;
+            }
+            wait.sort_unstable();
+            wait.dedup();
+            // members of a group that take the same share a link
+            let link = links.entry((node.after, wait)).or_insert_with_key(|(after, wait)| {
+                let before = after.and_then(|link| self.links.get(link as usize));
+                let value = before.map(|link| link.value.clone()).unwrap_or_default();
+                let mut wait = wait.clone();
+                wait.extend(before.iter().flat_map(|link| &link.wait));
+                wait.sort_unstable();
+                wait.dedup();
+                self.links.push(Link { wait, value });
+                number(self.links.len() - 1)
+            });
+            node.after = Some(*link);
+        }
     }
 
     /// Options for all of its steps: a priority and a ttl for those that have none, a further delay for those it begins with.
@@ -332,7 +398,7 @@ impl PlanNode {
         let recipe = match self.payload {
             Payload::Bound(json) => Err(json),
             Payload::Piped => Ok(Input::whole(value)),
-            Payload::Arguments(bound) => Ok(Input::arguments(&bound, &value)),
+            Payload::Arguments(arguments) => Ok(Input::arguments(parts(arguments, &value)?)),
             Payload::Recipe(input) => Ok(Ok(input)),
         };
         let (payload, composed) = match recipe {
@@ -382,6 +448,32 @@ impl PlanNode {
         name.push_str(self.name.as_deref().unwrap_or(&self.task));
         name
     }
+}
+
+impl Payload {
+    /// Shifts the number of every node.
+    fn shift(&mut self, by: u32) {
+        match self {
+            Self::Recipe(input) => input.shift(by),
+            Self::Arguments(arguments) => arguments.iter_mut().for_each(|argument| {
+                if let ArgumentValue::Value(value) = argument {
+                    value.shift(by);
+                }
+            }),
+            Self::Bound(_) | Self::Piped => {}
+        }
+    }
+}
+
+/// Arguments as parts of a recipe; the open one is `value`.
+fn parts(arguments: Vec<ArgumentValue>, value: &Shape) -> Result<Vec<Part>, GraphError> {
+    let part = |argument| match argument {
+        ArgumentValue::Json(json) => Ok(Part::Json(json)),
+        ArgumentValue::Open => Ok(Part::Value(value.clone())),
+        ArgumentValue::Value(value) => Ok(Part::Value(value)),
+        ArgumentValue::Node(_) => Err(GraphError::ForeignNode),
+    };
+    arguments.into_iter().map(part).collect()
 }
 
 impl std::fmt::Debug for Payload {

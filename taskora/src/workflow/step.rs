@@ -128,24 +128,51 @@ impl<T> fmt::Debug for Piped<T> {
     }
 }
 
-/// What a step waits for: [`Bound`] or [`Piped`].
+/// The slot of a step that takes what nodes of a [`Dag`](super::Dag) return, by name, and waits for `S` besides. It can be
+/// added to that `Dag`, and be nowhere else.
+pub struct InDag<S>(PhantomData<fn() -> S>);
+
+impl<S> fmt::Debug for InDag<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InDag<{}>", std::any::type_name::<S>())
+    }
+}
+
+/// What a step waits for: [`Bound`] or [`Piped`], or [`InDag`] around one of them.
 pub trait Slot: sealed::Slot {
     /// What two steps side by side wait for: members of a group receive the same input.
     type Join<Other: Slot>: Slot;
+
+    /// `Other` of a step that takes what nodes return if this one does.
+    type Mark<Other: Slot>: Slot;
+
+    /// What is left to wait for in a `Dag`: [`Bound`] or [`Piped`].
+    type Added: Slot;
 }
 
 mod sealed {
     pub trait Slot {}
     impl Slot for super::Bound {}
     impl<T> Slot for super::Piped<T> {}
+    impl<S> Slot for super::InDag<S> {}
 }
 
 impl Slot for Bound {
     type Join<Other: Slot> = Other;
+    type Mark<Other: Slot> = Other;
+    type Added = Self;
 }
 
 impl<T> Slot for Piped<T> {
-    type Join<Other: Slot> = Self;
+    type Join<Other: Slot> = Other::Mark<Self>;
+    type Mark<Other: Slot> = Other;
+    type Added = Self;
+}
+
+impl<S: Slot> Slot for InDag<S> {
+    type Join<Other: Slot> = InDag<<S::Join<Other> as Slot>::Added>;
+    type Mark<Other: Slot> = InDag<Other::Added>;
+    type Added = S;
 }
 
 /// A step that can follow one that returns `Previous`.
@@ -159,6 +186,8 @@ pub trait Accepts<Previous> {}
 impl<Previous> Accepts<Previous> for Bound {}
 
 impl<T, Previous: PipesInto<T>> Accepts<Previous> for Piped<T> {}
+
+impl<S: OutsideDag, Previous> Accepts<Previous> for InDag<S> {}
 
 /// An output that is what the next step takes: the same type, and nothing else.
 #[diagnostic::on_unimplemented(
@@ -185,6 +214,10 @@ impl<T> SameInputAs<Bound> for Piped<T> {}
 
 impl<T: SameInput<U>, U> SameInputAs<Piped<U>> for Piped<T> {}
 
+impl<T, S> SameInputAs<InDag<S>> for Piped<T> where Self: SameInputAs<S> {}
+
+impl<S: SameInputAs<Other>, Other> SameInputAs<Other> for InDag<S> {}
+
 /// An input that is the same as another one.
 #[diagnostic::on_unimplemented(
     message = "the members of a group receive the same input, but one takes `{Other}` and this one `{Self}`",
@@ -202,6 +235,16 @@ pub trait Starts {}
 impl Starts for Bound {}
 
 impl<T: NoOpenInput> Starts for Piped<T> {}
+
+impl<S: OutsideDag> Starts for InDag<S> {}
+
+/// Nothing is: a step that takes what nodes return is of their `Dag`.
+#[diagnostic::on_unimplemented(
+    message = "a step with a node of a `Dag` as an argument can only be added to that `Dag`",
+    label = "an argument of it is a node of a `Dag`",
+    note = "add it by itself, as in `dag.add(Merge::s().left(a).right(b))`; to let it wait for other steps as well, use `dag.add_after(..)`"
+)]
+pub trait OutsideDag {}
 
 /// Nothing is: the input of a first step has to be bound.
 #[diagnostic::on_unimplemented(

@@ -187,6 +187,22 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
+    async fn a_node_of_a_dag_stands_for_an_argument(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let mut dag = Dag::new();
+        let first = dag.add(one(1));
+        let second = dag.add(Double::s().n(first));
+        let both = dag.add(Add::s().a(first).b(second));
+        let numbers = dag.join([first, second, both]);
+        let total = dag.add(Sum::s().numbers(numbers));
+        let text = dag.add_after(both, Show::s().prefix("both = "));
+        let shown = dag.add_after(total, Show::s().prefix(text).with(|o| o.priority(1)));
+        let handle = app.dispatch(dag.finish(shown)).await.unwrap();
+        assert_eq!(outcome(&handle).await.unwrap(), "both = 612");
+        worker.shutdown().await.unwrap();
+    }
+
     async fn a_dag_joins_what_it_likes(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
         let worker = super::with_all(crate::support::quick(&app), &probe).register::<Pair>();
