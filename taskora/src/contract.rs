@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::json::Unreadable;
 use crate::policy::{RetryPolicy, Ttl};
-use crate::workflow::{self, Bound, Step, Workflow};
+#[cfg(feature = "runtime")]
+use crate::workflow::Map;
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
 ///
@@ -18,7 +18,7 @@ use crate::workflow::{self, Bound, Step, Workflow};
     label = "not a contract",
     note = "a contract is the struct that `#[task]` makes of a function, or a struct with `#[derive(Task)]`"
 )]
-pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
+pub trait Task: Data {
     /// What an attempt returns when it succeeds.
     type Output: Data;
 
@@ -35,9 +35,9 @@ pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
     #[doc(hidden)]
     fn from_arguments(arguments: Self::Arguments) -> Self;
 
-    /// From the list of its arguments as JSON.
+    /// From the list of its arguments.
     #[doc(hidden)]
-    fn from_args(json: &[u8]) -> Result<Self, Unreadable>;
+    fn read_arguments<R: ReadArguments>(arguments: R) -> Result<Self, R::Error>;
 
     /// One job for each item, side by side; the result is the `Vec` of what they return, in order.
     ///
@@ -45,18 +45,36 @@ pub trait Task: Data + Step<Slot = Bound, Out = <Self as Task>::Output> {
     /// # use taskora::prelude::*;
     /// # #[task] async fn resize(image: String) -> u64 { 0 }
     /// let images = ["a.png", "b.png"].map(|image| Resize { image: image.into() });
-    /// let flow: taskora::Workflow<_, Vec<u64>> = Resize::map(images);
-    /// # let _ = flow;
+    /// let sizes: taskora::workflow::Map<Resize> = Resize::map(images);   // returns a `Vec<u64>`
+    /// # let _ = sizes;
     /// ```
-    fn map(items: impl IntoIterator<Item = Self>) -> Workflow<Bound, Vec<Self::Output>> {
-        workflow::map(items)
+    #[cfg(feature = "runtime")]
+    fn map(items: impl IntoIterator<Item = Self>) -> Map<Self> {
+        Map::side_by_side(items)
     }
 
     /// As [`Task::map`], with at most `size` of them at a time: the next `size` items follow when the ones before have
     /// completed. The result is the `Vec` of all results, in order. Chunks of 0 items are an error when it is dispatched.
-    fn chunk(items: impl IntoIterator<Item = Self>, size: usize) -> Workflow<Bound, Vec<Self::Output>> {
-        workflow::chunk(items, size)
+    #[cfg(feature = "runtime")]
+    fn chunk(items: impl IntoIterator<Item = Self>, size: usize) -> Map<Self> {
+        Map::in_chunks(items, size)
     }
+}
+
+/// The arguments of a contract, one after the other, each as its own type is written.
+#[doc(hidden)]
+pub trait ReadArguments: Sized {
+    /// Why one cannot be read.
+    type Error;
+
+    /// Begins a list of this length.
+    fn start(&mut self, count: usize) -> Result<(), Self::Error>;
+
+    /// The next argument.
+    fn next<T: Data>(&mut self) -> Result<T, Self::Error>;
+
+    /// The next argument, whose field is not written as its type is.
+    fn custom<T>(&mut self) -> Result<T, Self::Error>;
 }
 
 /// What travels through the queue: arguments, and what comes back. Every owned type with serde's two traits is such data.
@@ -187,12 +205,6 @@ impl TaskOptions {
     #[must_use]
     pub const fn ttl(&self) -> Option<Ttl> {
         self.ttl
-    }
-
-    /// The rule for one job whose dispatch may have said another time.
-    pub(crate) fn ttl_of(&self, max: Option<Duration>) -> Option<Ttl> {
-        let Some(max) = max else { return self.ttl };
-        Some(self.ttl.unwrap_or(Ttl::new(max)).with_max(max))
     }
 }
 

@@ -12,9 +12,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY};
 use crate::app::App;
+use crate::contract::TaskOptions;
 use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::job::JobId;
+use crate::policy::Ttl;
 use crate::workflow::{WorkflowHandle, WorkflowId};
 
 pub(crate) use job::JobRequest;
@@ -266,6 +268,12 @@ pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
     }
     let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
     Err(DispatchError::InvalidOption(message))
+}
+
+/// The rule for one job, whose dispatch may have said another time than its contract.
+pub(crate) fn ttl_of(contract: &TaskOptions, max: Option<Duration>) -> Option<Ttl> {
+    let Some(max) = max else { return contract.ttl() };
+    Some(contract.ttl().unwrap_or(Ttl::new(max)).with_max(max))
 }
 
 /// A job that may not wait at all would never run.

@@ -1,9 +1,11 @@
 //! Reading and writing JSON. Errors name the field, and never what it holds.
 
+mod arguments;
 mod read;
 mod unreadable;
 mod write;
 
+pub(crate) use arguments::arguments;
 pub use read::Unreadable;
 pub(crate) use read::read;
 pub(crate) use write::{write, write_text};

@@ -1,5 +1,5 @@
 #![doc = include_str!("docs/crate.md")]
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(feature = "runtime"))))]
 
 // the macros' output names `::taskora`, also in this crate's own tests
 #[cfg(test)]
@@ -13,66 +13,104 @@ mod readme {}
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg(feature = "runtime")]
 pub mod adapter;
+#[cfg(feature = "runtime")]
 mod app;
+#[cfg(feature = "runtime")]
 pub mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "runtime")]
 mod context;
 mod contract;
+#[cfg(feature = "runtime")]
 mod dispatch;
+#[cfg(feature = "runtime")]
 mod error;
+#[cfg(feature = "runtime")]
 mod failure;
+#[cfg(feature = "runtime")]
 mod handle;
+#[cfg(feature = "runtime")]
 mod handler;
+#[cfg(feature = "runtime")]
 mod job;
+#[cfg(feature = "runtime")]
 mod json;
+#[cfg(feature = "runtime")]
 mod memory;
 mod policy;
+#[cfg(feature = "runtime")]
 pub mod signature;
+#[cfg(feature = "runtime")]
 mod state;
+#[cfg(feature = "runtime")]
 mod threads;
+#[cfg(feature = "runtime")]
 mod worker;
+#[cfg(feature = "runtime")]
 pub mod workflow;
 
+#[cfg(feature = "runtime")]
 pub use adapter::{Adapter, AdapterError, CancelOutcome, JobCounts};
+#[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder};
+#[cfg(feature = "runtime")]
 pub use check::{CheckReport, RepairReport, Violation};
+#[cfg(feature = "runtime")]
 pub use context::{Context, Reported, TestContext};
 pub use contract::{Data, Task, TaskOptions};
+#[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable};
+#[cfg(feature = "runtime")]
 pub use error::{DispatchError, Error, JobError, Result, WorkerError};
+#[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use failure::Failure;
+#[cfg(feature = "runtime")]
 pub use failure::TaskError;
+#[cfg(feature = "runtime")]
 pub use handle::{JobHandle, Outcome, results};
+#[cfg(feature = "runtime")]
 pub use handler::{Advice, Handler, HandlerOptions};
+#[cfg(feature = "runtime")]
 pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
+#[cfg(feature = "runtime")]
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
+#[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use state::Scope;
+#[cfg(feature = "runtime")]
 pub use state::{FromRef, State};
+#[cfg(feature = "runtime")]
 #[doc = include_str!("docs/from_ref.md")]
 pub use taskora_macros::FromRef;
 #[doc = include_str!("docs/derive_task.md")]
 pub use taskora_macros::Task;
+#[cfg(feature = "runtime")]
 #[doc = include_str!("docs/task.md")]
 pub use taskora_macros::task;
+#[cfg(feature = "runtime")]
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
+#[cfg(feature = "runtime")]
 pub use workflow::{
     Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,
 };
 
 /// What almost every program needs: `use taskora::prelude::*;`.
 pub mod prelude {
+    pub use crate::Task;
+    #[cfg(feature = "runtime")]
     pub use crate::workflow::{
         Dag, Step, StepOptions, Workflow, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState, chain,
         chord, group,
     };
+    #[cfg(feature = "runtime")]
     pub use crate::{
         App, Context, Dispatch, FromRef, JobError, JobHandle, JobId, JobState, MemoryAdapter, Outcome, State,
-        Task, TaskError, Worker, task, tasks,
+        TaskError, Worker, task, tasks,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -301,7 +301,8 @@ impl Ttl {
     }
 
     /// The same rule with another time.
-    pub(crate) const fn with_max(mut self, max: Duration) -> Self {
+    #[must_use]
+    pub const fn with_max(mut self, max: Duration) -> Self {
         self.max = max;
         self
     }

@@ -1,88 +1,35 @@
 //! What the macros' output is written against. Not part of the public interface: it may change at any time.
 
-use std::convert::Infallible;
-use std::error::Error;
-use std::future::Future;
 use std::marker::PhantomData;
-
-use crate::json::read;
 
 pub use serde;
 
-pub use crate::app::App;
-pub use crate::context::Context;
-pub use crate::contract::{Data, Task, TaskOptions};
-pub use crate::dispatch::{Dispatch, Dispatchable};
-pub use crate::failure::Failure;
-pub use crate::handler::{Advice, Handler, HandlerOptions};
-pub use crate::json::Unreadable;
+#[cfg(feature = "runtime")]
+#[path = "private/handlers.rs"]
+mod handlers;
+
+pub use crate::contract::{Data, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, RetryPolicy};
-pub use crate::signature::{Given, Open, Set, Unset};
-pub use crate::state::{FromRef, Scope, State};
-pub use crate::worker::TaskList;
-pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
+#[cfg(feature = "runtime")]
+pub use handlers::*;
 
-/// What an attempt at a contract comes to.
-pub type Ran<T> = Result<<T as Task>::Output, Failure>;
-
-/// What is read of stored JSON.
-pub type Read<T> = Result<T, Unreadable>;
-
-/// The arguments of a contract, one by one, from the list of them as JSON.
-#[derive(Debug)]
-pub struct Arguments<'j>(std::iter::Enumerate<std::vec::IntoIter<&'j serde_json::value::RawValue>>);
-
-impl<'j> Arguments<'j> {
-    /// A list of this length.
-    pub fn read(json: &'j [u8], count: usize) -> Read<Self> {
-        let list: Vec<_> = read(json)?;
-        if list.len() != count {
-            return Err(Unreadable::new(format!("expected arguments: {count}, found: {}", list.len())));
-        }
-        Ok(Self(list.into_iter().enumerate()))
-    }
-
-    /// The next argument.
-    #[allow(clippy::should_implement_trait, reason = "each has a type of its own")]
-    pub fn next<T: Data>(&mut self) -> Read<T> {
-        let (at, json) = self.0.next().map_or((0, ""), |(at, argument)| (at, argument.get()));
-        // it is text already, which `read` would check once more
-        serde_json::from_str(json).or_else(|_| read(json.as_bytes()).map_err(|error| error.in_element(at)))
-    }
-
-    /// The next argument, whose field is not written as its type is.
-    pub fn custom<T>(&mut self) -> Read<T> {
-        Err(Unreadable::new("an argument with a serde attribute such as `with` cannot stand alone"))
-    }
+/// Leaves out what a crate of contracts alone does without.
+#[cfg(feature = "runtime")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __runtime {
+    ($($items:tt)*) => { $($items)* };
 }
 
-/// What a worker's state can do.
-pub trait WorkerState: Clone + Send + Sync + 'static {}
-
-impl<S: Clone + Send + Sync + 'static> WorkerState for S {}
-
-/// What `#[inject]` takes: [`Context`] or [`State`], under any name.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be injected: it is neither `Context` nor `State<T>`",
-    label = "not injectable",
-    note = "take it as `State<{Self}>`, or leave `#[inject]` out if it is payload"
-)]
-pub trait Inject<S>: Sized {
-    /// Takes it from what the attempt has at hand.
-    fn inject(scope: &Scope<S>) -> Self;
+/// Leaves out what a crate of contracts alone does without.
+#[cfg(not(feature = "runtime"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __runtime {
+    ($($items:tt)*) => {};
 }
 
-impl<S> Inject<S> for Context {
-    fn inject(scope: &Scope<S>) -> Self {
-        scope.context().clone()
-    }
-}
-
-impl<S, T: FromRef<S>> Inject<S> for State<T> {
-    fn inject(scope: &Scope<S>) -> Self {
-        scope.state()
-    }
-}
+pub use __runtime as runtime;
 
 /// What a task function may return: its output and its error, also behind an alias of `Result`.
 #[diagnostic::on_unimplemented(
@@ -157,49 +104,6 @@ impl StorableOutput for PlainOutput {}
 
 /// Checks an output where it is written.
 pub const fn check_output<K: StorableOutput + Copy>(_: K) {}
-
-/// An error that a task function may return.
-#[diagnostic::on_unimplemented(
-    message = "a task cannot fail with `{Self}`",
-    label = "`{Self}` is not an error",
-    note = "a task's error converts into `Box<dyn Error + Send + Sync>`: implement `std::error::Error` for it (for example with `thiserror`), or use `String`, `anyhow::Error` or `taskora::TaskError`"
-)]
-pub trait TaskFailure: Into<Box<dyn Error + Send + Sync>> {}
-
-#[diagnostic::do_not_recommend]
-impl<E: Into<Box<dyn Error + Send + Sync>>> TaskFailure for E {}
-
-/// Turns what a function returned into what the worker wants to know.
-pub fn finish<T, E: TaskFailure>(
-    result: Result<T, E>,
-    advice: impl FnOnce(&E) -> Advice,
-) -> Result<T, Failure> {
-    result.map_err(|error| {
-        let advice = advice(&error);
-        Failure::new(error.into(), advice)
-    })
-}
-
-/// The same for a function that returns a plain value.
-pub const fn succeed<T>(value: T) -> Result<T, Infallible> {
-    Ok(value)
-}
-
-/// No `on`, `never_on` or `after`: every error is retried as the policy says.
-pub const fn no_advice<E>(_: &E) -> Advice {
-    Advice::new(true, None)
-}
-
-/// Runs a plain function off the async threads.
-pub fn blocking<S, T: Send + 'static>(
-    scope: Scope<S>,
-    function: impl FnOnce(&Scope<S>) -> Result<T, Failure> + Send + 'static,
-) -> impl Future<Output = Result<T, Failure>> + Send
-where
-    S: Send + Sync + 'static,
-{
-    scope.context().clone().blocking(move || function(&scope))
-}
 
 /// How a contract without arguments is stored: as an empty object, to which an argument can be added later.
 pub mod no_arguments {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use harness::{Call, Email};
 use serde::{Deserialize, Serialize};
-use taskora::__private::{Bound, Handler, HandlerOptions, Plan, Ran, Read, Scope, Step, Task, WorkerState};
+use taskora::__private::{Handler, HandlerOptions, Ran, ReadArguments, Scope, Task, WorkerState};
 use taskora::adapter::{CallId, Claim, Due, Exchange, Jobs, NewJob, TaskClaim, TaskName};
 use taskora::{JobId, Retention, WorkerBuilder};
 use taskora_redis::RedisAdapter;
@@ -34,17 +34,8 @@ impl<const N: usize> Task for Numbered<N> {
         Self(SendEmail::from_arguments(arguments))
     }
 
-    fn from_args(json: &[u8]) -> Read<Self> {
-        SendEmail::from_args(json).map(Self)
-    }
-}
-
-impl<const N: usize> Step for Numbered<N> {
-    type Slot = Bound;
-    type Out = ();
-
-    fn into_plan(self) -> Plan {
-        Plan::contract::<Self>(&self)
+    fn read_arguments<R: ReadArguments>(arguments: R) -> std::result::Result<Self, R::Error> {
+        SendEmail::read_arguments(arguments).map(Self)
     }
 }
 

@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Attribute, LitStr};
 
-use super::{signature, step};
+use super::signature;
 use crate::model::{Contract, Field, Output};
 use crate::names;
 use crate::options::{Options, Retry, span_of};
@@ -83,7 +83,6 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let output = output.stored(&contract.krate);
     let options = task_options(options, &private);
     let arguments = arguments(contract);
-    let step = step::contract(contract);
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     quote_spanned! {site=>
         #checked
@@ -96,7 +95,6 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
             #options
             #arguments
         }
-        #step
         #signature
     }
 }
@@ -127,7 +125,7 @@ fn arguments(contract: &Contract) -> TokenStream {
         return quote_spanned! {site=>
             type Arguments = Self;
             fn from_arguments(arguments: Self) -> Self { arguments }
-            fn from_args(_: &[::core::primitive::u8]) -> #private::Read<Self> { loop {} }
+            fn read_arguments<R: #private::ReadArguments>(_: R) -> ::core::result::Result<Self, R::Error> { loop {} }
         };
     };
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
@@ -147,10 +145,10 @@ fn arguments(contract: &Contract) -> TokenStream {
         #[allow(non_snake_case, reason = "named like type parameters")]
         fn from_arguments((#(#values,)*): (#(#types,)*)) -> Self { Self { #(#names: #values),* } }
 
-        #[inline]
-        fn from_args(json: &[::core::primitive::u8]) -> #private::Read<Self> {
-            #[allow(unused, reason = "there may be no arguments")]
-            let mut arguments = #private::Arguments::read(json, #count)?;
+        fn read_arguments<R: #private::ReadArguments>(
+            mut arguments: R,
+        ) -> ::core::result::Result<Self, R::Error> {
+            arguments.start(#count)?;
             ::core::result::Result::Ok(Self { #(#names: #read),* })
         }
     }

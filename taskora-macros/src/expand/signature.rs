@@ -40,6 +40,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
         }
     });
     quote_spanned! {site=>
+        #private::runtime! {
         #(#before)*
         #[doc = #signature_doc]
         #[derive(::core::fmt::Debug)]
@@ -76,6 +77,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
 
             #step
         };
+        }
     }
 }
 

@@ -1,27 +1,9 @@
-//! Contracts and signatures as steps of workflows.
+//! Signatures as steps of workflows.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::model::{Contract, Field};
-
-/// A contract has all of its arguments.
-pub(super) fn contract(contract: &Contract) -> TokenStream {
-    let Contract { before, ident, output, .. } = contract;
-    let private = contract.krate.private();
-    let out = output.stored(&contract.krate);
-    quote_spanned! {Span::mixed_site()=>
-        #(#before)*
-        #[automatically_derived]
-        impl #private::Step for #ident {
-            type Slot = #private::Bound;
-            type Out = #out;
-
-            #[inline]
-            fn into_plan(self) -> #private::Plan { #private::Plan::contract::<#ident>(&self) }
-        }
-    }
-}
 
 /// What a signature is depends on which of its arguments are set.
 pub(super) fn signature(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
-    check_priority, check_size, check_task_name, check_ttl,
+    check_priority, check_size, check_task_name, check_ttl, ttl_of,
 };
 use crate::adapter::{Enqueued, NewJob, TaskName};
 use crate::app::App;
@@ -126,7 +126,7 @@ pub(super) fn new_job(
         max_attempts: contract.retry().max_attempts(),
         max_stalls: contract.max_stalls(),
         meta: options.meta,
-        ttl: contract.ttl_of(options.ttl),
+        ttl: ttl_of(contract, options.ttl),
         replace_failed: options.replace_failed,
         ..NewJob::new(id, task, payload)
     })

@@ -1,9 +1,7 @@
 //! Composition: steps one after the other, and side by side.
 
-use super::error::GraphError;
 use super::plan::Plan;
-use super::step::{Bound, Slot, Step, StepAfter, StepBeside, Workflow};
-use crate::contract::Task;
+use super::step::{Slot, Step, StepAfter, StepBeside, Workflow};
 
 /// Steps one after the other: each receives what the one before it returns.
 ///
@@ -76,27 +74,6 @@ where
     C: StepAfter<Header>,
 {
     Workflow::new(Plan::group(header.into_plans()).then(callback.into_plan()))
-}
-
-/// A [`group`] of one contract; see [`Task::map`].
-pub(crate) fn map<T: Task>(items: impl IntoIterator<Item = T>) -> Workflow<Bound, Vec<T::Output>> {
-    Workflow::new(Plan::group(items.into_iter().map(|item| Plan::contract(&item))))
-}
-
-/// Groups of `size`, one after the other; see [`Task::chunk`].
-pub(crate) fn chunk<T: Task>(
-    items: impl IntoIterator<Item = T>,
-    size: usize,
-) -> Workflow<Bound, Vec<T::Output>> {
-    if size == 0 {
-        return Workflow::new(Plan::mistaken(GraphError::EmptyChunks));
-    }
-    let mut plans = items.into_iter().map(|item| Plan::contract(&item)).peekable();
-    let mut all = Plan::group(plans.by_ref().take(size)).alone();
-    while plans.peek().is_some() {
-        all = all.then(Plan::group(plans.by_ref().take(size)));
-    }
-    Workflow::new(all.collect())
 }
 
 /// Steps that can be a [`chain`]: a tuple of 1 to 12 of them, each of which takes what the one before it returns.

@@ -188,7 +188,7 @@ impl Composed {
     pub fn decode<T: Task>(&self) -> Result<T, Unreadable> {
         match self.form {
             Form::Payload => json::read(&self.json),
-            Form::Arguments => T::from_args(&self.json),
+            Form::Arguments => json::arguments(&self.json),
         }
     }
 }

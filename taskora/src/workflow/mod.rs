@@ -10,6 +10,7 @@ mod handle;
 mod id;
 mod info;
 mod input;
+mod map;
 mod partial;
 mod plan;
 mod shape;
@@ -20,7 +21,6 @@ mod tests;
 
 pub use builder::WorkflowBuilder;
 pub use compose::{Chain, Members, chain, chord, group};
-pub(crate) use compose::{chunk, map};
 pub use dag::{Dag, DagNode, Parents};
 pub use error::{GraphError, WorkflowError};
 pub use graph::{Edge, Graph, GraphNode};
@@ -29,6 +29,7 @@ pub use id::WorkflowId;
 pub use info::WorkflowInfo;
 #[doc(hidden)]
 pub use input::{Composed, Form, Input};
+pub use map::Map;
 #[doc(hidden)]
 pub use partial::Known;
 pub use partial::{
@@ -40,8 +41,8 @@ pub use plan::{DagPlace, Plan};
 pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
 pub use step::{
-    Accepts, Bound, InDag, NoOpenInput, OutsideDag, Piped, PipesInto, SameInput, SameInputAs, Slot, Starts,
-    Step, StepAfter, StepBeside, StepOptions, Workflow,
+    Accepts, Bound, InDag, NoOpenInput, OneOpenArgument, OutsideDag, Piped, PipesInto, SameInput,
+    SameInputAs, SeveralOpen, Slot, Starts, Step, StepAfter, StepBeside, StepOptions, Workflow,
 };
 
 /// The most nodes that a workflow can have.

@@ -1,7 +1,7 @@
 //! Partial application: which argument of a signature is open decides what its step waits for.
 //!
 //! Nobody has to write these types. The arguments are looked at one after the other, and what has been seen so far
-//! is a type: nothing, [`AllSet`], [`FirstOpen`], [`OneOpen`], [`AllOpen`] or [`SomeOpen`], which is no step.
+//! is a type: nothing, [`AllSet`], [`FirstOpen`], [`OneOpen`], [`AllOpen`] or [`SomeOpen`], which fits nowhere.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::dag::DagNode;
 use super::plan::{ArgumentValue, Payload, Plan, to_json};
-use super::step::{Bound, InDag, Piped, Slot};
+use super::step::{Bound, InDag, Piped, SeveralOpen, Slot};
 use crate::contract::Task;
 use crate::json;
 use crate::signature::{FromNode, Set, Unset};
@@ -138,11 +138,6 @@ impl<Is> Followed<Is> for SomeOpen {
 }
 
 /// What has been seen when all arguments of a signature of the contract `C` have.
-#[diagnostic::on_unimplemented(
-    message = "a step takes one input, but this signature of `{C}` has more than one open argument",
-    label = "more than one argument is open",
-    note = "set all of its arguments but one, or none of them: then its input is a whole `{C}`"
-)]
 pub trait Seen<C> {
     /// What the step waits for.
     type Slot: Slot;
@@ -167,6 +162,10 @@ impl<C, T> Seen<C> for OneOpen<T> {
 #[diagnostic::do_not_recommend]
 impl<C> Seen<C> for AllOpen {
     type Slot = Piped<C>;
+}
+#[diagnostic::do_not_recommend]
+impl<C> Seen<C> for SomeOpen {
+    type Slot = SeveralOpen<C>;
 }
 
 /// What is known of a payload whose arguments are these.

@@ -12,7 +12,7 @@ use super::{MAX_NODES, MAX_REFERENCES, StepOptions};
 use crate::adapter::{NewNode, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl};
+use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, ttl_of};
 use crate::error::DispatchError;
 use crate::json;
 
@@ -428,7 +428,7 @@ impl PlanNode {
             delay: self.delay,
             max_attempts: self.contract.retry().max_attempts(),
             max_stalls: self.contract.max_stalls(),
-            ttl: self.contract.ttl_of(self.ttl),
+            ttl: ttl_of(&self.contract, self.ttl),
             task: self.task,
         })
     }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::plan::Plan;
+use crate::contract::Task;
 
 /// A step of a workflow: a contract (`SendEmail { .. }`), a signature with at most one open argument
 /// (`SendEmail::s().subject("Hi")`; with all of them open, the whole contract is), or a composition.
@@ -100,6 +101,16 @@ impl<S, Out> Workflow<S, Out> {
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl<T: Task> Step for T {
+    type Slot = Bound;
+    type Out = T::Output;
+
+    fn into_plan(self) -> Plan {
+        Plan::contract(&self)
+    }
+}
+
 impl<S: Slot, Out> Step for Workflow<S, Out> {
     type Slot = S;
     type Out = Out;
@@ -138,6 +149,15 @@ impl<S> fmt::Debug for InDag<S> {
     }
 }
 
+/// The slot of a signature of `C` that has several open arguments, and not all: it fits nowhere.
+pub struct SeveralOpen<C>(PhantomData<fn() -> C>);
+
+impl<C> fmt::Debug for SeveralOpen<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SeveralOpen<{}>", std::any::type_name::<C>())
+    }
+}
+
 /// What a step waits for: [`Bound`] or [`Piped`], or [`InDag`] around one of them.
 pub trait Slot: sealed::Slot {
     /// What two steps side by side wait for: members of a group receive the same input.
@@ -155,6 +175,7 @@ mod sealed {
     impl Slot for super::Bound {}
     impl<T> Slot for super::Piped<T> {}
     impl<S> Slot for super::InDag<S> {}
+    impl<C> Slot for super::SeveralOpen<C> {}
 }
 
 impl Slot for Bound {
@@ -165,6 +186,12 @@ impl Slot for Bound {
 
 impl<T> Slot for Piped<T> {
     type Join<Other: Slot> = Other::Mark<Self>;
+    type Mark<Other: Slot> = Other;
+    type Added = Self;
+}
+
+impl<C> Slot for SeveralOpen<C> {
+    type Join<Other: Slot> = Self;
     type Mark<Other: Slot> = Other;
     type Added = Self;
 }
@@ -188,6 +215,8 @@ impl<Previous> Accepts<Previous> for Bound {}
 impl<T, Previous: PipesInto<T>> Accepts<Previous> for Piped<T> {}
 
 impl<S: OutsideDag, Previous> Accepts<Previous> for InDag<S> {}
+
+impl<C: OneOpenArgument, Previous> Accepts<Previous> for SeveralOpen<C> {}
 
 /// An output that is what the next step takes: the same type, and nothing else.
 #[diagnostic::on_unimplemented(
@@ -218,6 +247,10 @@ impl<T, S> SameInputAs<InDag<S>> for Piped<T> where Self: SameInputAs<S> {}
 
 impl<S: SameInputAs<Other>, Other> SameInputAs<Other> for InDag<S> {}
 
+impl<T, C: OneOpenArgument> SameInputAs<SeveralOpen<C>> for Piped<T> {}
+
+impl<C: OneOpenArgument, Other> SameInputAs<Other> for SeveralOpen<C> {}
+
 /// An input that is the same as another one.
 #[diagnostic::on_unimplemented(
     message = "the members of a group receive the same input, but one takes `{Other}` and this one `{Self}`",
@@ -237,6 +270,16 @@ impl Starts for Bound {}
 impl<T: NoOpenInput> Starts for Piped<T> {}
 
 impl<S: OutsideDag> Starts for InDag<S> {}
+
+impl<C: OneOpenArgument> Starts for SeveralOpen<C> {}
+
+/// Nothing is: of a signature with several open arguments, there is none that a step could receive its input in.
+#[diagnostic::on_unimplemented(
+    message = "a step takes one input, but this signature of `{Self}` has more than one open argument",
+    label = "more than one argument is open",
+    note = "set all of its arguments but one, or none of them: then its input is a whole `{Self}`"
+)]
+pub trait OneOpenArgument {}
 
 /// Nothing is: a step that takes what nodes return is of their `Dag`.
 #[diagnostic::on_unimplemented(

@@ -156,7 +156,7 @@ fn a_thousand_after_a_thousand_cost_what_both_have() {
 
 #[test]
 fn chunks_follow_each_other_and_give_all_results() {
-    let flow: Workflow<Bound, Vec<u32>> = Page::chunk(pages(0..5), 2);
+    let flow = Page::chunk(pages(0..5), 2);
     let expected = lines(&[
         r#"0.0.page [] {"number":0}"#,
         r#"0.1.page [] {"number":1}"#,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::contract::Task;
+use crate::json;
 use crate::workflow::{Bound, Composed, Form, Piped, group};
 
 #[task]
@@ -81,13 +81,13 @@ fn s145_twelve_arguments_can_be_open_alone_or_together() {
 
 #[test]
 fn contracts_are_made_of_their_arguments() {
-    let twelve = Twelve::from_args(br#"[1,2,3,4,5,6,7,8,9,10,11,"x"]"#).unwrap();
+    let twelve = json::arguments::<Twelve>(br#"[1,2,3,4,5,6,7,8,9,10,11,"x"]"#).unwrap();
     assert_eq!((twelve.a, twelve.k, twelve.l.as_str()), (1, 11, "x"));
-    assert_eq!(Page::from_args(b"[3]").unwrap().number, 3);
+    assert_eq!(json::arguments::<Page>(b"[3]").unwrap().number, 3);
     for json in
         ["", "[]", "[1]", r#"[1,2,3,4,5,6,7,8,9,10,11,12]"#, r#"[1,2,3,4,5,6,7,8,9,10,11,"x",0]"#, "{}"]
     {
-        assert!(Twelve::from_args(json.as_bytes()).is_err(), "{json}");
+        assert!(json::arguments::<Twelve>(json.as_bytes()).is_err(), "{json}");
     }
     let composed = Composed { form: Form::Arguments, json: b"[3]".to_vec() };
     assert_eq!(composed.decode::<Page>().unwrap().number, 3);
@@ -104,10 +104,10 @@ fn arguments_travel_as_their_own_types_write_them() {
 
     let arguments = input(Odd::s().other(Some(5)));
     assert_eq!(arguments.1, "[9,5]");
-    let task = Odd::from_args(arguments.1.as_bytes()).unwrap();
+    let task = json::arguments::<Odd>(arguments.1.as_bytes()).unwrap();
     assert_eq!(serde_json::to_string(&task).unwrap(), r#"{"x":9,"other":5}"#);
     assert_eq!(input(Odd::s().named(1)).1, "[1,9]");
-    let none = Odd::from_args(b"[1,null]").unwrap();
+    let none = json::arguments::<Odd>(b"[1,null]").unwrap();
     assert_eq!(none.other, None);
 }
 

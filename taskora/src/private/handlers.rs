@@ -1,0 +1,92 @@
+//! What the handlers of the macros are written against.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+
+pub use crate::app::App;
+pub use crate::context::Context;
+pub use crate::dispatch::{Dispatch, Dispatchable};
+pub use crate::failure::Failure;
+pub use crate::handler::{Advice, Handler, HandlerOptions};
+pub use crate::json::Unreadable;
+pub use crate::signature::{Given, Open, Set, Unset};
+pub use crate::state::{FromRef, Scope, State};
+pub use crate::worker::TaskList;
+pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
+
+use crate::contract::Task;
+
+/// What an attempt at a contract comes to.
+pub type Ran<T> = Result<<T as Task>::Output, Failure>;
+
+/// What a worker's state can do.
+pub trait WorkerState: Clone + Send + Sync + 'static {}
+
+impl<S: Clone + Send + Sync + 'static> WorkerState for S {}
+
+/// What `#[inject]` takes: [`Context`] or [`State`], under any name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected: it is neither `Context` nor `State<T>`",
+    label = "not injectable",
+    note = "take it as `State<{Self}>`, or leave `#[inject]` out if it is payload"
+)]
+pub trait Inject<S>: Sized {
+    /// Takes it from what the attempt has at hand.
+    fn inject(scope: &Scope<S>) -> Self;
+}
+
+impl<S> Inject<S> for Context {
+    fn inject(scope: &Scope<S>) -> Self {
+        scope.context().clone()
+    }
+}
+
+impl<S, T: FromRef<S>> Inject<S> for State<T> {
+    fn inject(scope: &Scope<S>) -> Self {
+        scope.state()
+    }
+}
+
+/// An error that a task function may return.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot fail with `{Self}`",
+    label = "`{Self}` is not an error",
+    note = "a task's error converts into `Box<dyn Error + Send + Sync>`: implement `std::error::Error` for it (for example with `thiserror`), or use `String`, `anyhow::Error` or `taskora::TaskError`"
+)]
+pub trait TaskFailure: Into<Box<dyn Error + Send + Sync>> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> TaskFailure for E {}
+
+/// Turns what a function returned into what the worker wants to know.
+pub fn finish<T, E: TaskFailure>(
+    result: Result<T, E>,
+    advice: impl FnOnce(&E) -> Advice,
+) -> Result<T, Failure> {
+    result.map_err(|error| {
+        let advice = advice(&error);
+        Failure::new(error.into(), advice)
+    })
+}
+
+/// The same for a function that returns a plain value.
+pub const fn succeed<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
+}
+
+/// No `on`, `never_on` or `after`: every error is retried as the policy says.
+pub const fn no_advice<E>(_: &E) -> Advice {
+    Advice::new(true, None)
+}
+
+/// Runs a plain function off the async threads.
+pub fn blocking<S, T: Send + 'static>(
+    scope: Scope<S>,
+    function: impl FnOnce(&Scope<S>) -> Result<T, Failure> + Send + 'static,
+) -> impl Future<Output = Result<T, Failure>> + Send
+where
+    S: Send + Sync + 'static,
+{
+    scope.context().clone().blocking(move || function(&scope))
+}
