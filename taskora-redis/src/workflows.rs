@@ -297,6 +297,7 @@ fn read_node(node: &[u8], [life, end, place]: &[Vec<u8>; 3]) -> Option<(NodeReco
         state: None,
         after,
         attempts: 0,
+        stalls: 0,
         started_at: None,
         finished_at: None,
         error: None,
@@ -305,6 +306,7 @@ fn read_node(node: &[u8], [life, end, place]: &[Vec<u8>; 3]) -> Option<(NodeReco
         let end = End::read(end)?;
         node.state = Some(end.ending.state());
         node.attempts = end.attempts;
+        node.stalls = end.stalls;
         node.started_at = end.started_at;
         node.finished_at = Some(end.finished_at);
         node.error = message(end.ending);
@@ -313,6 +315,7 @@ fn read_node(node: &[u8], [life, end, place]: &[Vec<u8>; 3]) -> Option<(NodeReco
         let state = state_at(place, life.attempts);
         node.state = Some(state);
         node.attempts = life.attempts + u32::from(state == JobState::Active);
+        node.stalls = life.stalls;
         node.error = life.error;
     }
     Some((node, joins))

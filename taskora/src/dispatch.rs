@@ -214,8 +214,8 @@ impl<Out: 'static> Dispatch<JobHandle<Out>> {
 impl<Out: 'static> Dispatch<Vec<JobHandle<Out>>> {
     /// The ids of the jobs, one for each and in their order; see `id` of a single dispatch for what an id does.
     ///
-    /// If one of them belongs to a job of another task, awaiting the dispatch gives [`DispatchError::IdTaken`], and the other jobs
-    /// may be stored all the same.
+    /// If one of them belongs to a job of another task, awaiting the dispatch gives [`DispatchError::IdTaken`], which names the
+    /// jobs that are stored all the same.
     pub fn ids(mut self, ids: impl IntoIterator<Item = impl Into<JobId>>) -> Self {
         self.id = Some(ids.into_iter().map(Into::into).collect());
         self

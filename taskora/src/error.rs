@@ -75,13 +75,17 @@ pub enum DispatchError {
     InvalidId(#[from] InvalidJobId),
     /// The id belongs to a job of another task. Ids are shared by all tasks.
     #[error(
-        "job id `{id}` belongs to a job of task `{task}`; use an id that begins with the name of its task"
+        "job id `{id}` belongs to a job of task `{task}`; use an id that begins with the name of its task{}",
+        and_stored(stored)
     )]
     IdTaken {
         /// The id.
         id: JobId,
         /// The task that has a job with this id.
         task: String,
+        /// The jobs of the same dispatch of many that are stored all the same, in its order. Of those that are neither here nor
+        /// taken, nothing was stored.
+        stored: Vec<JobId>,
     },
     /// The workflow makes no sense.
     #[error(transparent)]
@@ -110,6 +114,14 @@ pub enum DispatchError {
     /// The store could not be reached, or refused.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+}
+
+/// What else became of a dispatch of many.
+fn and_stored(stored: &[JobId]) -> String {
+    match stored.len() {
+        0 => String::new(),
+        len => format!("; of the same dispatch, {} stored", count(len, "job was", "jobs were")),
+    }
 }
 
 impl DispatchError {

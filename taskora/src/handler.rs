@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::context::Context;
 use crate::contract::Task;
 use crate::failure::Failure;
 use crate::state::Scope;
@@ -35,7 +34,7 @@ pub trait Handler<S>: 'static {
 
     /// Cleans up after an attempt that was cancelled while it ran.
     #[doc(hidden)]
-    fn on_cancel(_task: Self::Task, _context: Context) -> impl Future<Output = ()> + Send {
+    fn on_cancel(_task: Self::Task, _scope: Scope<S>) -> impl Future<Output = ()> + Send {
         async {}
     }
 }

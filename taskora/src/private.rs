@@ -7,11 +7,16 @@ pub use serde;
 #[cfg(feature = "runtime")]
 #[path = "private/handlers.rs"]
 mod handlers;
+#[cfg(feature = "runtime")]
+#[path = "private/hooks.rs"]
+mod hooks;
 
 pub use crate::contract::{Data, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, RetryPolicy};
 #[cfg(feature = "runtime")]
 pub use handlers::*;
+#[cfg(feature = "runtime")]
+pub use hooks::CancelHook;
 
 /// Leaves out what a crate of contracts alone does without.
 #[cfg(feature = "runtime")]

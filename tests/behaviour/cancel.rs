@@ -14,8 +14,9 @@ async fn build(name: String, probe: State<Probe>) -> String {
     name
 }
 
-async fn clean_up(task: Build, ctx: Context) {
+async fn clean_up(task: Build, probe: State<Probe>, ctx: Context) {
     ctx.info(format!("cleaned up {}", task.name));
+    probe.saw(format!("cleaned up {}", task.name));
 }
 
 #[task]
@@ -53,7 +54,7 @@ async fn doomed(probe: State<Probe>) {
     std::future::pending().await
 }
 
-async fn fails_to_clean_up(_: Doomed, _: Context) {
+async fn fails_to_clean_up(_: Doomed) {
     panic!("the broom is broken");
 }
 
@@ -105,6 +106,7 @@ on_both! {
         assert_eq!(probe.running(), 0);
         let logs = handle.logs().await.unwrap();
         assert_eq!(logs.iter().map(|entry| entry.message.as_str()).collect::<Vec<_>>(), ["cleaned up house"]);
+        assert_eq!(probe.seen(), ["house", "cleaned up house"], "the hook has the worker's state");
         assert_eq!(app.counts("build").await.unwrap().active, 0);
         worker.shutdown().await.unwrap();
     }

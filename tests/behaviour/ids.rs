@@ -29,7 +29,9 @@ on_both! {
         let charge = app.dispatch(ChargeCard { amount: 7 }).id("order-7").await.unwrap();
         let error = app.dispatch(receipt()).id("order-7").await.unwrap_err();
         match &error {
-            DispatchError::IdTaken { id, task } => assert_eq!((id.as_str(), &**task), ("order-7", "charge-card")),
+            DispatchError::IdTaken { id, task, stored } => {
+                assert_eq!((id.as_str(), &**task, stored.len()), ("order-7", "charge-card", 0));
+            }
             other => panic!("{other:?}"),
         }
         assert!(!error.is_retryable());
@@ -44,6 +46,29 @@ on_both! {
         let own = app.dispatch(receipt()).id("send-receipt:7").await.unwrap();
         assert_eq!(result(&own).await.unwrap(), "sent to ada@example.com");
         worker.shutdown().await.unwrap();
+    }
+
+    async fn many_jobs_of_which_one_id_is_taken_say_which_are_stored(store: Store) {
+        let app = store.app().await;
+        app.dispatch(ChargeCard { amount: 7 }).id("taken").await.unwrap();
+        app.dispatch(receipt()).id("known").await.unwrap();
+        let ids = ["known", "first", "taken", "last"];
+        let error = app.dispatch_many(ids.map(|_| receipt())).ids(ids).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "job id `taken` belongs to a job of task `charge-card`; use an id that begins with the name of its task; \
+             of the same dispatch, 3 jobs were stored"
+        );
+        let DispatchError::IdTaken { id, stored, .. } = error else { panic!("{error:?}") };
+        assert_eq!((id.as_str(), stored), ("taken", ["known", "first", "last"].map(JobId::from).to_vec()));
+        assert_eq!(app.counts("send-receipt").await.unwrap().waiting, 3);
+
+        // of 1,501 jobs, what comes after the calls that were under way is not stored
+        let ids: Vec<_> = (0..1_501).map(|n| if n == 3 { "taken".to_owned() } else { format!("n{n}") }).collect();
+        let error = app.dispatch_many(ids.iter().map(|_| receipt())).ids(ids).await.unwrap_err();
+        let DispatchError::IdTaken { stored, .. } = error else { panic!("{error:?}") };
+        assert_eq!(stored.len(), 999);
+        assert_eq!(app.counts("send-receipt").await.unwrap().waiting, 3 + 999);
     }
 
     async fn a_handle_of_another_tasks_job_says_so(store: Store) {

@@ -57,7 +57,7 @@ fn growing(attempt: u32) -> Duration {
     Duration::from_secs(u64::from(attempt))
 }
 
-async fn clean_up(_email: SendEmail, _ctx: Context) {}
+async fn clean_up(_email: SendEmail, _sender: State<String>, _ctx: Context, _mailer: State<Mailer>) {}
 
 /// Sends one e-mail.
 #[task(

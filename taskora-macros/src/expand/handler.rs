@@ -36,9 +36,10 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     let on_cancel = handler.options.on_cancel.as_ref().map(|path| {
         options.push(quote_spanned!(site=> .with_on_cancel()));
         let at = site.located_at(crate::options::span_of(path));
+        let private_at = handler.krate.private_at(at);
         quote_spanned! {at=>
-            async fn on_cancel(task: #contract, context: #private::Context) {
-                let () = #path(task, context).await;
+            async fn on_cancel(task: #contract, scope: #private::Scope<__S>) {
+                #private_at::CancelHook::<__S, #contract, _>::call(#path, task, scope).await
             }
         }
     });

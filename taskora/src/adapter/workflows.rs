@@ -178,6 +178,8 @@ pub struct NodeRecord {
     pub after: Option<u32>,
     /// As [`JobInfo::attempts`](crate::JobInfo::attempts).
     pub attempts: u32,
+    /// As [`JobInfo::stalls`](crate::JobInfo::stalls).
+    pub stalls: u32,
     /// When its last attempt was claimed, if it has ended.
     pub started_at: Option<Timestamp>,
     /// When it ended.

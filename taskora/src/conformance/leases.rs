@@ -252,8 +252,12 @@ pub async fn rescues_and_attempts_are_counted_apart(f: &impl Fixture) {
     sweep(&adapter, &[TASK], KEEP()).await;
     let waiting = info(&adapter, "a").await;
     assert_eq!((waiting.attempts, waiting.stalls, waiting.error.as_deref()), (1, 1, Some("no")));
-    let claimed = worker.run_one(complete("1")).await;
+    let claimed = worker.claim_one().await;
     assert_eq!(claimed.attempt, 2);
+    let active = info(&adapter, "a").await;
+    assert_eq!((active.state, active.attempts, active.stalls), (JobState::Active, 2, 1));
+    assert_eq!(active.started_at, None, "a claim writes the lease's deadline and no more");
+    worker.settle(&claimed, complete("1")).await;
     let ended = info(&adapter, "a").await;
     assert_eq!((ended.attempts, ended.stalls), (2, 1));
 }

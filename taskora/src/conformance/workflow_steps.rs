@@ -9,7 +9,9 @@ use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, claim, complete, fail, ids, job, put, retry,
     settlement, state, sweep, within,
 };
-use crate::adapter::{Adapter, AttemptEnd, Due, Enqueued, NewNode, NewWorkflow, NodeRef, Settled};
+use crate::adapter::{
+    Adapter, AttemptEnd, Due, Enqueued, NewNode, NewWorkflow, NodeRef, Settled, WorkflowRecord,
+};
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 use crate::workflow::WorkflowState;
@@ -190,6 +192,24 @@ pub async fn a_record_says_what_is_known_of_each_node(f: &impl Fixture) {
     assert_eq!((third.state, third.attempts, third.finished_at), (None, 0, None));
     let short = adapter.workflows().workflow(&"w".into(), false).await.unwrap().unwrap();
     assert_eq!((short.len, short.nodes.len(), short.joins.len()), (3, 0, 0), "nodes are for who asks");
+}
+
+pub async fn a_record_says_how_often_the_worker_of_a_node_died(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    start(&adapter, chain("w", 2)).await;
+    let mut worker = Caller::new(&adapter);
+    worker.claim_one().await;
+    f.advance(LEASE + MOMENT).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    let seen =
+        |record: WorkflowRecord| (record.nodes[0].state, record.nodes[0].stalls, record.nodes[0].attempts);
+    assert_eq!(seen(record(&adapter, "w").await), (Some(JobState::Waiting), 1, 0), "no attempt is used up");
+    let again = worker.claim_one().await;
+    assert_eq!(seen(record(&adapter, "w").await), (Some(JobState::Active), 1, 1));
+    worker.settle(&again, complete("1")).await;
+    let record = record(&adapter, "w").await;
+    assert_eq!((record.nodes[1].stalls, record.nodes[1].attempts), (0, 0));
+    assert_eq!(seen(record), (Some(JobState::Completed), 1, 1));
 }
 
 pub async fn a_delayed_workflow_delays_its_roots(f: &impl Fixture) {

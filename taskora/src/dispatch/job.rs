@@ -92,7 +92,7 @@ pub(super) fn handle<Out>(
         // stored under an older name of the same task
         Some(Enqueued::Taken { task }) if expected.is(&task) => Outcome::Duplicate(id.clone()),
         Some(Enqueued::Taken { task }) => {
-            return Err(DispatchError::IdTaken { id, task: task.to_string() });
+            return Err(DispatchError::IdTaken { id, task: task.to_string(), stored: Vec::new() });
         }
     };
     Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))

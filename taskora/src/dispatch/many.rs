@@ -89,7 +89,14 @@ async fn store_in_chunks<Out>(
         let (first, second) = tokio::join!(store(first), store(second.unwrap_or_default()));
         for answer in [first, second] {
             match answer {
-                Ok(stored) => handles.extend(stored),
+                Ok(answers) => {
+                    for answer in answers {
+                        match answer {
+                            Ok(handle) => handles.push(handle),
+                            Err(error) => failure = failure.or(Some(error)),
+                        }
+                    }
+                }
                 Err(error) => failure = Some(error),
             }
         }
@@ -97,24 +104,31 @@ async fn store_in_chunks<Out>(
     match failure {
         None => Ok(handles),
         Some(DispatchError::Adapter(source)) if !handles.is_empty() => {
-            let stored = handles.iter().map(|handle| handle.id().clone()).collect();
-            Err(DispatchError::Partial { stored, total, source })
+            Err(DispatchError::Partial { stored: ids(&handles), total, source })
+        }
+        Some(DispatchError::IdTaken { id, task, .. }) => {
+            Err(DispatchError::IdTaken { id, task, stored: ids(&handles) })
         }
         Some(error) => Err(error),
     }
 }
 
+fn ids<Out>(handles: &[JobHandle<Out>]) -> Vec<JobId> {
+    handles.iter().map(|handle| handle.id().clone()).collect()
+}
+
+/// Stores jobs in one call; says of each of them what became of it.
 async fn store<Out>(
     app: &App,
     expected: &Expected,
     jobs: Vec<NewJob>,
-) -> Result<Vec<JobHandle<Out>>, DispatchError> {
+) -> Result<Vec<Result<JobHandle<Out>, DispatchError>>, DispatchError> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
     let mut enqueued = app.adapter().jobs().enqueue(jobs).await?.into_iter();
-    ids.into_iter().map(|id| handle(app, expected.clone(), id, enqueued.next())).collect()
+    Ok(ids.into_iter().map(|id| handle(app, expected.clone(), id, enqueued.next())).collect())
 }
 
 fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {

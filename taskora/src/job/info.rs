@@ -16,11 +16,12 @@ pub struct JobInfo {
     pub task: String,
     /// Where it is in its life.
     pub state: JobState,
-    /// Attempts that have ended, plus the one that runs.
+    /// Attempts that have ended, plus the one that runs. One whose worker died counts in `stalls` instead.
     pub attempts: u32,
     /// Attempts in total that its contract allows.
     pub max_attempts: u32,
-    /// How often it was rescued from a worker that had stopped renewing its lease.
+    /// How often its worker died, that is, stopped renewing the job's lease. Up to its contract's `stall(max)` times the job is
+    /// rescued and runs again; after that it has failed.
     pub stalls: u32,
     /// Its priority; higher goes first.
     pub priority: i16,
@@ -28,10 +29,12 @@ pub struct JobInfo {
     pub created_at: Timestamp,
     /// When it becomes ready, for a delayed or retrying job.
     pub due_at: Option<Timestamp>,
-    /// When it expires unless an attempt has started before, for an unfinished job with a [`Ttl`](crate::Ttl). `None` for a workflow's step.
+    /// When it expires unless an attempt has started before, for an unfinished job with a [`Ttl`](crate::Ttl). `None` for a
+    /// workflow's step.
     pub expires_at: Option<Timestamp>,
-    /// When the attempt that ended it was claimed; `None` for a job that has not ended, or that no attempt ended
-    /// (cancelled before it ran, or rescued from a dead worker too often).
+    /// When the attempt that ended it was claimed. `None` if no attempt ended it (cancelled before it ran, or rescued from a dead
+    /// worker too often), and for a job that has not ended, also while it is active: a claim writes the lease's deadline and no
+    /// more, and each renewal moves that.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,

@@ -348,6 +348,7 @@ impl Store {
             after: new.after,
             state: info.as_ref().map(|info| info.state),
             attempts: info.as_ref().map_or(0, |info| info.attempts),
+            stalls: info.as_ref().map_or(0, |info| info.stalls),
             started_at: info.as_ref().and_then(|info| info.started_at),
             finished_at: info.as_ref().and_then(|info| info.finished_at),
             error: info.and_then(|info| info.error),

@@ -41,8 +41,9 @@ impl ErasedHandler {
             contract: <H::Task as Task>::OPTIONS,
             options: H::OPTIONS,
             on_cancel: H::OPTIONS.has_on_cancel().then(|| -> Box<OnCancel> {
-                Box::new(|input, context| match decode::<H::Task>(input) {
-                    Ok(task) => Box::pin(H::on_cancel(task, context)),
+                let state = state.clone();
+                Box::new(move |input, context| match decode::<H::Task>(input) {
+                    Ok(task) => Box::pin(H::on_cancel(task, Scope::new(context, state.clone()))),
                     // such a job never started: there is nothing to clean up
                     Err(_) => Box::pin(std::future::ready(())),
                 })

@@ -35,6 +35,8 @@ pub struct GraphNode {
     pub state: Option<JobState>,
     /// Attempts that have ended, plus the one that runs.
     pub attempts: u32,
+    /// How often its worker died; see [`JobInfo::stalls`](crate::JobInfo::stalls).
+    pub stalls: u32,
     /// When its last attempt was claimed, if it has ended.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -69,6 +71,7 @@ impl Graph {
             task: node.task,
             state: node.state,
             attempts: node.attempts,
+            stalls: node.stalls,
             started_at: node.started_at,
             finished_at: node.finished_at,
             error: node.error,
@@ -146,6 +149,7 @@ mod tests {
             state,
             after,
             attempts: 0,
+            stalls: 0,
             started_at: None,
             finished_at: None,
             error: None,
