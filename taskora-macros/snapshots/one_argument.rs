@@ -78,15 +78,15 @@ const _: () = {
     )]
     impl<__T0> SendEmailSignature<__T0> {
         ///Sets `to`.
-        pub fn to(
+        pub fn to<__Given>(
             self,
-            value: impl ::core::convert::Into<String>,
-        ) -> SendEmailSignature<::taskora::__private::Set<__arguments::to, String>>
+            value: impl ::taskora::__private::Given<__arguments::to, String, __Given>,
+        ) -> SendEmailSignature<__Given>
         where
             __T0: ::taskora::__private::Open<__arguments::to>,
         {
             SendEmailSignature {
-                to: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                to: ::taskora::__private::Given::give(value),
             }
         }
     }

@@ -196,11 +196,11 @@ const _: () = {
         __T11,
     > {
         ///Sets `a`.
-        pub fn a(
+        pub fn a<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::a, u8, __Given>,
         ) -> AddSignature<
-            ::taskora::__private::Set<__arguments::a, u8>,
+            __Given,
             __T1,
             __T2,
             __T3,
@@ -217,7 +217,7 @@ const _: () = {
             __T0: ::taskora::__private::Open<__arguments::a>,
         {
             AddSignature {
-                a: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                a: ::taskora::__private::Given::give(value),
                 b: self.b,
                 c: self.c,
                 d: self.d,
@@ -232,12 +232,12 @@ const _: () = {
             }
         }
         ///Sets `b`.
-        pub fn b(
+        pub fn b<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::b, u8, __Given>,
         ) -> AddSignature<
             __T0,
-            ::taskora::__private::Set<__arguments::b, u8>,
+            __Given,
             __T2,
             __T3,
             __T4,
@@ -254,7 +254,7 @@ const _: () = {
         {
             AddSignature {
                 a: self.a,
-                b: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                b: ::taskora::__private::Given::give(value),
                 c: self.c,
                 d: self.d,
                 e: self.e,
@@ -268,13 +268,13 @@ const _: () = {
             }
         }
         ///Sets `c`.
-        pub fn c(
+        pub fn c<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::c, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
-            ::taskora::__private::Set<__arguments::c, u8>,
+            __Given,
             __T3,
             __T4,
             __T5,
@@ -291,7 +291,7 @@ const _: () = {
             AddSignature {
                 a: self.a,
                 b: self.b,
-                c: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                c: ::taskora::__private::Given::give(value),
                 d: self.d,
                 e: self.e,
                 f: self.f,
@@ -304,14 +304,14 @@ const _: () = {
             }
         }
         ///Sets `d`.
-        pub fn d(
+        pub fn d<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::d, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
             __T2,
-            ::taskora::__private::Set<__arguments::d, u8>,
+            __Given,
             __T4,
             __T5,
             __T6,
@@ -328,7 +328,7 @@ const _: () = {
                 a: self.a,
                 b: self.b,
                 c: self.c,
-                d: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                d: ::taskora::__private::Given::give(value),
                 e: self.e,
                 f: self.f,
                 g: self.g,
@@ -340,15 +340,15 @@ const _: () = {
             }
         }
         ///Sets `e`.
-        pub fn e(
+        pub fn e<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::e, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
             __T2,
             __T3,
-            ::taskora::__private::Set<__arguments::e, u8>,
+            __Given,
             __T5,
             __T6,
             __T7,
@@ -365,7 +365,7 @@ const _: () = {
                 b: self.b,
                 c: self.c,
                 d: self.d,
-                e: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                e: ::taskora::__private::Given::give(value),
                 f: self.f,
                 g: self.g,
                 h: self.h,
@@ -376,16 +376,16 @@ const _: () = {
             }
         }
         ///Sets `f`.
-        pub fn f(
+        pub fn f<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::f, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
             __T2,
             __T3,
             __T4,
-            ::taskora::__private::Set<__arguments::f, u8>,
+            __Given,
             __T6,
             __T7,
             __T8,
@@ -402,7 +402,7 @@ const _: () = {
                 c: self.c,
                 d: self.d,
                 e: self.e,
-                f: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                f: ::taskora::__private::Given::give(value),
                 g: self.g,
                 h: self.h,
                 i: self.i,
@@ -412,9 +412,9 @@ const _: () = {
             }
         }
         ///Sets `g`.
-        pub fn g(
+        pub fn g<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::g, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -422,7 +422,7 @@ const _: () = {
             __T3,
             __T4,
             __T5,
-            ::taskora::__private::Set<__arguments::g, u8>,
+            __Given,
             __T7,
             __T8,
             __T9,
@@ -439,7 +439,7 @@ const _: () = {
                 d: self.d,
                 e: self.e,
                 f: self.f,
-                g: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                g: ::taskora::__private::Given::give(value),
                 h: self.h,
                 i: self.i,
                 j: self.j,
@@ -448,9 +448,9 @@ const _: () = {
             }
         }
         ///Sets `h`.
-        pub fn h(
+        pub fn h<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::h, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -459,7 +459,7 @@ const _: () = {
             __T4,
             __T5,
             __T6,
-            ::taskora::__private::Set<__arguments::h, u8>,
+            __Given,
             __T8,
             __T9,
             __T10,
@@ -476,7 +476,7 @@ const _: () = {
                 e: self.e,
                 f: self.f,
                 g: self.g,
-                h: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                h: ::taskora::__private::Given::give(value),
                 i: self.i,
                 j: self.j,
                 k: self.k,
@@ -484,9 +484,9 @@ const _: () = {
             }
         }
         ///Sets `i`.
-        pub fn i(
+        pub fn i<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::i, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -496,7 +496,7 @@ const _: () = {
             __T5,
             __T6,
             __T7,
-            ::taskora::__private::Set<__arguments::i, u8>,
+            __Given,
             __T9,
             __T10,
             __T11,
@@ -513,16 +513,16 @@ const _: () = {
                 f: self.f,
                 g: self.g,
                 h: self.h,
-                i: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                i: ::taskora::__private::Given::give(value),
                 j: self.j,
                 k: self.k,
                 l: self.l,
             }
         }
         ///Sets `j`.
-        pub fn j(
+        pub fn j<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::j, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -533,7 +533,7 @@ const _: () = {
             __T6,
             __T7,
             __T8,
-            ::taskora::__private::Set<__arguments::j, u8>,
+            __Given,
             __T10,
             __T11,
         >
@@ -550,15 +550,15 @@ const _: () = {
                 g: self.g,
                 h: self.h,
                 i: self.i,
-                j: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                j: ::taskora::__private::Given::give(value),
                 k: self.k,
                 l: self.l,
             }
         }
         ///Sets `k`.
-        pub fn k(
+        pub fn k<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::k, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -570,7 +570,7 @@ const _: () = {
             __T7,
             __T8,
             __T9,
-            ::taskora::__private::Set<__arguments::k, u8>,
+            __Given,
             __T11,
         >
         where
@@ -587,14 +587,14 @@ const _: () = {
                 h: self.h,
                 i: self.i,
                 j: self.j,
-                k: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                k: ::taskora::__private::Given::give(value),
                 l: self.l,
             }
         }
         ///Sets `l`.
-        pub fn l(
+        pub fn l<__Given>(
             self,
-            value: impl ::core::convert::Into<u8>,
+            value: impl ::taskora::__private::Given<__arguments::l, u8, __Given>,
         ) -> AddSignature<
             __T0,
             __T1,
@@ -607,7 +607,7 @@ const _: () = {
             __T8,
             __T9,
             __T10,
-            ::taskora::__private::Set<__arguments::l, u8>,
+            __Given,
         >
         where
             __T11: ::taskora::__private::Open<__arguments::l>,
@@ -624,7 +624,7 @@ const _: () = {
                 i: self.i,
                 j: self.j,
                 k: self.k,
-                l: ::taskora::__private::Set::new(::core::convert::Into::into(value)),
+                l: ::taskora::__private::Given::give(value),
             }
         }
     }
