@@ -288,8 +288,8 @@ macro_rules! conformance_suite {
                 s137_a_callback_runs_once_after_its_header
                 joins_may_share_nodes_and_have_many_children
                 starting_twice_is_starting_once
-                a_record_says_how_often_the_worker_of_a_node_died
                 a_record_says_what_is_known_of_each_node
+                a_record_says_how_often_the_worker_of_a_node_died
                 a_delayed_workflow_delays_its_roots
                 a_delayed_node_is_due_later
                 a_released_node_wakes_a_worker

@@ -293,6 +293,6 @@ pub trait OutsideDag {}
 #[diagnostic::on_unimplemented(
     message = "this workflow cannot start: its first step still waits for `{Self}`",
     label = "waits for `{Self}`",
-    note = "bind it, as in `Resize::s().image(..)`"
+    note = "bind it, as in `Resize::s().image(..)`; in a `Dag` it can be given a node"
 )]
 pub trait NoOpenInput {}
