@@ -33,7 +33,15 @@ where
         )?;
         ::core::result::Result::Ok(output)
     }
-    async fn on_cancel(task: contracts::Resize, context: ::taskora::__private::Context) {
-        let () = clean_up(task, context).await;
+    async fn on_cancel(
+        task: contracts::Resize,
+        scope: ::taskora::__private::Scope<__S>,
+    ) {
+        ::taskora::__private::CancelHook::<
+            __S,
+            contracts::Resize,
+            _,
+        >::call(clean_up, task, scope)
+            .await
     }
 }

@@ -9,61 +9,32 @@ impl ::taskora::__private::Task for CleanUp {
     fn from_arguments((): ()) -> Self {
         Self {}
     }
-    #[inline]
-    fn from_args(json: &[::core::primitive::u8]) -> ::taskora::__private::Read<Self> {
-        #[allow(unused, reason = "there may be no arguments")]
-        let mut arguments = ::taskora::__private::Arguments::read(json, 0usize)?;
+    fn read_arguments<R: ::taskora::__private::ReadArguments>(
+        mut arguments: R,
+    ) -> ::core::result::Result<Self, R::Error> {
+        arguments.start(0usize)?;
         ::core::result::Result::Ok(Self {})
     }
 }
-#[automatically_derived]
-impl ::taskora::__private::Step for CleanUp {
-    type Slot = ::taskora::__private::Bound;
-    type Out = ();
-    #[inline]
-    fn into_plan(self) -> ::taskora::__private::Plan {
-        ::taskora::__private::Plan::contract::<CleanUp>(&self)
-    }
+::taskora::__private::runtime! {
+    #[doc = "[`CleanUp`] with some of its arguments, see [`CleanUp::s`]."]
+    #[derive(::core::fmt::Debug)] #[must_use =
+    "a signature does nothing until it is dispatched"] #[allow(dead_code, reason =
+    "generated for every task")] struct CleanUpSignature < > {} const _ : () = {
+    #[allow(dead_code, reason = "generated for every task")] impl CleanUp { #[doc =
+    "Starts a signature of [`CleanUp`]: its arguments are set one by one, in any order."]
+    #[inline] pub const fn s() -> CleanUpSignature < > { CleanUpSignature {} } }
+    #[automatically_derived] impl ::taskora::__private::Dispatchable for CleanUpSignature
+    < > { type Handle = < CleanUp as ::taskora::__private::Dispatchable > ::Handle; type
+    Slot = ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
+    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Dispatchable::__into_dispatch(CleanUp {}, app) } }
+    #[automatically_derived] impl < > ::taskora::__private::Step for CleanUpSignature < >
+    where () : ::taskora::__private::Partial < CleanUp >, { type Slot = < () as
+    ::taskora::__private::Partial < CleanUp >> ::Slot; type Out = (); #[inline] fn
+    into_plan(self) -> ::taskora::__private::Plan { < () as ::taskora::__private::Partial
+    < CleanUp >> ::into_plan(()) } } };
 }
-///[`CleanUp`] with some of its arguments, see [`CleanUp::s`].
-#[derive(::core::fmt::Debug)]
-#[must_use = "a signature does nothing until it is dispatched"]
-#[allow(dead_code, reason = "generated for every task")]
-struct CleanUpSignature {}
-const _: () = {
-    #[allow(dead_code, reason = "generated for every task")]
-    impl CleanUp {
-        ///Starts a signature of [`CleanUp`]: its arguments are set one by one, in any order.
-        #[inline]
-        pub const fn s() -> CleanUpSignature {
-            CleanUpSignature {}
-        }
-    }
-    #[automatically_derived]
-    impl ::taskora::__private::Dispatchable for CleanUpSignature {
-        type Handle = <CleanUp as ::taskora::__private::Dispatchable>::Handle;
-        type Slot = ::taskora::__private::Bound;
-        #[inline]
-        fn __into_dispatch(
-            self,
-            app: &::taskora::__private::App,
-        ) -> ::taskora::__private::Dispatch<Self::Handle> {
-            ::taskora::__private::Dispatchable::__into_dispatch(CleanUp {}, app)
-        }
-    }
-    #[automatically_derived]
-    impl ::taskora::__private::Step for CleanUpSignature
-    where
-        (): ::taskora::__private::Partial<CleanUp>,
-    {
-        type Slot = <() as ::taskora::__private::Partial<CleanUp>>::Slot;
-        type Out = ();
-        #[inline]
-        fn into_plan(self) -> ::taskora::__private::Plan {
-            <() as ::taskora::__private::Partial<CleanUp>>::into_plan(())
-        }
-    }
-};
 ///The arguments of the task `clean-up`.
 struct CleanUp;
 #[automatically_derived]

@@ -28,102 +28,46 @@ impl ::taskora::__private::Task for SendEmail {
     fn from_arguments((__T0,): (String,)) -> Self {
         Self { to: __T0 }
     }
-    #[inline]
-    fn from_args(json: &[::core::primitive::u8]) -> ::taskora::__private::Read<Self> {
-        #[allow(unused, reason = "there may be no arguments")]
-        let mut arguments = ::taskora::__private::Arguments::read(json, 1usize)?;
+    fn read_arguments<R: ::taskora::__private::ReadArguments>(
+        mut arguments: R,
+    ) -> ::core::result::Result<Self, R::Error> {
+        arguments.start(1usize)?;
         ::core::result::Result::Ok(Self {
             to: arguments.next::<String>()?,
         })
     }
 }
-#[automatically_derived]
-impl ::taskora::__private::Step for SendEmail {
-    type Slot = ::taskora::__private::Bound;
-    type Out = <Result<Receipt, MailError> as ::taskora::__private::TaskReturn>::Output;
-    #[inline]
-    fn into_plan(self) -> ::taskora::__private::Plan {
-        ::taskora::__private::Plan::contract::<SendEmail>(&self)
-    }
+::taskora::__private::runtime! {
+    #[doc = "[`SendEmail`] with some of its arguments, see [`SendEmail::s`]."]
+    #[derive(::core::fmt::Debug)] #[must_use =
+    "a signature does nothing until it is dispatched"] #[allow(dead_code, reason =
+    "generated for every task")] pub struct SendEmailSignature < __T0 > { to : __T0 }
+    const _ : () = { #[allow(non_camel_case_types, reason = "named like the arguments")]
+    mod __arguments { pub enum to {} } #[allow(dead_code, reason =
+    "generated for every task")] impl SendEmail { #[doc =
+    "Starts a signature of [`SendEmail`]: its arguments are set one by one, in any order."]
+    #[inline] pub const fn s() -> SendEmailSignature < ::taskora::__private::Unset <
+    __arguments::to > > { SendEmailSignature { to : ::taskora::__private::Unset::new() }
+    } } #[allow(dead_code, clippy::all, clippy::pedantic, reason =
+    "generated for every argument")] impl < __T0 > SendEmailSignature < __T0 > { #[doc =
+    "Sets `to`."] pub fn to < __Given > (self, value : impl ::taskora::__private::Given <
+    __arguments::to, String, __Given >,) -> SendEmailSignature < __Given > where __T0 :
+    ::taskora::__private::Open < __arguments::to >, { SendEmailSignature { to :
+    ::taskora::__private::Given::give(value) } } } #[automatically_derived] impl
+    ::taskora::__private::Dispatchable for SendEmailSignature < ::taskora::__private::Set
+    < __arguments::to, String > > { type Handle = < SendEmail as
+    ::taskora::__private::Dispatchable > ::Handle; type Slot =
+    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
+    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Dispatchable::__into_dispatch(SendEmail { to : self.to
+    .into_value() }, app) } } #[automatically_derived] impl < __T0 >
+    ::taskora::__private::Step for SendEmailSignature < __T0 > where (__T0,) :
+    ::taskora::__private::Partial < SendEmail >, { type Slot = < (__T0,) as
+    ::taskora::__private::Partial < SendEmail >> ::Slot; type Out = < Result < Receipt,
+    MailError > as ::taskora::__private::TaskReturn > ::Output; #[inline] fn
+    into_plan(self) -> ::taskora::__private::Plan { < (__T0,) as
+    ::taskora::__private::Partial < SendEmail >> ::into_plan((self.to,)) } } };
 }
-///[`SendEmail`] with some of its arguments, see [`SendEmail::s`].
-#[derive(::core::fmt::Debug)]
-#[must_use = "a signature does nothing until it is dispatched"]
-#[allow(dead_code, reason = "generated for every task")]
-pub struct SendEmailSignature<__T0> {
-    to: __T0,
-}
-const _: () = {
-    #[allow(non_camel_case_types, reason = "named like the arguments")]
-    mod __arguments {
-        pub enum to {}
-    }
-    #[allow(dead_code, reason = "generated for every task")]
-    impl SendEmail {
-        ///Starts a signature of [`SendEmail`]: its arguments are set one by one, in any order.
-        #[inline]
-        pub const fn s() -> SendEmailSignature<
-            ::taskora::__private::Unset<__arguments::to>,
-        > {
-            SendEmailSignature {
-                to: ::taskora::__private::Unset::new(),
-            }
-        }
-    }
-    #[allow(
-        dead_code,
-        clippy::all,
-        clippy::pedantic,
-        reason = "generated for every argument"
-    )]
-    impl<__T0> SendEmailSignature<__T0> {
-        ///Sets `to`.
-        pub fn to<__Given>(
-            self,
-            value: impl ::taskora::__private::Given<__arguments::to, String, __Given>,
-        ) -> SendEmailSignature<__Given>
-        where
-            __T0: ::taskora::__private::Open<__arguments::to>,
-        {
-            SendEmailSignature {
-                to: ::taskora::__private::Given::give(value),
-            }
-        }
-    }
-    #[automatically_derived]
-    impl ::taskora::__private::Dispatchable
-    for SendEmailSignature<::taskora::__private::Set<__arguments::to, String>> {
-        type Handle = <SendEmail as ::taskora::__private::Dispatchable>::Handle;
-        type Slot = ::taskora::__private::Bound;
-        #[inline]
-        fn __into_dispatch(
-            self,
-            app: &::taskora::__private::App,
-        ) -> ::taskora::__private::Dispatch<Self::Handle> {
-            ::taskora::__private::Dispatchable::__into_dispatch(
-                SendEmail {
-                    to: self.to.into_value(),
-                },
-                app,
-            )
-        }
-    }
-    #[automatically_derived]
-    impl<__T0> ::taskora::__private::Step for SendEmailSignature<__T0>
-    where
-        (__T0,): ::taskora::__private::Partial<SendEmail>,
-    {
-        type Slot = <(__T0,) as ::taskora::__private::Partial<SendEmail>>::Slot;
-        type Out = <Result<
-            Receipt,
-            MailError,
-        > as ::taskora::__private::TaskReturn>::Output;
-        #[inline]
-        fn into_plan(self) -> ::taskora::__private::Plan {
-            <(__T0,) as ::taskora::__private::Partial<SendEmail>>::into_plan((self.to,))
-        }
-    }
-};
 /// Sends an email.
 #[derive(Debug)]
 #[derive(

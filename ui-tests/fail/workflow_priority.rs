@@ -9,5 +9,4 @@ async fn double(n: u32) -> u32 {
 
 fn main() {
     let _ = |app: &App| app.dispatch(Double { n: 1 }.then(Double::s())).priority(5);
-    let _ = |app: &App| app.dispatch(Double { n: 1 }).ttl(std::time::Duration::from_secs(1));
 }
