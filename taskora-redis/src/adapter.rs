@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    Adapter, Cancellation, Ended, Inspection, Jobs, Signals, TaskName, Upkeep, WorkListener, Workflows,
+    Adapter, Admissions, Cancellation, Ended, Inspection, Jobs, Signals, TaskName, Upkeep, WorkListener,
+    Workflows,
 };
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -228,6 +229,10 @@ impl fmt::Debug for RedisAdapter {
 
 impl Adapter for RedisAdapter {
     fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+
+    fn admissions(&self) -> &dyn Admissions {
         self
     }
 

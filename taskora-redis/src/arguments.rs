@@ -5,6 +5,7 @@ use redis::{Cmd, ToRedisArgs};
 
 /// The arguments of each command, after the test clock. The last one may begin a list.
 pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
+    ("admit", &["again", "jobs"]),
     ("cancel", &["again", "id", "reason"]),
     ("cancel_workflow", &["again", "id", "reason"]),
     ("check", &["role", "kind", "key", "task", "cursor", "count"]),
@@ -35,6 +36,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("inspect", &["id"]),
     ("note", &["again", "keep", "notes"]),
     ("raise_level", &["level", "force", "writer"]),
+    ("release_key", &["field"]),
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("shift", &["by"]),

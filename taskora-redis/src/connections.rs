@@ -9,6 +9,7 @@ use taskora::AdapterError;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
+use crate::admissions::Keyed;
 use crate::coalescer::Coalescer;
 use crate::codec::Packed;
 use crate::codec::new_workflow::Plan;
@@ -21,14 +22,18 @@ pub(crate) struct RuntimeConnections {
     pub(crate) commands: Arc<Link>,
     pub(crate) enqueues: Arc<Coalescer<Packed>>,
     pub(crate) starts: Arc<Coalescer<Plan>>,
+    pub(crate) admissions: Arc<Coalescer<Keyed>>,
 }
 
 impl RuntimeConnections {
     fn new(settings: &Arc<Settings>) -> Self {
         let commands = Arc::new(Link::new(Arc::clone(settings), Use::Commands));
-        let (enqueues, starts) =
-            (Coalescer::new(Arc::clone(&commands)), Coalescer::new(Arc::clone(&commands)));
-        Self { commands, enqueues, starts }
+        Self {
+            enqueues: Coalescer::new(Arc::clone(&commands)),
+            starts: Coalescer::new(Arc::clone(&commands)),
+            admissions: Coalescer::new(Arc::clone(&commands)),
+            commands,
+        }
     }
 }
 

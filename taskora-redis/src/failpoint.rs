@@ -37,8 +37,8 @@ pub const UPKEEP: &[&str] = &[
     "repair",
 ];
 
-/// The calls that a process makes once a minute, or about a payload that it cannot decode.
-pub const SELDOM: &[&str] = &["processes", "sign"];
+/// The calls that a process makes once a minute, about a payload that it cannot decode, or when somebody asks for it.
+pub const SELDOM: &[&str] = &["processes", "release_key", "sign"];
 
 /// Every call to Redis by its name.
 #[must_use]

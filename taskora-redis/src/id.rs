@@ -40,6 +40,18 @@ pub(crate) fn store_workflow(id: &WorkflowId) -> Vec<u8> {
     stored
 }
 
+/// A key of one unfinished job, as it is stored.
+pub(crate) fn unique_field(task: &str, key: &str) -> Vec<u8> {
+    [b"u", task.as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+/// Task and key of a stored key.
+pub(crate) fn key_in(field: &[u8]) -> Option<(String, String)> {
+    let text = String::from_utf8_lossy(field.get(1..)?);
+    let (task, key) = text.split_once('\0')?;
+    Some((task.to_owned(), key.to_owned()))
+}
+
 /// What a workflow is called where jobs are awaited: a node's id without a number.
 pub(crate) fn watched(stored: &[u8]) -> Vec<u8> {
     [&[NODE], stored, b"#"].concat()

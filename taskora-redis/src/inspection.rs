@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use taskora::adapter::Inspection;
-use taskora::{AdapterError, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
+use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, newer, nonsense, number};
@@ -34,16 +34,19 @@ impl Inspection for RedisAdapter {
         let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
         let end = bytes(end, "a job's end")?;
         let progress = bytes(progress, "a job's progress")?;
+        let place = bytes(place, "a job's place")?;
         let due = bytes(due, "a due time")?;
 
         let mut info;
         if end.is_empty() {
-            let state = state_at(&bytes(place, "a job's place")?, life.attempts);
+            let state = state_at(&place, life.attempts);
             info = record.info(id.clone(), state);
             info.attempts = life.attempts + u32::from(state == JobState::Active);
             info.stalls = life.stalls;
             info.error = life.error;
-            if !due.is_empty() {
+            if &*place == b"behind" {
+                info.blocked = id::load(&due).map(Blocked::Behind);
+            } else if !due.is_empty() {
                 let due = std::str::from_utf8(&due).ok().and_then(|due| due.parse::<u64>().ok());
                 info.due_at = Some(Timestamp::from_millis(due.ok_or_else(unreadable)?));
             }

@@ -57,6 +57,7 @@
 mod access;
 mod adapter;
 mod address;
+mod admissions;
 mod answer;
 mod arguments;
 mod call;

@@ -65,6 +65,7 @@ macro_rules! modules {
 }
 
 commands!(
+    admit,
     cancel,
     cancel_workflow,
     catch_up,
@@ -83,6 +84,7 @@ commands!(
     note,
     processes,
     raise_level,
+    release_key,
     renew,
     repair,
     shift,
@@ -105,7 +107,9 @@ modules!(
     entries,
     expiry,
     history,
+    intake,
     invariants,
+    keyed,
     line,
     processes,
     record,

@@ -32,6 +32,7 @@
 //! deadline holds again. A retry that would be due at or after the deadline ends the job as failed, with that attempt's error. Of an
 //! expired job with [`OnExpire::Discard`](crate::OnExpire::Discard) nothing is kept: it goes at once, or with the next sweep. Of a node its workflow keeps the end.
 
+mod admission;
 mod aside;
 mod ended;
 mod error;
@@ -47,6 +48,7 @@ mod workflows;
 use std::fmt;
 use std::sync::Arc;
 
+pub use admission::*;
 pub use aside::step_aside;
 pub use ended::*;
 pub use error::*;
@@ -72,11 +74,14 @@ pub type TaskName = Arc<str>;
     message = "`{Self}` is not an adapter",
     label = "not a store that jobs are kept in",
     note = "an app is given its store, as in `App::new(MemoryAdapter::new())` or `App::new(RedisAdapter::connect(url).await?)`",
-    note = "an adapter of your own implements `Jobs`, `Signals`, `Inspection`, `Workflows`, `Upkeep` and `Adapter`"
+    note = "an adapter of your own implements `Jobs`, `Admissions`, `Signals`, `Inspection`, `Workflows`, `Upkeep` and `Adapter`"
 )]
 pub trait Adapter: fmt::Debug + Send + Sync + 'static {
     /// Storing, claiming and settling jobs.
     fn jobs(&self) -> &dyn Jobs;
+
+    /// Storing jobs under keys.
+    fn admissions(&self) -> &dyn Admissions;
 
     /// What the store pushes.
     fn signals(&self) -> &dyn Signals;

@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{Dispatch, Dispatchable, JobRequest, ManyRequest};
+use crate::dispatch::{Dispatch, Dispatchable, JobRequest, Many, ManyRequest};
 use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
 use crate::policy::Retention;
+use crate::queues::Queues;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
 /// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process. It
@@ -89,11 +90,8 @@ impl App {
     /// # Errors
     /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored.
     /// If the store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says what was.
-    pub fn dispatch_many<T: Task>(
-        &self,
-        tasks: impl IntoIterator<Item = T>,
-    ) -> Dispatch<Vec<JobHandle<T::Output>>> {
-        Dispatch::new(self, ManyRequest::new(self, tasks))
+    pub fn dispatch_many<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> Dispatch<Many<T>> {
+        Dispatch::new(self, ManyRequest::new(tasks))
     }
 
     /// Dispatches by name and JSON: the untyped door, for tools and dynamic callers. The name and the payload are checked
@@ -121,6 +119,12 @@ impl App {
     /// A handle to a workflow that was dispatched elsewhere, and whose result is an `Out`. Nothing is asked of the store yet.
     pub fn workflow<Out>(&self, id: impl Into<WorkflowId>) -> WorkflowHandle<Out> {
         WorkflowHandle::attached(self.clone(), id.into())
+    }
+
+    /// The queues of the tasks: who owns a key.
+    #[must_use]
+    pub const fn queues(&self) -> Queues<'_> {
+        Queues::new(self)
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.

@@ -3,16 +3,19 @@
 //! [`Dispatch`] is one builder for a job, for many jobs and for a workflow. It is typed by the handle that awaiting it gives.
 
 mod job;
+mod key;
 mod many;
+mod rule;
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY};
 use crate::app::App;
-use crate::contract::TaskOptions;
+use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::job::JobId;
@@ -20,7 +23,13 @@ use crate::policy::Ttl;
 use crate::workflow::{WorkflowHandle, WorkflowId};
 
 pub(crate) use job::JobRequest;
+pub use key::IntoKey;
+pub use many::Many;
 pub(crate) use many::ManyRequest;
+pub(crate) use rule::AskedRule;
+pub use rule::{
+    Debounced, Deduplicated, Follows, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled, Unruled,
+};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -50,6 +59,8 @@ pub trait Dispatched: Sized + 'static {
     type Id: fmt::Debug + Send;
     /// What is dispatched.
     type Request: fmt::Debug + Send;
+    /// What awaiting the dispatch gives.
+    type Output: 'static;
 
     /// Stores it.
     fn send(
@@ -57,7 +68,7 @@ pub trait Dispatched: Sized + 'static {
         request: Self::Request,
         id: Option<Self::Id>,
         options: DispatchOptions,
-    ) -> BoxFuture<Result<Self, DispatchError>>;
+    ) -> BoxFuture<Result<Self::Output, DispatchError>>;
 }
 
 /// A dispatch of jobs, which have a priority; those of a workflow have one each.
@@ -76,10 +87,15 @@ pub struct DispatchOptions {
     pub(crate) ttl: Option<Duration>,
     pub(crate) meta: Vec<(String, String)>,
     pub(crate) replace_failed: bool,
+    pub(crate) rule: Option<AskedRule>,
+    /// Of one job, if it has a rule; those of many are with them.
+    pub(crate) key: Option<String>,
+    /// A job that is not stored is an error.
+    pub(crate) rejects: bool,
 }
 
-/// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives an `H`: a [`JobHandle`], a
-/// `Vec` of them, or a [`WorkflowHandle`].
+/// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives a [`JobHandle`], a
+/// `Vec` of them if `H` is [`Many`], or a [`WorkflowHandle`].
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -97,16 +113,28 @@ pub struct DispatchOptions {
 /// It is a future's recipe, not a future: what takes a future gets `dispatch.into_future()`, as in
 /// `tokio::spawn(app.dispatch(job).into_future())`.
 #[must_use = "a dispatch does nothing until it is awaited"]
-pub struct Dispatch<H: Dispatched> {
+///
+/// `R` is what decides whether a job is stored: nothing, or one of `throttle`, `debounce` and `deduplicate`.
+pub struct Dispatch<H: Dispatched, R: RuleState = NoRule> {
     app: App,
     request: H::Request,
     id: Option<H::Id>,
     options: DispatchOptions,
+    rule: PhantomData<R>,
 }
 
 impl<H: Dispatched> Dispatch<H> {
     pub(crate) fn new(app: &App, request: H::Request) -> Self {
-        Self { app: app.clone(), request, id: None, options: DispatchOptions::default() }
+        let options = DispatchOptions::default();
+        Self { app: app.clone(), request, id: None, options, rule: PhantomData }
+    }
+}
+
+impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
+    /// The same dispatch, of which the compiler knows another rule.
+    fn known_as<Other: RuleState>(self) -> Dispatch<H, Other> {
+        let Self { app, request, id, options, rule: PhantomData } = self;
+        Dispatch { app, request, id, options, rule: PhantomData }
     }
 
     /// The job becomes ready this long after the store has accepted it; of a workflow, its first steps do.
@@ -160,7 +188,7 @@ impl<H: Dispatched> Dispatch<H> {
     }
 }
 
-impl<Out: 'static> Dispatch<JobHandle<Out>> {
+impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// The job's id, instead of a new one, so that the same work is not done twice:
     ///
     /// ```
@@ -211,7 +239,7 @@ impl<Out: 'static> Dispatch<JobHandle<Out>> {
     }
 }
 
-impl<Out: 'static> Dispatch<Vec<JobHandle<Out>>> {
+impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
     /// The ids of the jobs, one for each and in their order; see `id` of a single dispatch for what an id does.
     ///
     /// If one of them belongs to a job of another task, awaiting the dispatch gives [`DispatchError::IdTaken`], which names the
@@ -238,8 +266,8 @@ impl<Out: 'static> Dispatch<WorkflowHandle<Out>> {
     }
 }
 
-impl<H: Dispatched> IntoFuture for Dispatch<H> {
-    type Output = Result<H, DispatchError>;
+impl<H: Dispatched, R: RuleState> IntoFuture for Dispatch<H, R> {
+    type Output = Result<H::Output, DispatchError>;
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -247,7 +275,7 @@ impl<H: Dispatched> IntoFuture for Dispatch<H> {
     }
 }
 
-impl<H: Dispatched> fmt::Debug for Dispatch<H> {
+impl<H: Dispatched, R: RuleState> fmt::Debug for Dispatch<H, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatch")
             .field("request", &self.request)

@@ -34,8 +34,8 @@ pub enum Error {
 }
 
 /// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
-/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. If you must not store a job
-/// twice dispatches it with an [`id`](crate::Dispatch::id) of their own, and then may repeat it as often as they like.
+/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. To be sure that a job is not
+/// stored twice, dispatch it with an [`id`](crate::Dispatch::id) of its own: then you may repeat the dispatch as often as you like.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
@@ -97,6 +97,39 @@ pub enum DispatchError {
         task: String,
         /// What is wrong with it.
         message: &'static str,
+    },
+    /// The key is too long.
+    #[error(
+        "a key of {size} bytes for task `{task}` is above the limit of {limit} bytes; use an id, or a hash"
+    )]
+    KeyTooLong {
+        /// The task.
+        task: String,
+        /// The size of the key in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// An unfinished job has the key, or a job the id, and the dispatch was to
+    /// [`reject_as_error`](crate::Dispatch::reject_as_error).
+    #[error("task `{task}` has job `{existing}` for key `{key}` already")]
+    Duplicate {
+        /// The task.
+        task: String,
+        /// The key.
+        key: String,
+        /// The job that it belongs to.
+        existing: JobId,
+    },
+    /// The key has had its share, and the dispatch was to [`reject_as_error`](crate::Dispatch::reject_as_error).
+    #[error("key `{key}` of task `{task}` is throttled; try again in {retry_in:?}")]
+    Throttled {
+        /// The task.
+        task: String,
+        /// The key.
+        key: String,
+        /// After this time a job would be stored.
+        retry_in: Duration,
     },
     /// An option's value cannot be used.
     #[error("invalid option: {0}")]

@@ -21,8 +21,16 @@ use crate::json::{self, Unreadable};
 pub enum Outcome<Id = JobId> {
     /// The job, or the workflow, was stored.
     Enqueued,
-    /// One with this id was known already; the handle is that one's.
+    /// One with this id was known already, or an unfinished job has the key; the handle is that one's.
     Duplicate(Id),
+    /// The payload took the place of that of an earlier dispatch of the same key, whose job has not started; the handle is that job's.
+    Replaced(Id),
+    /// Nothing was stored, as the key has had its share. The handle's id is one that nobody knows: its `state` is `None`, and its
+    /// `result` is [`JobError::NotFound`].
+    Throttled {
+        /// After this time one more would be stored.
+        retry_in: Duration,
+    },
     /// Nothing was dispatched: the handle was made of an id, see [`App::job`] and [`App::workflow`].
     Attached,
 }
@@ -98,6 +106,10 @@ impl<Out> JobHandle<Out> {
     #[must_use]
     pub const fn id(&self) -> &JobId {
         &self.id
+    }
+
+    pub(crate) const fn is_stored(&self) -> bool {
+        !matches!(self.outcome, Outcome::Throttled { .. })
     }
 
     /// What the dispatch did.

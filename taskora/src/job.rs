@@ -7,7 +7,7 @@ mod state;
 mod time;
 
 pub use id::{InvalidJobId, JobId};
-pub use info::JobInfo;
+pub use info::{Blocked, JobInfo};
 pub use log::{LogEntry, LogLevel};
 pub use state::{JobState, UnknownState};
 pub use time::Timestamp;

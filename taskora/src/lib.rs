@@ -42,6 +42,8 @@ mod json;
 mod memory;
 mod policy;
 #[cfg(feature = "runtime")]
+mod queues;
+#[cfg(feature = "runtime")]
 pub mod signature;
 #[cfg(feature = "runtime")]
 mod state;
@@ -62,7 +64,7 @@ pub use check::{CheckReport, RepairReport, Violation};
 pub use context::{Context, Reported, TestContext};
 pub use contract::{Data, Task, TaskOptions};
 #[cfg(feature = "runtime")]
-pub use dispatch::{Dispatch, Dispatchable};
+pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
 pub use error::{DispatchError, Error, JobError, Result, WorkerError};
 #[cfg(feature = "runtime")]
@@ -75,10 +77,12 @@ pub use handle::{JobHandle, Outcome, results};
 #[cfg(feature = "runtime")]
 pub use handler::{Advice, Handler, HandlerOptions};
 #[cfg(feature = "runtime")]
-pub use job::{InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
+pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
+#[cfg(feature = "runtime")]
+pub use queues::Queues;
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use state::Scope;
@@ -98,6 +102,15 @@ pub use worker::{HandlerSet, Worker, WorkerBuilder};
 pub use workflow::{
     Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,
 };
+
+/// The types by which the compiler knows what decides whether a dispatched job is stored: the `R` of a
+/// [`Dispatch`]. Code that only chains the methods never names them.
+#[cfg(feature = "runtime")]
+pub mod rules {
+    pub use crate::dispatch::{
+        Debounced, Deduplicated, Follows, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled, Unruled,
+    };
+}
 
 /// What almost every program needs: `use taskora::prelude::*;`.
 pub mod prelude {

@@ -16,6 +16,7 @@ mod exhaustive;
 mod expiry;
 mod handle;
 mod ids;
+mod keys;
 mod lifecycle;
 mod logs;
 mod many_apps;

@@ -1,6 +1,6 @@
 -- flags: no-writes
 -- Looks at a page of one key, and at the jobs that it is about, at one moment.
--- Arguments: what the key is to hold (`jobs`; a part of jobs; an index's place; `tombstones`; `workflows`; `line`: a list that is
+-- Arguments: what the key is to hold (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `line`: a list that is
 --   only read); type; key; task; cursor (of a list: how many entries from its end on were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates of which
 --   only a pass over a list can tell (each: place, task, id, stamp), of a list of jobs its entries, and how many values of a
@@ -46,6 +46,13 @@ function commands.check()
   if role == 'workflows' then
     for _, entry in ipairs(page) do
       if call('EXISTS', K.wf .. entry) == 0 then report('W', entry) end
+    end
+    return { cursor, looked, findings, candidates, seen, 0 }
+  end
+
+  if role == 'uniq' then
+    for i, entry in ipairs(page) do
+      if not keyed.owner(entry) then report('k', entry, sub(values[i], 7)) end
     end
     return { cursor, looked, findings, candidates, seen, 0 }
   end

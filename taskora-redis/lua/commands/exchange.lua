@@ -22,7 +22,7 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue)
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed)
   local has_due, deadline = false, nil
   if side > 0 then
     has_due = call('EXISTS', K.due) == 1
@@ -30,6 +30,8 @@ function commands.exchange()
     if has_due then side = side - 1 end
     deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
     if deadline then side = side - 1 end
+    S.is_keyed = call('EXISTS', K.keyed) == 1
+    if S.is_keyed then side = side - 1 end
   end
   local is_plain = side == 0
   local states, leaving = '', nil

@@ -2,7 +2,7 @@
 -- What is known of a job.
 -- Arguments: id
 -- Returns: nothing if it is unknown, else: record (of a node: what `n` says), history, end without a result, progress (each
---   empty if there is none), place of an unfinished job, due time of a delayed one, of a node its workflow's head
+--   empty if there is none), place of an unfinished job, due time of a delayed one or the id of whom one is behind, of a node its workflow's head
 function commands.inspect()
   local id = argv[A.id]
   local text, done, flow, number = workflow.job_of(id)
@@ -12,7 +12,8 @@ function commands.inspect()
     if byte(done) == 67 then done = sub(done, 1, 21) end
   elseif record.is_readable(text) then
     place, at = active.place_of(record.task_of(text), id, text, past)
-    at = at and digits(math.min(math.max(tonumber(at), 0), 281474976710655))
+    if place == 'behind' then at = keyed.front_of(id, call('HGET', K.keyed, id)) end
+    at = place == 'delayed' and digits(math.min(math.max(tonumber(at), 0), 281474976710655)) or at
   end
   local progress
   if flow then

@@ -136,7 +136,16 @@ local function remove_part()
     -- they ask again, and learn what there is to know
     waiters.tell(call('HGET', K.waiters, entry) or '', pack('B', #entry) .. entry .. '\1?')
   end
+  if role == 'keyed' then
+    keyed.release({ entry })
+    return true
+  end
   return call('HDEL', K[role], entry) == 1
+end
+
+-- k: a key whose owner is none
+local function free_key()
+  return not keyed.owner(entry) and call('HDEL', K.uniq, entry) == 1
 end
 
 -- G: a log of which its job does not know
@@ -245,7 +254,7 @@ end
 
 local repairs = {
   D = remove_entry, M = remove_entry, T = remove_false_mark, K = remove_mark, U = remove_second, L = put_back,
-  O = remove_part, G = note_log, F = put_task_right, N = remove_noted, W = put_workflow_right, i = put_workflow_right,
+  O = remove_part, k = free_key, G = note_log, F = put_task_right, N = remove_noted, W = put_workflow_right, i = put_workflow_right,
   l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, ['?'] = remove_garbage,
 }
 

@@ -29,7 +29,7 @@ function active.find(task, id, dated, last)
   end
 end
 
--- Where an unfinished job is: `active`, `delayed` (with its time) or `waiting`.
+-- Where an unfinished job is: `active`, `delayed` (with its time), `behind` or `waiting`.
 function active.place_of(task, id, text, past)
   local dated = text
   if byte(id) == 42 then dated = workflow.head_of(workflow.of((workflow.node_of(id)))) end
@@ -37,5 +37,6 @@ function active.place_of(task, id, text, past)
   if active.find(task, id, dated, last) then return 'active' end
   local at = call('ZSCORE', K.delayed .. task, id)
   if at then return 'delayed', at end
+  if call('ZSCORE', K.behind .. task, id) then return 'behind' end
   return 'waiting'
 end

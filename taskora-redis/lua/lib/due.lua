@@ -129,6 +129,7 @@ function due.promote(dues, budget)
     end
     if source.time then more = true end
   end
+  if call('EXISTS', K.keyed) == 1 then keyed.release(taken, 'd') end
   local nearest = dues[opened + 1]
   return more or (nearest and nearest[2] <= now) or false, #taken
 end

@@ -157,6 +157,11 @@ local function write_some(list, any_side, keep_completed, keep_failed)
       call('HDEL', K.cancel, ...)
     end)
   end
+  if (any_side or S.is_keyed) and call('EXISTS', K.keyed) == 1 then
+    local ids = {}
+    for i = 2, #list, 4 do ids[#ids + 1] = list[i] end
+    keyed.release(ids)
+  end
 end
 
 -- Writes what `ends.add` has gathered, and cancels the nodes of workflows that have ended by it. `any_side` is false if

@@ -102,6 +102,8 @@ function line.leave(leaving)
     if place == 'delayed' then
       call('ZREM', K.delayed .. task, id)
       due.plan(task)
+    elseif place == 'behind' then
+      call('ZREM', K.behind .. task, id)
     elseif place == 'prio' then
       call('ZREM', K.prio .. task, id)
       line.still_ready(task)

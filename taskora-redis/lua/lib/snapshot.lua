@@ -1,7 +1,7 @@
 -- What is known of jobs at one moment, where each of them belongs, and what is wrong with what is found of them: the
 -- rules that `check` reports by, and by which `repair` makes sure before it touches anything.
 snapshot.PLACES = {
-  wait = true, prio = true, delayed = true, active = true, ttls = true,
+  wait = true, prio = true, delayed = true, active = true, ttls = true, behind = true,
   completed = true, failed = true, cancelled = true, expired = true,
   owncompleted = true, ownfailed = true, owncancelled = true, ownexpired = true,
 }
@@ -86,6 +86,7 @@ function snapshot.of(ids)
   read_ends(K.done, plain, 'id')
   for flow, list in pairs(flows) do read_nodes(flow, list) end
   read_facts(K.life, facts, 'id', 'life')
+  if call('EXISTS', K.keyed) == 1 then read_facts(K.keyed, facts, 'id', 'keyed') end
   for _, f in ipairs(facts) do
     if f.record and record.is_newer(f.record) then f.is_newer = true end
     if f.record and not record.is_readable(f.record) then
@@ -128,6 +129,7 @@ function snapshot.of(ids)
     end)
     mark('ZMSCORE', K.delayed .. task, 'id', 'delayed')
     mark('ZMSCORE', K.prio .. task, 'id', 'prio')
+    if call('EXISTS', K.behind .. task) == 1 then mark('ZMSCORE', K.behind .. task, 'id', 'behind') end
     if call('EXISTS', K.ttls .. task) == 1 then mark('ZMSCORE', K.ttls .. task, 'id', 'ttls') end
     for _, place in ipairs({ 'failed', 'cancelled', 'expired', 'ownfailed', 'owncancelled', 'ownexpired' }) do
       if call('EXISTS', K[place] .. task) == 1 then mark('ZMSCORE', K[place] .. task, 'id', place) end
@@ -158,13 +160,14 @@ function snapshot.home_of(f)
   if f.is_node and not f.released then return 'none' end
   if f.active then return 'active' end
   if f.delayed then return 'delayed' end
+  if f.behind and keyed.front_of(f.id, f.keyed) then return 'behind' end
   return f.line
 end
 
 -- whether it expires unless it is started, and has not been
 function snapshot.expires(f)
   local home = snapshot.home_of(f)
-  return (home == 'wait' or home == 'prio' or home == 'delayed') and record.ttl_at(f.record) ~= nil
+  return (home == 'wait' or home == 'prio' or home == 'delayed' or home == 'behind') and record.ttl_at(f.record) ~= nil
 end
 
 -- What cannot change while a job stays where it is, and does change when it leaves: a job that was seen twice with the
@@ -205,6 +208,10 @@ function snapshot.is_leftover(part, f)
   if f.is_newer then return false end
   if not f.record then return true end
   if f.unreadable then return false end
+  if part == 'keyed' then
+    local role = keyed.split(f.keyed)
+    return f.done ~= nil or not role or role == 'b' and snapshot.home_of(f) ~= 'behind'
+  end
   if part == 'cancel' then return not f.active end
   if part == 'blobs' then return not record.has_payload_aside(f.record) end
   if part == 'life' or part == 'waiters' then return f.done ~= nil or f.is_node and not f.released end

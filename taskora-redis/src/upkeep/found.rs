@@ -31,6 +31,7 @@ fn shown_id(stored: &[u8]) -> JobId {
 fn place(name: &[u8]) -> Option<Place> {
     Some(match name {
         b"wait" | b"prio" => Place::Waiting,
+        b"behind" => Place::Behind,
         b"delayed" => Place::Delayed,
         b"active" => Place::Active,
         b"ttls" => Place::Deadlines,
@@ -51,6 +52,7 @@ fn part(name: &[u8]) -> Option<Part> {
         b"progress" => Part::Progress,
         b"log" => Part::Log,
         b"waiters" => Part::Waiters,
+        b"keyed" => Part::Key,
         _ => return None,
     })
 }
@@ -84,6 +86,10 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
         b"U" => Violation::DoubleEntry { task, id },
         b"L" => Violation::LostJob { task, id, place: place(more).ok_or_else(unknown)? },
         b"O" => Violation::Leftover { part: part(role).ok_or_else(unknown)?, id },
+        b"k" => match id::key_in(entry) {
+            Some((task, key)) => Violation::StaleKey { task, key, id: shown_id(more) },
+            None => Violation::Garbage { index: shown(role), entry: shown(entry) },
+        },
         b"G" => Violation::DetachedLog { id },
         b"P" => {
             is_left = true;

@@ -29,12 +29,13 @@ const BYTES: u64 = 512 * 1024;
 const GATHERED: usize = 200_000;
 
 /// The parts of jobs that have a hash of their own.
-const PARTS: [&str; 6] = ["done", "life", "cancel", "blobs", "progress", "waiters"];
+const PARTS: [&str; 7] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed"];
 /// The indexes of a task that tell by themselves whether a job is in them.
-const SETS: [&str; 10] = [
+const SETS: [&str; 11] = [
     "active",
     "delayed",
     "ttls",
+    "behind",
     "prio",
     "failed",
     "cancelled",
@@ -115,6 +116,7 @@ impl Pass {
         let mut steps = VecDeque::from([Step::Keys { cursor: start(), contents: false }]);
         steps.push_back(Step::Measure { role: "jobs" });
         steps.extend(PARTS.map(|role| Step::Measure { role }));
+        steps.push_back(Step::Measure { role: "uniq" });
         steps.push_back(Step::TaskNames);
         steps.push_back(Step::Keys { cursor: start(), contents: true });
         steps.extend(

@@ -88,6 +88,7 @@ firsts!(
     a_wait_for_work_meets_garbage: Listen,
     a_cancellation_meets_garbage: Cancel,
     a_dispatch_meets_garbage: Enqueue,
+    a_dispatch_with_a_key_meets_garbage: Admit,
     a_wait_meets_garbage: Watch,
     a_workflow_meets_garbage: Workflow,
     a_note_meets_garbage: Note,

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Workflows};
+use taskora::adapter::{Admissions, AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows};
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
 use crate::flows::{chain, chord, flow, node};
-use crate::garbage::world::{First, MADE, OTHER, Outcome, World, of};
+use crate::garbage::world::{First, MADE, OTHER, Outcome, World, debounced, following, of, throttled};
 use crate::kit::{TASK, complete, job, settlement};
 use crate::server::Server;
 
@@ -18,7 +18,10 @@ enum Act {
     EnqueueAlike,
     EnqueueMixed,
     Replace,
+    Admit,
+    AdmitAndCancel,
     Settle,
+    SettleOwners,
     SettleNodes,
     SettleFan,
     ClaimOne,
@@ -32,6 +35,8 @@ enum Act {
     CancelWaiting,
     CancelUrgent,
     CancelDelayed,
+    CancelOwner,
+    CancelFollower,
     CancelActive,
     CancelNode,
     CancelWorkflow,
@@ -48,7 +53,9 @@ impl Act {
     fn command(self) -> &'static str {
         match self {
             Self::EnqueueOne | Self::EnqueueAlike | Self::EnqueueMixed | Self::Replace => "enqueue",
+            Self::Admit | Self::AdmitAndCancel => "admit",
             Self::Settle
+            | Self::SettleOwners
             | Self::SettleNodes
             | Self::SettleFan
             | Self::ClaimOne
@@ -59,6 +66,8 @@ impl Act {
             Self::CancelWaiting
             | Self::CancelUrgent
             | Self::CancelDelayed
+            | Self::CancelOwner
+            | Self::CancelFollower
             | Self::CancelActive
             | Self::CancelNode => "cancel",
             Self::CancelWorkflow => "cancel_workflow",
@@ -74,7 +83,7 @@ impl Act {
     /// Jobs that this ends otherwise than by running them.
     fn except(self) -> &'static [&'static str] {
         match self {
-            Self::Stall => &["active", "o1"],
+            Self::Stall => &["active", "o1", "k1", "k6"],
             Self::Settle => &["released"],
             _ => &[],
         }
@@ -109,6 +118,14 @@ impl Act {
                 late.nodes[0].ttl = ttl;
                 of("start", adapter.start(late).await)?;
                 of("shift", adapter.shift_clock(Duration::from_secs(7)).await)?;
+            }
+            Self::CancelOwner | Self::AdmitAndCancel => {
+                let later = |job| {
+                    let delay = Duration::from_secs(600);
+                    settlement(job, AttemptEnd::Retry { error: "again".into(), delay })
+                };
+                let settle = world.owners.iter().map(later).collect();
+                of("settle", world.exchange(&[TASK], settle, 0).await).map(drop)?;
             }
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
             Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
@@ -168,6 +185,30 @@ impl Act {
                 let jobs = ["failed", "cancelled"].map(|id| NewJob { replace_failed: true, ..job(id) });
                 of("enqueue", adapter.enqueue(jobs.to_vec()).await).map(drop)
             }
+            Self::Admit => {
+                let long = Some(Ttl::new(Duration::from_secs(36_000)));
+                let jobs = vec![
+                    throttled(job("x1"), "x"),
+                    debounced(job("x2"), "x"),
+                    debounced(NewJob { ttl: long, ..job("x3") }, "a"),
+                    following(job("x4"), "x"),
+                    following(NewJob { payload: vec![b'7'; 5_000], ..job("x5") }, "c"),
+                    following(job("x6"), "a"),
+                    following(job("x7"), "b"),
+                ];
+                of("admit", adapter.admit(jobs).await).map(drop)
+            }
+            Self::AdmitAndCancel => {
+                let mut last = following(job("x1"), "a");
+                if let Rule::Deduplicate { otherwise, .. } = &mut last.rule {
+                    *otherwise = Otherwise::Follow { cancel_running: true };
+                }
+                of("admit", adapter.admit(vec![last]).await).map(drop)
+            }
+            Self::SettleOwners => {
+                let settle = world.owners.iter().map(complete).collect();
+                of("exchange", world.exchange(&[TASK], settle, 2).await).map(drop)
+            }
             Self::Settle => {
                 let retry = |seconds| AttemptEnd::Retry {
                     error: "again".into(),
@@ -204,6 +245,8 @@ impl Act {
             Self::CancelWaiting => of("cancel", adapter.cancel(&MADE[2].into(), "why").await).map(drop),
             Self::CancelUrgent => of("cancel", adapter.cancel(&"urgent".into(), "why").await).map(drop),
             Self::CancelDelayed => of("cancel", adapter.cancel(&"delayed".into(), "why").await).map(drop),
+            Self::CancelOwner => of("cancel", adapter.cancel(&"k1".into(), "why").await).map(drop),
+            Self::CancelFollower => of("cancel", adapter.cancel(&"k2".into(), "why").await).map(drop),
             Self::CancelActive => of("cancel", adapter.cancel(&"active".into(), "why").await).map(drop),
             Self::CancelNode => of("cancel", adapter.cancel(&"chord#1".into(), "why").await).map(drop),
             Self::CancelWorkflow => {
@@ -305,8 +348,14 @@ async fn a_dispatch_that_fails_at_any_write() {
 }
 
 #[tokio::test]
+async fn a_dispatch_with_a_key_that_fails_at_any_write() {
+    run(&[Act::Admit, Act::AdmitAndCancel]).await;
+}
+
+#[tokio::test]
 async fn an_exchange_that_fails_at_any_write() {
-    run(&[Act::Settle, Act::ClaimOne, Act::ClaimSeveral, Act::ClaimLate, Act::Promote]).await;
+    run(&[Act::Settle, Act::SettleOwners, Act::ClaimOne, Act::ClaimSeveral, Act::ClaimLate, Act::Promote])
+        .await;
 }
 
 #[tokio::test]
@@ -321,8 +370,15 @@ async fn a_sweep_that_fails_at_any_write() {
 
 #[tokio::test]
 async fn a_cancellation_that_fails_at_any_write() {
-    let jobs =
-        [Act::CancelWaiting, Act::CancelUrgent, Act::CancelDelayed, Act::CancelActive, Act::CancelNode];
+    let jobs = [
+        Act::CancelWaiting,
+        Act::CancelUrgent,
+        Act::CancelDelayed,
+        Act::CancelOwner,
+        Act::CancelFollower,
+        Act::CancelActive,
+        Act::CancelNode,
+    ];
     run(&jobs).await;
 }
 

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
-    Adapter, AdapterError, Audit, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding,
-    Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, RepairOutcome, Signals,
-    Swept, TaskName, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Admission, Admissions, Admitted, Audit, CancelOutcome, Cancellation, Ended,
+    Enqueued, Exchange, Exchanged, Finding, Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow,
+    RenewLease, Renewal, RepairOutcome, Signals, Swept, TaskName, Upkeep, WorkListener, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry};
 use crate::policy::Retention;
@@ -101,6 +102,11 @@ forward! {
         async note(reports: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
         async cancel(id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError>;
         async sweep(tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
+    }
+    Admissions by admissions {
+        async admit(admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError>;
+        async key_owner(task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
+        async release_key(task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
     }
     Signals by signals {
         async ended(id: &JobId) -> Result<Option<Ended>, AdapterError>;

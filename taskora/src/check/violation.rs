@@ -139,6 +139,16 @@ pub enum Violation {
         /// Whether the workflow is known at all.
         is_known: bool,
     },
+    /// A key of a task is said to be owned by a job that has ended, is not known, or does not own it: dispatches would be kept out for
+    /// ever. A repair frees it.
+    StaleKey {
+        /// The task.
+        task: String,
+        /// The key.
+        key: String,
+        /// The job.
+        id: JobId,
+    },
     /// A key of the namespace that no version of taskora known to this one has written. It is left as it is.
     UnknownKey {
         /// The key.
@@ -161,6 +171,8 @@ pub enum Violation {
 pub enum Place {
     /// Jobs in line.
     Waiting,
+    /// Jobs that wait for the end of another one.
+    Behind,
     /// Delayed and retrying jobs.
     Delayed,
     /// Leases.
@@ -175,6 +187,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting => f.write_str("the waiting line"),
+            Self::Behind => f.write_str("the jobs behind others"),
             Self::Delayed => f.write_str("the delayed jobs"),
             Self::Active => f.write_str("the leases"),
             Self::Deadlines => f.write_str("the deadlines to start"),
@@ -201,6 +214,8 @@ pub enum Part {
     Log,
     /// Who waits for its end.
     Waiters,
+    /// The key that it was stored under.
+    Key,
 }
 
 impl fmt::Display for Part {
@@ -213,6 +228,7 @@ impl fmt::Display for Part {
             Self::Progress => "progress",
             Self::Log => "log lines",
             Self::Waiters => "waiters",
+            Self::Key => "a key",
         })
     }
 }
@@ -327,6 +343,12 @@ impl fmt::Display for Violation {
                 write!(
                     f,
                     "an index names workflow `{workflow}`, which is not known; a repair removes the entry"
+                )
+            }
+            Self::StaleKey { task, key, id } => {
+                write!(
+                    f,
+                    "`{task}`: key `{key}` belongs to job `{id}`, which does not own it; a repair frees it"
                 )
             }
             Self::UnknownKey { key } => write!(f, "nobody knows the key `{key}`; it is left as it is"),

@@ -36,10 +36,15 @@ use std::time::Duration;
 
 use crate::adapter::Adapter;
 
+mod admission_kit;
 #[doc(hidden)]
 pub mod cancelling;
 #[doc(hidden)]
 pub mod claims;
+#[doc(hidden)]
+pub mod debouncing;
+#[doc(hidden)]
+pub mod deduplicating;
 #[doc(hidden)]
 pub mod endings;
 #[doc(hidden)]
@@ -47,6 +52,8 @@ pub mod enqueue;
 #[doc(hidden)]
 pub mod expiry;
 mod flow_kit;
+#[doc(hidden)]
+pub mod following;
 mod kit;
 #[doc(hidden)]
 pub mod leases;
@@ -58,6 +65,8 @@ pub mod replacing;
 pub mod retention;
 #[doc(hidden)]
 pub mod settling;
+#[doc(hidden)]
+pub mod throttling;
 #[doc(hidden)]
 pub mod upkeep;
 #[doc(hidden)]
@@ -279,6 +288,52 @@ macro_rules! conformance_suite {
                 a_node_comes_back_with_its_deadline
                 each_state_with_a_deadline_is_sound
             }
+            throttling {
+                s086_a_key_lets_so_many_through
+                x25_the_window_slides
+                what_is_throttled_does_not_count
+                s089_keys_and_tasks_do_not_mind_each_other
+                what_was_let_through_is_used_up
+                an_id_is_looked_at_before_its_throttled_key
+                a_job_that_is_let_through_is_like_any_other
+                of_many_callers_at_once_as_many_get_through
+            }
+            deduplicating {
+                s093_a_key_has_one_unfinished_job
+                x23_an_unfinished_job_keeps_its_key
+                s095_s098_each_end_frees_the_key
+                x23_an_older_job_frees_nothing_of_a_later_owner
+                a_released_key_is_free
+                an_id_is_looked_at_before_its_key
+                trimming_touches_no_key
+                a_job_that_waits_is_replaced_in_its_place
+                a_delayed_job_is_replaced_and_keeps_its_time
+                a_replacement_brings_its_own_ttl
+                a_job_that_was_claimed_is_not_replaced
+            }
+            following {
+                the_newest_runs_after_the_one_that_runs
+                a_settled_owner_hands_over_in_the_same_call
+                whatever_ends_the_owner_lets_the_next_one_run
+                an_owner_that_comes_back_goes_first
+                an_owner_that_runs_is_told_to_stop
+                a_job_behind_another_can_be_cancelled
+                a_job_behind_another_expires
+                a_job_behind_another_keeps_its_priority
+                a_delayed_owner_is_replaced_and_not_followed
+                a_key_that_was_released_keeps_the_order
+            }
+            debouncing {
+                s083_the_last_of_many_runs
+                s085_each_key_has_its_own_job
+                constant_traffic_postpones_it_up_to_max_wait
+                x24_a_due_job_that_nobody_started_keeps_its_time
+                x24_a_job_that_is_ready_is_left_alone
+                each_end_frees_a_debounced_key
+                a_ttl_moves_with_the_due_time
+                a_worker_that_sleeps_wakes_for_a_postponed_job
+                thousands_of_keys_are_kept_apart
+            }
             workflow_steps {
                 s144_a_node_is_claimed_like_a_job_and_says_what_it_is
                 s134_the_steps_of_a_chain_follow_each_other
@@ -373,6 +428,10 @@ mod tests {
             ("notes", include_str!("notes.rs")),
             ("retention", include_str!("retention.rs")),
             ("expiry", include_str!("expiry.rs")),
+            ("throttling", include_str!("throttling.rs")),
+            ("deduplicating", include_str!("deduplicating.rs")),
+            ("following", include_str!("following.rs")),
+            ("debouncing", include_str!("debouncing.rs")),
             ("workflow_steps", include_str!("workflow_steps.rs")),
             ("workflow_ends", include_str!("workflow_ends.rs")),
             ("workflow_retention", include_str!("workflow_retention.rs")),

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::key::check_key;
 use super::{
     BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
     check_priority, check_size, check_task_name, check_ttl, ttl_of,
 };
-use crate::adapter::{Enqueued, NewJob, TaskName};
+use crate::adapter::{Admission, Admitted, Enqueued, NewJob, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
@@ -52,6 +53,7 @@ impl<Out: 'static> DispatchedJobs for JobHandle<Out> {}
 impl<Out: 'static> Dispatched for JobHandle<Out> {
     type Id = JobId;
     type Request = JobRequest;
+    type Output = Self;
 
     fn send(
         app: App,
@@ -64,11 +66,29 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
                 return Err(replaces_nothing());
             }
             let JobRequest { task, payload, contract } = request;
+            let rule = options.rule.as_ref().map(|rule| rule.check(&options, id.is_some())).transpose()?;
+            let key = options.key.clone();
+            key.iter().try_for_each(|key| check_key(&task, key))?;
             let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
-            let job = new_job(id.clone(), task, payload?, &contract, options)?;
-            let enqueued = app.adapter().jobs().enqueue(vec![job]).await?;
-            handle(&app, expected, id, enqueued.into_iter().next())
+            let rejects = options.rejects;
+            let job = new_job(id.clone(), task.clone(), payload?, &contract, options)?;
+            let Some((rule, key)) = rule.zip(key) else {
+                let enqueued = app.adapter().jobs().enqueue(vec![job]).await?;
+                return handle(&app, expected, id, enqueued.into_iter().next());
+            };
+            let admission = Admission { job, key: key.clone(), rule };
+            let answer = app.adapter().admissions().admit(vec![admission]).await?.into_iter().next();
+            let task = task.to_string();
+            match answer {
+                Some(Admitted::Duplicate(existing)) if rejects => {
+                    Err(DispatchError::Duplicate { task, key, existing })
+                }
+                Some(Admitted::Throttled { retry_in }) if rejects => {
+                    Err(DispatchError::Throttled { task, key, retry_in })
+                }
+                answer => admitted(&app, expected, id, answer),
+            }
         })
     }
 }
@@ -94,6 +114,23 @@ pub(super) fn handle<Out>(
         Some(Enqueued::Taken { task }) => {
             return Err(DispatchError::IdTaken { id, task: task.to_string(), stored: Vec::new() });
         }
+    };
+    Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
+}
+
+/// The handle of a job that was to be stored under a key: of the one that stands for it.
+pub(super) fn admitted<Out>(
+    app: &App,
+    expected: Expected,
+    id: JobId,
+    admitted: Option<Admitted>,
+) -> Result<JobHandle<Out>, DispatchError> {
+    let (outcome, id) = match admitted {
+        Some(Admitted::New) | None => (Outcome::Enqueued, id),
+        Some(Admitted::Duplicate(existing)) => (Outcome::Duplicate(existing.clone()), existing),
+        Some(Admitted::Replaced(existing)) => (Outcome::Replaced(existing.clone()), existing),
+        Some(Admitted::Throttled { retry_in }) => (Outcome::Throttled { retry_in }, id),
+        Some(Admitted::Taken { task }) => return handle(app, expected, id, Some(Enqueued::Taken { task })),
     };
     Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
 }

@@ -1,12 +1,14 @@
-//! Dispatching many jobs of one task in few calls.
+//! Dispatching many jobs of one task, in few calls.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use super::job::{encode, handle, new_job, replaces_nothing};
+use super::job::{admitted, encode, handle, new_job, replaces_nothing};
+use super::key::{IntoKey, check_key};
 use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
-use crate::adapter::{NewJob, TaskName};
+use crate::adapter::{Admission, NewJob, Rule, TaskName};
 use crate::app::App;
-use crate::contract::{Task, TaskOptions};
+use crate::contract::Task;
 use crate::error::DispatchError;
 use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
@@ -16,77 +18,105 @@ const CHUNK: usize = 500;
 /// How many bytes of payload a bulk dispatch sends in one call.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
+/// Many jobs of the task `T`: awaiting their dispatch gives a `Vec` of handles, in the order of the jobs.
+#[derive(Debug)]
+pub struct Many<T>(PhantomData<T>);
+
 /// Jobs of one task that are to be stored.
-pub struct ManyRequest {
-    task: &'static str,
-    contract: TaskOptions,
-    payloads: Result<Vec<Vec<u8>>, DispatchError>,
+pub struct ManyRequest<T> {
+    tasks: Vec<T>,
+    /// One for each job if there is a rule; none otherwise.
+    keys: Vec<Option<String>>,
 }
 
-impl ManyRequest {
-    pub(crate) fn new<T: Task>(app: &App, tasks: impl IntoIterator<Item = T>) -> Self {
-        let payloads = tasks.into_iter().map(|task| encode(app, T::NAME, &task)).collect();
-        Self { task: T::NAME, contract: T::OPTIONS, payloads }
+impl<T: Task> ManyRequest<T> {
+    pub(crate) fn new(tasks: impl IntoIterator<Item = T>) -> Self {
+        Self { tasks: tasks.into_iter().collect(), keys: Vec::new() }
+    }
+
+    pub(super) fn set_keys<K: IntoKey>(&mut self, key: impl Fn(&T) -> K) {
+        self.keys = self.tasks.iter().map(|task| key(task).into_key()).collect();
     }
 }
 
-impl fmt::Debug for ManyRequest {
+impl<T: Task> fmt::Debug for ManyRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // no payloads
-        f.debug_struct("ManyRequest").field("task", &self.task).finish_non_exhaustive()
+        f.debug_struct("ManyRequest").field("task", &T::NAME).finish_non_exhaustive()
     }
 }
 
-impl<Out: 'static> DispatchedJobs for Vec<JobHandle<Out>> {}
+impl<T: Task> DispatchedJobs for Many<T> {}
 
-impl<Out: 'static> Dispatched for Vec<JobHandle<Out>> {
+impl<T: Task> Dispatched for Many<T> {
     type Id = Vec<JobId>;
-    type Request = ManyRequest;
+    type Request = ManyRequest<T>;
+    type Output = Vec<JobHandle<T::Output>>;
 
     fn send(
         app: App,
-        request: ManyRequest,
+        request: ManyRequest<T>,
         ids: Option<Vec<JobId>>,
         options: DispatchOptions,
-    ) -> BoxFuture<Result<Self, DispatchError>> {
+    ) -> BoxFuture<Result<Self::Output, DispatchError>> {
+        let jobs = prepare(&app, request, ids, &options);
         Box::pin(async move {
-            let (task, contract) = (TaskName::from(request.task), request.contract);
-            let payloads = request.payloads?;
-            let ids = match ids {
-                Some(ids) if ids.len() != payloads.len() => {
-                    let (ids, jobs) = (ids.len(), payloads.len());
-                    return Err(DispatchError::InvalidOption(format!(
-                        "{ids} ids for {jobs} jobs; give each job one"
-                    )));
-                }
-                Some(ids) => ids,
-                None if options.replace_failed => return Err(replaces_nothing()),
-                None => payloads.iter().map(|_| JobId::new()).collect(),
-            };
-            let jobs = ids
-                .into_iter()
-                .zip(payloads)
-                .map(|(id, payload)| new_job(id, task.clone(), payload, &contract, options.clone()))
-                .collect::<Result<Vec<_>, _>>()?;
-            store_in_chunks(app, Expected::new(task, &contract), jobs).await
+            let (jobs, rule) = jobs?;
+            store_in_chunks(app, Expected::new(T::NAME.into(), &T::OPTIONS), jobs, rule).await
         })
     }
 }
 
-/// Stores the jobs chunk by chunk, with two calls under way, so that the store is never idle between them.
+/// A job, and its key if it has one.
+type Keyed = (NewJob, Option<String>);
+
+/// Everything that can be refused, before anything is stored.
+fn prepare<T: Task>(
+    app: &App,
+    request: ManyRequest<T>,
+    ids: Option<Vec<JobId>>,
+    options: &DispatchOptions,
+) -> Result<(Vec<Keyed>, Option<Rule>), DispatchError> {
+    let ManyRequest { tasks, keys } = request;
+    let rule = options.rule.as_ref().map(|rule| rule.check(options, ids.is_some())).transpose()?;
+    let ids = match ids {
+        Some(ids) if ids.len() != tasks.len() => {
+            let (ids, jobs) = (ids.len(), tasks.len());
+            return Err(DispatchError::InvalidOption(format!(
+                "{ids} ids for {jobs} jobs; give each job one"
+            )));
+        }
+        Some(ids) => ids,
+        None if options.replace_failed => return Err(replaces_nothing()),
+        None => tasks.iter().map(|_| JobId::new()).collect(),
+    };
+    keys.iter().flatten().try_for_each(|key| check_key(T::NAME, key))?;
+    let (name, mut keys) = (TaskName::from(T::NAME), keys.into_iter());
+    let job = |(id, task)| {
+        let job = new_job(id, name.clone(), encode(app, T::NAME, &task)?, &T::OPTIONS, options.clone())?;
+        Ok((job, keys.next().flatten()))
+    };
+    let jobs = ids.into_iter().zip(tasks).map(job).collect::<Result<_, DispatchError>>()?;
+    Ok((jobs, rule))
+}
+
+/// Stores the jobs chunk by chunk, with two calls under way, so that the store is never idle between them. With a rule one after the
+/// other, as a key's jobs have an order.
 async fn store_in_chunks<Out>(
     app: App,
     expected: Expected,
-    jobs: Vec<NewJob>,
+    jobs: Vec<Keyed>,
+    rule: Option<Rule>,
 ) -> Result<Vec<JobHandle<Out>>, DispatchError> {
     let total = jobs.len();
     let mut handles = Vec::with_capacity(total);
     let mut failure = None;
     let mut chunks = chunks(jobs).into_iter();
     while failure.is_none() {
-        let (Some(first), second) = (chunks.next(), chunks.next()) else { break };
-        let store = |jobs| store(&app, &expected, jobs);
-        let (first, second) = tokio::join!(store(first), store(second.unwrap_or_default()));
+        let Some(first) = chunks.next() else { break };
+        let second = if rule.is_none() { chunks.next().unwrap_or_default() } else { Vec::new() };
+        let (first, second) =
+            tokio::join!(store(&app, &expected, first, rule), store(&app, &expected, second, rule));
         for answer in [first, second] {
             match answer {
                 Ok(answers) => {
@@ -113,33 +143,59 @@ async fn store_in_chunks<Out>(
     }
 }
 
+/// The jobs that are stored; a handle that was throttled is of none.
 fn ids<Out>(handles: &[JobHandle<Out>]) -> Vec<JobId> {
-    handles.iter().map(|handle| handle.id().clone()).collect()
+    handles.iter().filter(|handle| handle.is_stored()).map(|handle| handle.id().clone()).collect()
 }
 
-/// Stores jobs in one call; says of each of them what became of it.
+/// Stores jobs in one call; with a rule, those without a key in another one. Says of each of them what became of it.
 async fn store<Out>(
     app: &App,
     expected: &Expected,
-    jobs: Vec<NewJob>,
+    jobs: Vec<Keyed>,
+    rule: Option<Rule>,
 ) -> Result<Vec<Result<JobHandle<Out>, DispatchError>>, DispatchError> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
+    let ids: Vec<(JobId, bool)> =
+        jobs.iter().map(|(job, key)| (job.id.clone(), rule.is_some() && key.is_some())).collect();
+    let (mut plain, mut keyed) = (Vec::new(), Vec::new());
+    for (job, key) in jobs {
+        match rule.zip(key) {
+            None => plain.push(job),
+            Some((rule, key)) => keyed.push(Admission { job, key, rule }),
+        }
     }
-    let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-    let mut enqueued = app.adapter().jobs().enqueue(jobs).await?.into_iter();
-    Ok(ids.into_iter().map(|id| handle(app, expected.clone(), id, enqueued.next())).collect())
+    let adapter = app.adapter();
+    let mut enqueued = match plain.is_empty() {
+        true => Vec::new(),
+        false => adapter.jobs().enqueue(plain).await?,
+    }
+    .into_iter();
+    let mut admissions = match keyed.is_empty() {
+        true => Vec::new(),
+        false => adapter.admissions().admit(keyed).await?,
+    }
+    .into_iter();
+    let answer = |(id, is_keyed)| {
+        let expected = expected.clone();
+        if is_keyed {
+            admitted(app, expected, id, admissions.next())
+        } else {
+            handle(app, expected, id, enqueued.next())
+        }
+    };
+    Ok(ids.into_iter().map(answer).collect())
 }
 
-fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
-    let mut chunks: Vec<Vec<NewJob>> = Vec::new();
+fn chunks(jobs: Vec<Keyed>) -> Vec<Vec<Keyed>> {
+    let mut chunks: Vec<Vec<Keyed>> = Vec::new();
     let mut bytes = 0;
     for job in jobs {
-        bytes += job.payload.len();
+        let size = job.0.payload.len();
+        bytes += size;
         match chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK && bytes <= CHUNK_BYTES => chunk.push(job),
             _ => {
-                bytes = job.payload.len();
+                bytes = size;
                 chunks.push(vec![job]);
             }
         }
@@ -150,15 +206,16 @@ fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::TaskOptions;
 
-    fn job(bytes: usize) -> NewJob {
-        new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), DispatchOptions::default())
-            .unwrap()
+    fn job(bytes: usize) -> Keyed {
+        let options = DispatchOptions::default();
+        (new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), options).unwrap(), None)
     }
 
     #[test]
     fn chunks_are_bounded_in_number_and_in_bytes() {
-        let sizes = |jobs: Vec<NewJob>| chunks(jobs).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |jobs: Vec<Keyed>| chunks(jobs).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes((0..1_001).map(|_| job(1)).collect()), [500, 500, 1]);
         assert_eq!(
             sizes(vec![job(CHUNK_BYTES), job(1), job(CHUNK_BYTES), job(CHUNK_BYTES + 1)]),

@@ -29,6 +29,8 @@ pub struct JobInfo {
     pub created_at: Timestamp,
     /// When it becomes ready, for a delayed or retrying job.
     pub due_at: Option<Timestamp>,
+    /// What keeps a waiting job out of its line; `None` if nothing does.
+    pub blocked: Option<Blocked>,
     /// When it expires unless an attempt has started before, for an unfinished job with a [`Ttl`](crate::Ttl). `None` for a
     /// workflow's step.
     pub expires_at: Option<Timestamp>,
@@ -46,6 +48,15 @@ pub struct JobInfo {
     pub meta: Vec<(String, String)>,
 }
 
+/// What keeps a waiting job out of its line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Blocked {
+    /// It was dispatched with `keep_last`, and this job has to end first.
+    Behind(JobId),
+}
+
 impl JobInfo {
     /// A description of a new waiting job; adapters fill in the rest.
     #[must_use]
@@ -60,6 +71,7 @@ impl JobInfo {
             priority: 0,
             created_at,
             due_at: None,
+            blocked: None,
             expires_at: None,
             started_at: None,
             finished_at: None,
@@ -83,6 +95,7 @@ impl fmt::Debug for JobInfo {
             .field("priority", &self.priority)
             .field("created_at", &self.created_at)
             .field("due_at", &self.due_at)
+            .field("blocked", &self.blocked)
             .field("expires_at", &self.expires_at)
             .field("started_at", &self.started_at)
             .field("finished_at", &self.finished_at)

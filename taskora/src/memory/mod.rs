@@ -1,5 +1,6 @@
 //! The store in this process's own memory: for tests, for development, and as the model of what an adapter does.
 
+mod admission;
 mod exchange;
 mod flow;
 mod queue;
@@ -22,9 +23,9 @@ use tokio::time::Instant;
 use self::signal::MemoryListener;
 use self::store::Store;
 use crate::adapter::{
-    Adapter, AdapterError, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged, Inspection,
-    JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, Signals, Swept, TaskName, Upkeep,
-    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Admissions, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged,
+    Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, Signals, Swept,
+    TaskName, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, millis};
 use crate::policy::Retention;
@@ -100,6 +101,10 @@ impl fmt::Debug for MemoryAdapter {
 
 impl Adapter for MemoryAdapter {
     fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+
+    fn admissions(&self) -> &dyn Admissions {
         self
     }
 

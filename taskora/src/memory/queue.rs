@@ -16,6 +16,8 @@ pub(super) type Place = (Reverse<i16>, i64);
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: BTreeMap<Place, JobId>,
+    /// Jobs that wait for the end of another one.
+    behind: BTreeSet<JobId>,
     /// Delayed and retrying jobs by the time they are due.
     delayed: BTreeSet<(u64, JobId)>,
     /// Active jobs by the deadline of their lease.
@@ -80,6 +82,7 @@ impl Ended {
 /// What an index says of a job.
 pub(super) enum Entry<'a> {
     Waiting(Place, &'a JobId),
+    Behind(&'a JobId),
     Delayed(u64, &'a JobId),
     Active(u64, &'a JobId),
     Ended(JobState, u64, &'a JobId),
@@ -88,7 +91,11 @@ pub(super) enum Entry<'a> {
 impl Entry<'_> {
     pub(super) fn id(&self) -> &JobId {
         match self {
-            Self::Waiting(_, id) | Self::Delayed(_, id) | Self::Active(_, id) | Self::Ended(_, _, id) => id,
+            Self::Waiting(_, id)
+            | Self::Behind(id)
+            | Self::Delayed(_, id)
+            | Self::Active(_, id)
+            | Self::Ended(_, _, id) => id,
         }
     }
 
@@ -96,6 +103,7 @@ impl Entry<'_> {
     pub(super) fn fits(&self, phase: &Phase) -> bool {
         match (self, phase) {
             (Self::Waiting(place, _), Phase::Waiting(own)) => place == own,
+            (Self::Behind(_), Phase::Behind(_)) => true,
             (Self::Delayed(at, _), Phase::Delayed { due, .. }) => at == due,
             (Self::Active(at, _), Phase::Active { deadline, .. }) => at == deadline,
             (Self::Ended(state, at, _), Phase::Ended { at: own, ending, .. }) => {
@@ -108,6 +116,7 @@ impl Entry<'_> {
     pub(super) fn index(&self) -> check::Place {
         match self {
             Self::Waiting(..) => check::Place::Waiting,
+            Self::Behind(..) => check::Place::Behind,
             Self::Delayed(..) => check::Place::Delayed,
             Self::Active(..) => check::Place::Active,
             Self::Ended(state, ..) => check::Place::Ended(*state),
@@ -130,7 +139,8 @@ impl Queue {
         let ended = ended
             .into_iter()
             .flat_map(|(state, jobs)| jobs.iter().map(move |(at, id)| Entry::Ended(state, *at, id)));
-        waiting.chain(delayed).chain(active).chain(ended)
+        let behind = self.behind.iter().map(Entry::Behind);
+        waiting.chain(behind).chain(delayed).chain(active).chain(ended)
     }
 
     /// Removes what an index says of a job, unless the job says the same.
@@ -139,6 +149,7 @@ impl Queue {
         let stays = |entry: Entry<'_>| entry.id() != id || phase.is_some_and(|phase| entry.fits(phase));
         match index {
             check::Place::Waiting => self.waiting.retain(|place, id| stays(Entry::Waiting(*place, id))),
+            check::Place::Behind => self.behind.retain(|id| stays(Entry::Behind(id))),
             check::Place::Delayed => self.delayed.retain(|(due, id)| stays(Entry::Delayed(*due, id))),
             check::Place::Active => self.active.retain(|(deadline, id)| stays(Entry::Active(*deadline, id))),
             check::Place::Deadlines => {
@@ -156,6 +167,7 @@ impl Queue {
     pub(super) fn insert(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.insert(*place, id.clone())),
+            Phase::Behind(_) => drop(self.behind.insert(id.clone())),
             Phase::Delayed { due, .. } => drop(self.delayed.insert((*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.insert((*deadline, id.clone()))),
             Phase::Ended { at, ending, .. } => {
@@ -170,6 +182,7 @@ impl Queue {
     pub(super) fn remove(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.remove(place)),
+            Phase::Behind(_) => drop(self.behind.remove(id)),
             Phase::Delayed { due, .. } => drop(self.delayed.remove(&(*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.remove(&(*deadline, id.clone()))),
             Phase::Ended { at, ending, .. } => {
@@ -184,7 +197,7 @@ impl Queue {
     /// Keeps a deadline to start for as long as the job is in line or delayed.
     pub(super) fn set_deadline(&mut self, id: &JobId, deadline: Option<u64>, phase: &Phase) {
         let Some(deadline) = deadline else { return };
-        if matches!(phase, Phase::Waiting(_) | Phase::Delayed { .. }) {
+        if phase.is_before_a_start() {
             self.deadlines.insert((deadline, id.clone()));
         } else {
             self.deadlines.remove(&(deadline, id.clone()));
@@ -252,7 +265,7 @@ impl Queue {
 
     pub(super) fn counts(&self) -> JobCounts {
         JobCounts {
-            waiting: self.waiting.len(),
+            waiting: self.waiting.len() + self.behind.len(),
             delayed: self.delayed.len(),
             active: self.active.len(),
             completed: self.completed.len(),

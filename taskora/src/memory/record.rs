@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
+use super::admission::Held;
 use super::queue::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
-use crate::job::{JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
+use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
 /// Everything about one job. What is sparse in a remote store is simply empty here.
 pub(super) struct Record {
@@ -31,6 +32,8 @@ pub(super) struct Record {
     pub(super) progress: Option<Vec<u8>>,
     pub(super) logs: VecDeque<LogEntry>,
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
+    /// The key that it was stored under, while that may be its own.
+    pub(super) held: Option<Held>,
 }
 
 /// Where a job is, with what belongs to that; all times are milliseconds since the Unix epoch.
@@ -41,6 +44,8 @@ pub(super) enum Phase {
         from: Option<JobState>,
     },
     Waiting(Place),
+    /// In no line, until this job has ended.
+    Behind(JobId),
     Delayed {
         due: u64,
         retrying: bool,
@@ -61,12 +66,17 @@ impl Phase {
     pub(super) fn state(&self) -> JobState {
         match self {
             Self::Between { from } => from.unwrap_or(JobState::Waiting),
-            Self::Waiting(_) => JobState::Waiting,
+            Self::Waiting(_) | Self::Behind(_) => JobState::Waiting,
             Self::Delayed { retrying: false, .. } => JobState::Delayed,
             Self::Delayed { retrying: true, .. } => JobState::Retrying,
             Self::Active { .. } => JobState::Active,
             Self::Ended { ending, .. } => ending.state(),
         }
+    }
+
+    /// Whether the job waits for an attempt to start.
+    pub(super) const fn is_before_a_start(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::Behind(_) | Self::Delayed { .. })
     }
 }
 
@@ -88,6 +98,7 @@ impl Record {
             progress: None,
             logs: VecDeque::new(),
             waiters: Vec::new(),
+            held: None,
         }
     }
 
@@ -102,8 +113,9 @@ impl Record {
     pub(super) fn enter(&mut self, phase: Phase) -> Phase {
         let (from, to) = (self.phase.state(), phase.state());
         let is_new = matches!(self.phase, Phase::Between { from: None });
-        // a lease that is renewed or ends is a job that stays active, until it has gone on
-        let stays = (from, to) == (JobState::Active, JobState::Active);
+        // a lease that is renewed or ends is a job that stays active, until it has gone on; one behind another waits already
+        let stays = (from, to) == (JobState::Active, JobState::Active)
+            || matches!((&self.phase, &phase), (Phase::Behind(_), Phase::Waiting(_)));
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
     }
@@ -115,7 +127,7 @@ impl Record {
 
     /// When it expires, for a job in line or delayed.
     pub(super) fn expires_at(&self) -> Option<u64> {
-        self.deadline.filter(|_| matches!(self.phase, Phase::Waiting(_) | Phase::Delayed { .. }))
+        self.deadline.filter(|_| self.phase.is_before_a_start())
     }
 
     /// Whether it may not be started any more at this time.
@@ -142,7 +154,11 @@ impl Record {
                 attempts: self.attempts,
                 ending: ending.clone(),
             }),
-            Phase::Between { .. } | Phase::Waiting(_) | Phase::Delayed { .. } | Phase::Active { .. } => None,
+            Phase::Between { .. }
+            | Phase::Waiting(_)
+            | Phase::Behind(_)
+            | Phase::Delayed { .. }
+            | Phase::Active { .. } => None,
         }
     }
 
@@ -166,6 +182,7 @@ impl Record {
         }
         match &self.phase {
             Phase::Between { .. } | Phase::Waiting(_) => {}
+            Phase::Behind(front) => info.blocked = Some(Blocked::Behind(front.clone())),
             Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),
             Phase::Active { .. } => info.attempts += 1,
             Phase::Ended { at, started_at, ending } => {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{broadcast, oneshot};
 
+use super::admission::Keys;
 use super::flow::Flows;
 use super::queue::Queue;
 use super::record::{Phase, Record};
@@ -27,6 +28,7 @@ pub(super) struct Store {
     pub(super) jobs: HashMap<JobId, Record>,
     pub(super) queues: HashMap<TaskName, Queue>,
     pub(super) flows: Flows,
+    pub(super) keys: Keys,
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
@@ -44,6 +46,7 @@ impl Store {
             jobs: HashMap::new(),
             queues: HashMap::new(),
             flows: Flows::default(),
+            keys: Keys::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
@@ -58,18 +61,11 @@ impl Store {
         let enqueued = jobs
             .into_iter()
             .map(|job| {
-                match self.jobs.get(&job.id) {
-                    None => {}
-                    Some(known) if known.new.task != job.task => {
-                        return Enqueued::Taken { task: known.new.task.clone() };
-                    }
-                    Some(known) if job.replace_failed && known.has_ended_in_vain() => self.forget(&job.id),
-                    Some(_) => return Enqueued::Duplicate,
+                if let Some(known) = self.known(&job) {
+                    return known;
                 }
                 let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
-                let mut record = Record::new(job, now);
-                record.start_by(due.unwrap_or(now));
-                self.add(record);
+                self.add_new(job, due.unwrap_or(now), now);
                 self.enter_line(&id, due.map_or(Line::Back, Line::Due));
                 if !tasks.contains(&task) {
                     tasks.push(task);
@@ -79,6 +75,23 @@ impl Store {
             .collect();
         self.wake(tasks);
         enqueued
+    }
+
+    /// What is to be said of a job whose id is known already, unless it takes that job's place.
+    pub(super) fn known(&self, job: &NewJob) -> Option<Enqueued> {
+        let known = self.jobs.get(&job.id)?;
+        if known.new.task != job.task {
+            return Some(Enqueued::Taken { task: known.new.task.clone() });
+        }
+        (!(job.replace_failed && known.has_ended_in_vain())).then_some(Enqueued::Duplicate)
+    }
+
+    /// Adds a job that becomes ready at this time, in no index yet. One that it takes the place of goes.
+    pub(super) fn add_new(&mut self, job: NewJob, ready: u64, now: u64) {
+        self.forget(&job.id);
+        let mut record = Record::new(job, now);
+        record.start_by(ready);
+        self.add(record);
     }
 
     /// Makes delayed jobs ready that are due, a page at most, in the order they were due, then by task, then by id. Whether
@@ -179,7 +192,7 @@ impl Store {
     pub(super) fn cancel_job(&mut self, id: &JobId, reason: &str, now: u64) -> CancelOutcome {
         let Some(record) = self.jobs.get_mut(id) else { return CancelOutcome::NotFound };
         match &record.phase {
-            Phase::Between { .. } | Phase::Waiting(_) | Phase::Delayed { .. } => {
+            Phase::Between { .. } | Phase::Waiting(_) | Phase::Behind(_) | Phase::Delayed { .. } => {
                 self.finish(id, Ending::Cancelled(reason.to_owned()), None, now);
                 CancelOutcome::Cancelled
             }
@@ -225,6 +238,7 @@ impl Store {
         self.wake_released();
         self.wake(tasks.iter().cloned());
         self.forget_calls(now);
+        self.keys.forget(now);
         swept
     }
 

@@ -16,6 +16,8 @@ pub(super) enum Line {
     Front,
     /// Into the delayed set.
     Due(u64),
+    /// Into none, until that job has ended.
+    Behind(JobId),
 }
 
 /// An attempt that is over.
@@ -37,14 +39,30 @@ impl Store {
     pub(super) fn enter_line(&mut self, id: &JobId, line: Line) -> JobState {
         let Some(record) = self.jobs.get(id) else { return JobState::Waiting };
         let (priority, retrying) = (record.new.priority, record.attempts > 0);
+        let is_debounced = record.held.as_ref().is_some_and(|held| held.key.is_debounced);
         let phase = match line {
             Line::Back => Phase::Waiting(self.place_at_the_end(priority)),
             Line::Front => Phase::Waiting(self.place_in_front(priority)),
             Line::Due(due) => Phase::Delayed { due, retrying },
+            Line::Behind(front) => Phase::Behind(front),
         };
+        if is_debounced && matches!(phase, Phase::Waiting(_)) {
+            self.free_key(id);
+        }
         let state = phase.state();
         self.move_to(id, phase);
         state
+    }
+
+    /// Moves the time of a delayed job.
+    pub(super) fn delay_anew(&mut self, id: &JobId, due: u64) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        let Phase::Delayed { due: before, retrying } = record.phase else { return };
+        let queue = self.queues.entry(record.new.task.clone()).or_default();
+        queue.remove(id, &Phase::Delayed { due: before, retrying });
+        record.phase = Phase::Delayed { due, retrying };
+        queue.insert(id, &record.phase);
+        self.wakes.placed(id, queue);
     }
 
     /// A worker gets the right to run the job until the deadline.
@@ -79,6 +97,7 @@ impl Store {
             self.node_ended(&node, &ending, now);
         }
         self.move_to(id, Phase::Ended { at: now, started_at, ending });
+        self.pass_key_on(id, now);
         if let Some(record) = self.jobs.get_mut(id) {
             let waiters = std::mem::take(&mut record.waiters);
             for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {

@@ -40,6 +40,7 @@ impl Audit for Pass {
 fn place_of(phase: &Phase) -> Place {
     match phase {
         Phase::Between { .. } | Phase::Waiting(_) => Place::Waiting,
+        Phase::Behind(_) => Place::Behind,
         Phase::Delayed { .. } => Place::Delayed,
         Phase::Active { .. } => Place::Active,
         Phase::Ended { ending, .. } => Place::Ended(ending.state()),
@@ -76,7 +77,7 @@ impl Store {
         }
     }
 
-    fn violations(&self) -> Vec<Violation> {
+    pub(super) fn violations(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         let mut placed = HashSet::new();
         for (task, queue) in &self.queues {
@@ -107,6 +108,13 @@ impl Store {
                 let (task, place) = (record.new.task.to_string(), Place::Deadlines);
                 violations.push(Violation::LostJob { task, id: id.clone(), place });
             }
+            if let Phase::Behind(front) = &record.phase
+                && self.next_of(front) != Some(id)
+            {
+                // nobody lets it into its line
+                let (task, place) = (record.new.task.to_string(), Place::Waiting);
+                violations.push(Violation::LostJob { task, id: id.clone(), place });
+            }
             let has_ended = matches!(record.phase, Phase::Ended { .. });
             // what has ended of a workflow is in no index
             if !(placed.contains(id) || has_ended && record.node.is_some()) {
@@ -122,6 +130,10 @@ impl Store {
         }
         for (id, flow) in &self.flows.by_id {
             self.look_at_flow(id, flow, &mut violations);
+        }
+        for (key, id) in self.keys.stale(&self.jobs) {
+            let (task, key) = (key.task.to_string(), key.text.clone());
+            violations.push(Violation::StaleKey { task, key, id: id.clone() });
         }
         let indexed = self.flows.deadlines.iter().chain(&self.flows.done);
         for (_, id) in indexed.filter(|(_, id)| !self.flows.by_id.contains_key(id)) {
@@ -195,7 +207,7 @@ impl Store {
     }
 
     /// Repairs one thing, if it is still so.
-    fn repair(&mut self, violation: &Violation, now: u64) -> RepairOutcome {
+    pub(super) fn repair(&mut self, violation: &Violation, now: u64) -> RepairOutcome {
         if !self.violations().contains(violation) {
             return RepairOutcome::Gone;
         }
@@ -213,7 +225,8 @@ impl Store {
                     queue.set_deadline(id, record.deadline, &record.phase);
                 }
             }
-            Violation::LostJob { id, .. } => self.put_back(id),
+            Violation::LostJob { id, place, .. } => self.put_back(id, *place),
+            Violation::StaleKey { id, .. } => self.keys.forget_owner(id, &self.jobs),
             Violation::Leftover { part: Part::Waiters, id } => self.tell(id),
             Violation::Leftover { id, .. } => {
                 if let Some(record) = self.jobs.get_mut(id) {
@@ -241,12 +254,14 @@ impl Store {
         RepairOutcome::Repaired
     }
 
-    /// Into the index that the job says it is in; to the front of its line.
-    fn put_back(&mut self, id: &JobId) {
+    /// Into the index that the job says it is in, or to the front of its line.
+    fn put_back(&mut self, id: &JobId, place: Place) {
         let Some(record) = self.jobs.get_mut(id) else { return };
         let task = record.new.task.clone();
         if matches!(record.phase, Phase::Waiting(_)) {
             record.phase = Phase::Between { from: None };
+            self.enter_line(id, Line::Front);
+        } else if place == Place::Waiting {
             self.enter_line(id, Line::Front);
         } else {
             let queue = self.queues.entry(task.clone()).or_default();

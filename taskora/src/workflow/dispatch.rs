@@ -22,6 +22,7 @@ impl<S, Out: 'static> Dispatchable for Workflow<S, Out> {
 impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
     type Id = WorkflowId;
     type Request = Plan;
+    type Output = Self;
 
     fn send(
         app: App,

@@ -1,4 +1,4 @@
-//! The invariants, checked when nothing is left to do: I1 to I8 of the promises.
+//! The invariants, checked when nothing is left to do: I1 to I9 of the promises.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -12,7 +12,7 @@ const TOLERANCE: u64 = 3_000;
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which promise is broken: `I1` to `I8`, or what a scenario itself demands.
+    /// Which promise is broken: `I1` to `I9`, or what a scenario itself demands.
     pub rule: &'static str,
     /// The job or workflow, if it is about one.
     pub job: Option<String>,
@@ -47,6 +47,7 @@ pub fn at_rest(history: &History, snapshot: &Snapshot) -> Vec<Finding> {
     acknowledged(history, snapshot, &mut findings);
     completions(history, &ends, &mut findings);
     leases(history, &mut findings);
+    keys(history, &mut findings);
     workflows(history, snapshot, &mut findings);
     for left_over in &snapshot.left_over {
         findings.add("I5", None, format!("left over: {left_over}"));
@@ -63,8 +64,9 @@ pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
     for key in &snapshot.keys {
         let is_baseline = ["meta", "seq", "front", "tasks", "clock", "procs"].contains(&key.as_str());
         // these pass by themselves
-        let passes =
-            key.starts_with("call:") || key.starts_with("stage:") || key == "wfgone" || key == "damaged";
+        let passes = ["call:", "stage:", "throttle:"].iter().any(|kind| key.starts_with(kind))
+            || key == "wfgone"
+            || key == "damaged";
         if !is_baseline && !passes {
             findings.add("I6", None, format!("`{key}` is left when everything has been trimmed"));
         }
@@ -201,6 +203,49 @@ fn leases(history: &History, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// I9: no two jobs of a key had valid leases at the same time. The ids of such jobs name their keys.
+fn keys(history: &History, findings: &mut Findings) {
+    let mut holds: HashMap<&str, Vec<(u64, &str, u64)>> = HashMap::new();
+    let mut until: HashMap<(&str, u64), u64> = HashMap::new();
+    let mut settled: HashMap<(&str, u64), u64> = HashMap::new();
+    for line in &history.lines {
+        match &line.record {
+            Record::Claimed { job, token, asked, lease } => {
+                let Some(key) = key_of(job) else { continue };
+                holds.entry(key).or_default().push((line.at, job, *token));
+                until.insert((job, *token), asked + lease);
+            }
+            Record::Renewed { job, token, asked, lease, extended: true } => {
+                until.entry((job, *token)).and_modify(|until| *until = (*until).max(asked + lease));
+            }
+            Record::Settling { job, token, .. } => {
+                settled.entry((job, *token)).or_insert(line.at);
+            }
+            _ => {}
+        }
+    }
+    for (key, mut holds) in holds {
+        holds.sort_unstable();
+        for pair in holds.windows(2) {
+            let [(_, first, token), (claimed, second, _)] = pair else { continue };
+            let of_first = (*first, *token);
+            let was_settled = settled.get(&of_first).is_some_and(|at| at <= claimed);
+            let until = until.get(&of_first).copied().unwrap_or(0);
+            if first != second && !was_settled && claimed + TOLERANCE < until {
+                let message = format!("it was claimed while `{first}` of the same {key} had a valid lease");
+                findings.add("I9", (*second).to_owned(), message);
+            }
+        }
+    }
+}
+
+/// `key-3` of `key-3-producer-17`.
+fn key_of(job: &str) -> Option<&str> {
+    let rest = job.strip_prefix("key-")?;
+    let end = rest.find('-')?;
+    job.get(..end + "key-".len())
 }
 
 /// I4: a workflow has ended if and only if its nodes have; each node ran with the results that it waited for, in order.

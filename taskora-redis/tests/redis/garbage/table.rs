@@ -10,7 +10,7 @@ pub(crate) struct Damage {
     pub(crate) commands: Vec<Vec<Vec<u8>>>,
     /// Jobs and workflows that it was done to; all others must go on.
     pub(crate) victims: Vec<&'static str>,
-    /// Whether an index as a whole is gone, so that its jobs run after a repair only.
+    /// Whether what is damaged leads to other jobs, so that these run after a repair only.
     pub(crate) is_index: bool,
     /// Whether a job is kept for ever.
     pub(crate) is_kept: bool,
@@ -70,11 +70,12 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 12] = [
+const SETS: [&str; 13] = [
     "active:",
     "prio:",
     "delayed:",
     "ttls:",
+    "behind:",
     "failed:",
     "cancelled:",
     "expired:",
@@ -86,8 +87,8 @@ const SETS: [&str; 12] = [
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 5] = ["wait:", "completed:", "owncompleted:", "wake:", "deferred"];
-const HASHES: [&str; 9] =
-    ["jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "timer", "procs"];
+const HASHES: [&str; 11] =
+    ["jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs"];
 
 /// The key of the damaged task, or the only one.
 fn place(name: &str) -> Vec<u8> {
@@ -223,14 +224,16 @@ pub(crate) fn values() -> Vec<Damage> {
     let mut add = |name: &str, field: &str, value: Vec<u8>, victims: Vec<&'static str>| {
         let shown = value.escape_ascii().to_string();
         let is_newer = value.first().is_some_and(|layout| *layout > 1);
-        let commands = vec![vec![b"HSET".to_vec(), key(name), field.into(), value]];
         // what a later version may have written is left alone
-        let is_kept = (name == "jobs" || field == "m") && is_newer;
+        let is_node = field.starts_with('n') && value.len() > 20;
+        let commands = vec![vec![b"HSET".to_vec(), key(name), field.into(), value]];
+        let is_kept = (name == "jobs" || field == "m" || is_node) && is_newer;
         all.push(Damage {
             what: format!("{name} {field} {shown}"),
             commands,
             victims,
-            is_index: false,
+            // without it nobody lets in who waits for another job
+            is_index: name == "keyed",
             is_kept,
         });
     };
@@ -243,6 +246,12 @@ pub(crate) fn values() -> Vec<Damage> {
         }
         for id in ["done", "failed", "cancelled", "waiting", "active"] {
             add("done", &format!("={id}"), value.clone(), vec![id]);
+        }
+        for id in ["k1", "k2", "k3", "k5", "k6", "waiting", "done"] {
+            add("keyed", &format!("={id}"), value.clone(), vec![]);
+        }
+        for field in ["usend-email\0a", "usend-email\0c", "dsend-email\0a", "x"] {
+            add("uniq", field, value.clone(), vec![]);
         }
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
@@ -338,15 +347,19 @@ pub(crate) fn types() -> Vec<Damage> {
         "tombstones:",
         "noted:=first",
         "log:=active",
+        "throttle:resize\0o",
         "wf:=first",
         "wf:=gone",
     ]);
     for name in others.copied().chain(strings) {
-        let key = if ["call:w:0", "noted:=first", "log:=active", "wf:=first", "wf:=gone"].contains(&name) {
-            key(name)
-        } else {
-            place(name)
-        };
+        let key =
+            if ["call:w:0", "throttle:resize\0o", "noted:=first", "log:=active", "wf:=first", "wf:=gone"]
+                .contains(&name)
+            {
+                key(name)
+            } else {
+                place(name)
+            };
         let set = if strings.contains(&name) {
             vec![b"RPUSH".to_vec(), key.clone(), b"x".to_vec()]
         } else {
@@ -355,7 +368,7 @@ pub(crate) fn types() -> Vec<Damage> {
         let victims = match name {
             "jobs" => vec![
                 "retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large", "o1",
-                "o2", "o3", "o4",
+                "o2", "o3", "o4", "k1", "k2", "k3", "k4", "k5", "k6",
             ],
             "blobs" => vec!["large"],
             "wf:=first" => vec!["first"],

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use redis::Connection;
 use taskora::adapter::{
-    AttemptEnd, CallId, Claim, ClaimedJob, Due, Exchange, Exchanged, Inspection, JobReport, Jobs, NewJob,
-    NewWorkflow, RenewLease, Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
+    Admission, Admissions, Admitted, AttemptEnd, BlockingStates, CallId, Claim, ClaimedJob, Due, Exchange,
+    Exchanged, Inspection, JobReport, Jobs, NewJob, NewWorkflow, Otherwise, RenewLease, Rule, Settled,
+    Settlement, Signals, TaskClaim, Upkeep, Workflows,
 };
 use taskora::{
     AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
@@ -41,6 +42,7 @@ pub(crate) enum First {
     Listen,
     Cancel,
     Enqueue,
+    Admit,
     Watch,
     Workflow,
     Note,
@@ -53,6 +55,8 @@ pub(crate) struct World {
     pub(crate) adapter: RedisAdapter,
     pub(crate) redis: Connection,
     pub(crate) held: Vec<ClaimedJob>,
+    /// Jobs that own keys: `k1`, which `k2` waits for, and `k6`.
+    pub(crate) owners: Vec<ClaimedJob>,
     pub(crate) number: u64,
     /// How often a completion was accepted, by job.
     pub(crate) completed: HashMap<String, usize>,
@@ -75,7 +79,14 @@ impl World {
         redis::cmd("FLUSHALL").exec(&mut redis).expect("flush");
         let config = RedisConfig::new(server.url()).test_clock();
         let adapter = RedisAdapter::connect(config).await.expect("connect");
-        let mut world = Self { adapter, redis, held: Vec::new(), number: 0, completed: HashMap::new() };
+        let mut world = Self {
+            adapter,
+            redis,
+            held: Vec::new(),
+            owners: Vec::new(),
+            number: 0,
+            completed: HashMap::new(),
+        };
         world.fill().await.expect("an undamaged store");
         world
     }
@@ -120,7 +131,28 @@ impl World {
             of("start", adapter.start(flow).await)?;
         }
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;
+        self.fill_keys().await?;
         of("wait", self.exchange(&[TASK, OTHER], Vec::new(), 0).await).map(drop)
+    }
+
+    /// Jobs that own keys, or wait for those that do.
+    async fn fill_keys(&mut self) -> Outcome {
+        let first = |id| NewJob { priority: 1_000, ..job(id) };
+        let jobs = vec![following(first("k1"), "a"), following(first("k6"), "b")];
+        self.admit(jobs, &[Admitted::New, Admitted::New]).await?;
+        self.owners = of("claim", self.exchange(&[TASK], Vec::new(), 2).await)?.jobs;
+        let jobs = vec![
+            following(NewJob { ttl: LONG_TTL, ..job("k2") }, "a"),
+            debounced(job("k3"), "a"),
+            throttled(job("k4"), "a"),
+            following(job("k5"), "c"),
+        ];
+        self.admit(jobs, &[Admitted::New, Admitted::New, Admitted::New, Admitted::New]).await
+    }
+
+    pub(crate) async fn admit(&self, jobs: Vec<Admission>, expected: &[Admitted]) -> Outcome {
+        let admitted = of("admit", self.adapter.admit(jobs).await)?;
+        if admitted == expected { Ok(()) } else { Err(format!("admitted: {admitted:?}")) }
     }
 
     /// Settles, and claims of these tasks at most so many.
@@ -184,6 +216,19 @@ impl World {
                     of("cancel", adapter.cancel(&id.into(), "why").await)?;
                 }
                 of("cancel", adapter.cancel_workflow(&"chord".into(), "why").await).map(drop)
+            }
+            First::Admit => {
+                let of_other = |id: &str| NewJob { task: OTHER.into(), ..job(id) };
+                let jobs = vec![
+                    following(of_other("e5"), "o"),
+                    debounced(of_other("e6"), "o"),
+                    throttled(of_other("e7"), "o"),
+                    following(of_other("e8"), "o"),
+                ];
+                // a call that is repeated after an error finds its own jobs, as they were changed since
+                of("admit", adapter.admit(jobs).await)?;
+                of("owner", adapter.key_owner(OTHER, "o").await)?;
+                of("release", adapter.release_key(OTHER, "o").await).map(drop)
             }
             First::Enqueue => {
                 let jobs = ["e1", "e2"].map(|id| NewJob { task: OTHER.into(), ..job(id) });
@@ -288,8 +333,9 @@ impl World {
     pub(crate) async fn open(&mut self, except: &[&str]) -> Outcome<Vec<String>> {
         let mut open = Vec::new();
         let ids = ["retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large"];
+        let keyed = ["k1", "k2", "k3", "k4", "k5", "k6"];
         let nodes = ["first#0", "first#1", "first#2", "chord#0", "chord#1", "chord#2", "chord#3"];
-        for id in ids.iter().chain(&["o1", "o2", "o3", "o4"]).chain(&nodes) {
+        for id in ids.iter().chain(&["o1", "o2", "o3", "o4"]).chain(&keyed).chain(&nodes) {
             if except.iter().any(|victim| id == victim || id.starts_with(&format!("{victim}#"))) {
                 continue;
             }
@@ -344,14 +390,29 @@ impl World {
         let keys = keys.iter().map(|key| key.escape_ascii().to_string());
         let usual = ["clock", "front", "meta", "procs", "seq", "tasks", "damaged", "wfgone", "wftimer"];
         Ok(keys
-            // what was put aside for a workflow expires by the server's own clock
-            .filter(|key| !key.starts_with("{taskora}:stage:"))
+            // what was put aside for a workflow, and what throttled keys have let through, expires by the server's own clock
+            .filter(|key| !key.starts_with("{taskora}:stage:") && !key.starts_with("{taskora}:throttle:"))
             .filter(|key| {
                 let name = key.strip_prefix("{taskora}:").unwrap_or(key);
                 !usual.contains(&name) && !name.starts_with("call:") && !name.starts_with("aside:")
             })
             .collect())
     }
+}
+
+/// Stored under a key that one unfinished job owns, or behind that job.
+pub(crate) fn following(job: NewJob, key: &str) -> Admission {
+    let otherwise = Otherwise::Follow { cancel_running: false };
+    Admission { job, key: key.into(), rule: Rule::Deduplicate { while_in: BlockingStates::ALL, otherwise } }
+}
+
+pub(crate) fn debounced(job: NewJob, key: &str) -> Admission {
+    let rule = Rule::Debounce { delay: Duration::from_secs(300), max_wait: Some(Duration::from_secs(600)) };
+    Admission { job, key: key.into(), rule }
+}
+
+pub(crate) fn throttled(job: NewJob, key: &str) -> Admission {
+    Admission { job, key: key.into(), rule: Rule::Throttle { max: 2, window: Duration::from_secs(60) } }
 }
 
 fn line() -> LogEntry {

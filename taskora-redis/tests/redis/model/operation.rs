@@ -3,15 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
-use taskora::adapter::{AttemptEnd, Due, NewJob, NewNode, NewWorkflow, TaskName};
+use taskora::adapter::{
+    Admission, AttemptEnd, BlockingStates, Due, NewJob, NewNode, NewWorkflow, Otherwise, Rule, TaskName,
+};
 use taskora::workflow::WorkflowId;
-use taskora::{JobId, Retention, RetentionLimit, Ttl};
+use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
 
 pub(super) const TASKS: [&str; 3] = ["send-email", "resize", "b"];
 /// Jobs that there may be beside the nodes of workflows.
 pub(super) const JOBS: u8 = 10;
 /// Workflows that there may be.
 pub(super) const FLOWS: u8 = 3;
+/// Keys that jobs may be stored under.
+pub(super) const KEYS: [&str; 2] = ["k", ""];
 /// The most nodes of a workflow.
 pub(super) const NODES: u8 = 6;
 
@@ -19,6 +23,11 @@ pub(super) const NODES: u8 = 6;
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Enqueue(Vec<Job>),
+    Admit(Vec<Keyed>),
+    ReleaseKey {
+        task: u8,
+        key: u8,
+    },
     Exchange {
         worker: u8,
         settle: Vec<(u8, End)>,
@@ -61,6 +70,31 @@ pub(super) struct Job {
     stalls: u8,
     large: bool,
     annotated: bool,
+}
+
+/// A job and its key.
+#[derive(Debug, Clone)]
+pub(super) struct Keyed {
+    job: Job,
+    key: u8,
+    by: By,
+}
+
+/// A rule; times are in fives of seconds.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    /// One window for each key: how long a key is remembered goes by the server's own clock.
+    Throttle {
+        max: u8,
+    },
+    Debounce {
+        delay: u8,
+        longer: Option<u8>,
+    },
+    Deduplicate {
+        states: u8,
+        otherwise: Otherwise,
+    },
 }
 
 /// In fives of seconds.
@@ -200,6 +234,28 @@ impl Job {
     }
 }
 
+impl Keyed {
+    pub(super) fn admission(&self, start: SystemTime) -> Admission {
+        let rule = match self.by {
+            By::Throttle { max } => Rule::Throttle { max: max.into(), window: fives(2 + 3 * self.key) },
+            By::Debounce { delay, longer } => Rule::Debounce {
+                delay: fives(delay),
+                max_wait: longer.map(|longer| fives(delay) + fives(longer)),
+            },
+            By::Deduplicate { states, otherwise } => {
+                let all = [JobState::Waiting, JobState::Delayed, JobState::Active, JobState::Retrying];
+                let some = (0..).zip(all).filter(|(bit, _)| states >> bit & 1 == 1).map(|(_, state)| state);
+                Rule::Deduplicate { while_in: BlockingStates::new(some).expect("no ends"), otherwise }
+            }
+        };
+        Admission { job: self.job.new_job(start), key: key(self.key).to_owned(), rule }
+    }
+}
+
+pub(super) fn key(number: u8) -> &'static str {
+    KEYS[usize::from(number) % KEYS.len()]
+}
+
 impl Flow {
     /// Of the workflow or of a node.
     pub(super) fn has_deadline(&self) -> bool {
@@ -292,6 +348,21 @@ fn job() -> impl Strategy<Value = Job> {
     )
 }
 
+fn keyed() -> impl Strategy<Value = Keyed> {
+    let otherwise = prop_oneof![
+        2 => Just(Otherwise::Drop),
+        2 => Just(Otherwise::Replace),
+        3 => any::<bool>().prop_map(|cancel_running| Otherwise::Follow { cancel_running }),
+    ];
+    let states = prop_oneof![3 => Just(15u8), 1 => 1..16u8];
+    let by = prop_oneof![
+        1 => (1..3u8).prop_map(|max| By::Throttle { max }),
+        2 => (1..6u8, prop::option::of(1..6u8)).prop_map(|(delay, longer)| By::Debounce { delay, longer }),
+        4 => (states, otherwise).prop_map(|(states, otherwise)| By::Deduplicate { states, otherwise }),
+    ];
+    (job(), 0..2u8, by).prop_map(|(job, key, by)| Keyed { job, key, by })
+}
+
 /// The newest leases are more likely to be valid.
 fn lease() -> impl Strategy<Value = u8> {
     prop_oneof![4 => 0..4u8, 1 => any::<u8>()]
@@ -349,6 +420,8 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let report = (any::<bool>(), 0..3u8).prop_map(|(progress, lines)| Report { progress, lines });
     prop_oneof![
         3 => prop::collection::vec(job(), 1..4).prop_map(Operation::Enqueue),
+        3 => prop::collection::vec(keyed(), 1..4).prop_map(Operation::Admit),
+        1 => (0..3u8, 0..2u8).prop_map(|(task, key)| Operation::ReleaseKey { task, key }),
         7 => exchange.prop_map(|(worker, settle, claim)| Operation::Exchange { worker, settle, claim }),
         1 => (0..2u8).prop_map(|worker| Operation::Repeat { worker }),
         1 => prop::collection::vec(lease(), 1..4).prop_map(Operation::Renew),

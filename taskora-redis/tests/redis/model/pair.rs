@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
-    CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection, JobReport, Jobs, NewJob,
-    RenewLease, Settlement, Signals, TaskClaim, TaskName, Workflows,
+    Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection,
+    JobReport, Jobs, NewJob, RenewLease, Settlement, Signals, TaskClaim, TaskName, Workflows,
 };
 use taskora::{AdapterError, App, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::compare::{Clocks, Snapshot, Subjects, claimed, is_known};
 use super::operation::{
-    Claims, End, Kept, Operation, Report, TASKS, Target, fives, flow_id, retention, task,
+    Claims, End, KEYS, Kept, Operation, Report, TASKS, Target, fives, flow_id, key, retention, task,
 };
 use super::wait::{Wait, end_of};
 use crate::kit::{PATIENCE, job};
@@ -115,6 +115,7 @@ impl<'a> Pair<'a> {
         self.advance(STEP)?;
         self.apply(operation)?;
         self.compare_waits()?;
+        self.compare_owners()?;
         let memory = self.memory.0.block_on(Snapshot::take(&self.memory.1, &self.subjects));
         let redis = self.redis.0.block_on(Snapshot::take(&self.redis.1, &self.subjects));
         let redis = redis.map_err(|error| error.to_string())?;
@@ -132,12 +133,8 @@ impl<'a> Pair<'a> {
         match operation {
             Operation::Enqueue(jobs) => {
                 let mut jobs: Vec<NewJob> = jobs.iter().map(|job| job.new_job(self.start.1)).collect();
-                // a UUID v7 does not come again, not even when its job was trimmed
-                let once = Target::Job(0).id();
-                if self.subjects.jobs.contains(&once)
-                    && !answered(self.memory.0.block_on(is_known(&self.memory.1, &once)))?
-                {
-                    jobs.retain(|job| job.id != once);
+                if self.is_used_up()? {
+                    jobs.retain(|job| job.id != Target::Job(0).id());
                 }
                 for (job, enqueued) in jobs.iter().zip(both!(self, |adapter| adapter.enqueue(jobs.clone()))) {
                     self.subjects.jobs.insert(job.id.clone());
@@ -145,6 +142,28 @@ impl<'a> Pair<'a> {
                         self.registered.remove(&end_of(&job.id));
                     }
                 }
+            }
+            Operation::Admit(keyed) => {
+                let mut jobs: Vec<Admission> =
+                    keyed.iter().map(|keyed| keyed.admission(self.start.1)).collect();
+                if self.is_used_up()? {
+                    jobs.retain(|keyed| keyed.job.id != Target::Job(0).id());
+                }
+                let admitted = both!(self, |adapter| async {
+                    adapter
+                        .admit(jobs.clone())
+                        .await
+                        .map(|admitted| admitted.into_iter().map(in_fives).collect::<Vec<_>>())
+                });
+                for (keyed, admitted) in jobs.iter().zip(admitted) {
+                    self.subjects.jobs.insert(keyed.job.id.clone());
+                    if admitted == Admitted::New {
+                        self.registered.remove(&end_of(&keyed.job.id));
+                    }
+                }
+            }
+            Operation::ReleaseKey { task: of, key: number } => {
+                both!(self, |adapter| adapter.release_key(&task(*of), key(*number)));
             }
             Operation::Exchange { worker, settle, claim } => {
                 let call = self.call(*worker, settle, claim.as_ref());
@@ -205,6 +224,23 @@ impl<'a> Pair<'a> {
                     wait.memory.abort();
                     wait.redis.abort();
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A UUID v7 does not come again, not even when its job was trimmed.
+    fn is_used_up(&self) -> Result<bool, String> {
+        let once = Target::Job(0).id();
+        Ok(self.subjects.jobs.contains(&once)
+            && !answered(self.memory.0.block_on(is_known(&self.memory.1, &once)))?)
+    }
+
+    /// Both say the same of who owns a key.
+    fn compare_owners(&self) -> Result<(), String> {
+        for task in TASKS {
+            for key in KEYS {
+                both!(self, |adapter| adapter.key_owner(task, key));
             }
         }
         Ok(())
@@ -289,7 +325,7 @@ impl<'a> Pair<'a> {
         self.sweep(&TASKS.map(TaskName::from))?;
         for task in TASKS.map(TaskName::from) {
             // whoever is told may find nothing, so only one direction can be compared
-            if both!(self, |adapter| adapter.counts(&task)).waiting == 0 {
+            if both!(self, |adapter| adapter.counts(&task)).waiting == self.blocked(&task)? {
                 continue;
             }
             let claim = TaskClaim { task: task.clone(), limit: 1, lease: LEASE };
@@ -339,6 +375,16 @@ impl<'a> Pair<'a> {
         self.check()
     }
 
+    /// How many jobs of a task wait for others, and not for a worker.
+    fn blocked(&self, task: &str) -> Result<usize, String> {
+        let mut count = 0;
+        for id in &self.subjects.jobs {
+            let info = answered(self.memory.0.block_on(self.memory.1.job(id)))?;
+            count += usize::from(info.is_some_and(|info| info.task == task && info.blocked.is_some()));
+        }
+        Ok(count)
+    }
+
     /// What is stored agrees with itself, whatever was done.
     fn check(&self) -> Result<(), String> {
         let (memory, redis) = (App::new(self.memory.1.clone()), App::new(self.redis.1.clone()));
@@ -358,6 +404,16 @@ impl Drop for Pair<'_> {
             wait.memory.abort();
             wait.redis.abort();
         }
+    }
+}
+
+/// Times are counted in fives of seconds.
+fn in_fives(admitted: Admitted) -> Admitted {
+    match admitted {
+        Admitted::Throttled { retry_in } => Admitted::Throttled {
+            retry_in: Duration::from_secs(retry_in.as_secs_f64().div_euclid(5.0) as u64),
+        },
+        other => other,
     }
 }
 

@@ -139,6 +139,8 @@ pub struct Mix {
     pub cancelled_flow: u32,
     /// A workflow of which one step fails for good.
     pub failing_flow: u32,
+    /// One whose key a single unfinished job may have.
+    pub keyed: u32,
     /// A chord of fourteen hundred, which is more than one call can start.
     pub huge: u32,
 }
@@ -157,6 +159,7 @@ impl Mix {
         chord: 0,
         cancelled_flow: 0,
         failing_flow: 0,
+        keyed: 0,
         huge: 0,
     };
 }
@@ -176,6 +179,7 @@ impl Default for Mix {
             chord: 6,
             cancelled_flow: 3,
             failing_flow: 3,
+            keyed: 8,
             huge: 0,
         }
     }

@@ -19,6 +19,9 @@ use crate::tasks::{Act, Done, End, Follow, Gather, Work};
 /// The rest before a call is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// Keys that jobs share.
+const KEYS: u64 = 6;
+
 /// Members of a header whose workflow is started in several calls.
 const HUGE: u64 = 1_400;
 
@@ -90,6 +93,7 @@ impl Desk {
             mix.cancelled_flow,
             mix.failing_flow,
             mix.huge,
+            mix.keyed,
         ];
         let kind = random.weighted(&weights);
         // every other one has an id of its own making, so that both ways to store ids are used
@@ -101,6 +105,9 @@ impl Desk {
         let is_awaited = random.percent(self.settings.awaited);
         let delay = self.settings.least_delay + Duration::from_millis(random.below(500));
         let priority = random.below(9) as i16 - 4;
+        if kind == 12 {
+            return self.keyed(act, number, random, waits).await;
+        }
         let (size, moment) = (random.between(1, 10), Duration::from_millis(random.below(60)));
         match kind {
             2 => act.end = End::FailBefore(1 + random.between(1, 4) as u32),
@@ -177,6 +184,38 @@ impl Desk {
             waits.spawn(async move {
                 let result = handle.result().await;
                 self.seen(&flow_id, true, result.map_err(|error| flow_state(&error)));
+            });
+        }
+    }
+
+    /// A job of one of few keys: stored, dropped, replacing another one, or behind it. Its id names the key.
+    async fn keyed(self: Arc<Self>, act: Act, number: u64, random: &mut Random, waits: &mut JoinSet<()>) {
+        let (key, rule) = (random.below(KEYS), random.below(4));
+        let id = format!("key-{key}-{}-{number}", self.name);
+        self.ledger.write(Record::Trying { job: id.clone(), workflow: false });
+        let handle = loop {
+            let asked = now();
+            let dispatch = self.app.dispatch(Work { act: act.clone() }).id(id.as_str()).deduplicate(key);
+            let dispatch = match rule {
+                0 => dispatch.into_future(),
+                1 => dispatch.replace().into_future(),
+                2 => dispatch.keep_last().into_future(),
+                _ => dispatch.keep_last().cancel_running().into_future(),
+            };
+            match dispatch.await {
+                Ok(handle) => break handle,
+                Err(error) => self.failed(&id, "dispatch", &error, asked),
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
+        // whichever job stands for it must end
+        let job = handle.id().to_string();
+        let duplicate = handle.outcome() != &Outcome::Enqueued;
+        self.ledger.write(Record::Accepted { job: job.clone(), workflow: false, duplicate });
+        if random.percent(self.settings.awaited) {
+            waits.spawn(async move {
+                let result = handle.result().await;
+                self.seen(&job, false, result.map_err(|error| job_state(&error)));
             });
         }
     }

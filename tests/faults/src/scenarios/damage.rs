@@ -40,6 +40,10 @@ const DAMAGE: &[Damage] = &[
         "parts of unknown jobs",
         &["HSET @life $ rubbish", "HSET @cancel $ why", "HSET @progress $ 1", "HSET @blobs $ x"],
     ),
+    (
+        "keys of unknown jobs",
+        &["HSET @uniq uwork\\0key \\0\\0\\0\\0\\0\\1$", "HSET @keyed $ rubbish", "ZADD @behind:work 1 $"],
+    ),
     ("somebody who awaits an unknown job", &["HSET @waiters $ nobody", "HSET @waiters *$# nobody"]),
     ("log lines of an unknown job", &["RPUSH @log:$ {}", "SADD @noted:$ 1"]),
     ("unknown workflows", &["ZADD @wfdone 9 $", "ZADD @wfrun 9 $", "ZADD @wfdue 9999999999999 $"]),
@@ -92,6 +96,7 @@ pub async fn damaged(seed: u64, scale: u32) -> Report {
 const COMMANDS: &[(&str, usize)] = &[
     ("exchange", 6),
     ("enqueue", 3),
+    ("admit", 2),
     ("start_workflow", 2),
     ("stage_workflow", 1),
     ("catch_up", 1),

@@ -112,6 +112,7 @@ const UNREACHED: &[&str] = &["shift"];
 fn part(call: &str) -> Part {
     let mix = match call {
         "enqueue" | "inspect" | "counts" | "lrange" | "watch" => Mix { plain: 1, ..Mix::NOTHING },
+        "admit" => Mix { keyed: 1, ..Mix::NOTHING },
         "cancel" => Mix { cancelled: 1, ..Mix::NOTHING },
         "start_workflow" | "workflow" => Mix { chain: 1, chord: 1, ..Mix::NOTHING },
         "stage_workflow" => Mix { huge: 1, ..Mix::NOTHING },

@@ -20,6 +20,7 @@ use crate::tasks::{Act, Gather, Work};
 const WORKERS: &[&str] = &["exchange", "fetch", "handshake", "note", "renew", "sweep"];
 /// What producers call.
 const PRODUCERS: &[&str] = &[
+    "admit",
     "cancel",
     "cancel_workflow",
     "catch_up",

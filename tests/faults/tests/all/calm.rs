@@ -79,6 +79,19 @@ async fn every_broken_promise_is_found() {
         history.lines.insert(place + 1, second);
     });
     assert_eq!(two_leases, ["I3"]);
+    let two_of_a_key = broken(&history, &snapshot, |history, _| {
+        let is_claim = |record: &Record| matches!(record, Record::Claimed { .. });
+        let claim = history.lines.iter().find(|line| is_claim(&line.record)).cloned().expect("a claim");
+        for id in ["key-9-producer-1", "key-9-producer-2"] {
+            let mut line = claim.clone();
+            if let Record::Claimed { job, .. } = &mut line.record {
+                id.clone_into(job);
+            }
+            line.at += u64::from(id.ends_with('2'));
+            history.lines.push(line);
+        }
+    });
+    assert_eq!(two_of_a_key, ["I9"]);
 
     let open_node = broken(&history, &snapshot, |_, snapshot| {
         let id = flow(snapshot);

@@ -1,0 +1,9 @@
+-- flags: allow-oom
+-- Frees a key of one unfinished job, whatever becomes of its owner.
+-- Arguments: field of the key
+-- Returns: the id of the owner, or nothing
+function commands.release_key()
+  local id = keyed.owner(argv[A.field])
+  call('HDEL', K.uniq, argv[A.field])
+  return id or ''
+end

@@ -1,0 +1,127 @@
+-- New jobs: whether one is stored, and storing it. A batch gathers what is to be written; places first, records last, so that an
+-- error leaves an entry that names no job, which a claim drops, and never a job without a place.
+local REPLACES = 64 -- the flag of a job that takes the place of one that has failed, was cancelled or has expired
+local RANKED = 32
+local CALL = 60000 -- for how long a call may be repeated, in milliseconds
+
+function intake.batch()
+  return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {} }
+end
+
+-- task of a record as its dispatch sends it: without layout and creation time
+function intake.task_of(rest)
+  return sub(rest, 8, 7 + byte(rest, 7))
+end
+
+-- a record as its dispatch sent it: without a deadline
+local function as_sent(text)
+  local at = record.ttl_at(text)
+  return sub(at and record.with_deadline(text, at, ZERO6) or text, 8)
+end
+
+-- What is to be said of a job whose id is known: `1` it is our own, stored by a try whose answer was lost; `0` a duplicate; or `T`
+-- and the task that the id belongs to. Nothing if it is to be stored. `before` is the record of its id.
+function intake.judge(id, rest, before, again)
+  if not before then return nil end
+  local ended = byte(rest) % 128 >= REPLACES and call('HGET', K.done, id)
+  if again and as_sent(before) == rest and ((u48_at(before, R.created) or 0) > now - CALL or not ended) then return '1' end
+  if record.is_readable(before) and record.task_of(before) ~= intake.task_of(rest) then return 'T', record.task_of(before) end
+  if not ended or not match(ended, '^[FSXE]') or record.is_newer(before) then return '0' end
+  return nil
+end
+
+-- Removes a job that has ended without completing. Answers when the new one counts as created, so that its tokens lie above
+-- the old one's, and whether it cannot go to the list.
+local function replace(id, task, before)
+  local created = math.max(now, (u48_at(before, R.created) or 0) + 1)
+  local ended = call('HGET', K.done, id)
+  ends.forget({ id })
+  call('ZREM', ends.index_of(sub(ended, 1, 1), task, id), id)
+  if not tokens.is_own(id) then
+    call('HSET', K.life, id, history.of_leaving(created * tokens.SHARE, 0, 0, false))
+  end
+  -- its tombstone is still in the list
+  return pack('>I6', created), call('SISMEMBER', K.tombstones .. task, id) == 1
+end
+
+-- when a job becomes ready, as its dispatch says it: `+` and milliseconds from now, or `@` and milliseconds of the epoch; 0: now
+function intake.time_of(at)
+  if not at or at == '' then return 0 end
+  local time = tonumber(sub(at, 2))
+  return byte(at) == 43 and now + time or time
+end
+
+-- a list in a map of lists
+local function list_of(map, task)
+  local list = map[task]
+  if not list then
+    list = {}
+    map[task] = list
+  end
+  return list
+end
+
+-- A record with its deadline, if it has a ttl, which runs from when it is ready. `expiry.write` must follow.
+local function with_deadline(task, id, text, ready)
+  local at = record.ttl_at(text)
+  if not at then return text end
+  local deadline = expiry.sum(math.max(ready, now), (read('>I6', text, at + 1)))
+  expiry.add(task, id, deadline)
+  return record.with_deadline(text, at, pack('>I6', deadline))
+end
+
+-- Takes a job into a batch: into its line, among the delayed ones if its time is to come, or into no place if it is behind another
+-- one. `number` is its own if it comes into the line.
+function intake.add(batch, id, rest, payload, time, number, before, is_behind)
+  local task, created, is_ranked = intake.task_of(rest), now6, false
+  if before then
+    created, is_ranked = replace(id, task, before)
+    if is_ranked then rest = pack('B', byte(rest) + RANKED) .. sub(rest, 2) end
+  end
+  local blobs, new = batch.blobs, batch.new
+  if payload then
+    blobs[#blobs + 1] = id
+    blobs[#blobs + 1] = payload
+  end
+  new[#new + 1] = id
+  new[#new + 1] = with_deadline(task, id, '\1' .. created .. rest, time)
+  if is_behind then return end
+  local high, low = byte(rest, 2, 3)
+  if time > now then
+    local list = list_of(batch.delays, task)
+    list[#list + 1] = time
+    list[#list + 1] = id
+  elseif high == 0 and low == 0 and not is_ranked then
+    local list = list_of(batch.waits, task)
+    list[#list + 1] = pack('>I6', number) .. id
+  else
+    local priority = high * 256 + low
+    if priority >= 32768 then priority = priority - 65536 end
+    local list = list_of(batch.prios, task)
+    list[#list + 1] = number - priority * line.BAND
+    list[#list + 1] = id
+  end
+end
+
+function intake.write(batch)
+  expiry.write()
+  for task, list in pairs(batch.waits) do line.enter(task, list) end
+  for task, list in pairs(batch.prios) do line.enter(task, nil, nil, list) end
+  for task, list in pairs(batch.delays) do due.enter(task, list) end
+  if #batch.blobs > 0 then call('HSET', K.blobs, unpack(batch.blobs)) end
+  if #batch.new > 0 then call('HSET', K.jobs, unpack(batch.new)) end
+end
+
+-- A job that no worker has claimed gets what a new one has. It keeps its id, when it was created, and in line its place, which goes
+-- by its priority; its deadline to start runs from when it is ready.
+function intake.replace(id, before, rest, payload, ready, is_in_line)
+  local task = record.task_of(before)
+  local ranked = byte(before, R.flags) % 64 >= RANKED and RANKED or 0
+  local priority = is_in_line and sub(before, R.priority, R.priority + 1) or sub(rest, 2, 3)
+  local text = sub(before, 1, R.flags - 1) .. pack('B', byte(rest) + ranked) .. priority .. sub(rest, 4)
+  text = with_deadline(task, id, text, ready)
+  if S.ttls then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
+  if payload then call('HSET', K.blobs, id, payload) end
+  call('HSET', K.jobs, id, text)
+  if not payload and record.has_payload_aside(before) then call('HDEL', K.blobs, id) end
+end

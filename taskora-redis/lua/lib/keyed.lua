@@ -1,0 +1,87 @@
+-- Jobs that were stored under keys. `uniq` holds who owns a key: when it was free last (6), and the owner's id. Its fields begin with
+-- `u` for keys of one unfinished job and with `d` for debounced ones, then task, a zero byte and the key. `keyed` holds what a job
+-- has to do with keys until it has ended: its role, another job's id with its length (1), and the field. Roles: `u` it was stored as the
+-- owner, and the other one waits for its end; `d` the same of a debounced key, which has no other one; `b` it is behind the other one.
+
+-- role, the other job's id, field; nothing if it cannot be read
+function keyed.split(value)
+  local role, length = byte(value or '', 1, 2)
+  if not length or #value < length + 4 then return nil end
+  role = match(sub(value, 1, 1), '[udb]')
+  return role, sub(value, 3, 2 + length), sub(value, 3 + length)
+end
+
+local function pack_role(role, other, field)
+  return role .. pack('B', #other) .. other .. field
+end
+
+-- the owner of a key, if that has not ended: its id, record, and when the key was free last
+function keyed.owner(field)
+  local value = call('HGET', K.uniq, field)
+  if not value or #value < 7 then return nil end
+  local id = sub(value, 7)
+  local _, _, owned = keyed.split(call('HGET', K.keyed, id))
+  if owned ~= field then return nil end
+  local text = claim.stored(id)
+  if not text or workflow.end_of(id) then return nil end
+  return id, text, read('>I6', value)
+end
+
+function keyed.own(id, field)
+  call('HSET', K.uniq, field, now6 .. id)
+  call('HSET', K.keyed, id, pack_role(sub(field, 1, 1), '', field))
+end
+
+-- the job that waits for the end of this one; nothing if there is none
+function keyed.follower(id)
+  local role, next_id = keyed.split(call('HGET', K.keyed, id))
+  if role ~= 'u' or next_id == '' then return nil end
+  local behind, front = keyed.split(call('HGET', K.keyed, next_id))
+  return behind == 'b' and front == id and next_id or nil
+end
+
+-- A job is behind another one; before it is stored.
+function keyed.put_behind(task, id, front)
+  local _, _, field = keyed.split(call('HGET', K.keyed, front))
+  call('HSET', K.keyed, id, pack_role('b', front, field))
+  call('HSET', K.keyed, front, pack_role('u', id, field))
+  call('ZADD', K.behind .. task, digits(now), id)
+end
+
+-- whom a job is behind, if that one knows of it; `value` is what is kept of the job
+function keyed.front_of(id, value)
+  local role, front = keyed.split(value)
+  if role ~= 'b' then return nil end
+  local owner, next_id = keyed.split(call('HGET', K.keyed, front))
+  return owner == 'u' and next_id == id and front or nil
+end
+
+-- The one behind a job that has ended comes into its line, first of all. Answers whether it owns the key.
+local function let_in(front, id, field, is_free)
+  local role, known = keyed.split(call('HGET', K.keyed, id))
+  local text = role == 'b' and known == front and call('HGET', K.jobs, id)
+  if not text or not record.is_readable(text) or workflow.end_of(id) then return false end
+  local task = record.task_of(text)
+  if not call('ZSCORE', K.behind .. task, id) then return false end
+  line.to_back(task, id, text)
+  if is_free then keyed.own(id, field) else call('HDEL', K.keyed, id) end
+  call('ZREM', K.behind .. task, id)
+  return is_free
+end
+
+-- These jobs have ended, or, with a role, those of that role own their keys no more.
+function keyed.release(ids, wanted)
+  for i, value in ipairs(fields_of(K.keyed, ids)) do
+    local role, other, field = keyed.split(value)
+    if value and (not wanted or role == wanted) then
+      local id, is_owned = ids[i], false
+      if role and role ~= 'b' then
+        local owner = call('HGET', K.uniq, field)
+        local is_own = owner and sub(owner, 7) == id
+        if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner) end
+        if is_own and not is_owned then call('HDEL', K.uniq, field) end
+      end
+      call('HDEL', K.keyed, id)
+    end
+  end
+end

@@ -1,0 +1,353 @@
+//! Dispatches that store a job only if its key allows it: `throttle`, `debounce` and `deduplicate`.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::key::IntoKey;
+use super::many::Many;
+use super::{Dispatch, DispatchOptions, Dispatched};
+use crate::adapter::{BlockingStates, Due, Otherwise, Rule};
+use crate::contract::Task;
+use crate::error::DispatchError;
+use crate::handle::JobHandle;
+use crate::job::JobState;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What decides whether a job is stored. Sealed.
+pub trait RuleState: sealed::Sealed + 'static {}
+
+/// No rule: every job is stored.
+#[derive(Debug)]
+pub enum NoRule {}
+/// So many jobs of a key in a window.
+#[derive(Debug)]
+pub enum Throttled {}
+/// The jobs of a key become one, some time after the last of them.
+#[derive(Debug)]
+pub enum Debounced {}
+/// One unfinished job of a key; `Other` is what becomes of another one.
+#[derive(Debug)]
+pub struct Deduplicated<Other>(PhantomData<Other>);
+/// Another job of the key is not stored.
+#[derive(Debug)]
+pub enum Leaves {}
+/// Another job of the key takes the place of one that has not started.
+#[derive(Debug)]
+pub enum Replaces {}
+/// The same, and waits for the end of one that has.
+#[derive(Debug)]
+pub enum Follows {}
+
+macro_rules! states {
+    ($($state:ty),*) => {
+        $(impl sealed::Sealed for $state {}
+        impl RuleState for $state {})*
+    };
+}
+
+states!(NoRule, Throttled, Debounced, Deduplicated<Leaves>, Deduplicated<Replaces>, Deduplicated<Follows>);
+
+/// A dispatch that has no rule yet.
+#[diagnostic::on_unimplemented(
+    message = "a dispatch takes one of `debounce`, `throttle` and `deduplicate`; this one is `{Self}` already",
+    label = "a second rule",
+    note = "which of two rules would decide is not said; dispatch two jobs, or choose one of the rules"
+)]
+pub trait Unruled: RuleState {}
+
+impl Unruled for NoRule {}
+
+/// A dispatch whose job may be kept out by another one, or by its key.
+#[diagnostic::on_unimplemented(
+    message = "nothing rejects this dispatch",
+    label = "not throttled and not deduplicated",
+    note = "`reject_as_error` goes with `throttle(..)` and `deduplicate(..)`"
+)]
+pub trait Rejecting: RuleState {}
+
+impl Rejecting for Throttled {}
+impl<Other: 'static> Rejecting for Deduplicated<Other> where Self: RuleState {}
+
+/// A rule as it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum AskedRule {
+    Throttle { max: u32, window: Duration },
+    Debounce { delay: Duration, max_wait: Option<Duration> },
+    Deduplicate { while_in: Option<Vec<JobState>>, otherwise: Otherwise },
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T, DispatchError> {
+    Err(DispatchError::InvalidOption(message.into()))
+}
+
+impl AskedRule {
+    /// The rule, if it and the other options make sense together.
+    pub(super) fn check(&self, options: &DispatchOptions, has_id: bool) -> Result<Rule, DispatchError> {
+        match self {
+            Self::Throttle { max: 0, .. } => {
+                invalid("`throttle` with a `max` of 0 would let nothing through")
+            }
+            Self::Throttle { max, .. } if *max > Rule::MAX_STARTS => invalid(format!(
+                "`throttle` lets at most {} jobs of a key through in a window",
+                Rule::MAX_STARTS
+            )),
+            Self::Throttle { window, .. } if window.is_zero() => {
+                invalid("`throttle` needs a `window` above zero")
+            }
+            Self::Throttle { max, window } => Ok(Rule::Throttle { max: *max, window: *window }),
+            Self::Debounce { .. } if options.due != Due::Now => {
+                invalid("`debounce` sets the due time; leave `delay` and `at` out")
+            }
+            Self::Debounce { .. } if has_id => {
+                invalid("many dispatches share a debounced job, so it has no id of yours; leave `id` out")
+            }
+            Self::Debounce { delay, .. } if delay.is_zero() => {
+                invalid("`debounce` needs a `delay` above zero")
+            }
+            Self::Debounce { delay, max_wait: Some(wait) } if wait <= delay => {
+                invalid(format!("`max_wait` ({wait:?}) is not longer than `delay` ({delay:?})"))
+            }
+            Self::Debounce { delay, max_wait } => Ok(Rule::Debounce { delay: *delay, max_wait: *max_wait }),
+            Self::Deduplicate { otherwise: Otherwise::Follow { .. }, .. } if options.due != Due::Now => {
+                invalid(
+                    "with `keep_last` a job starts when the one before it has ended; leave `delay` and `at` out",
+                )
+            }
+            Self::Deduplicate { while_in, otherwise } => {
+                let while_in = match while_in {
+                    None => BlockingStates::ALL,
+                    Some(states) => match BlockingStates::new(states.iter().copied()) {
+                        Ok(states) if states.is_empty() => {
+                            return invalid("`while_in` without a state would keep nothing out");
+                        }
+                        Ok(states) => states,
+                        Err(state) => {
+                            return invalid(format!(
+                                "a job that is `{state}` keeps no other one out; to run a job once and for all, give it an `.id(..)`"
+                            ));
+                        }
+                    },
+                };
+                Ok(Rule::Deduplicate { while_in, otherwise: *otherwise })
+            }
+        }
+    }
+}
+
+const LEAVES: AskedRule = AskedRule::Deduplicate { while_in: None, otherwise: Otherwise::Drop };
+
+impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
+    /// Stores the job only while fewer than `max` jobs of this key were stored in the last `window`, at every moment. Otherwise
+    /// nothing is stored, the window is not extended, and the handle says
+    /// [`Outcome::Throttled`](crate::Outcome::Throttled) and when to try again.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use std::time::Duration;
+    /// # #[task] async fn alert(host: String) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let hour = Duration::from_secs(3_600);
+    /// let alert = |host: &str| app.dispatch(Alert { host: host.into() }).throttle(host, 1, hour);
+    /// assert_eq!(alert("db-1").await?.outcome(), &Outcome::Enqueued);
+    /// assert!(matches!(alert("db-1").await?.outcome(), Outcome::Throttled { .. }));
+    /// assert_eq!(alert("db-2").await?.outcome(), &Outcome::Enqueued);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// - `max` is 1 to 1,000, `window` above zero. Give all dispatches of a key the same two.
+    /// - Keys belong to one task. Times are the store's, so that all processes share one window.
+    /// - A job that was stored stays counted, also if it is cancelled. A known [`id`](Dispatch::id) is a duplicate, and
+    ///   takes no second place.
+    pub fn throttle(
+        mut self,
+        key: impl IntoKey,
+        max: u32,
+        window: Duration,
+    ) -> Dispatch<JobHandle<Out>, Throttled>
+    where
+        R: Unruled,
+    {
+        self.options.key = key.into_key();
+        self.ruled(AskedRule::Throttle { max, window })
+    }
+
+    /// **Without [`max_wait`](Dispatch::max_wait) constant traffic postpones the job for ever.** Of all the jobs that are dispatched
+    /// under this key, one runs, `delay` after the last of them, with that one's payload.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use std::time::Duration;
+    /// # #[task] async fn reindex(document: u32, revision: u32) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let (delay, max_wait) = (Duration::from_secs(5), Duration::from_secs(60));
+    /// let first = app.dispatch(Reindex { document: 7, revision: 1 }).debounce(7, delay).max_wait(max_wait).await?;
+    /// let second = app.dispatch(Reindex { document: 7, revision: 2 }).debounce(7, delay).max_wait(max_wait).await?;
+    /// assert_eq!(second.outcome(), &Outcome::Replaced(first.id().clone()));   // one job, of revision 2
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// - While the job is delayed, each dispatch replaces its payload, its annotations, its priority and its ttl, and moves its due time.
+    ///   All handles are of that one job. If the due time has passed and no worker was there, it stays.
+    /// - Once the job has become ready, the next dispatch is a new job: one that waits, runs or is retried is never changed.
+    /// - Neither `delay` nor `at` nor `id` go with it: awaiting the dispatch gives
+    ///   [`DispatchError::InvalidOption`].
+    pub fn debounce(mut self, key: impl IntoKey, delay: Duration) -> Dispatch<JobHandle<Out>, Debounced>
+    where
+        R: Unruled,
+    {
+        self.options.key = key.into_key();
+        self.ruled(AskedRule::Debounce { delay, max_wait: None })
+    }
+
+    /// Stores the job only if no unfinished job has this key. Otherwise the handle is that job's, and says
+    /// [`Outcome::Duplicate`](crate::Outcome::Duplicate).
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn sync(account: u32) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let first = app.dispatch(Sync { account: 7 }).deduplicate(7).await?;
+    /// let second = app.dispatch(Sync { account: 7 }).deduplicate(7).await?;
+    /// assert_eq!(second.outcome(), &Outcome::Duplicate(first.id().clone()));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// - A job owns its key from when it is stored until it has ended, however it ends: completed, failed, cancelled, expired. The key
+    ///   is free in the same step. Retries, rescues and delays do not free it, nor does time.
+    /// - [`while_in`](Dispatch::while_in) says in which states an owner counts, [`replace`](Dispatch::replace) and
+    ///   [`keep_last`](Dispatch::keep_last) what else is done with a job that is kept out.
+    /// - Keys belong to one task. For work that is to be done once and for all, give the job an [`id`](Dispatch::id): a known id is a
+    ///   duplicate before its key is looked at.
+    pub fn deduplicate(mut self, key: impl IntoKey) -> Dispatch<JobHandle<Out>, Deduplicated<Leaves>>
+    where
+        R: Unruled,
+    {
+        self.options.key = key.into_key();
+        self.ruled(LEAVES)
+    }
+
+    /// A job that is not stored is an error: [`DispatchError::Throttled`] or [`DispatchError::Duplicate`]. Not of many jobs, whose
+    /// handles say it one by one.
+    pub fn reject_as_error(mut self) -> Self
+    where
+        R: Rejecting,
+    {
+        self.options.rejects = true;
+        self
+    }
+}
+
+impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
+    /// As `throttle` of a single dispatch, with the key of each job:
+    /// `app.dispatch_many(alerts).throttle(|alert| alert.host.clone(), 3, window)`.
+    pub fn throttle<K: IntoKey>(
+        mut self,
+        key: impl Fn(&T) -> K,
+        max: u32,
+        window: Duration,
+    ) -> Dispatch<Many<T>, Throttled>
+    where
+        R: Unruled,
+    {
+        self.request.set_keys(key);
+        self.ruled(AskedRule::Throttle { max, window })
+    }
+
+    /// As `debounce` of a single dispatch, with the key of each job.
+    pub fn debounce<K: IntoKey>(
+        mut self,
+        key: impl Fn(&T) -> K,
+        delay: Duration,
+    ) -> Dispatch<Many<T>, Debounced>
+    where
+        R: Unruled,
+    {
+        self.request.set_keys(key);
+        self.ruled(AskedRule::Debounce { delay, max_wait: None })
+    }
+
+    /// As `deduplicate` of a single dispatch, with the key of each job:
+    /// `app.dispatch_many(syncs).deduplicate(|sync| sync.account)`.
+    pub fn deduplicate<K: IntoKey>(mut self, key: impl Fn(&T) -> K) -> Dispatch<Many<T>, Deduplicated<Leaves>>
+    where
+        R: Unruled,
+    {
+        self.request.set_keys(key);
+        self.ruled(LEAVES)
+    }
+}
+
+impl<H: Dispatched> Dispatch<H, Debounced> {
+    /// The job becomes ready this long after the first dispatch of its key, whatever comes later. Above the `delay`.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        if let Some(AskedRule::Debounce { max_wait: wait, .. }) = &mut self.options.rule {
+            *wait = Some(max_wait);
+        }
+        self
+    }
+}
+
+impl<H: Dispatched, Other: 'static> Dispatch<H, Deduplicated<Other>>
+where
+    Deduplicated<Other>: RuleState,
+{
+    /// The states in which a job keeps others of its key out: some of waiting, delayed, active and retrying, which are all of them by
+    /// default. `while_in([JobState::Waiting, JobState::Delayed])`: one may run, and one may wait. A job in another state loses
+    /// its key to the new one.
+    ///
+    /// A state that is an end is [`DispatchError::InvalidOption`] when the dispatch is awaited.
+    pub fn while_in(mut self, states: impl IntoIterator<Item = JobState>) -> Self {
+        if let Some(AskedRule::Deduplicate { while_in, .. }) = &mut self.options.rule {
+            *while_in = Some(states.into_iter().collect());
+        }
+        self
+    }
+
+    fn otherwise<Next: 'static>(mut self, new: Otherwise) -> Dispatch<H, Deduplicated<Next>>
+    where
+        Deduplicated<Next>: RuleState,
+    {
+        if let Some(AskedRule::Deduplicate { otherwise, .. }) = &mut self.options.rule {
+            *otherwise = new;
+        }
+        self.known_as()
+    }
+}
+
+impl<H: Dispatched> Dispatch<H, Deduplicated<Leaves>> {
+    /// If the job that has the key was never claimed, it gets this one's payload, annotations, attempts and ttl, and keeps its id, its
+    /// place and its due time: [`Outcome::Replaced`](crate::Outcome::Replaced). One that was claimed before is left alone, and this one is a duplicate.
+    pub fn replace(self) -> Dispatch<H, Deduplicated<Replaces>> {
+        self.otherwise(Otherwise::Replace)
+    }
+
+    /// The newest dispatch runs last: a run begins after it, and never two at once. If the job that has the key was never
+    /// claimed, it is replaced, as [`replace`](Dispatch::replace) does. Otherwise this job waits for its end, however it ends, and then
+    /// takes its turn in the line. At most one job waits so; a later one replaces it.
+    ///
+    /// Meanwhile the job is `waiting`, and its [`JobInfo::blocked`](crate::JobInfo) says for whom. It can be cancelled, and may expire.
+    pub fn keep_last(self) -> Dispatch<H, Deduplicated<Follows>> {
+        self.otherwise(Otherwise::Follow { cancel_running: false })
+    }
+}
+
+impl<H: Dispatched> Dispatch<H, Deduplicated<Follows>> {
+    /// The job that this one waits for is cancelled: at once if it waits for its next attempt, otherwise its worker is told, as by
+    /// [`JobHandle::cancel`].
+    pub fn cancel_running(self) -> Self {
+        self.otherwise(Otherwise::Follow { cancel_running: true })
+    }
+}
+
+impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
+    fn ruled<Next: RuleState>(mut self, rule: AskedRule) -> Dispatch<H, Next> {
+        self.options.rule = Some(rule);
+        self.known_as()
+    }
+}

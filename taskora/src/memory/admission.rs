@@ -1,0 +1,329 @@
+//! Jobs with keys: who owns which, who waits behind whom, and what was let through.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::MemoryAdapter;
+use super::record::{Phase, Record};
+use super::store::{Store, due_at};
+use super::transitions::Line;
+use crate::adapter::{
+    AdapterError, Admission, Admissions, Admitted, BlockingStates, Due, Enqueued, NewJob, Otherwise, Rule,
+    TaskName,
+};
+use crate::job::{JobId, millis};
+
+#[async_trait]
+impl Admissions for MemoryAdapter {
+    async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(admissions.into_iter().map(|admission| store.admit(admission, now)).collect())
+    }
+
+    async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
+        Ok(self.0.lock().keys.owners.get(&Key::of_deduplicated(task, key)).map(|owner| owner.id.clone()))
+    }
+
+    async fn release_key(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
+        Ok(self.0.lock().keys.owners.remove(&Key::of_deduplicated(task, key)).map(|owner| owner.id))
+    }
+}
+
+/// A key that a job may own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) task: TaskName,
+    pub(super) is_debounced: bool,
+    pub(super) text: String,
+}
+
+impl Key {
+    fn of_deduplicated(task: &str, text: &str) -> Self {
+        Self { task: task.into(), is_debounced: false, text: text.to_owned() }
+    }
+}
+
+/// What a job has to do with keys, until it has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) key: Key,
+    /// The job that waits for this one's end, if that is still there.
+    pub(super) next: Option<JobId>,
+}
+
+#[derive(Default)]
+pub(super) struct Keys {
+    pub(super) owners: HashMap<Key, Owner>,
+    /// The times of the last jobs of throttled keys, and when they are of no interest any more.
+    throttled: HashMap<(TaskName, String), (VecDeque<u64>, u64)>,
+}
+
+pub(super) struct Owner {
+    /// When the key was free last.
+    first: u64,
+    pub(super) id: JobId,
+}
+
+impl Keys {
+    /// Keys whose owner has ended, is not known, or is none.
+    pub(super) fn stale<'a>(
+        &'a self,
+        jobs: &'a HashMap<JobId, Record>,
+    ) -> impl Iterator<Item = (&'a Key, &'a JobId)> {
+        let owns = |key: &Key, id: &JobId| {
+            jobs.get(id).and_then(|job| job.held.as_ref()).is_some_and(|held| held.key == *key)
+        };
+        self.owners.iter().map(|(key, owner)| (key, &owner.id)).filter(move |(key, id)| !owns(key, id))
+    }
+
+    pub(super) fn forget_owner(&mut self, id: &JobId, jobs: &HashMap<JobId, Record>) {
+        let stale: Vec<Key> =
+            self.stale(jobs).filter(|(_, owner)| *owner == id).map(|(key, _)| key.clone()).collect();
+        for key in stale {
+            self.owners.remove(&key);
+        }
+    }
+
+    /// Drops what no rule asks for any more.
+    pub(super) fn forget(&mut self, now: u64) {
+        self.throttled.retain(|_, (_, until)| *until > now);
+    }
+}
+
+impl Store {
+    fn admit(&mut self, admission: Admission, now: u64) -> Admitted {
+        let Admission { job, key, rule } = admission;
+        match self.known(&job) {
+            Some(Enqueued::Taken { task }) => return Admitted::Taken { task },
+            Some(_) => return Admitted::Duplicate(job.id),
+            None => {}
+        }
+        match rule {
+            Rule::Throttle { max, window } => self.throttle(job, key, max, millis(window), now),
+            Rule::Debounce { delay, max_wait } => {
+                let key = Key { task: job.task.clone(), is_debounced: true, text: key };
+                self.debounce(job, key, delay, max_wait, now)
+            }
+            Rule::Deduplicate { while_in, otherwise } => {
+                let key = Key { task: job.task.clone(), is_debounced: false, text: key };
+                self.deduplicate(job, key, while_in, otherwise, now)
+            }
+        }
+    }
+
+    fn throttle(&mut self, job: NewJob, key: String, max: u32, window: u64, now: u64) -> Admitted {
+        let (times, until) = self.keys.throttled.entry((job.task.clone(), key)).or_default();
+        let max = max as usize;
+        if let Some(bar) = times.len().checked_sub(max).and_then(|first| times.get(first)) {
+            let over = bar.saturating_add(window);
+            if over > now {
+                return Admitted::Throttled { retry_in: Duration::from_millis((over - now).min(window)) };
+            }
+        }
+        times.push_back(now);
+        while times.len() > max {
+            times.pop_front();
+        }
+        *until = (*until).max(now.saturating_add(window));
+        self.store_new(job, now, None);
+        Admitted::New
+    }
+
+    fn debounce(
+        &mut self,
+        mut job: NewJob,
+        key: Key,
+        delay: Duration,
+        max_wait: Option<Duration>,
+        now: u64,
+    ) -> Admitted {
+        let latest = |first: u64| max_wait.map_or(u64::MAX, |wait| first.saturating_add(millis(wait)));
+        if let Some(owner) = self.keys.owners.get(&key)
+            && let Some(Phase::Delayed { due, .. }) = self.jobs.get(&owner.id).map(|record| &record.phase)
+        {
+            let (id, due) = (owner.id.clone(), *due);
+            // who was up too late to start it has no more time to give
+            let due = if due <= now { due } else { (now + millis(delay)).min(latest(owner.first)) };
+            self.replace(&id, job, due.max(now));
+            self.delay_anew(&id, due);
+            return Admitted::Replaced(id);
+        }
+        job.due = Due::After(delay);
+        self.store_new(job, now, Some(key));
+        Admitted::New
+    }
+
+    fn deduplicate(
+        &mut self,
+        job: NewJob,
+        key: Key,
+        while_in: BlockingStates,
+        otherwise: Otherwise,
+        now: u64,
+    ) -> Admitted {
+        let owner = self.keys.owners.get(&key).map(|owner| owner.id.clone());
+        let owner = owner.and_then(|id| Some((self.jobs.get(&id)?, id)));
+        let Some((record, owner)) = owner.filter(|(record, _)| while_in.contains(record.phase.state()))
+        else {
+            self.store_new(job, now, Some(key));
+            return Admitted::New;
+        };
+        let has_started = record.token > 0;
+        let next = self.next_of(&owner).cloned();
+        let ready = match &record.phase {
+            Phase::Delayed { due, .. } => *due,
+            _ => now,
+        };
+        match otherwise {
+            Otherwise::Drop => Admitted::Duplicate(owner),
+            Otherwise::Replace if has_started => Admitted::Duplicate(owner),
+            Otherwise::Replace | Otherwise::Follow { .. } if !has_started => {
+                self.replace(&owner, job, ready.max(now));
+                Admitted::Replaced(owner)
+            }
+            Otherwise::Replace | Otherwise::Follow { .. } => {
+                let admitted = self.follow(&owner, next, job, now);
+                if matches!(otherwise, Otherwise::Follow { cancel_running: true }) {
+                    self.cancel(&owner, Otherwise::SUPERSEDED, now);
+                }
+                admitted
+            }
+        }
+    }
+
+    /// Stores a job behind another one; or gives the one that is there what the new job has.
+    fn follow(&mut self, owner: &JobId, next: Option<JobId>, job: NewJob, now: u64) -> Admitted {
+        if let Some(next) = next.filter(|next| self.is_behind(next, owner)) {
+            self.replace(&next, job, now);
+            return Admitted::Replaced(next);
+        }
+        let id = job.id.clone();
+        self.add_new(job, now, now);
+        self.enter_line(&id, Line::Behind(owner.clone()));
+        if let Some(held) = self.jobs.get_mut(owner).and_then(|record| record.held.as_mut()) {
+            held.next = Some(id);
+        }
+        Admitted::New
+    }
+
+    /// Stores a job that is new, as the owner of the key if there is one.
+    fn store_new(&mut self, job: NewJob, now: u64, key: Option<Key>) {
+        let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
+        self.add_new(job, due.unwrap_or(now), now);
+        if let Some(key) = key {
+            self.own(&id, key, now);
+        }
+        self.enter_line(&id, due.map_or(Line::Back, Line::Due));
+        self.wake([task]);
+    }
+
+    fn own(&mut self, id: &JobId, key: Key, now: u64) {
+        self.keys.owners.insert(key.clone(), Owner { first: now, id: id.clone() });
+        if let Some(record) = self.jobs.get_mut(id) {
+            record.held = Some(Held { key, next: None });
+        }
+    }
+
+    /// A job that no worker has claimed gets what the new one has, and counts as ready at this time for its deadline.
+    fn replace(&mut self, id: &JobId, job: NewJob, ready: u64) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        // its place in the line goes by its priority
+        let priority =
+            if matches!(record.phase, Phase::Waiting(_)) { record.new.priority } else { job.priority };
+        let old = record.deadline;
+        record.new = NewJob { id: id.clone(), due: record.new.due, priority, ..job };
+        record.start_by(ready);
+        let Some(queue) = self.queues.get_mut(&record.new.task) else { return };
+        queue.set_deadline(id, old, &Phase::Between { from: None });
+        queue.set_deadline(id, record.deadline, &record.phase);
+    }
+
+    /// The job owns its key no more; what it had, and whether nobody owns the key now.
+    pub(super) fn free_key(&mut self, id: &JobId) -> Option<Held> {
+        let held = self.jobs.get_mut(id)?.held.take()?;
+        if self.keys.owners.get(&held.key).is_some_and(|owner| owner.id == *id) {
+            self.keys.owners.remove(&held.key);
+        }
+        Some(held)
+    }
+
+    /// A job has ended: the one behind it comes into its line, and owns the key unless somebody else does.
+    pub(super) fn pass_key_on(&mut self, id: &JobId, now: u64) {
+        let Some(Held { key, next: Some(next) }) = self.free_key(id) else { return };
+        if !self.is_behind(&next, id) {
+            return;
+        }
+        let task = key.task.clone();
+        if !self.keys.owners.contains_key(&key) {
+            self.own(&next, key, now);
+        }
+        self.enter_line(&next, Line::Back);
+        self.wake([task]);
+    }
+
+    /// The job that an unfinished one lets into its line when it ends.
+    pub(super) fn next_of(&self, id: &JobId) -> Option<&JobId> {
+        self.jobs.get(id)?.held.as_ref()?.next.as_ref()
+    }
+
+    fn is_behind(&self, id: &JobId, front: &JobId) -> bool {
+        matches!(self.jobs.get(id), Some(Record { phase: Phase::Behind(known), .. }) if known == front)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Place, Violation};
+    use crate::job::JobState;
+
+    fn store() -> Store {
+        let mut store = Store::new();
+        let otherwise = Otherwise::Follow { cancel_running: false };
+        for id in ["owner", "behind"] {
+            let rule = Rule::Deduplicate { while_in: BlockingStates::ALL, otherwise };
+            let job = NewJob::new(id, "task", "1");
+            assert_eq!(store.admit(Admission { job, key: "k".into(), rule }, 0), Admitted::New);
+            store.enter_active(&"owner".into(), 30_000, 0);
+            store.jobs.get_mut(&JobId::from("owner")).expect("a job").token = 1;
+        }
+        assert_eq!(store.violations(), []);
+        store
+    }
+
+    #[test]
+    fn a_key_that_nobody_owns_is_freed() {
+        for held in [None, Some("other")] {
+            let mut store = store();
+            let key = store.keys.owners.keys().next().cloned().expect("a key");
+            let record = store.jobs.get_mut(&JobId::from("owner")).expect("a job");
+            let next = record.held.take().and_then(|held| held.next);
+            record.held = held
+                .map(|text| Held { key: Key { text: text.to_owned(), ..key.clone() }, next: next.clone() });
+            let found: Vec<Violation> = store
+                .violations()
+                .into_iter()
+                .filter(|violation| matches!(violation, Violation::StaleKey { .. }))
+                .collect();
+            let expected = Violation::StaleKey { task: "task".into(), key: "k".into(), id: "owner".into() };
+            assert_eq!(found, [expected]);
+            store.repair(&found[0], 1);
+            assert!(store.keys.owners.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_job_that_nobody_lets_in_comes_into_its_line() {
+        let mut store = store();
+        store.jobs.get_mut(&JobId::from("owner")).expect("a job").held.as_mut().expect("a key").next = None;
+        let found = store.violations();
+        let lost = Violation::LostJob { task: "task".into(), id: "behind".into(), place: Place::Waiting };
+        assert_eq!(found, [lost]);
+        store.repair(&found[0], 1);
+        assert_eq!(store.violations(), []);
+        assert_eq!(store.jobs[&JobId::from("behind")].phase.state(), JobState::Waiting);
+        assert_eq!(store.queues["task"].first().map(|(_, id)| id.as_str()), Some("behind"));
+    }
+}

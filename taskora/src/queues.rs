@@ -1,0 +1,46 @@
+//! What operators do to the queues of tasks.
+
+use crate::adapter::AdapterError;
+use crate::app::App;
+use crate::contract::Task;
+use crate::dispatch::IntoKey;
+use crate::handle::JobHandle;
+
+/// The queues of an app's tasks, see [`App::queues`].
+#[derive(Debug)]
+pub struct Queues<'a> {
+    app: &'a App,
+}
+
+impl<'a> Queues<'a> {
+    pub(crate) const fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+
+    /// The unfinished job that owns a key of [`deduplicate`](crate::Dispatch::deduplicate); `None` if the key is free.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn owner_of<T: Task>(
+        &self,
+        key: impl IntoKey,
+    ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
+        let Some(key) = key.into_key() else { return Ok(None) };
+        let owner = self.app.adapter().admissions().key_owner(T::NAME, &key).await?;
+        Ok(owner.map(|id| self.app.job::<T>(id)))
+    }
+
+    /// Frees a key of [`deduplicate`](crate::Dispatch::deduplicate), so that the next dispatch is stored although the owner has not
+    /// ended. The owner goes on; it is returned, `None` if the key was free.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn release_key<T: Task>(
+        &self,
+        key: impl IntoKey,
+    ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
+        let Some(key) = key.into_key() else { return Ok(None) };
+        let owner = self.app.adapter().admissions().release_key(T::NAME, &key).await?;
+        Ok(owner.map(|id| self.app.job::<T>(id)))
+    }
+}

@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use std::time::Duration;
+
+use taskora::prelude::*;
+
+#[task]
+async fn sync(account: u32) {}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn example(app: App) {
+    let _ = app.dispatch(Sync { account: 7 }).reject_as_error().await;
+    let _ = app.dispatch(Sync { account: 7 }).debounce(7, HOUR).reject_as_error().await;
+}
+
+fn main() {}

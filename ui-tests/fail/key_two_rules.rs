@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use std::time::Duration;
+
+use taskora::prelude::*;
+
+#[task]
+async fn sync(account: u32) {}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn example(app: App) {
+    let _ = app.dispatch(Sync { account: 7 }).debounce(7, HOUR).throttle(7, 1, HOUR).await;
+    let _ = app.dispatch(Sync { account: 7 }).deduplicate(7).replace().debounce(7, HOUR).await;
+}
+
+fn main() {}
