@@ -9,7 +9,7 @@ use syn::{LitStr, Pat, Path, Type};
 use crate::errors::Errors;
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
-use crate::values::{Attempts, Backoff, Concurrency, Priority, Recoveries, Value, Word};
+use crate::values::{Attempts, Backoff, Concurrency, OnExpire, Priority, Recoveries, Value, Word, not_zero};
 
 /// Makes a struct of optional fields, and the table of what is written for each of them. A line is `field: Type, side,
 /// example`; an option that cannot be named like a field is `field as "name"`.
@@ -61,6 +61,7 @@ options! {
         timeout: std::time::Duration, Contract, "timeout = \"30s\"";
         concurrency: Concurrency, Handler, "concurrency = 10";
         priority: Priority, Contract, "priority = 5";
+        ttl: Ttl, Contract, "ttl = \"5m\"";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
         on_cancel: Path, Handler, "on_cancel = clean_up";
         blocking: Word, Handler, "blocking";
@@ -88,6 +89,14 @@ options! {
 }
 
 options! {
+    /// What stands in `ttl(..)`; of `ttl = "5m"` the time alone.
+    struct Ttl {
+        max: std::time::Duration, Contract, "max = \"5m\"";
+        on_expire: OnExpire, Contract, "on_expire = discard";
+    }
+}
+
+options! {
     /// What stands in `stall(..)`.
     struct Stall {
         lease: std::time::Duration, Contract, "lease = \"30s\"";
@@ -111,6 +120,24 @@ impl Value for Retry {
             errors.at(given.span, "`retry(..)` without `attempts` never retries; add `attempts = 3`");
         }
         Ok(retry)
+    }
+}
+
+impl Value for Ttl {
+    const INNER: &'static [Known] = Self::KNOWN;
+
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        if !input.peek(syn::token::Paren) {
+            return Ok(Self { max: Some(not_zero(given, input, errors)?), ..Self::default() });
+        }
+        let ttl: Self = list::inner(given, input, errors)?;
+        if ttl.span_of("max").is_none() {
+            errors.at(
+                given.span,
+                "`ttl(..)` needs `max`, which says how long a job may wait, as in `max = \"5m\"`",
+            );
+        }
+        Ok(ttl)
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Side {
 }
 
 /// What other queues have as an option of the task, and where it is said here.
-static ELSEWHERE: [(&[&str], &str); 5] = [
+static ELSEWHERE: [(&[&str], &str); 10] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
@@ -47,24 +47,18 @@ static ELSEWHERE: [(&[&str], &str); 5] = [
     ),
     (
         &["unique", "unique_for", "job_id"],
-        "a job is unique by the id that its dispatch gives it; begin the id with the task's name, as in `app.dispatch(..).id(\"charge-card:7\")`, because all tasks share one space of ids",
+        "a job is unique by the id that its dispatch gives it; begin the id with the task's name, as in `app.dispatch(..).id(\"charge-card:7\")`, because all tasks share one space of ids; while it is unfinished, also by a key, as in `.deduplicate(key)`",
+    ),
+    (&["debounce"], "it is an option of a dispatch, as in `app.dispatch(..).debounce(key, delay)`"),
+    (&["throttle"], "it is an option of a dispatch, as in `app.dispatch(..).throttle(key, max, window)`"),
+    (&["deduplicate"], "it is an option of a dispatch, as in `app.dispatch(..).deduplicate(key)`"),
+    (&["id", "meta"], "it is an option of a dispatch, as in `app.dispatch(..).id(..).meta(..)`"),
+    (
+        &["expires", "expire", "expires_in", "deadline"],
+        "write `ttl = \"5m\"`, which is how long a job may wait to be started; an attempt is limited by `timeout`",
     ),
     (
-        &[
-            "cron",
-            "debounce",
-            "deduplicate",
-            "every",
-            "expires",
-            "limit",
-            "migrate",
-            "rate_limit",
-            "schedule",
-            "singleton",
-            "throttle",
-            "ttl",
-            "version",
-        ],
+        &["cron", "every", "limit", "migrate", "rate_limit", "schedule", "singleton", "version"],
         "it comes in a later version",
     ),
 ];

@@ -52,6 +52,13 @@ pub(crate) enum Backoff {
     Custom(Path),
 }
 
+/// What is kept of a job that was not started in time.
+#[derive(Clone, Copy)]
+pub(crate) enum OnExpire {
+    Fail,
+    Discard,
+}
+
 impl Value for Word {
     fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
         if input.peek(Token![=]) || input.peek(syn::token::Paren) {
@@ -179,6 +186,31 @@ impl Value for Backoff {
             _ => Self::Custom(path),
         })
     }
+}
+
+impl Value for OnExpire {
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let path = Path::read(given, input, errors)?;
+        match path.get_ident().map(ToString::to_string).as_deref() {
+            Some("fail") => Ok(Self::Fail),
+            Some("discard") => Ok(Self::Discard),
+            _ => Err(syn::Error::new_spanned(path, "`on_expire` is `fail` or `discard`")),
+        }
+    }
+}
+
+/// A duration that would make no sense if it were none.
+pub(crate) fn not_zero(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Duration> {
+    let written = input.fork();
+    if let Ok(text) = behind_equals::<LitStr>(given, &written)
+        && text.value().starts_with('0')
+        && text.value().bytes().all(|byte| matches!(byte, b'0' | b'.' | b'a'..=b'z'))
+    {
+        let name = given.option.name;
+        let message = format!("`{name} = {}` would expire every job; leave `{name}` out", text.token());
+        return Err(syn::Error::new(text.span(), message));
+    }
+    Duration::read(given, input, errors)
 }
 
 impl Value for Vec<LitStr> {

@@ -12,7 +12,7 @@ mod handlers;
 mod hooks;
 
 pub use crate::contract::{Data, ReadArguments, Task, TaskOptions};
-pub use crate::policy::{Backoff, RetryPolicy};
+pub use crate::policy::{Backoff, OnExpire, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
 pub use handlers::*;
 #[cfg(feature = "runtime")]

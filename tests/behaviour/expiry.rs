@@ -6,7 +6,7 @@ use taskora::prelude::*;
 use taskora::workflow::Step;
 use taskora::{DispatchError, JobError, WorkflowError, WorkflowState};
 
-use crate::support::{PATIENCE, Probe, Store, info, on_both, quick, result};
+use crate::support::{PATIENCE, Probe, Store, info, on_both, quick, result, until};
 
 const TTL: Duration = Duration::from_millis(300);
 
@@ -14,6 +14,16 @@ const TTL: Duration = Duration::from_millis(300);
 async fn note(text: String, probe: State<Probe>) -> String {
     probe.saw(&text);
     text
+}
+
+#[task(ttl = "300ms")]
+async fn brief(probe: State<Probe>) {
+    probe.saw("brief");
+}
+
+#[task(ttl(max = "0.3s", on_expire = discard))]
+async fn discarded(probe: State<Probe>) {
+    probe.saw("discarded");
 }
 
 /// Holds its slot until the test lets it go.
@@ -49,6 +59,25 @@ on_both! {
         worker.shutdown().await.unwrap();
         assert_eq!(probe.seen(), ["in time"]);
         assert_eq!(app.counts("note").await.unwrap().expired, 3);
+    }
+
+    async fn a_task_may_say_how_long_its_jobs_may_wait(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        assert_eq!(Brief::OPTIONS.ttl().map(|ttl| (ttl.max(), ttl.is_discarded())), Some((TTL, false)));
+        assert_eq!(Discarded::OPTIONS.ttl().map(|ttl| (ttl.max(), ttl.is_discarded())), Some((TTL, true)));
+        let late = app.dispatch(Brief {}).await.unwrap();
+        let gone = app.dispatch(Discarded {}).await.unwrap();
+        let longer = app.dispatch(Brief {}).ttl(Duration::from_secs(3_600)).await.unwrap();
+        tokio::time::sleep(TTL).await;
+        let worker = quick(&app).state(probe.clone()).register::<Brief>().register::<Discarded>();
+        let worker = worker.start().await.unwrap();
+        assert!(matches!(result(&late).await, Err(JobError::Expired { .. })));
+        result(&longer).await.unwrap();
+        // whoever asks while it goes is told that it has expired
+        assert!(matches!(result(&gone).await, Err(JobError::Expired { .. } | JobError::NotFound { .. })));
+        until(None, || async { gone.state().await.unwrap() }).await;
+        worker.shutdown().await.unwrap();
+        assert_eq!(probe.seen(), ["brief"]);
     }
 
     async fn a_job_expires_while_its_worker_is_busy(store: Store) {

@@ -2,7 +2,7 @@
 
 use taskora::prelude::*;
 
-#[task(ttl = "5m")]
+#[task(version = 2)]
 async fn send_email(to: String) {}
 
 fn main() {

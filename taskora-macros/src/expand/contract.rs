@@ -9,9 +9,9 @@ use syn::{Attribute, LitStr};
 use super::signature;
 use crate::model::{Contract, Field, Output};
 use crate::names;
-use crate::options::{Options, Retry, span_of};
+use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
-use crate::values::{Attempts, Backoff, Priority, Recoveries};
+use crate::values::{Attempts, Backoff, OnExpire, Priority, Recoveries};
 
 /// The struct that holds a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
@@ -166,6 +166,11 @@ fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream>
             .map(|retry| quote_spanned!(site=> .with_retry(#retry))),
         options.timeout.map(duration).map(|timeout| quote_spanned!(site=> .with_timeout(#timeout))),
         options.priority.map(|Priority(priority)| quote_spanned!(site=> .with_priority(#priority))),
+        options
+            .ttl
+            .as_ref()
+            .and_then(|ttl| expiry(ttl, private))
+            .map(|ttl| quote_spanned!(site=> .with_ttl(#ttl))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration)
@@ -182,6 +187,16 @@ fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream>
             const OPTIONS: #private::TaskOptions = #private::TaskOptions::new()#(#calls)*;
         }
     })
+}
+
+fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let max = ttl.max.map(duration)?;
+    let on_expire = ttl.on_expire.map(|on_expire| match on_expire {
+        OnExpire::Fail => quote_spanned!(site=> .on_expire(#private::OnExpire::Fail)),
+        OnExpire::Discard => quote_spanned!(site=> .on_expire(#private::OnExpire::Discard)),
+    });
+    Some(quote_spanned!(site=> #private::Ttl::new(#max)#on_expire))
 }
 
 fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {

@@ -1,0 +1,20 @@
+#![allow(unused)]
+
+use taskora::prelude::*;
+
+#[task(debounce = "5s")]
+async fn debounced() {}
+
+#[task(throttle(max = 3, window = "1m"))]
+async fn throttled() {}
+
+#[task(deduplicate)]
+async fn deduplicated() {}
+
+#[task(unique)]
+async fn unique() {}
+
+#[task(id = "x")]
+async fn with_id() {}
+
+fn main() {}
