@@ -100,7 +100,7 @@ impl Jobs for RedisAdapter {
         let own = tasks::names(tasks);
         let Retention { completed, failed, workflows, .. } = retention;
         let settings = self.inner.settings();
-        settings.process.serves(tasks);
+        let is_new = settings.process.serves(tasks);
         let about = settings.process.about();
         let round = self.inner.round(tasks);
         let answer = self.inner.script(&SCRIPTS.sweep, |call, _| {
@@ -121,6 +121,9 @@ impl Jobs for RedisAdapter {
             let stored: Vec<Vec<u8>> = stored.collect::<Result<_, _>>()?;
             Ok::<_, AdapterError>(stored.iter().filter_map(|id| id::load(id)).collect::<Vec<JobId>>())
         };
+        if is_new {
+            self.warn_of_other_programs(tasks).await;
+        }
         Ok(Swept {
             rescued: number(&rescued, "the rescued jobs")?,
             rescued_ids: ids(rescued_ids)?,

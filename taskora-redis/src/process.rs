@@ -24,6 +24,7 @@ pub(crate) struct Process {
     pub(crate) name: String,
     since: u64,
     build: String,
+    pub(crate) program: String,
     last_sign: Mutex<Option<Instant>>,
     /// What it serves, by when it was swept.
     served: Mutex<Vec<(Vec<TaskName>, Instant)>>,
@@ -36,16 +37,27 @@ impl Process {
             name: uuid::Uuid::now_v7().simple().to_string(),
             since,
             build: build(),
+            program: program(),
             last_sign: Mutex::new(None),
             served: Mutex::default(),
         }
     }
 
-    /// A worker of this process sweeps these tasks.
-    pub(crate) fn serves(&self, tasks: &[TaskName]) {
+    /// A worker of this process sweeps these tasks; whether it is a new one.
+    pub(crate) fn serves(&self, tasks: &[TaskName]) -> bool {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = served.iter().any(|(known, _)| known == tasks);
         served.retain(|(known, at)| known != tasks && at.elapsed() < SERVED);
         served.push((tasks.to_vec(), Instant::now()));
+        !is_known
+    }
+
+    /// Which of these tasks another program serves; a program is known by the name of its executable.
+    pub(crate) fn shared_with<'a>(&self, other: &ProcessInfo, tasks: &'a [TaskName]) -> Vec<&'a str> {
+        if other.program.is_empty() || self.program.is_empty() || other.program == self.program {
+            return Vec::new();
+        }
+        tasks.iter().map(|task| &**task).filter(|task| other.serves(task)).collect()
     }
 
     /// Whether another build runs there; its own, or one that nobody knows, is none.
@@ -64,7 +76,7 @@ impl Process {
             "host": host(),
             "pid": std::process::id(),
             "since": self.since,
-            "program": program(),
+            "program": self.program,
             "build": self.build,
             "roles": if tasks.is_empty() { ["producer"] } else { ["worker"] },
             "tasks": tasks,

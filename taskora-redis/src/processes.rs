@@ -1,8 +1,10 @@
 //! Who uses a namespace, and the level that all of them must understand.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
+use taskora::adapter::TaskName;
 use taskora::{AdapterError, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -122,6 +124,29 @@ fn names(processes: &[ProcessInfo]) -> String {
 }
 
 impl RedisAdapter {
+    /// Two services that share a namespace by mistake run each other's jobs. Says so once for each worker.
+    pub(crate) async fn warn_of_other_programs(&self, tasks: &[TaskName]) {
+        let settings = self.inner.settings();
+        // it is a help, and no condition
+        let Ok(processes) = self.processes().await else { return };
+        let mut told = BTreeSet::new();
+        for other in &processes {
+            let shared = settings.process.shared_with(other, tasks);
+            if !shared.is_empty() && told.insert(&other.program) {
+                tracing::warn!(
+                    namespace = %settings.namespace,
+                    tasks = shared.join(", "),
+                    program = %settings.process.program,
+                    other = %other.program,
+                    host = %other.host,
+                    pid = other.pid,
+                    "another program serves the same tasks in this namespace, and each runs the other's jobs; \
+                     two services that share one Redis need a namespace each: `RedisConfig::new(url).namespace(\"..\")`"
+                );
+            }
+        }
+    }
+
     /// The live processes of the namespace: those that gave a sign of life within three minutes.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::kit::{PATIENCE, TASK, job};
 use crate::server::Server;
+use crate::server_warnings::Lines;
 
 const PROCS: &str = "{taskora}:procs";
 
@@ -251,4 +252,27 @@ async fn until_delayed(server: &Server) {
         }
     };
     timeout(PATIENCE, delayed).await.expect("it is put off");
+}
+
+#[tokio::test]
+async fn a_program_that_serves_the_same_tasks_is_named_once() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let own = only(&adapter).await.program;
+    let about = |program: &str, tasks: &[&str]| json!({ "program": program, "host": "h", "pid": 7, "roles": ["worker"], "tasks": tasks });
+    write_process(&server, "1", 1, 0, &about("billing", &["refresh", "other"]));
+    write_process(&server, "2", 1, 0, &about("billing", &["refresh"]));
+    write_process(&server, "3", 1, 0, &about(&own, &["refresh"]));
+    write_process(&server, "4", 1, 0, &about("shop", &["order"]));
+    for _ in 0..3 {
+        sweep(&adapter, &["refresh", "charge"]).await.expect("sweep");
+    }
+    let [line] = &lines.saying("another program serves")[..] else {
+        panic!("{:?}", lines.saying("another program serves"))
+    };
+    for part in ["WARN", "tasks=\"refresh\"", "other=billing", &own, "namespace=taskora"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 }
