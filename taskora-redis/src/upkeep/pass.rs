@@ -4,6 +4,9 @@
 //! list is read from its end on, where nothing leaves it: what is not seen there, and has not moved since it was gathered,
 //! is in no list.
 
+mod lists;
+mod tasks;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use redis::Value;
 use taskora::adapter::{Audit, AuditPage, Finding};
 use taskora::{AdapterError, Violation};
 
-use super::found::{finding, shown, strings, task_faults};
+use super::found::{finding, shown, strings};
 use super::workflows::{InLine, Next, WorkflowScan};
 use crate::adapter::Inner;
 use crate::answer::{array, bytes, exactly, letters, nonsense};
@@ -143,11 +146,6 @@ impl Pass {
         for step in steps.into_iter().rev() {
             self.steps.push_front(step);
         }
-    }
-
-    fn gather(&mut self, place: &'static str, task: Vec<u8>, id: Vec<u8>, stamp: Vec<u8>) {
-        self.count += 1;
-        self.gathered.entry((place, task)).or_default().insert(id, Gathered { stamp, seen: None });
     }
 
     async fn step(&mut self, step: Step) -> Result<AuditPage, AdapterError> {
@@ -301,77 +299,6 @@ impl Pass {
         Ok(page)
     }
 
-    /// What was gathered, and is in its list.
-    fn strike(&mut self, scan: &Scan, entries: Vec<Vec<u8>>) {
-        let places: &[&'static str] = match scan.name {
-            "wait" => &["wait", "tombstones"],
-            "owncompleted" => &["owncompleted"],
-            _ => &["completed"],
-        };
-        for place in places {
-            let home = (*place, scan.task.clone());
-            let Some(gathered) = self.gathered.get_mut(&home) else { continue };
-            for entry in &entries {
-                let Some(known) = entry.get(6..).and_then(|id| gathered.get_mut(id)) else { continue };
-                match &known.seen {
-                    // pages overlap when jobs arrive in between
-                    Some(seen) if seen != entry && *place == "wait" => {
-                        let id = entry.get(6..).unwrap_or_default().to_vec();
-                        let values = [known.stamp.clone(), seen.clone(), entry.clone()];
-                        self.doubles.push((home.clone(), id, values));
-                    }
-                    _ => known.seen = Some(entry.clone()),
-                }
-            }
-        }
-    }
-
-    async fn task_names(&mut self) -> Result<AuditPage, AdapterError> {
-        let inner = Arc::clone(&self.inner);
-        let (keys, limit) = (&inner.settings().keys, inner.settings().command_timeout);
-        for (name, command) in [("tasks", "SMEMBERS"), ("timer", "HKEYS")] {
-            let key = keys.of(name, b"");
-            let names = inner
-                .send("check", limit, |_| {
-                    let mut cmd = redis::cmd(command);
-                    cmd.arg(&key);
-                    cmd
-                })
-                .await?;
-            let names = if let Value::Set(names) = names { Value::Array(names) } else { names };
-            self.tasks.extend(strings(names, "names of tasks")?);
-        }
-        for name in ["due", "ready"] {
-            let key = keys.of(name, b"");
-            let names = inner
-                .send("check", limit, |_| {
-                    let mut cmd = redis::cmd("ZRANGE");
-                    cmd.arg(&key).arg(0).arg(-1);
-                    cmd
-                })
-                .await?;
-            self.tasks.extend(strings(names, "names of tasks")?);
-        }
-        let names: Vec<Vec<u8>> = self.tasks.iter().cloned().collect();
-        let mut next: Vec<Step> = names.chunks(100).map(|names| Step::Tasks(names.to_vec())).collect();
-        for task in &self.tasks {
-            for name in SETS.into_iter().chain(["tombstones"]) {
-                next.push(Step::Scan(whole(name, task)));
-            }
-        }
-        self.next(next);
-        Ok(AuditPage::default())
-    }
-
-    async fn task_faults(&self, names: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
-        let answer = self.inner.script(&SCRIPTS.check_tasks, |call, _| {
-            call.list(&names);
-        });
-        let faults = strings(answer.await?, "the answer to `check_tasks`")?;
-        let findings = names.iter().zip(&faults).flat_map(|(task, letters)| task_faults(task, letters));
-        Ok(AuditPage { scanned: names.len(), findings: findings.collect(), ..AuditPage::default() })
-    }
-
     async fn logs(&self, ids: Vec<Vec<u8>>) -> Result<AuditPage, AdapterError> {
         let answer = self.inner.script(&SCRIPTS.check_logs, |call, _| {
             call.list(&ids);
@@ -414,63 +341,6 @@ impl Pass {
         }
         if self.count >= self.most {
             self.next([Step::Settle { last: false }]);
-        }
-        Ok(page)
-    }
-
-    fn settle(&mut self, last: bool) {
-        let mut next = Vec::new();
-        if last {
-            for task in &self.tasks {
-                next.extend(LISTS.map(|name| Step::Scan(whole(name, task))));
-            }
-        }
-        let lists: BTreeSet<Home> = self
-            .gathered
-            .keys()
-            .map(|(place, task)| (if *place == "tombstones" { "wait" } else { *place }, task.clone()))
-            .filter(|(_, task)| !last || !self.tasks.contains(task))
-            .collect();
-        next.extend(lists.iter().map(|(name, task)| Step::Scan(Scan { role: "line", ..whole(name, task) })));
-        next.push(Step::Confirm);
-        self.next(next);
-    }
-
-    async fn confirm(&mut self) -> Result<AuditPage, AdapterError> {
-        let mut suspects = Vec::new();
-        for ((place, task), gathered) in self.gathered.drain() {
-            for (id, known) in gathered.into_iter().filter(|(_, known)| known.seen.is_none()) {
-                let notes = match place {
-                    "tombstones" => {
-                        [b"K".as_slice(), b"", &task, &id, &known.stamp].map(<[u8]>::to_vec).to_vec()
-                    }
-                    _ => [b"L".as_slice(), b"", &task, &id, place.as_bytes(), &known.stamp]
-                        .map(<[u8]>::to_vec)
-                        .to_vec(),
-                };
-                suspects.push(((place, task.clone()), id, known.stamp, notes));
-            }
-        }
-        for (home, id, [stamp, first, second]) in self.doubles.drain(..) {
-            // the one that is further behind goes
-            let (stays, goes) = if first < second { (first, second) } else { (second, first) };
-            let notes = vec![b"U".to_vec(), b"wait".to_vec(), home.1.clone(), goes, stays];
-            suspects.push((home, id, stamp, notes));
-        }
-        self.count = 0;
-        let mut page = AuditPage::default();
-        for some in suspects.chunks(PAGE as usize) {
-            let answer = self.inner.script(&SCRIPTS.confirm, |call, _| {
-                for ((place, task), id, stamp, _) in some {
-                    call.list(place).list(task).list(id).list(stamp);
-                }
-            });
-            let letters = letters(answer.await?, some.len(), "the answer to `confirm`")?;
-            for ((.., notes), letter) in some.iter().zip(letters) {
-                if letter == b'1' {
-                    page.findings.push(finding(notes.clone())?);
-                }
-            }
         }
         Ok(page)
     }

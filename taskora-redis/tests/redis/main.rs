@@ -26,4 +26,5 @@ mod server_warnings;
 #[cfg(feature = "rustls")]
 mod tls;
 mod upkeep;
+mod workflow_crashes;
 mod workflows;

@@ -1,23 +1,20 @@
 //! A workflow under construction: the plain graph behind every typed composition.
 
+pub(super) mod finish;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::StepOptions;
 use super::error::GraphError;
-use super::input::{Input, Part};
+use super::input::Input;
 use super::shape::Shape;
-use super::{MAX_NODES, MAX_REFERENCES, StepOptions};
-use crate::adapter::{NewNode, TaskName};
-use crate::app::App;
+use crate::adapter::TaskName;
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, ttl_of};
 use crate::error::DispatchError;
 use crate::json;
-
-/// Deeper places in a composition are named by the node's number instead of their path.
-const DEEPEST_PATH: usize = 12;
 
 /// A part of a graph: it begins where it is told to, and ends in a value.
 ///
@@ -325,129 +322,6 @@ impl Plan {
         }
         self
     }
-
-    /// The finished graph: what a store takes. Refuses what cannot be stored.
-    pub(super) fn finish(self, app: &App) -> Result<BuiltGraph, DispatchError> {
-        if let Some(mistake) = self.mistake {
-            return Err(mistake);
-        }
-        if self.nodes.len() > MAX_NODES {
-            return Err(GraphError::TooLarge { len: self.nodes.len() }.into());
-        }
-        self.value.check().map_err(|_| GraphError::TooManyValues { what: "the result".to_owned() })?;
-        let mut joins = Joins::of(self.links);
-        let mut references = 0;
-        let nodes = self
-            .nodes
-            .into_iter()
-            .enumerate()
-            .map(|(at, node)| node.finish(at, &mut joins, &mut references, app))
-            .collect::<Result<_, _>>()?;
-        Ok(BuiltGraph { nodes, joins: joins.used, output: self.value.to_json() })
-    }
-}
-
-/// A finished graph, see [`NewWorkflow`](crate::adapter::NewWorkflow).
-#[derive(Debug)]
-pub(super) struct BuiltGraph {
-    pub(super) nodes: Vec<NewNode>,
-    pub(super) joins: Vec<Vec<u32>>,
-    pub(super) output: Vec<u8>,
-}
-
-/// The links that nodes stand behind, as joins.
-struct Joins {
-    links: Vec<(Link, Option<u32>)>,
-    used: Vec<Vec<u32>>,
-}
-
-impl Joins {
-    fn of(links: Vec<Link>) -> Self {
-        Self { links: links.into_iter().map(|link| (link, None)).collect(), used: Vec::new() }
-    }
-
-    /// The join of a link, which is none where a workflow begins; and its value.
-    fn join(&mut self, link: Option<u32>) -> (Option<u32>, Shape) {
-        let Some((link, join)) = link.and_then(|link| self.links.get_mut(link as usize)) else {
-            return (None, Shape::default());
-        };
-        if join.is_none() && !link.wait.is_empty() {
-            *join = Some(number(self.used.len()));
-            self.used.push(std::mem::take(&mut link.wait));
-        }
-        (*join, link.value.clone())
-    }
-}
-
-impl PlanNode {
-    /// Adds to `references` how many bytes it takes to say which results it takes in.
-    fn finish(
-        self,
-        at: usize,
-        joins: &mut Joins,
-        references: &mut usize,
-        app: &App,
-    ) -> Result<NewNode, DispatchError> {
-        let name = self.full_name(at);
-        let (after, value) = joins.join(self.after);
-        let task = &self.task;
-        check_task_name(task)?;
-        let priority = self.priority.unwrap_or_else(|| self.contract.priority());
-        check_priority(priority)?;
-        check_ttl(self.ttl)?;
-        let recipe = match self.payload {
-            Payload::Bound(json) => Err(json),
-            Payload::Piped => Ok(Input::whole(value)),
-            Payload::Arguments(arguments) => Ok(Input::arguments(parts(arguments, &value)?)),
-            Payload::Recipe(input) => Ok(Ok(input)),
-        };
-        let (payload, composed) = match recipe {
-            Err(json) => (json, false),
-            Ok(Ok(input)) => {
-                let what = || format!("the input of `{name}`");
-                input.check().map_err(|_| GraphError::TooManyValues { what: what() })?;
-                let json = input.to_json();
-                *references += input.references(&json);
-                if *references > MAX_REFERENCES {
-                    return Err(GraphError::TooManyReferences.into());
-                }
-                (json, true)
-            }
-            Ok(Err(error)) => {
-                let (task, message) = (task.to_string(), error.to_string());
-                return Err(DispatchError::InvalidPayload { task, message });
-            }
-        };
-        check_size(app, task, payload.len())?;
-        Ok(NewNode {
-            name,
-            payload,
-            composed,
-            after,
-            priority,
-            delay: self.delay,
-            max_attempts: self.contract.retry().max_attempts(),
-            max_stalls: self.contract.max_stalls(),
-            ttl: ttl_of(&self.contract, self.ttl),
-            task: self.task,
-        })
-    }
-
-    /// Its place and its task, as in `1.0.resize`.
-    fn full_name(&self, number: usize) -> String {
-        use std::fmt::Write as _;
-
-        let mut name = String::new();
-        if self.path.len() > DEEPEST_PATH {
-            let _ = write!(name, "#{number}.");
-        } else {
-            for place in self.path.iter().rev() {
-                let _ = write!(name, "{place}.");
-            }
-        }
-        name.push_str(self.name.as_deref().unwrap_or(&self.task));
-        name
-    }
 }
 
 impl Payload {
@@ -463,17 +337,6 @@ impl Payload {
             Self::Bound(_) | Self::Piped => {}
         }
     }
-}
-
-/// Arguments as parts of a recipe; the open one is `value`.
-fn parts(arguments: Vec<ArgumentValue>, value: &Shape) -> Result<Vec<Part>, GraphError> {
-    let part = |argument| match argument {
-        ArgumentValue::Json(json) => Ok(Part::Json(json)),
-        ArgumentValue::Open => Ok(Part::Value(value.clone())),
-        ArgumentValue::Value(value) => Ok(Part::Value(value)),
-        ArgumentValue::Node(_) => Err(GraphError::ForeignNode),
-    };
-    arguments.into_iter().map(part).collect()
 }
 
 impl std::fmt::Debug for Payload {

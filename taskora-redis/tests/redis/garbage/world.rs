@@ -1,5 +1,7 @@
 //! A store with a job in each state, of two tasks, and the calls that go on around the damage.
 
+mod keys;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub(crate) const MADE: [&str; 3] = [
     "01890a5d-ac96-774b-bcce-b302099a8058",
     "01890a5d-ac96-774b-bcce-b302099a8059",
 ];
+
+pub(crate) use keys::{debounced, following, throttled};
 
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
@@ -133,26 +137,6 @@ impl World {
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;
         self.fill_keys().await?;
         of("wait", self.exchange(&[TASK, OTHER], Vec::new(), 0).await).map(drop)
-    }
-
-    /// Jobs that own keys, or wait for those that do.
-    async fn fill_keys(&mut self) -> Outcome {
-        let first = |id| NewJob { priority: 1_000, ..job(id) };
-        let jobs = vec![following(first("k1"), "a"), following(first("k6"), "b")];
-        self.admit(jobs, &[Admitted::New, Admitted::New]).await?;
-        self.owners = of("claim", self.exchange(&[TASK], Vec::new(), 2).await)?.jobs;
-        let jobs = vec![
-            following(NewJob { ttl: LONG_TTL, ..job("k2") }, "a"),
-            debounced(job("k3"), "a"),
-            throttled(job("k4"), "a"),
-            following(job("k5"), "c"),
-        ];
-        self.admit(jobs, &[Admitted::New, Admitted::New, Admitted::New, Admitted::New]).await
-    }
-
-    pub(crate) async fn admit(&self, jobs: Vec<Admission>, expected: &[Admitted]) -> Outcome {
-        let admitted = of("admit", self.adapter.admit(jobs).await)?;
-        if admitted == expected { Ok(()) } else { Err(format!("admitted: {admitted:?}")) }
     }
 
     /// Settles, and claims of these tasks at most so many.
@@ -398,21 +382,6 @@ impl World {
             })
             .collect())
     }
-}
-
-/// Stored under a key that one unfinished job owns, or behind that job.
-pub(crate) fn following(job: NewJob, key: &str) -> Admission {
-    let otherwise = Otherwise::Follow { cancel_running: false };
-    Admission { job, key: key.into(), rule: Rule::Deduplicate { while_in: BlockingStates::ALL, otherwise } }
-}
-
-pub(crate) fn debounced(job: NewJob, key: &str) -> Admission {
-    let rule = Rule::Debounce { delay: Duration::from_secs(300), max_wait: Some(Duration::from_secs(600)) };
-    Admission { job, key: key.into(), rule }
-}
-
-pub(crate) fn throttled(job: NewJob, key: &str) -> Admission {
-    Admission { job, key: key.into(), rule: Rule::Throttle { max: 2, window: Duration::from_secs(60) } }
 }
 
 fn line() -> LogEntry {

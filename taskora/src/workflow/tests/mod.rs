@@ -2,9 +2,10 @@
 
 mod builder;
 mod compositions;
+mod dags;
 mod signatures;
 
-use super::plan::BuiltGraph;
+use super::plan::finish::BuiltGraph;
 use super::{Input, Step};
 use crate::app::App;
 use crate::error::DispatchError;

@@ -1,0 +1,302 @@
+//! What the push connection's thread does: requests, pushes and registrations, one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{PushInfo, PushKind, Value};
+use taskora::AdapterError;
+use taskora::adapter::{Cancellation, RenewLease, Renewal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::{Actor, Answer, Outcome, Registered, Renewals, Request};
+use crate::answer::{array, bytes, letters, nonsense, text};
+use crate::codec::{End, Reader, millis};
+use crate::fault::{again, pause};
+use crate::id;
+use crate::link::Link;
+use crate::scripts::SCRIPTS;
+
+/// Leases, or waits, in one call.
+const PAGE: usize = 256;
+/// Answers may be large: fewer of them go in one call.
+const MAX_WAITS: usize = 64;
+/// How often a connection is checked on which something is awaited, or cancellations are listened to. A silent one is noticed
+/// after this and the time of one call.
+const CHECK: Duration = Duration::from_secs(8);
+/// How long this one sleeps at most.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+impl Actor {
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Request>,
+        mut pushed: mpsc::UnboundedReceiver<(u64, PushInfo)>,
+        mut outcomes: mpsc::UnboundedReceiver<Outcome>,
+    ) {
+        let mut ticks = interval(CHECK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut moves = self.link.settings().route.moves();
+        loop {
+            tokio::select! {
+                request = inbox.recv() => match request {
+                    Some(request) => {
+                        self.take(request);
+                        // what has come together goes together
+                        while let Ok(request) = inbox.try_recv() {
+                            self.take(request);
+                        }
+                    }
+                    None => return,
+                },
+                Some((generation, push)) = pushed.recv() => self.hear(generation, push),
+                Some(outcome) = outcomes.recv() => self.settle(outcome),
+                _ = ticks.tick() => self.check(),
+                () = sleep_until(self.next_deadline()) => self.ask_about_late(),
+                // its connection counts as lost
+                _ = moves.changed() => {}
+            }
+            self.keep_up();
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.deadlines.first().map_or_else(|| Instant::now() + LONGEST, |(at, _)| *at)
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Renew { leases, answer } => {
+                let link = Arc::clone(&self.link);
+                tokio::spawn(async move {
+                    let _ = answer.send(renew(&link, &leases).await);
+                });
+            }
+            Request::Await { id, answer } => {
+                let waits = self.waits.entry(id.clone()).or_default();
+                waits.push(answer);
+                if waits.len() == 1 {
+                    self.unregistered.push_back(id);
+                }
+            }
+            Request::Listen => self.listening = true,
+        }
+    }
+
+    fn hear(&mut self, generation: u64, push: PushInfo) {
+        match push.kind {
+            PushKind::Disconnection => self.link.drop_generation(generation),
+            // whatever was cancelled before was not heard on this connection
+            PushKind::Subscribe if self.is_of_cancellations(push.data.first()) => {
+                let _ = self.cancels.send(Cancellation::Missed);
+            }
+            PushKind::Message => {
+                let mut data = push.data.into_iter();
+                let (channel, Some(Value::BulkString(message))) = (data.next(), data.next()) else { return };
+                if self.is_of_cancellations(channel.as_ref()) {
+                    if let Some(id) = id::load(&message) {
+                        let _ = self.cancels.send(Cancellation::Of(id));
+                    }
+                } else {
+                    self.end_pushed(&message);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_of_cancellations(&self, channel: Option<&Value>) -> bool {
+        matches!(channel, Some(Value::BulkString(channel)) if channel == self.cancel_channel.as_bytes())
+    }
+
+    /// Length and id, length and task, and the end, unless it is too long to be pushed.
+    fn end_pushed(&mut self, message: &[u8]) {
+        let mut reader = Reader(message);
+        let mut next = || {
+            let len = reader.u8()?;
+            Some(reader.take(len.into())?.to_vec())
+        };
+        let (Some(id), Some(Ok(task))) = (next(), next().map(String::from_utf8)) else {
+            tracing::warn!("a pushed end cannot be read");
+            return;
+        };
+        if !self.waits.contains_key(&id) {
+            return;
+        }
+        match End::read(reader.0) {
+            Some(end) => self.answer(&id, || Ok(Some(end.clone().ended(task.clone())))),
+            None => self.unregistered.push_back(id),
+        }
+    }
+
+    fn answer(&mut self, id: &[u8], answer: impl Fn() -> Answer) {
+        for wait in self.waits.remove(id).unwrap_or_default() {
+            let _ = wait.send(answer());
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.registering = false;
+        self.failures = if outcome.result.is_ok() { 0 } else { self.failures.saturating_add(1) };
+        match outcome.result {
+            Ok((generation, ends)) => {
+                if generation != self.generation {
+                    // another connection than the one that the others were registered on
+                    self.register_all();
+                    self.generation = generation;
+                    let asked: std::collections::HashSet<&Vec<u8>> = outcome.ids.iter().collect();
+                    self.unregistered.retain(|id| !asked.contains(id));
+                }
+                for (id, (task, end)) in outcome.ids.iter().zip(ends) {
+                    if task.is_empty() {
+                        self.answer(id, || Ok(None));
+                    } else if let Some(wait) = end.strip_prefix(b"+") {
+                        self.wait_for_deadline(id.clone(), wait);
+                    } else if !end.is_empty() {
+                        match End::read(&end) {
+                            Some(end) => self.answer(id, || Ok(Some(end.clone().ended(task.clone())))),
+                            None => self.answer(id, || Err(End::unreadable(&end, "the job"))),
+                        }
+                    }
+                }
+            }
+            Err(error) if error.is_retryable() => self.unregistered.extend(outcome.ids),
+            Err(error) => {
+                for id in &outcome.ids {
+                    self.answer(id, || Err(again(&error)));
+                }
+            }
+        }
+    }
+
+    /// When a workflow's deadline has passed, asking about it has the store end it.
+    fn wait_for_deadline(&mut self, id: Vec<u8>, millis: &[u8]) {
+        let wait = std::str::from_utf8(millis).ok().and_then(|millis| millis.parse().ok());
+        if let Some(wait) = wait {
+            // no timer is longer: the store is asked again, and says how long it is then
+            let at = Instant::now() + Duration::from_millis(wait).min(LONGEST);
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    /// Asks about the workflows whose deadlines have passed.
+    fn ask_about_late(&mut self) {
+        while let Some((at, _)) = self.deadlines.first()
+            && *at <= Instant::now()
+            && let Some((_, id)) = self.deadlines.pop_first()
+        {
+            if self.waits.contains_key(&id) {
+                self.unregistered.push_back(id);
+            }
+        }
+    }
+
+    fn register_all(&mut self) {
+        self.unregistered = self.waits.keys().cloned().collect();
+    }
+
+    /// Forgets who does not wait any more, and makes sure that the connection is alive while it matters.
+    fn check(&mut self) {
+        self.waits.retain(|_, waits| {
+            waits.retain(|wait| !wait.is_closed());
+            !waits.is_empty()
+        });
+        let generation = self.link.generation();
+        if generation != 0 && (self.listening || !self.waits.is_empty()) {
+            let (link, pushes) = (Arc::clone(&self.link), self.pushes.clone());
+            tokio::spawn(async move {
+                // every user may send it, whatever else it may not
+                if link.send("ping", link.settings().command_timeout, |_| redis::cmd("HELLO")).await.is_err()
+                {
+                    // as if the connection had said so itself: a new one is made at once
+                    let _ =
+                        pushes.send((generation, PushInfo { kind: PushKind::Disconnection, data: vec![] }));
+                }
+            });
+        }
+    }
+
+    /// Registers what is not registered, and connects again if somebody relies on it; one call at a time.
+    fn keep_up(&mut self) {
+        let live = self.link.generation();
+        self.is_connected
+            .send_if_modified(|connected| std::mem::replace(connected, live != 0) != (live != 0));
+        if self.registering {
+            return;
+        }
+        let is_lost = live != self.generation;
+        if is_lost && !self.waits.is_empty() {
+            self.register_all();
+            self.generation = live;
+        }
+        let mut ids = Vec::new();
+        while ids.len() < MAX_WAITS
+            && let Some(id) = self.unregistered.pop_front()
+        {
+            // the waiting caller may be gone
+            if self.waits.contains_key(&id) {
+                ids.push(id);
+            }
+        }
+        if ids.is_empty() && !(self.listening && live == 0) {
+            return;
+        }
+        self.registering = true;
+        let (link, tag, registered) = (Arc::clone(&self.link), self.tag.clone(), self.registered.clone());
+        let failures = self.failures;
+        tokio::spawn(async move {
+            if failures > 0 {
+                tokio::time::sleep(pause(failures)).await;
+            }
+            let result = register(&link, &tag, &ids).await;
+            let _ = registered.send(Outcome { ids, result });
+        });
+    }
+}
+
+async fn register(link: &Link, tag: &str, ids: &[Vec<u8>]) -> Result<Registered, AdapterError> {
+    if ids.is_empty() {
+        return Ok((link.connect().await?, Vec::new()));
+    }
+    let (generation, answer) = link
+        .script_on(&SCRIPTS.watch, |call, _| {
+            call.put("tag", tag);
+            for id in ids {
+                call.list(id);
+            }
+        })
+        .await?;
+    let values = array(answer, "the answer to `watch`")?;
+    if values.len() != 2 * ids.len() {
+        return Err(nonsense("`watch` answered another number of jobs"));
+    }
+    let mut values = values.into_iter();
+    let mut ends = Vec::with_capacity(ids.len());
+    while let (Some(task), Some(end)) = (values.next(), values.next()) {
+        ends.push((text(task, "a task's name")?, bytes(end, "the end of a job")?));
+    }
+    Ok((generation, ends))
+}
+
+async fn renew(link: &Link, leases: &[RenewLease]) -> Renewals {
+    let mut renewals = Vec::with_capacity(leases.len());
+    for page in leases.chunks(PAGE) {
+        let answer = link
+            .script(&SCRIPTS.renew, |call, _| {
+                for RenewLease { lease, length } in page {
+                    let id = id::store(&lease.id);
+                    call.list(&*lease.task).list(id::member(&id, lease)).list(id).list(millis(*length));
+                }
+            })
+            .await?;
+        for letter in letters(answer, page.len(), "the answer to `renew`")? {
+            renewals.push(match letter {
+                b'E' => Renewal::Extended,
+                b'C' => Renewal::Cancelled,
+                b'L' => Renewal::Lost,
+                other => return Err(nonsense(format!("a renewal ended in {other}"))),
+            });
+        }
+    }
+    Ok(renewals)
+}

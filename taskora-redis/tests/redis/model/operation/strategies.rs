@@ -1,0 +1,134 @@
+//! How operations are made up.
+
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
+
+use super::*;
+
+pub(in crate::model) fn kept() -> impl Strategy<Value = Option<Kept>> {
+    prop::option::weighted(0.3, (0..3u8, 1..6u8).prop_map(|(count, age)| Kept { count, age }))
+}
+
+fn rarely() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.1)
+}
+
+fn when() -> impl Strategy<Value = When> {
+    prop_oneof![
+        6 => Just(When::Now),
+        2 => (1..=6u8).prop_map(When::After),
+        1 => (0..=8u8).prop_map(When::At),
+    ]
+}
+
+/// In fives of seconds.
+fn brief() -> impl Strategy<Value = Option<u8>> {
+    prop::option::weighted(0.2, 1..=6u8)
+}
+
+fn priority() -> impl Strategy<Value = i16> {
+    prop_oneof![4 => Just(0), 1 => Just(5), 1 => Just(-5), 1 => Just(1000), 1 => Just(-1000)]
+}
+
+fn job() -> impl Strategy<Value = Job> {
+    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely()).prop_map(
+        |(id, task, priority, due, ttl, stalls, large, annotated)| Job {
+            id,
+            task,
+            priority,
+            due,
+            ttl,
+            stalls,
+            large,
+            annotated,
+        },
+    )
+}
+
+fn keyed() -> impl Strategy<Value = Keyed> {
+    let otherwise = prop_oneof![
+        2 => Just(Otherwise::Drop),
+        2 => Just(Otherwise::Replace),
+        3 => any::<bool>().prop_map(|cancel_running| Otherwise::Follow { cancel_running }),
+    ];
+    let states = prop_oneof![3 => Just(15u8), 1 => 1..16u8];
+    let by = prop_oneof![
+        1 => (1..3u8).prop_map(|max| By::Throttle { max }),
+        2 => (1..6u8, prop::option::of(1..6u8)).prop_map(|(delay, longer)| By::Debounce { delay, longer }),
+        4 => (states, otherwise).prop_map(|(states, otherwise)| By::Deduplicate { states, otherwise }),
+    ];
+    (job(), 0..2u8, by).prop_map(|(job, key, by)| Keyed { job, key, by })
+}
+
+/// The newest leases are more likely to be valid.
+fn lease() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 0..4u8, 1 => any::<u8>()]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        6 => rarely().prop_map(|large| End::Complete { large }),
+        3 => prop_oneof![Just(0), Just(2u8), Just(6)].prop_map(End::Retry),
+        1 => Just(End::Fail),
+        1 => Just(End::Cancel),
+        2 => Just(End::Release),
+    ]
+}
+
+fn claims() -> impl Strategy<Value = Claims> {
+    let asked = || prop::option::weighted(0.8, 0..6u8);
+    (0..8u8, [asked(), asked(), asked()]).prop_map(|(limit, of)| Claims { limit, of })
+}
+
+fn flow() -> impl Strategy<Value = Flow> {
+    let after = prop_oneof![1 => Just(0u8), 3 => any::<u8>()];
+    let delay = prop_oneof![5 => Just(0u8), 1 => Just(2)];
+    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely());
+    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large)| Node {
+        task,
+        priority,
+        after,
+        delay,
+        ttl,
+        stalls,
+        large,
+    });
+    let nodes = prop::collection::vec(node, 0..=usize::from(NODES));
+    let ttl = prop::option::weighted(0.2, 1..=12u8);
+    (0..FLOWS, nodes, ttl, when(), rarely()).prop_map(|(id, nodes, ttl, due, annotated)| Flow {
+        id,
+        nodes,
+        ttl,
+        due,
+        annotated,
+    })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        3 => (0..JOBS).prop_map(Target::Job),
+        1 => (0..FLOWS, 0..NODES).prop_map(|(flow, node)| Target::Node(flow, node)),
+    ]
+}
+
+pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
+    let settle = prop::collection::vec((lease(), end()), 0..4);
+    let exchange = (0..2u8, settle, prop::option::weighted(0.85, claims()));
+    let report = (any::<bool>(), 0..3u8).prop_map(|(progress, lines)| Report { progress, lines });
+    prop_oneof![
+        3 => prop::collection::vec(job(), 1..4).prop_map(Operation::Enqueue),
+        3 => prop::collection::vec(keyed(), 1..4).prop_map(Operation::Admit),
+        1 => (0..3u8, 0..2u8).prop_map(|(task, key)| Operation::ReleaseKey { task, key }),
+        7 => exchange.prop_map(|(worker, settle, claim)| Operation::Exchange { worker, settle, claim }),
+        1 => (0..2u8).prop_map(|worker| Operation::Repeat { worker }),
+        1 => prop::collection::vec(lease(), 1..4).prop_map(Operation::Renew),
+        1 => prop::collection::vec((lease(), report), 1..3).prop_map(Operation::Note),
+        2 => target().prop_map(Operation::Cancel),
+        1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
+        2 => (1..=6u8).prop_map(Operation::Advance),
+        2 => flow().prop_map(Operation::Start),
+        1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),
+        1 => target().prop_map(Operation::Await),
+        1 => (0..FLOWS).prop_map(Operation::AwaitWorkflow),
+        1 => Just(Operation::GiveUp),
+    ]
+}

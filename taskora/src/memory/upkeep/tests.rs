@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use super::*;
+use crate::adapter::{Due, NewJob, NewNode, NewWorkflow};
+use crate::policy::Ttl;
+
+const TASK: &str = "send-email";
+
+fn job(id: &str) -> NewJob {
+    NewJob::new(id, TASK, "1")
+}
+
+fn node(after: Option<u32>) -> NewNode {
+    NewNode {
+        name: "step".into(),
+        task: TASK.into(),
+        payload: Vec::new(),
+        composed: false,
+        after,
+        priority: 0,
+        delay: Duration::ZERO,
+        max_attempts: 1,
+        max_stalls: 1,
+        ttl: None,
+    }
+}
+
+/// A job that waits, one that is delayed, one that has ended, and a workflow of two steps.
+fn store() -> Store {
+    let mut store = Store::new();
+    let ttl = Some(Ttl::new(Duration::from_secs(60)));
+    let delayed = NewJob { due: Due::After(Duration::from_secs(9)), ttl, ..job("delayed") };
+    store.enqueue(vec![job("waiting"), delayed, job("cancelled")], 0);
+    store.cancel(&"cancelled".into(), "why", 1);
+    let flow = NewWorkflow {
+        id: "flow".into(),
+        nodes: vec![node(None), node(Some(0))],
+        joins: vec![vec![0]],
+        output: Vec::new(),
+        ttl: Some(Duration::from_secs(60)),
+        due: Due::Now,
+        meta: Vec::new(),
+    };
+    store.start(flow, 0);
+    assert_eq!(store.violations(), []);
+    store
+}
+
+fn flow(store: &mut Store) -> &mut Flow {
+    store.flows.by_id.get_mut(&WorkflowId::from("flow")).expect("a workflow")
+}
+
+fn heals(damage: impl FnOnce(&mut Store), expected: &[&str]) {
+    let mut store = store();
+    damage(&mut store);
+    let found = store.violations();
+    let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let short: Vec<&str> = texts.iter().map(|text| text.split_once("; ").expect("a remedy").0).collect();
+    assert_eq!(short, expected);
+    for violation in &found {
+        assert_eq!(store.repair(violation, 2), RepairOutcome::Repaired);
+        assert_eq!(store.repair(violation, 2), RepairOutcome::Gone);
+    }
+    assert_eq!(store.violations(), []);
+}
+
+#[test]
+fn indexes_and_jobs_agree_again() {
+    heals(
+        |store| drop(store.jobs.remove(&JobId::from("waiting"))),
+        &["`send-email`: the waiting line name job `waiting`, which is not known"],
+    );
+    for (id, place) in [
+        ("waiting", "the waiting line"),
+        ("delayed", "the delayed jobs"),
+        ("cancelled", "the cancelled jobs"),
+    ] {
+        let lose = |store: &mut Store| {
+            let place = place_of(&store.jobs[&JobId::from(id)].phase);
+            store.queues.get_mut(TASK).expect("a queue").expel(place, &id.into(), None);
+        };
+        heals(lose, &[&format!("`send-email`: job `{id}` is missing in {place}")]);
+        let double = |store: &mut Store| {
+            let phase = Phase::Active { deadline: 7, claimed_at: 1 };
+            store.queues.get_mut(TASK).expect("a queue").insert(&id.into(), &phase);
+        };
+        heals(double, &[&format!("`send-email`: the leases name job `{id}`, which does not belong there")]);
+    }
+    let deadlines = "the deadlines to start";
+    heals(
+        |store| {
+            let id = JobId::from("delayed");
+            store.queues.get_mut(TASK).expect("a queue").expel(Place::Deadlines, &id, None);
+        },
+        &[&format!("`send-email`: job `delayed` is missing in {deadlines}")],
+    );
+    for (id, what) in [("gone", "is not known"), ("waiting", "does not belong there")] {
+        let add = |store: &mut Store| {
+            let phase = Phase::Delayed { due: 1, retrying: false };
+            store.queues.get_mut(TASK).expect("a queue").set_deadline(&id.into(), Some(7), &phase);
+        };
+        heals(add, &[&format!("`send-email`: {deadlines} name job `{id}`, which {what}")]);
+    }
+    heals(
+        |store| store.jobs.get_mut(&JobId::from("waiting")).expect("a job").flag = Some("why".into()),
+        &["a cancel flag of `waiting` is left over"],
+    );
+    let waits = |store: &mut Store| {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::mem::forget(told);
+        store.jobs.get_mut(&JobId::from("cancelled")).expect("a job").waiters.push(tell);
+    };
+    heals(waits, &["waiters of `cancelled` is left over"]);
+}
+
+#[test]
+fn workflows_agree_again() {
+    heals(|store| flow(store).open = 7, &["workflow `flow` counts 7 open nodes, and has 2"]);
+    heals(
+        |store| flow(store).joins[0].left = 0,
+        &["join 0 of workflow `flow` says 0, and 1 nodes are to come"],
+    );
+    let moved = "workflow `flow` is not in the index it belongs to";
+    heals(|store| store.flows.deadlines.clear(), &[moved]);
+    heals(
+        |store| store.flows.done.extend([(1, "gone".into())]),
+        &["an index names workflow `gone`, which is not known"],
+    );
+    // it has ended, and nobody goes on with it
+    let mut store = store();
+    store.end_flow(&"flow".into(), WorkflowState::Cancelled, None, Some("why".into()), 1);
+    store.flows.work.clear();
+    let found = store.violations();
+    assert_eq!(found, [Violation::NotWoundUp { workflow: "flow".into(), node: 0 }]);
+    assert_eq!(store.repair(&found[0], 2), RepairOutcome::Repaired);
+    store.proceed(2);
+    assert_eq!(store.violations(), []);
+    assert_eq!(flow(&mut store).open, 0);
+}
