@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use redis::Value;
-use taskora::adapter::{Admission, Admissions, Admitted, Otherwise, Rule};
+use taskora::adapter::{
+    Admission, Admissions, Admitted, AdmittedWorkflow, NewWorkflow, Once, Otherwise, Rule,
+};
 use taskora::{AdapterError, JobId};
 
 use crate::adapter::RedisAdapter;
@@ -19,6 +21,30 @@ impl Admissions for RedisAdapter {
         let keyed: Result<Vec<Keyed>, String> = admissions.into_iter().map(Keyed::pack).collect();
         self.inner.sign();
         self.inner.connections()?.admissions.send(keyed.map_err(AdapterError::Config)?).await
+    }
+
+    async fn admit_workflow(
+        &self,
+        workflow: NewWorkflow,
+        key: &str,
+        once: Once,
+    ) -> Result<AdmittedWorkflow, AdapterError> {
+        if key.len() > Admission::MAX_KEY {
+            return Err(AdapterError::Config(format!("a key has at most {} bytes", Admission::MAX_KEY)));
+        }
+        let id = workflow.id.clone();
+        let hold = [&pack_once(once)[..], key.as_bytes()].concat();
+        let (letter, holder) = self.start_plan(workflow, hold).await?;
+        let holder = || {
+            let holder = holder.as_deref().and_then(id::load_workflow);
+            holder.ok_or_else(|| nonsense("`start_workflow` names nobody"))
+        };
+        match letter {
+            b'1' => Ok(AdmittedWorkflow::New),
+            b'O' => Ok(AdmittedWorkflow::Duplicate(holder()?)),
+            b'K' => Ok(AdmittedWorkflow::Reused(holder()?)),
+            _ => Ok(AdmittedWorkflow::Duplicate(id)),
+        }
     }
 
     async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
@@ -54,6 +80,15 @@ impl Keyed {
     }
 }
 
+/// Whether the key stays if what it stands for ends in vain, its life, and the fingerprint.
+pub(crate) fn pack_once(once: Once) -> [u8; 15] {
+    let mut packed = [0; 15];
+    packed[0] = u8::from(once.keep_failures);
+    packed[1..7].copy_from_slice(&millis(once.life).max(1).to_be_bytes()[2..]);
+    packed[7..].copy_from_slice(&once.fingerprint.to_be_bytes());
+    packed
+}
+
 fn pack_rule(rule: Rule) -> Vec<u8> {
     let mut packed = Vec::with_capacity(13);
     let push_time = |packed: &mut Vec<u8>, time| packed.extend(&u64::to_be_bytes(millis(time))[2..]);
@@ -75,6 +110,10 @@ fn pack_rule(rule: Rule) -> Vec<u8> {
                 Otherwise::Follow { cancel_running } => 2 + u8::from(cancel_running),
             };
             packed.extend([b'U', while_in.bits(), otherwise]);
+        }
+        Rule::Once(once) => {
+            packed.push(b'I');
+            packed.extend(pack_once(once));
         }
     }
     packed
@@ -118,6 +157,7 @@ fn read(own: &[u8], answer: &[u8]) -> Result<Admitted, AdapterError> {
         (b'1', _) => Ok(Admitted::New),
         (b'0', _) => Ok(Admitted::Duplicate(job(own)?)),
         (b'O', owner) => Ok(Admitted::Duplicate(job(owner)?)),
+        (b'K', holder) => Ok(Admitted::Reused(job(holder)?)),
         (b'R', replaced) => Ok(Admitted::Replaced(job(replaced)?)),
         (b'T', task) => {
             let task = std::str::from_utf8(task).map_err(|_| unreadable())?;

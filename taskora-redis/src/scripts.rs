@@ -111,6 +111,7 @@ modules!(
     invariants,
     keyed,
     line,
+    once,
     processes,
     record,
     replay,

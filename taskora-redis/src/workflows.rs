@@ -1,6 +1,7 @@
 //! The transitions of a workflow, and reading it.
 
 use async_trait::async_trait;
+use redis::Value;
 use taskora::adapter::{
     CancelOutcome, Cause, Ending, Enqueued, NewWorkflow, NodeRecord, WorkflowEnded, WorkflowRecord, Workflows,
 };
@@ -27,32 +28,46 @@ const TRIES: usize = 3;
 /// How many nodes a call of `catch_up` reaches at least.
 const REACH: usize = 100;
 
-#[async_trait]
-impl Workflows for RedisAdapter {
-    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+impl RedisAdapter {
+    /// Starts a workflow, in several calls if it is large; `hold` is the key that is to stand for it, if there is one.
+    pub(crate) async fn start_plan(
+        &self,
+        workflow: NewWorkflow,
+        hold: Vec<u8>,
+    ) -> Result<Started, AdapterError> {
         self.inner.sign();
-        let plan = Plan::new(workflow).map_err(AdapterError::Config)?;
+        let mut plan = Plan::new(workflow).map_err(AdapterError::Config)?;
+        plan.hold = hold;
         if plan.is_small() {
             let answers = self.inner.connections()?.starts.send(vec![plan]).await?;
-            return Ok(if answers.first() == Some(&b'1') { Enqueued::New } else { Enqueued::Duplicate });
+            return answers.into_iter().next().ok_or_else(|| nonsense("`start_workflow` answered nothing"));
         }
         for _ in 0..TRIES {
             let staged = self.inner.stage(&plan).await?;
             let answers = start(&self.inner.connections()?.commands, &[&plan], staged).await?;
-            match answers.first() {
-                Some(b'0') => return Ok(Enqueued::Duplicate),
-                Some(b'1') => {
-                    self.inner.catch_up(plan.nodes).await;
-                    return Ok(Enqueued::New);
-                }
+            match answers.into_iter().next() {
                 // what was put aside is lost
-                _ => {}
+                Some((b'L', _)) | None => {}
+                Some(started) => {
+                    if started.0 == b'1' {
+                        self.inner.catch_up(plan.nodes).await;
+                    }
+                    return Ok(started);
+                }
             }
         }
         Err(AdapterError::Unavailable {
             address: self.inner.settings().address.clone(),
             message: "the parts of a large workflow were lost while it was started".to_owned(),
         })
+    }
+}
+
+#[async_trait]
+impl Workflows for RedisAdapter {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        let (letter, _) = self.start_plan(workflow, Vec::new()).await?;
+        Ok(if letter == b'1' { Enqueued::New } else { Enqueued::Duplicate })
     }
 
     async fn node_results(
@@ -238,7 +253,7 @@ impl Inner {
 
 /// Small workflows start together.
 impl Item for Plan {
-    type Answer = u8;
+    type Answer = Started;
 
     fn count(&self) -> usize {
         self.nodes
@@ -248,19 +263,23 @@ impl Item for Plan {
         Self::size(self)
     }
 
-    async fn send(link: &Link, plans: &[&Self]) -> Result<Vec<u8>, AdapterError> {
+    async fn send(link: &Link, plans: &[&Self]) -> Result<Vec<Started>, AdapterError> {
         start(link, plans, 0).await
     }
 }
 
-/// Starts workflows, or one whose fields are all aside: `1` started, `0` duplicate, `L` what was put aside is lost.
-async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<u8>, AdapterError> {
+/// `1` started, `0` duplicate, `L` what was put aside is lost, `O` its key stands for another one, `K` for one with another payload; and the
+/// stored id of that one.
+pub(crate) type Started = (u8, Option<Vec<u8>>);
+
+/// Starts workflows, or one whose fields are all aside.
+async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<Started>, AdapterError> {
     let size = if staged == 0 { plans.iter().map(|plan| plan.size()).sum() } else { 0 };
     let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |call, how| {
         call.put("again", u8::from(how.repeat)).put("count", plans.len());
         for plan in plans {
             call.list(&plan.id).list(&plan.times).list(&plan.head).list(plan.nodes);
-            call.list(&plan.output).list(&plan.roots).list(staged);
+            call.list(&plan.output).list(&plan.roots).list(&plan.hold).list(staged);
             let fields: &[Field] = if staged == 0 { &plan.fields } else { &[] };
             call.list(fields.len());
             for (field, value) in fields {
@@ -268,7 +287,18 @@ async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<u8>, A
             }
         }
     });
-    letters(answer.await?.1, plans.len(), "the answer to `start_workflow`")
+    let what = "the answer to `start_workflow`";
+    // letters, then those that keys stand for
+    let (answers, mut holders) = match answer.await?.1 {
+        Value::Array(values) => {
+            let mut values = values.into_iter();
+            let first = values.next().ok_or_else(|| nonsense("`start_workflow` answered nothing"))?;
+            (first, values.map(|id| bytes(id, what)).collect::<Result<Vec<_>, _>>()?.into_iter())
+        }
+        letters => (letters, Vec::new().into_iter()),
+    };
+    let read = |letter| (letter, matches!(letter, b'O' | b'K').then(|| holders.next()).flatten());
+    Ok(letters(answers, plans.len(), what)?.into_iter().map(read).collect())
 }
 
 fn unreadable(id: &WorkflowId) -> AdapterError {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::adapter::{ClaimedJob, JobReport, Lease, NodeRef};
 use crate::app::App;
+use crate::dispatch::IDEMPOTENCY_META;
 use crate::failure::{TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::json;
@@ -128,6 +129,12 @@ impl Context {
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.attempt.meta.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The key that the job, or the workflow of this step, was dispatched with by `.idempotency(key, life)`: to pass it on to a service that takes one.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.meta(IDEMPOTENCY_META)
     }
 
     /// The app, to dispatch further jobs.

@@ -5,6 +5,7 @@
 mod job;
 mod key;
 mod many;
+mod once;
 mod rule;
 
 use std::fmt;
@@ -24,11 +25,14 @@ use crate::workflow::{WorkflowHandle, WorkflowId};
 
 pub(crate) use job::JobRequest;
 pub use key::IntoKey;
+pub(crate) use key::check_key;
 pub use many::Many;
 pub(crate) use many::ManyRequest;
+pub(crate) use once::{META as IDEMPOTENCY_META, tell as tell_once};
 pub(crate) use rule::AskedRule;
 pub use rule::{
-    Debounced, Deduplicated, Follows, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled, Unruled,
+    Debounced, Deduplicated, Follows, Idempotent, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled,
+    Unruled,
 };
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -257,7 +261,7 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
     }
 }
 
-impl<Out: 'static> Dispatch<WorkflowHandle<Out>> {
+impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
     /// The workflow's id, instead of a new one. Dispatching an id that is known already, whether its workflow has
     /// ended or not, changes nothing: the handle is that workflow's, and says [`Outcome::Duplicate`](crate::Outcome::Duplicate).
     pub fn id(mut self, id: impl Into<WorkflowId>) -> Self {

@@ -121,6 +121,18 @@ pub enum DispatchError {
         /// The job that it belongs to.
         existing: JobId,
     },
+    /// The idempotency key stands for another payload: two different requests have one key by mistake. Nothing was stored under it.
+    #[error(
+        "idempotency key `{key}` of `{task}` stands for `{existing}`, which has another payload; use another key"
+    )]
+    KeyReused {
+        /// The task; `workflow` for a workflow.
+        task: String,
+        /// The key.
+        key: String,
+        /// The job, or the workflow, that it stands for.
+        existing: JobId,
+    },
     /// The key has had its share, and the dispatch was to [`reject_as_error`](crate::Dispatch::reject_as_error).
     #[error("key `{key}` of task `{task}` is throttled; try again in {retry_in:?}")]
     Throttled {

@@ -87,6 +87,11 @@ impl Expected {
         Self { task, aliases: contract.aliases() }
     }
 
+    /// The task's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.task
+    }
+
     /// Whether a job of this name is one of this task.
     pub(crate) fn is(&self, task: &str) -> bool {
         *self.task == *task || self.aliases.contains(&task)

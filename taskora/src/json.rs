@@ -1,11 +1,13 @@
 //! Reading and writing JSON. Errors name the field, and never what it holds.
 
 mod arguments;
+mod fingerprint;
 mod read;
 mod unreadable;
 mod write;
 
 pub(crate) use arguments::arguments;
+pub(crate) use fingerprint::{fingerprint, fingerprint_of};
 pub use read::Unreadable;
 pub(crate) use read::read;
 pub(crate) use write::{write, write_text};

@@ -108,7 +108,8 @@ pub use workflow::{
 #[cfg(feature = "runtime")]
 pub mod rules {
     pub use crate::dispatch::{
-        Debounced, Deduplicated, Follows, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled, Unruled,
+        Debounced, Deduplicated, Follows, Idempotent, Leaves, NoRule, Rejecting, Replaces, RuleState,
+        Throttled, Unruled,
     };
 }
 

@@ -26,6 +26,16 @@ async fn hold(note: String, ctx: &Context, probe: State<Probe>) -> Result<String
     }
 }
 
+#[task]
+async fn fails(ctx: &Context) -> Result<(), String> {
+    Err(ctx.idempotency_key().unwrap_or("none").to_owned())
+}
+
+#[task]
+async fn echo(n: u32) -> u32 {
+    n
+}
+
 fn job(account: u32, note: &str) -> Sync {
     Sync { account, note: note.to_owned() }
 }
@@ -183,6 +193,60 @@ on_both! {
             .throttle(|sync| sync.account, 1, HOUR).await.unwrap();
         let stored = handles.iter().filter(|job| job.outcome() == &Outcome::Enqueued).count();
         assert_eq!(stored, 600, "over three calls");
+    }
+
+    async fn an_idempotency_key_stands_for_one_job(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let once = |note: &str| app.dispatch(job(7, note)).idempotency(("order", 42), HOUR);
+        let first = once("first").await.unwrap();
+        assert_eq!(once("first").await.unwrap().outcome(), &Outcome::Duplicate(first.id().clone()));
+        let error = once("second").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("idempotency key `order:42` of `sync` stands for `{}`, which has another payload; use another key", first.id())
+        );
+        assert!(!error.is_retryable());
+        let worker = worker(&app, &probe).await;
+        assert_eq!(result(&once("first").await.unwrap()).await.unwrap(), "first");
+        let many = [job(1, "a"), job(2, "b"), job(1, "a")];
+        let handles = app.dispatch_many(many).idempotency(|sync| sync.account, HOUR).await.unwrap();
+        assert_eq!(handles[2].outcome(), &Outcome::Duplicate(handles[0].id().clone()));
+        let reused = app.dispatch_many([job(1, "x")]).idempotency(|sync| sync.account, HOUR).await;
+        assert!(matches!(reused, Err(DispatchError::KeyReused { .. })));
+        for life in [Duration::ZERO, HOUR * 24 * 400] {
+            let refused = app.dispatch(job(7, "x")).idempotency("x", life).await.unwrap_err().to_string();
+            assert!(refused.contains("above zero and at most 366 days"), "{refused}");
+        }
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_failure_frees_an_idempotency_key(store: Store) {
+        let app = store.app().await;
+        let worker = quick(&app).register::<Fails>().register::<Echo>().start().await.unwrap();
+        let fails = || app.dispatch(Fails {}).idempotency("k", HOUR);
+        let first = fails().await.unwrap();
+        assert_eq!(crate::support::failure(result(&first).await).0, "k", "the handler reads its key");
+        let second = fails().keep_failures().await.unwrap();
+        assert_eq!(second.outcome(), &Outcome::Enqueued);
+        assert!(result(&second).await.is_err());
+        assert_eq!(fails().await.unwrap().outcome(), &Outcome::Duplicate(second.id().clone()));
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn an_idempotency_key_stands_for_a_workflow(store: Store) {
+        let app = store.app().await;
+        let worker = quick(&app).register::<Fails>().register::<Echo>().start().await.unwrap();
+        let flow = |n: u32| app.dispatch(Echo { n }.then(Echo::s())).idempotency("import-7", HOUR);
+        let first = flow(1).await.unwrap();
+        let second = flow(1).await.unwrap();
+        assert_eq!(second.outcome(), &Outcome::Duplicate(first.id().clone()));
+        assert_eq!(second.result().await.unwrap(), 1);
+        assert!(matches!(flow(2).await, Err(DispatchError::KeyReused { .. })));
+        let fails = || app.dispatch(Fails {}.then(Echo::s().n(1u32))).idempotency("import-8", HOUR);
+        let failed = fails().await.unwrap();
+        assert!(failed.result().await.is_err());
+        assert_eq!(fails().await.unwrap().outcome(), &Outcome::Enqueued);
+        worker.shutdown().await.unwrap();
     }
 
     async fn rules_that_make_no_sense_are_refused(store: Store) {

@@ -3,8 +3,9 @@
 --   time, payload (empty if it is in the record), due time (empty: now; else as `enqueue` takes it), key, rule. Rules: `T` most jobs (4)
 --   and window (6); `D` delay (6) and longest wait (6, zero if there is none); `U` states in which an owner keeps the job out (bits: 1
 --   waiting, 2 delayed, 4 active, 8 retrying) and what else is done with it (0 nothing, 1 replace, 2 follow, 3 follow and cancel)
+--   or `I` whether the key stays if the job ends in vain (1: 0 no, 1 yes), life of the key (6) and fingerprint of the payload (8)
 -- Returns: for each: 1 stored, 0 duplicate, `T` and the task that its id belongs to, `O` and the id of the job that keeps it out, `R` and the
---   id of the job that it has replaced, `W` and the milliseconds until it would be let through
+--   id of the job that it has replaced, `K` and the id of the job that its key stands for, which has another payload, `W` and the milliseconds until it would be let through
 -- Events: wakes a worker per task; pushes ends to who waits for them, or tells the workers
 local REASON = 'superseded by a later dispatch of its key'
 
@@ -111,7 +112,25 @@ local function deduplicate(job)
   return answer
 end
 
-local RULES = { T = throttle, D = debounce, U = deduplicate }
+-- keeps the key of a job that is stored
+local function hold(job)
+  local _, life, fingerprint = read('>BI6c8', job.rule, 2)
+  once.hold('j' .. job.task .. '\0' .. job.key, life, fingerprint, job.id)
+end
+
+local function store_once(job)
+  local keeps, _, fingerprint = read('>BI6c8', job.rule, 2)
+  local name = 'j' .. job.task .. '\0' .. job.key
+  local id, is_same = once.holder(name, fingerprint)
+  -- a try that has failed may have left the key without its job
+  if id and id ~= job.id then return (is_same and 'O' or 'K') .. id end
+  if keeps == 0 then call('HSET', K.keyed, job.id, 'i\0' .. name) end
+  store(job, intake.time_of(job.at))
+  hold(job)
+  return '1'
+end
+
+local RULES = { T = throttle, D = debounce, U = deduplicate, I = store_once }
 
 function commands.admit()
   local again, answer = argv[A.again] == '1', {}
@@ -121,6 +140,7 @@ function commands.admit()
     local letter, other = intake.judge(job.id, job.rest, before, again)
     -- our own, although another job has taken its place since the try whose answer was lost: a UUID comes once
     if again and letter == '0' and byte(job.id) ~= 61 then letter = '1' end
+    if letter == '1' and byte(job.rule) == 73 then hold(job) end
     if letter then
       answer[#answer + 1] = letter .. (other or '')
     else

@@ -3,14 +3,17 @@
 --   times (empty: it has no deadline and is due now; else milliseconds from now to its deadline or nothing, a space, and its
 --   due time: nothing, `+` milliseconds from now or `@` milliseconds of the epoch), what its head has after the times (number
 --   of nodes (4), of joins (4), nonce (16, the same if this is repeated), extension, annotations), number of nodes, output,
---   the roots as entries of a slab, number of fields that were put aside, number of other fields, these and their values
--- Returns: one character per workflow: 1 started, 0 duplicate, L what was put aside is lost
+--   the roots as entries of a slab, the key that is to stand for it (empty: none; else whether it stays if the workflow ends in vain (1: 0
+--   no, 1 yes), life (6), fingerprint (8), the key), number of fields that were put aside, number of other fields, these and their values
+-- Returns: one character per workflow: 1 started, 0 duplicate, L what was put aside is lost, O the key stands for another one, K the same of
+--   one with another payload; and the ids of these
 -- Events: wakes a worker per task
 local NO_TIMES = string.rep('\0', 12)
 
 -- Answers a character, and what is to be written of a workflow that starts.
 local function start(at, again)
-  local id, times, rest, nodes, staged = argv[at], argv[at + 1], argv[at + 2], tonumber(argv[at + 3]), tonumber(argv[at + 6])
+  local id, times, rest, nodes, staged = argv[at], argv[at + 1], argv[at + 2], tonumber(argv[at + 3]), tonumber(argv[at + 7])
+  local standing = argv[at + 6]
   local nonce = sub(rest, 9, 24)
   local key, aside = K.wf .. id, K.stage .. nonce
   -- after a lost answer our own workflow is no duplicate, and is not run again if it has come and gone
@@ -19,6 +22,19 @@ local function start(at, again)
     if sub(call('HGET', key, 'm') or '', 28, 43) == nonce then return '1' end
     if staged > 0 then call('UNLINK', aside) end
     return '0'
+  end
+  local keeps, life, fingerprint, name
+  if standing ~= '' then
+    keeps, life, fingerprint = read('>BI6c8', standing)
+    name = 'w' .. sub(standing, 16)
+    local known = gathered('held')[name]
+    local holder, is_same = once.holder(name, fingerprint)
+    if known then holder, is_same = known[1], known[2] == fingerprint end
+    -- a try that has failed may have left the key without its workflow
+    if holder and holder ~= id then
+      if staged > 0 then call('UNLINK', aside) end
+      return is_same and 'O' or 'K', nil, holder
+    end
   end
   if staged > 0 and call('HLEN', aside) ~= staged then
     call('UNLINK', aside)
@@ -37,8 +53,13 @@ local function start(at, again)
   flow.head = '\1' .. now6 .. times .. rest
   flow.deadline, flow.aside = deadline, staged > 0 and aside
   -- there are no more than one call brings
-  local first, values = at + 8, 2 * tonumber(argv[at + 7])
+  local first, values = at + 9, 2 * tonumber(argv[at + 8])
   flow.fields = { key, 'l', argv[at + 3], 'm', flow.head, 'o', argv[at + 4], unpack(argv, first, first + values - 1) }
+  if name then
+    S.held[name] = { id, fingerprint }
+    flow.hold = { name, life, fingerprint }
+    if keeps == 0 then flow.fields[#flow.fields + 1], flow.fields[#flow.fields + 2] = 'k', name end
+  end
   if nodes > 0 and staged > 0 then
     workflow.put_off('R', 'r', 0, flow)
   elseif nodes > 0 then
@@ -49,10 +70,10 @@ local function start(at, again)
 end
 
 function commands.start_workflow()
-  local answer, started, at, again = {}, {}, A.first, argv[A.again] == '1'
+  local answer, started, at, again, holders = {}, {}, A.first, argv[A.again] == '1', {}
   for i = 1, tonumber(argv[A.count]) do
-    answer[i], started[#started + 1] = start(at, again)
-    at = at + 8 + 2 * tonumber(argv[at + 7])
+    answer[i], started[#started + 1], holders[#holders + 1] = start(at, again)
+    at = at + 9 + 2 * tonumber(argv[at + 8])
   end
   -- lines first: a node in line whose workflow is not there is stepped over
   local starts = S.starts
@@ -73,6 +94,7 @@ function commands.start_workflow()
       deadlines[#deadlines + 1] = digits(flow.deadline)
       deadlines[#deadlines + 1] = flow.id
     end
+    if flow.hold then once.hold(flow.hold[1], flow.hold[2], flow.hold[3], flow.id) end
     if flow.left == 0 then empty[#empty + 1] = flow end
   end
   S.starts = starts
@@ -90,5 +112,7 @@ function commands.start_workflow()
     ends.write(true)
     pages(done, function(...) call('ZADD', K.wfdone, ...) end)
   end
-  return concat(answer)
+  answer = concat(answer)
+  if #holders == 0 then return answer end
+  return { answer, unpack(holders) }
 end

@@ -158,9 +158,9 @@ local function write_some(list, any_side, keep_completed, keep_failed)
     end)
   end
   if (any_side or S.is_keyed) and call('EXISTS', K.keyed) == 1 then
-    local ids = {}
-    for i = 2, #list, 4 do ids[#ids + 1] = list[i] end
-    keyed.release(ids)
+    local ids, states = {}, {}
+    for i = 2, #list, 4 do ids[#ids + 1], states[#states + 1] = list[i], list[i + 1] end
+    keyed.release(ids, nil, states)
   end
 end
 

@@ -1,13 +1,14 @@
 -- Jobs that were stored under keys. `uniq` holds who owns a key: when it was free last (6), and the owner's id. Its fields begin with
 -- `u` for keys of one unfinished job and with `d` for debounced ones, then task, a zero byte and the key. `keyed` holds what a job
 -- has to do with keys until it has ended: its role, another job's id with its length (1), and the field. Roles: `u` it was stored as the
--- owner, and the other one waits for its end; `d` the same of a debounced key, which has no other one; `b` it is behind the other one.
+-- owner, and the other one waits for its end; `d` the same of a debounced key, which has no other one; `b` it is behind the other one; `i` the field names a
+-- key that stands for it, see lib/once.lua, and is free if it ends in vain.
 
 -- role, the other job's id, field; nothing if it cannot be read
 function keyed.split(value)
   local role, length = byte(value or '', 1, 2)
   if not length or #value < length + 4 then return nil end
-  role = match(sub(value, 1, 1), '[udb]')
+  role = match(sub(value, 1, 1), '[udbi]')
   return role, sub(value, 3, 2 + length), sub(value, 3 + length)
 end
 
@@ -69,13 +70,16 @@ local function let_in(front, id, field, is_free)
   return is_free
 end
 
--- These jobs have ended, or, with a role, those of that role own their keys no more.
-function keyed.release(ids, wanted)
+-- These jobs have ended, in these states if they are given, or, with a role, those of that role own their keys no more.
+function keyed.release(ids, wanted, states)
   for i, value in ipairs(fields_of(K.keyed, ids)) do
     local role, other, field = keyed.split(value)
     if value and (not wanted or role == wanted) then
       local id, is_owned = ids[i], false
-      if role and role ~= 'b' then
+      if role == 'i' then
+        local state = states and states[i] or sub(workflow.end_of(id) or 'X', 1, 1)
+        if state ~= 'C' then once.free(field, id) end
+      elseif role and role ~= 'b' then
         local owner = call('HGET', K.uniq, field)
         local is_own = owner and sub(owner, 7) == id
         if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner) end

@@ -10,6 +10,8 @@ function workflow.finish(flow, state, cause, reason)
   local list = gathered('ended')
   list[#list + 1] = flow
   if state ~= 'C' then
+    local name = call('HGET', flow.key, 'k')
+    if name then once.free(name, flow.id) end
     list = gathered('cancels')
     list[#list + 1] = flow
   end

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) output: Vec<u8>,
     /// Empty if they are among the fields.
     pub(crate) roots: Vec<u8>,
+    /// The key that is to stand for it, as the start script takes it; empty if there is none.
+    pub(crate) hold: Vec<u8>,
     /// What has a field of its own: nodes and joins.
     pub(crate) fields: Vec<Field>,
     /// About how many bytes the fields are.
@@ -121,6 +123,7 @@ impl Plan {
             nodes: node_count,
             output,
             roots: Vec::new(),
+            hold: Vec::new(),
             bytes: fields.iter().map(size).sum(),
             fields,
         };
@@ -141,7 +144,7 @@ impl Plan {
 
     /// About how many bytes travel with its start.
     pub(crate) fn size(&self) -> usize {
-        self.bytes + self.head.len() + self.output.len() + self.roots.len() + 64
+        self.bytes + self.head.len() + self.output.len() + self.roots.len() + self.hold.len() + 64
     }
 
     /// The fields of a workflow that is not small in pieces that each go in one call.

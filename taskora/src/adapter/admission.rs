@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, NewJob, TaskName};
+use super::{AdapterError, NewJob, NewWorkflow, TaskName};
 use crate::job::{JobId, JobState};
+use crate::workflow::WorkflowId;
 
 /// Jobs that are stored under a key of their task, or not, as a rule says.
 ///
@@ -25,6 +26,15 @@ pub trait Admissions: Send + Sync {
     /// The job's id is looked at first, as [`Jobs::enqueue`](super::Jobs::enqueue) does: a known one is a
     /// [`Admitted::Duplicate`], or [`Admitted::Taken`], and no key changes.
     async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError>;
+
+    /// Starts a workflow, as [`Rule::Once`] says for jobs. The keys of workflows are apart from those of jobs. A known id is
+    /// looked at first: it is a duplicate, and no key changes.
+    async fn admit_workflow(
+        &self,
+        workflow: NewWorkflow,
+        key: &str,
+        once: Once,
+    ) -> Result<AdmittedWorkflow, AdapterError>;
 
     /// The job that owns a key of [`Rule::Deduplicate`]; `None` if the key is free.
     async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
@@ -86,6 +96,19 @@ pub enum Rule {
         /// What is done with a new job that is kept out.
         otherwise: Otherwise,
     },
+    /// Once while the key is known, whatever becomes of the job in the meantime: also when retention has removed it.
+    Once(Once),
+}
+
+/// How long a key stands for the job, or the workflow, that was stored under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// For so long from when it was stored.
+    pub life: Duration,
+    /// Tells the payload from others: a key that stands for another payload is [`Admitted::Reused`].
+    pub fingerprint: u64,
+    /// Whether the key stays if the job fails, is cancelled or expires; otherwise it is free in the same step.
+    pub keep_failures: bool,
 }
 
 impl Rule {
@@ -175,9 +198,22 @@ pub enum Admitted {
         /// After this time it would be stored.
         retry_in: Duration,
     },
+    /// The key stands for this job, whose payload is another one; nothing was changed.
+    Reused(JobId),
     /// Another task has a job with this id; nothing was changed.
     Taken {
         /// The task that the id's job belongs to.
         task: TaskName,
     },
+}
+
+/// What became of a workflow that was to be started under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdmittedWorkflow {
+    /// It was started.
+    New,
+    /// Nothing was changed: this workflow, which has the same id or the key, stands for it.
+    Duplicate(WorkflowId),
+    /// The key stands for this workflow, which is another one; nothing was changed.
+    Reused(WorkflowId),
 }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
-    Adapter, AdapterError, Admission, Admissions, Admitted, Audit, CancelOutcome, Cancellation, Ended,
-    Enqueued, Exchange, Exchanged, Finding, Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow,
-    RenewLease, Renewal, RepairOutcome, Signals, Swept, TaskName, Upkeep, WorkListener, WorkflowEnded,
-    WorkflowRecord, Workflows,
+    Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
+    Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding, Inspection, JobCounts, JobReport, Jobs,
+    NewJob, NewWorkflow, Once, RenewLease, Renewal, RepairOutcome, Signals, Swept, TaskName, Upkeep,
+    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry};
 use crate::policy::Retention;
@@ -105,6 +105,7 @@ forward! {
     }
     Admissions by admissions {
         async admit(admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError>;
+        async admit_workflow(workflow: NewWorkflow, key: &str, once: Once) -> Result<AdmittedWorkflow, AdapterError>;
         async key_owner(task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
         async release_key(task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
     }

@@ -54,6 +54,8 @@ pub mod expiry;
 mod flow_kit;
 #[doc(hidden)]
 pub mod following;
+#[doc(hidden)]
+pub mod idempotency;
 mod kit;
 #[doc(hidden)]
 pub mod leases;

@@ -239,6 +239,15 @@ macro_rules! conformance_suite {
                 a_worker_that_sleeps_wakes_for_a_postponed_job
                 thousands_of_keys_are_kept_apart
             }
+            idempotency {
+                a_key_stands_for_its_job_longer_than_the_job_is_kept
+                a_key_of_another_payload_is_reused
+                each_end_in_vain_frees_the_key_unless_it_is_kept
+                an_id_is_looked_at_before_its_idempotency_key
+                a_key_stands_for_a_workflow
+                a_workflow_that_ends_in_vain_frees_its_key_unless_it_is_kept
+                a_large_workflow_has_a_key_too
+            }
             workflow_steps {
                 s144_a_node_is_claimed_like_a_job_and_says_what_it_is
                 s134_the_steps_of_a_chain_follow_each_other
@@ -338,6 +347,7 @@ mod tests {
             ("deduplicating", include_str!("deduplicating.rs")),
             ("following", include_str!("following.rs")),
             ("debouncing", include_str!("debouncing.rs")),
+            ("idempotency", include_str!("idempotency.rs")),
             ("workflow_steps", include_str!("workflow_steps.rs")),
             ("workflow_ends", include_str!("workflow_ends.rs")),
             ("workflow_retention", include_str!("workflow_retention.rs")),

@@ -5,11 +5,13 @@ use std::fmt;
 use serde::Serialize;
 
 use super::key::check_key;
+use super::once;
+use super::rule::for_payload;
 use super::{
     BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
     check_priority, check_size, check_task_name, check_ttl, ttl_of,
 };
-use crate::adapter::{Admission, Admitted, Enqueued, NewJob, TaskName};
+use crate::adapter::{Admission, Admitted, Enqueued, NewJob, Rule, TaskName};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
@@ -72,11 +74,13 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
             let rejects = options.rejects;
-            let job = new_job(id.clone(), task.clone(), payload?, &contract, options)?;
+            let mut job = new_job(id.clone(), task.clone(), payload?, &contract, options)?;
             let Some((rule, key)) = rule.zip(key) else {
                 let enqueued = app.adapter().jobs().enqueue(vec![job]).await?;
                 return handle(&app, expected, id, enqueued.into_iter().next());
             };
+            let rule = for_payload(rule, &job.payload);
+            tell_key(rule, &key, &mut job.meta)?;
             let admission = Admission { job, key: key.clone(), rule };
             let answer = app.adapter().admissions().admit(vec![admission]).await?.into_iter().next();
             let task = task.to_string();
@@ -87,7 +91,8 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
                 Some(Admitted::Throttled { retry_in }) if rejects => {
                     Err(DispatchError::Throttled { task, key, retry_in })
                 }
-                answer => admitted(&app, expected, id, answer),
+                Some(Admitted::Reused(existing)) => Err(DispatchError::KeyReused { task, key, existing }),
+                answer => admitted(&app, expected, id, &key, answer),
             }
         })
     }
@@ -118,11 +123,20 @@ pub(super) fn handle<Out>(
     Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
 }
 
+/// The handler of a job with an idempotency key reads it among its annotations.
+pub(super) fn tell_key(rule: Rule, key: &str, meta: &mut Vec<(String, String)>) -> Result<(), DispatchError> {
+    if matches!(rule, Rule::Once(_)) {
+        once::tell(key, meta)?;
+    }
+    Ok(())
+}
+
 /// The handle of a job that was to be stored under a key: of the one that stands for it.
 pub(super) fn admitted<Out>(
     app: &App,
     expected: Expected,
     id: JobId,
+    key: &str,
     admitted: Option<Admitted>,
 ) -> Result<JobHandle<Out>, DispatchError> {
     let (outcome, id) = match admitted {
@@ -130,6 +144,10 @@ pub(super) fn admitted<Out>(
         Some(Admitted::Duplicate(existing)) => (Outcome::Duplicate(existing.clone()), existing),
         Some(Admitted::Replaced(existing)) => (Outcome::Replaced(existing.clone()), existing),
         Some(Admitted::Throttled { retry_in }) => (Outcome::Throttled { retry_in }, id),
+        Some(Admitted::Reused(existing)) => {
+            let (task, key) = (expected.name().to_owned(), key.to_owned());
+            return Err(DispatchError::KeyReused { task, key, existing });
+        }
         Some(Admitted::Taken { task }) => return handle(app, expected, id, Some(Enqueued::Taken { task })),
     };
     Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))

@@ -77,7 +77,7 @@ fn part(key: impl IntoKey) -> Option<String> {
     Some(if key.contains(['\\', ':']) { key.replace('\\', "\\\\").replace(':', "\\:") } else { key })
 }
 
-pub(super) fn check_key(task: &str, key: &str) -> Result<(), DispatchError> {
+pub(crate) fn check_key(task: &str, key: &str) -> Result<(), DispatchError> {
     let limit = Admission::MAX_KEY;
     if key.len() <= limit {
         return Ok(());

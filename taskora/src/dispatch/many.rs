@@ -3,8 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::job::{admitted, encode, handle, new_job, replaces_nothing};
+use super::job::{admitted, encode, handle, new_job, replaces_nothing, tell_key};
 use super::key::{IntoKey, check_key};
+use super::rule::for_payload;
 use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, NewJob, Rule, TaskName};
 use crate::app::App;
@@ -155,13 +156,17 @@ async fn store<Out>(
     jobs: Vec<Keyed>,
     rule: Option<Rule>,
 ) -> Result<Vec<Result<JobHandle<Out>, DispatchError>>, DispatchError> {
-    let ids: Vec<(JobId, bool)> =
-        jobs.iter().map(|(job, key)| (job.id.clone(), rule.is_some() && key.is_some())).collect();
+    let ids: Vec<(JobId, Option<String>)> =
+        jobs.iter().map(|(job, key)| (job.id.clone(), key.clone().filter(|_| rule.is_some()))).collect();
     let (mut plain, mut keyed) = (Vec::new(), Vec::new());
-    for (job, key) in jobs {
+    for (mut job, key) in jobs {
         match rule.zip(key) {
             None => plain.push(job),
-            Some((rule, key)) => keyed.push(Admission { job, key, rule }),
+            Some((rule, key)) => {
+                let rule = for_payload(rule, &job.payload);
+                tell_key(rule, &key, &mut job.meta)?;
+                keyed.push(Admission { job, key, rule });
+            }
         }
     }
     let adapter = app.adapter();
@@ -175,12 +180,11 @@ async fn store<Out>(
         false => adapter.admissions().admit(keyed).await?,
     }
     .into_iter();
-    let answer = |(id, is_keyed)| {
+    let answer = |(id, key): (JobId, Option<String>)| {
         let expected = expected.clone();
-        if is_keyed {
-            admitted(app, expected, id, admissions.next())
-        } else {
-            handle(app, expected, id, enqueued.next())
+        match key {
+            Some(key) => admitted(app, expected, id, &key, admissions.next()),
+            None => handle(app, expected, id, enqueued.next()),
         }
     };
     Ok(ids.into_iter().map(answer).collect())

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::key::IntoKey;
 use super::many::Many;
+use super::once::check_life;
 use super::{Dispatch, DispatchOptions, Dispatched};
-use crate::adapter::{BlockingStates, Due, Otherwise, Rule};
+use crate::adapter::{BlockingStates, Due, Once, Otherwise, Rule};
 use crate::contract::Task;
 use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::job::JobState;
+use crate::json::fingerprint;
 
 mod sealed {
     pub trait Sealed {}
@@ -28,6 +30,9 @@ pub enum Throttled {}
 /// The jobs of a key become one, some time after the last of them.
 #[derive(Debug)]
 pub enum Debounced {}
+/// One job of a key, for a while.
+#[derive(Debug)]
+pub enum Idempotent {}
 /// One unfinished job of a key; `Other` is what becomes of another one.
 #[derive(Debug)]
 pub struct Deduplicated<Other>(PhantomData<Other>);
@@ -48,11 +53,19 @@ macro_rules! states {
     };
 }
 
-states!(NoRule, Throttled, Debounced, Deduplicated<Leaves>, Deduplicated<Replaces>, Deduplicated<Follows>);
+states!(
+    NoRule,
+    Throttled,
+    Debounced,
+    Idempotent,
+    Deduplicated<Leaves>,
+    Deduplicated<Replaces>,
+    Deduplicated<Follows>
+);
 
 /// A dispatch that has no rule yet.
 #[diagnostic::on_unimplemented(
-    message = "a dispatch takes one of `debounce`, `throttle` and `deduplicate`; this one is `{Self}` already",
+    message = "a dispatch takes one of `debounce`, `throttle`, `deduplicate` and `idempotency`; this one is `{Self}` already",
     label = "a second rule",
     note = "which of two rules would decide is not said; dispatch two jobs, or choose one of the rules"
 )]
@@ -71,12 +84,21 @@ pub trait Rejecting: RuleState {}
 impl Rejecting for Throttled {}
 impl<Other: 'static> Rejecting for Deduplicated<Other> where Self: RuleState {}
 
+/// The rule for a job with this payload.
+pub(super) fn for_payload(rule: Rule, payload: &[u8]) -> Rule {
+    match rule {
+        Rule::Once(once) => Rule::Once(Once { fingerprint: fingerprint(payload), ..once }),
+        other => other,
+    }
+}
+
 /// A rule as it was asked for.
 #[derive(Debug, Clone)]
 pub(crate) enum AskedRule {
     Throttle { max: u32, window: Duration },
     Debounce { delay: Duration, max_wait: Option<Duration> },
     Deduplicate { while_in: Option<Vec<JobState>>, otherwise: Otherwise },
+    Once { life: Duration, keep_failures: bool },
 }
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, DispatchError> {
@@ -84,8 +106,8 @@ fn invalid<T>(message: impl Into<String>) -> Result<T, DispatchError> {
 }
 
 impl AskedRule {
-    /// The rule, if it and the other options make sense together.
-    pub(super) fn check(&self, options: &DispatchOptions, has_id: bool) -> Result<Rule, DispatchError> {
+    /// The rule, if it and the other options make sense together. The fingerprint is the payload's, and comes later.
+    pub(crate) fn check(&self, options: &DispatchOptions, has_id: bool) -> Result<Rule, DispatchError> {
         match self {
             Self::Throttle { max: 0, .. } => {
                 invalid("`throttle` with a `max` of 0 would let nothing through")
@@ -111,6 +133,10 @@ impl AskedRule {
                 invalid(format!("`max_wait` ({wait:?}) is not longer than `delay` ({delay:?})"))
             }
             Self::Debounce { delay, max_wait } => Ok(Rule::Debounce { delay: *delay, max_wait: *max_wait }),
+            Self::Once { life, keep_failures } => {
+                check_life(*life)?;
+                Ok(Rule::Once(Once { life: *life, fingerprint: 0, keep_failures: *keep_failures }))
+            }
             Self::Deduplicate { otherwise: Otherwise::Follow { .. }, .. } if options.due != Due::Now => {
                 invalid(
                     "with `keep_last` a job starts when the one before it has ended; leave `delay` and `at` out",
@@ -346,7 +372,7 @@ impl<H: Dispatched> Dispatch<H, Deduplicated<Follows>> {
 }
 
 impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
-    fn ruled<Next: RuleState>(mut self, rule: AskedRule) -> Dispatch<H, Next> {
+    pub(super) fn ruled<Next: RuleState>(mut self, rule: AskedRule) -> Dispatch<H, Next> {
         self.options.rule = Some(rule);
         self.known_as()
     }

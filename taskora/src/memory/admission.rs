@@ -10,8 +10,8 @@ use super::record::{Phase, Record};
 use super::store::{Store, due_at};
 use super::transitions::Line;
 use crate::adapter::{
-    AdapterError, Admission, Admissions, Admitted, BlockingStates, Due, Enqueued, NewJob, Otherwise, Rule,
-    TaskName,
+    AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, BlockingStates, Due, Enqueued, NewJob,
+    NewWorkflow, Once, Otherwise, Rule, TaskName,
 };
 use crate::job::{JobId, millis};
 
@@ -20,6 +20,15 @@ impl Admissions for MemoryAdapter {
     async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
         Ok(admissions.into_iter().map(|admission| store.admit(admission, now)).collect())
+    }
+
+    async fn admit_workflow(
+        &self,
+        workflow: NewWorkflow,
+        key: &str,
+        once: Once,
+    ) -> Result<AdmittedWorkflow, AdapterError> {
+        Ok(self.0.lock().admit_workflow(workflow, key, once, self.0.now()))
     }
 
     async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
@@ -45,6 +54,20 @@ impl Key {
     }
 }
 
+/// A key that stands for a job of a task, or for a workflow, for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum OnceKey {
+    OfJob(TaskName, String),
+    OfWorkflow(String),
+}
+
+struct Standing {
+    until: u64,
+    fingerprint: u64,
+    /// The id of a job or of a workflow.
+    id: String,
+}
+
 /// What a job has to do with keys, until it has ended.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
@@ -58,6 +81,7 @@ pub(super) struct Keys {
     pub(super) owners: HashMap<Key, Owner>,
     /// The times of the last jobs of throttled keys, and when they are of no interest any more.
     throttled: HashMap<(TaskName, String), (VecDeque<u64>, u64)>,
+    once: HashMap<OnceKey, Standing>,
 }
 
 pub(super) struct Owner {
@@ -86,9 +110,29 @@ impl Keys {
         }
     }
 
+    /// Whom a key stands for; the error is one with another payload.
+    fn standing(&self, key: &OnceKey, once: Once, now: u64) -> Option<Result<String, String>> {
+        let standing = self.once.get(key).filter(|standing| standing.until > now)?;
+        let is_same = standing.fingerprint == once.fingerprint;
+        Some(if is_same { Ok(standing.id.clone()) } else { Err(standing.id.clone()) })
+    }
+
+    fn stand(&mut self, key: OnceKey, id: String, once: Once, now: u64) {
+        let until = now.saturating_add(millis(once.life));
+        self.once.insert(key, Standing { until, fingerprint: once.fingerprint, id });
+    }
+
+    /// What the key stood for has ended in vain.
+    pub(super) fn give_up(&mut self, key: Option<OnceKey>, id: &str) {
+        if let Some(key) = key.filter(|key| self.once.get(key).is_some_and(|known| known.id == id)) {
+            self.once.remove(&key);
+        }
+    }
+
     /// Drops what no rule asks for any more.
     pub(super) fn forget(&mut self, now: u64) {
         self.throttled.retain(|_, (_, until)| *until > now);
+        self.once.retain(|_, standing| standing.until > now);
     }
 }
 
@@ -110,7 +154,39 @@ impl Store {
                 let key = Key { task: job.task.clone(), is_debounced: false, text: key };
                 self.deduplicate(job, key, while_in, otherwise, now)
             }
+            Rule::Once(once) => {
+                let key = OnceKey::OfJob(job.task.clone(), key);
+                match self.keys.standing(&key, once, now) {
+                    Some(Ok(known)) => return Admitted::Duplicate(known.into()),
+                    Some(Err(known)) => return Admitted::Reused(known.into()),
+                    None => self.keys.stand(key.clone(), job.id.to_string(), once, now),
+                }
+                let id = job.id.clone();
+                self.store_new(job, now, None);
+                if let Some(record) = self.jobs.get_mut(&id).filter(|_| !once.keep_failures) {
+                    record.once = Some(key);
+                }
+                Admitted::New
+            }
         }
+    }
+
+    fn admit_workflow(&mut self, workflow: NewWorkflow, key: &str, once: Once, now: u64) -> AdmittedWorkflow {
+        let id = workflow.id.clone();
+        if self.flows.by_id.contains_key(&id) {
+            return AdmittedWorkflow::Duplicate(id);
+        }
+        let key = OnceKey::OfWorkflow(key.to_owned());
+        match self.keys.standing(&key, once, now) {
+            Some(Ok(known)) => return AdmittedWorkflow::Duplicate(known.as_str().into()),
+            Some(Err(known)) => return AdmittedWorkflow::Reused(known.as_str().into()),
+            None => self.keys.stand(key.clone(), id.to_string(), once, now),
+        }
+        self.start(workflow, now);
+        if let Some(flow) = self.flows.by_id.get_mut(&id).filter(|_| !once.keep_failures) {
+            flow.once = Some(key);
+        }
+        AdmittedWorkflow::New
     }
 
     fn throttle(&mut self, job: NewJob, key: String, max: u32, window: u64, now: u64) -> Admitted {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
+use super::admission::OnceKey;
 use crate::adapter::{Cause, NewJob, NewNode, NewWorkflow, NodeRef, TaskName, WorkflowEnded};
 use crate::job::{JobId, millis};
 use crate::workflow::{WorkflowId, WorkflowState};
@@ -28,6 +29,8 @@ pub(super) struct Flow {
     /// Nodes that have not ended.
     pub(super) open: usize,
     pub(super) waiters: Vec<oneshot::Sender<WorkflowEnded>>,
+    /// The key that stands for it, and is free if it ends in vain.
+    pub(super) once: Option<OnceKey>,
 }
 
 pub(super) struct Join {
@@ -99,6 +102,7 @@ impl Flow {
             nodes,
             joins,
             joins_of,
+            once: None,
             waiters: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::admission::Held;
+use super::admission::{Held, OnceKey};
 use super::queue::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
@@ -34,6 +34,8 @@ pub(super) struct Record {
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
     /// The key that it was stored under, while that may be its own.
     pub(super) held: Option<Held>,
+    /// The key that stands for it, and is free if it ends in vain.
+    pub(super) once: Option<OnceKey>,
 }
 
 /// Where a job is, with what belongs to that; all times are milliseconds since the Unix epoch.
@@ -99,6 +101,7 @@ impl Record {
             logs: VecDeque::new(),
             waiters: Vec::new(),
             held: None,
+            once: None,
         }
     }
 

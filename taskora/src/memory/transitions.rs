@@ -98,6 +98,10 @@ impl Store {
         }
         self.move_to(id, Phase::Ended { at: now, started_at, ending });
         self.pass_key_on(id, now);
+        if state != JobState::Completed {
+            let once = self.jobs.get_mut(id).and_then(|record| record.once.take());
+            self.keys.give_up(once, id.as_str());
+        }
         if let Some(record) = self.jobs.get_mut(id) {
             let waiters = std::mem::take(&mut record.waiters);
             for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {

@@ -112,6 +112,9 @@ impl Store {
     ) {
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
         (flow.state, flow.cause, flow.reason, flow.finished_at) = (state, cause, reason, Some(now));
+        if state != WorkflowState::Completed {
+            self.keys.give_up(flow.once.take(), id.as_str());
+        }
         for waiter in std::mem::take(&mut flow.waiters) {
             if let Some(ended) = flow.ended() {
                 // a waiter that has given up is no loss

@@ -4,11 +4,14 @@ use super::WorkflowId;
 use super::handle::WorkflowHandle;
 use super::plan::Plan;
 use super::step::Workflow;
-use crate::adapter::{Enqueued, NewWorkflow};
+use crate::adapter::{AdmittedWorkflow, Enqueued, NewWorkflow, Once, Rule};
 use crate::app::App;
-use crate::dispatch::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, check_meta};
+use crate::dispatch::{
+    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, check_key, check_meta, tell_once,
+};
 use crate::error::DispatchError;
 use crate::handle::Outcome;
+use crate::json;
 
 impl<S, Out: 'static> Dispatchable for Workflow<S, Out> {
     type Handle = WorkflowHandle<Out>;
@@ -31,10 +34,28 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
         options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         // what is sent does not depend on the types any more
+        let rule = options.rule.as_ref().map(|rule| rule.check(&options, id.is_some())).transpose();
+        let key = options.key.clone();
         let finished = finish(&app, plan, id, options);
         Box::pin(async move {
-            let workflow = finished?;
+            let (mut workflow, rule) = (finished?, rule?);
             let id = workflow.id.clone();
+            if let (Some(Rule::Once(once)), Some(key)) = (rule, key) {
+                check_key("workflow", &key)?;
+                tell_once(&key, &mut workflow.meta)?;
+                let once = Once { fingerprint: fingerprint(&workflow), ..once };
+                let admitted = app.adapter().admissions().admit_workflow(workflow, &key, once).await?;
+                return match admitted {
+                    AdmittedWorkflow::New => Ok(Self::dispatched(app, Outcome::Enqueued, id)),
+                    AdmittedWorkflow::Duplicate(known) => {
+                        Ok(Self::dispatched(app, Outcome::Duplicate(known.clone()), known))
+                    }
+                    AdmittedWorkflow::Reused(known) => {
+                        let existing = known.as_str().into();
+                        Err(DispatchError::KeyReused { task: "workflow".to_owned(), key, existing })
+                    }
+                };
+            }
             let outcome = match app.adapter().workflows().start(workflow).await? {
                 Enqueued::Duplicate => Outcome::Duplicate(id.clone()),
                 _ => Outcome::Enqueued,
@@ -42,6 +63,16 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
             Ok(Self::dispatched(app, outcome, id))
         })
     }
+}
+
+/// Tells a workflow from another one: by its tasks, its payloads and how they depend on each other.
+fn fingerprint(workflow: &NewWorkflow) -> u64 {
+    let joins = format!("{:?}", workflow.joins);
+    let shape: Vec<String> =
+        workflow.nodes.iter().map(|node| format!("{:?} {}", node.after, node.task)).collect();
+    let payloads = workflow.nodes.iter().map(|node| &*node.payload);
+    let rest = shape.iter().map(String::as_bytes).chain([joins.as_bytes(), &*workflow.output]);
+    json::fingerprint_of(payloads.chain(rest))
 }
 
 fn finish(

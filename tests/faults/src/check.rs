@@ -64,7 +64,7 @@ pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
     for key in &snapshot.keys {
         let is_baseline = ["meta", "seq", "front", "tasks", "clock", "procs"].contains(&key.as_str());
         // these pass by themselves
-        let passes = ["call:", "stage:", "throttle:"].iter().any(|kind| key.starts_with(kind))
+        let passes = ["call:", "stage:", "throttle:", "idem:"].iter().any(|kind| key.starts_with(kind))
             || key == "wfgone"
             || key == "damaged";
         if !is_baseline && !passes {

@@ -5,7 +5,7 @@ mod strategies;
 use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{
-    Admission, AttemptEnd, BlockingStates, Due, NewJob, NewNode, NewWorkflow, Otherwise, Rule, TaskName,
+    Admission, AttemptEnd, BlockingStates, Due, NewJob, NewNode, NewWorkflow, Once, Otherwise, Rule, TaskName,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
@@ -97,6 +97,10 @@ enum By {
     Deduplicate {
         states: u8,
         otherwise: Otherwise,
+    },
+    Once {
+        payload: bool,
+        keep: bool,
     },
 }
 
@@ -241,6 +245,9 @@ impl Keyed {
                 delay: fives(delay),
                 max_wait: longer.map(|longer| fives(delay) + fives(longer)),
             },
+            By::Once { payload, keep } => {
+                Rule::Once(Once { life: fives(4), fingerprint: payload.into(), keep_failures: keep })
+            }
             By::Deduplicate { states, otherwise } => {
                 let all = [JobState::Waiting, JobState::Delayed, JobState::Active, JobState::Retrying];
                 let some = (0..).zip(all).filter(|(bit, _)| states >> bit & 1 == 1).map(|(_, state)| state);

@@ -54,6 +54,7 @@ fn keyed() -> impl Strategy<Value = Keyed> {
     let by = prop_oneof![
         1 => (1..3u8).prop_map(|max| By::Throttle { max }),
         2 => (1..6u8, prop::option::of(1..6u8)).prop_map(|(delay, longer)| By::Debounce { delay, longer }),
+        1 => any::<(bool, bool)>().prop_map(|(payload, keep)| By::Once { payload, keep }),
         4 => (states, otherwise).prop_map(|(states, otherwise)| By::Deduplicate { states, otherwise }),
     ];
     (job(), 0..2u8, by).prop_map(|(job, key, by)| Keyed { job, key, by })

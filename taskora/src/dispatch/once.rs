@@ -1,0 +1,108 @@
+//! Idempotency keys: one job, or workflow, for a key, however often it is dispatched, and for longer than retention keeps it.
+
+use std::time::Duration;
+
+use super::key::IntoKey;
+use super::many::Many;
+use super::rule::{AskedRule, Idempotent, RuleState, Unruled};
+use super::{Dispatch, Dispatched, check_meta};
+use crate::contract::Task;
+use crate::error::DispatchError;
+use crate::handle::JobHandle;
+use crate::workflow::WorkflowHandle;
+
+/// The annotation that carries the key to the handler.
+pub(crate) const META: &str = "idempotency-key";
+/// The longest life of a key.
+pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
+    /// Dispatches the job once: while the key is known, for `life` from the first dispatch, another dispatch gives the handle of
+    /// that job, [`Outcome::Duplicate`](crate::Outcome::Duplicate), also after retention has removed it.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use taskora::DispatchError;
+    /// # use std::time::Duration;
+    /// # #[task] async fn charge_card(order: u32, cents: u64) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let charge = |cents| app.dispatch(ChargeCard { order: 42, cents }).idempotency("order-42", day);
+    /// let first = charge(999).await?;
+    /// assert_eq!(charge(999).await?.outcome(), &Outcome::Duplicate(first.id().clone()));
+    /// assert!(matches!(charge(100).await, Err(DispatchError::KeyReused { .. })));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// - If the job fails, is cancelled or expires, its key is free in the same step, unless
+    ///   [`keep_failures`](Dispatch::keep_failures) says otherwise.
+    /// - The same key with another payload is [`DispatchError::KeyReused`]: two different requests have one key by mistake.
+    /// - Keys belong to one task. `life` is above zero and at most 366 days; choose one longer than the job may take.
+    /// - The handler reads the key with [`Context::idempotency_key`](crate::Context::idempotency_key), to pass it on.
+    pub fn idempotency(mut self, key: impl IntoKey, life: Duration) -> Dispatch<JobHandle<Out>, Idempotent>
+    where
+        R: Unruled,
+    {
+        self.options.key = key.into_key();
+        self.ruled(AskedRule::Once { life, keep_failures: false })
+    }
+}
+
+impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
+    /// As `idempotency` of a single dispatch, with the key of each job:
+    /// `app.dispatch_many(charges).idempotency(|charge| charge.order, life)`. If one of the keys stands for another payload, awaiting the
+    /// dispatch gives [`DispatchError::KeyReused`], although the others are stored: dispatching again is harmless.
+    pub fn idempotency<K: IntoKey>(
+        mut self,
+        key: impl Fn(&T) -> K,
+        life: Duration,
+    ) -> Dispatch<Many<T>, Idempotent>
+    where
+        R: Unruled,
+    {
+        self.request.set_keys(key);
+        self.ruled(AskedRule::Once { life, keep_failures: false })
+    }
+}
+
+impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
+    /// As `idempotency` of a job: the key stands for the workflow, also after retention has removed it, and is free if the
+    /// workflow fails, is cancelled or expires. Keys of workflows are apart from those of jobs.
+    pub fn idempotency(
+        mut self,
+        key: impl IntoKey,
+        life: Duration,
+    ) -> Dispatch<WorkflowHandle<Out>, Idempotent>
+    where
+        R: Unruled,
+    {
+        self.options.key = key.into_key();
+        self.ruled(AskedRule::Once { life, keep_failures: false })
+    }
+}
+
+impl<H: Dispatched> Dispatch<H, Idempotent> {
+    /// The key stays for its whole life, also if the job, or the workflow, fails, is cancelled or expires: it is not done again.
+    pub fn keep_failures(mut self) -> Self {
+        if let Some(AskedRule::Once { keep_failures, .. }) = &mut self.options.rule {
+            *keep_failures = true;
+        }
+        self
+    }
+}
+
+/// Adds the key to the annotations, where the handler finds it.
+pub(crate) fn tell(key: &str, meta: &mut Vec<(String, String)>) -> Result<(), DispatchError> {
+    meta.retain(|(name, _)| name != META);
+    meta.push((META.to_owned(), key.to_owned()));
+    check_meta(meta)
+}
+
+pub(super) fn check_life(life: Duration) -> Result<(), DispatchError> {
+    if !life.is_zero() && life <= LONGEST {
+        return Ok(());
+    }
+    let message = format!("the life of an idempotency key is above zero and at most 366 days, not {life:?}");
+    Err(DispatchError::InvalidOption(message))
+}
