@@ -66,6 +66,10 @@ pub enum Call {
 pub enum Shape {
     /// Nothing: plain jobs, for comparison.
     Plain,
+    /// Plain jobs that expire unless they are started in time.
+    Brief,
+    /// Plain jobs, each with a key of its own that one unfinished job may have.
+    Keyed,
     /// One after the other, each with the output of the one before it.
     Chain,
     /// Side by side, and their outputs are collected.

@@ -208,7 +208,7 @@ fn one_delayed(concurrency: usize) -> Kind {
 
 fn workflow(shape: Shape, size: usize) -> Kind {
     let callers = match shape {
-        Shape::Plain | Shape::Chain => 64,
+        Shape::Plain | Shape::Brief | Shape::Keyed | Shape::Chain => 64,
         Shape::Group => 2,
         Shape::Chord => 1,
     };
@@ -269,6 +269,8 @@ pub fn all() -> Vec<Workload> {
         rate("group-1000", "workflows: groups of 1,000", workflow(Shape::Group, 1_000)).full_only(),
         rate("chord-10000", "workflows: chords of 10,000", workflow(Shape::Chord, 10_000)).full_only(),
         step("cost-plain", "cost of a plain job, dispatched and run", Shape::Plain, 1),
+        step("cost-ttl", "cost of a job with a ttl", Shape::Brief, 1).beside_previous(),
+        step("cost-key", "cost of a job with a key of its own", Shape::Keyed, 1).beside_previous(),
         step("cost-chain", "cost of a step of a chain of 3", Shape::Chain, 3).beside_previous(),
         step("cost-group", "cost of a step of a group of 1,000", Shape::Group, 1_000).beside_previous(),
         step("cost-chord", "cost of a step of a chord of 10,000", Shape::Chord, 10_000).beside_previous(),

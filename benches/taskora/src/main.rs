@@ -129,6 +129,17 @@ impl Contender for Taskora {
                     self.app.dispatch(first_step(email)).await?;
                 }
             }
+            Shape::Brief => {
+                for email in emails {
+                    self.app.dispatch(first_step(email)).ttl(Duration::from_secs(3_600)).await?;
+                }
+            }
+            Shape::Keyed => {
+                for email in emails {
+                    let key = email.n;
+                    self.app.dispatch(first_step(email)).deduplicate(key).await?;
+                }
+            }
             Shape::Chain => {
                 let Ok([a, b, c]) = <[Email; 3]>::try_from(emails) else { bail!("a chain is one of 3") };
                 let next = |email: Email| PassOn::s().to(email.to).subject(email.subject).body(email.body);
