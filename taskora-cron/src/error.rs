@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 /// What is wrong with a cron expression, and where.
 ///
@@ -60,6 +61,24 @@ impl fmt::Display for CronError {
 }
 
 impl std::error::Error for CronError {}
+
+/// A period that is too short for a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeriodError(Duration);
+
+impl fmt::Display for PeriodError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`every = \"{:?}\"`: a schedule ticks once a second at most", self.0)
+    }
+}
+
+impl std::error::Error for PeriodError {}
+
+impl PeriodError {
+    pub(crate) const fn of(period: Duration) -> Self {
+        Self(period)
+    }
+}
 
 /// A [`CronError`] that does not know the whole expression yet.
 #[derive(Debug)]

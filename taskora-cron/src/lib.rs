@@ -10,6 +10,7 @@ mod field;
 #[cfg(feature = "times")]
 mod local;
 mod parse;
+mod rules;
 #[cfg(feature = "times")]
 mod stretch;
 #[cfg(feature = "times")]
@@ -17,7 +18,8 @@ mod times;
 mod zones;
 
 pub use cron::Cron;
-pub use error::{CronError, CronErrorKind};
+pub use error::{CronError, CronErrorKind, PeriodError};
+pub use rules::{MAX_NAME, Misfit, ScheduleOptions, check_name, duration_text};
 #[cfg(feature = "times")]
-pub use times::{PeriodError, Times};
+pub use times::Times;
 pub use zones::{ZoneError, check_zone, zone_names};

@@ -1,10 +1,9 @@
-use std::fmt;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::stretch::{Stretch, zone};
-use crate::{Cron, ZoneError};
+use crate::{Cron, PeriodError, ZoneError};
 
 /// After 400 years everything has been looked at once.
 const SEARCHED: i64 = 400 * 366 * 24 * 60 * 60;
@@ -32,18 +31,6 @@ enum Spec {
     Cron { cron: Cron, zone: TimeZone },
 }
 
-/// A period that is too short for a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeriodError(Duration);
-
-impl fmt::Display for PeriodError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`every = \"{:?}\"`: a schedule ticks once a second at most", self.0)
-    }
-}
-
-impl std::error::Error for PeriodError {}
-
 impl Times {
     /// At the multiples of `period` since the Unix epoch, each of them `offset` later. Parts of a millisecond do not count.
     ///
@@ -52,7 +39,7 @@ impl Times {
     /// [`PeriodError`] if the period is shorter than a second.
     pub fn every(period: Duration, offset: Duration) -> Result<Self, PeriodError> {
         if period < Duration::from_secs(1) {
-            return Err(PeriodError(period));
+            return Err(PeriodError::of(period));
         }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let period = millis(period);
