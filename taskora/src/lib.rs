@@ -44,6 +44,8 @@ mod policy;
 #[cfg(feature = "runtime")]
 mod queues;
 #[cfg(feature = "runtime")]
+pub mod schedules;
+#[cfg(feature = "runtime")]
 pub mod signature;
 #[cfg(feature = "runtime")]
 mod state;
@@ -83,6 +85,8 @@ pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
 pub use queues::Queues;
+#[cfg(feature = "runtime")]
+pub use schedules::{OnMissed, Overlap, Schedule, ScheduleError, Timetable};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use state::Scope;
