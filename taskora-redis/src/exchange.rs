@@ -163,6 +163,7 @@ impl<'a> Call<'a> {
             }
             jobs.push(ClaimedJob {
                 node,
+                tick: None,
                 prior_result,
                 lease: Lease { id, task: self.task(record.task), token },
                 payload: record.payload.unwrap_or_default().to_vec(),
@@ -174,7 +175,7 @@ impl<'a> Call<'a> {
             });
         }
         let next_due = u64::try_from(next_due).ok().map(std::time::Duration::from_millis);
-        Ok(Answer { exchanged: Exchanged { settled, jobs, more, next_due }, blobs, newer })
+        Ok(Answer { exchanged: Exchanged { settled, jobs, more, next_due, ticks: None }, blobs, newer })
     }
 }
 

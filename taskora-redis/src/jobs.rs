@@ -130,6 +130,7 @@ impl Jobs for RedisAdapter {
             stalled: number(&stalled, "the stalled jobs")?,
             stalled_ids: ids(stalled_ids)?,
             more: number::<u8>(&more, "`more`")? == 1,
+            ticks: false,
         })
     }
 }

@@ -41,6 +41,7 @@ mod forward;
 mod inspection;
 mod jobs;
 mod leases;
+mod schedules;
 mod signals;
 mod upkeep;
 mod workflows;
@@ -57,6 +58,7 @@ pub use forward::Forward;
 pub use inspection::*;
 pub use jobs::*;
 pub use leases::*;
+pub use schedules::*;
 pub use signals::*;
 pub use upkeep::*;
 pub use workflows::*;
@@ -94,4 +96,9 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
 
     /// Checking and repairing.
     fn upkeep(&self) -> &dyn Upkeep;
+
+    /// Schedules. An adapter that keeps none refuses each call.
+    fn schedules(&self) -> &dyn Schedules {
+        &schedules::NoSchedules
+    }
 }

@@ -25,6 +25,7 @@ impl Fixture for Memory {
 }
 
 taskora::conformance_suite! { #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
+taskora::conformance_suite! { @schedules #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 
 mod own {
     //! What only a store in this process, in virtual time, can promise and show.

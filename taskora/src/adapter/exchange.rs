@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Lease, NodeRef, TaskName};
+use super::{Lease, NodeRef, TaskName, TickStamp};
 use crate::job::{JobState, Timestamp};
 use crate::policy::Retention;
 
@@ -147,6 +147,9 @@ pub struct Exchanged {
     /// passes, whatever its tasks; if this worker is the one to do so. `None` if nothing is due later, if another worker was
     /// told, or if the store acts by itself.
     pub next_due: Option<Duration>,
+    /// When to ask for [due schedules](super::Schedules::due_schedules), which may be now, if the claim names [`SCHEDULES`](super::SCHEDULES) and this
+    /// worker is the one to come then. `None` if no schedule has a tick to come, or if another worker was told.
+    pub ticks: Option<Duration>,
 }
 
 /// A job that was claimed.
@@ -168,6 +171,8 @@ pub struct ClaimedJob {
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
     pub node: Option<NodeRef>,
+    /// Which tick of which schedule it is, if it is one.
+    pub tick: Option<TickStamp>,
     /// For a node: a result that its payload may need, and the number of the node that produced it. A worker that has it need not ask
     /// [`Workflows::node_results`](super::Workflows::node_results) for it. A store may leave it out.
     pub prior_result: Option<(u32, Vec<u8>)>,

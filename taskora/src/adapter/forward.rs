@@ -7,12 +7,14 @@ use tokio::sync::broadcast;
 
 use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
-    Cancellation, Ended, Enqueued, Exchange, Exchanged, Finding, Inspection, JobCounts, JobReport, Jobs,
-    NewJob, NewWorkflow, Once, RenewLease, Renewal, RepairOutcome, Signals, Swept, TaskName, Upkeep,
-    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Cancellation, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged, Finding,
+    Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome,
+    RenewLease, Renewal, RepairOutcome, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked,
+    Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
-use crate::job::{JobId, JobInfo, LogEntry};
+use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
+use crate::schedules::Overlap;
 use crate::workflow::WorkflowId;
 
 /// Declares [`Forward`] and, for whatever implements it, the roles: each method of a role calls the one of `Forward`, whose default
@@ -127,6 +129,17 @@ forward! {
         async cancel_workflow(id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError>;
         async workflow_ended(id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError>;
         async workflow(id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError>;
+    }
+    Schedules by schedules {
+        async declare(schedules: Vec<Declaration>) -> Result<Declared, AdapterError>;
+        async put_schedules(schedules: Vec<PutSchedule>) -> Result<Vec<bool>, AdapterError>;
+        async schedule(name: &str) -> Result<(Timestamp, Option<StoredSchedule>), AdapterError>;
+        async list_schedules() -> Result<Vec<StoredSchedule>, AdapterError>;
+        async due_schedules(worker: &str) -> Result<DueSchedules, AdapterError>;
+        async tick(ticks: Vec<NewTick>) -> Result<Vec<Ticked>, AdapterError>;
+        async trigger(name: &str, job: NewJob, overlap: Overlap) -> Result<Triggered, AdapterError>;
+        async pause_schedule(name: &str, reason: &str) -> Result<bool, AdapterError>;
+        async remove_schedule(name: &str) -> Result<RemoveOutcome, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use super::{AdapterError, Exchange, Exchanged, JobReport, RenewLease, Renewal, TaskName};
+use super::{AdapterError, Exchange, Exchanged, JobReport, RenewLease, Renewal, TaskName, TickStamp};
 use crate::job::{JobId, JobState};
 use crate::policy::{Retention, Ttl};
 
@@ -88,6 +88,8 @@ pub struct NewJob {
     pub meta: Vec<(String, String)>,
     /// How long it may wait to be started after it became ready, see [what expires](crate::adapter#what-expires).
     pub ttl: Option<Ttl>,
+    /// Which tick of which schedule it is, if it is one.
+    pub tick: Option<TickStamp>,
     /// Whether it takes the place of a known job that has failed, expired or been cancelled, see [`Jobs::enqueue`].
     pub replace_failed: bool,
 }
@@ -106,6 +108,7 @@ impl NewJob {
             max_stalls: 1,
             meta: Vec::new(),
             ttl: None,
+            tick: None,
             replace_failed: false,
         }
     }
@@ -187,6 +190,8 @@ pub struct Swept {
     pub stalled_ids: Vec<JobId>,
     /// There is more to do: sweep again.
     pub more: bool,
+    /// A schedule is due, and nobody has asked for it in time. Only if the sweep names [`SCHEDULES`](super::SCHEDULES).
+    pub ticks: bool,
 }
 
 impl Swept {

@@ -149,6 +149,14 @@ pub enum Violation {
         /// The job.
         id: JobId,
     },
+    /// A schedule is not looked at when it must be: it would never tick. Or a time is kept for a schedule that is not known, or for
+    /// which another time is kept. A repair puts that right.
+    ScheduleIndex {
+        /// The schedule.
+        schedule: String,
+        /// Whether the schedule is known, and lacks its time.
+        is_known: bool,
+    },
     /// A key of the namespace that no version of taskora known to this one has written. It is left as it is.
     UnknownKey {
         /// The key.
@@ -350,6 +358,12 @@ impl fmt::Display for Violation {
                     f,
                     "`{task}`: key `{key}` belongs to job `{id}`, which does not own it; a repair frees it"
                 )
+            }
+            Self::ScheduleIndex { schedule, is_known: true } => {
+                write!(f, "nobody looks at schedule `{schedule}` when it is due; a repair looks at it now")
+            }
+            Self::ScheduleIndex { schedule, is_known: false } => {
+                write!(f, "what is kept of schedule `{schedule}` has no schedule; a repair removes it")
             }
             Self::UnknownKey { key } => write!(f, "nobody knows the key `{key}`; it is left as it is"),
             Self::WrongType { key, expected, found } => {

@@ -67,11 +67,16 @@ pub mod replacing;
 pub mod rescues;
 #[doc(hidden)]
 pub mod retention;
+mod schedule_kit;
+#[doc(hidden)]
+pub mod schedules;
 #[doc(hidden)]
 pub mod settling;
 mod suite;
 #[doc(hidden)]
 pub mod throttling;
+#[doc(hidden)]
+pub mod ticks;
 #[doc(hidden)]
 pub mod upkeep;
 #[doc(hidden)]

@@ -305,6 +305,40 @@ macro_rules! conformance_suite {
             }
         }
     };
+    (@schedules #[$test:meta] $fixture:expr) => {
+        $crate::conformance_suite! {
+            @tests [$test] [$fixture]
+            schedules {
+                a_schedule_is_kept_as_it_is_put
+                s129_schedules_are_listed_by_name
+                a_put_that_expects_something_else_changes_nothing
+                s292_a_paused_schedule_does_not_tick
+                x28_declaring_again_keeps_next_last_and_pause
+                what_nobody_declares_does_not_tick
+                what_nobody_declares_goes_after_seven_days
+                s131_a_removed_schedule_is_gone
+                s132_a_trigger_runs_now
+                nothing_to_do_is_nothing
+            }
+            ticks {
+                a_schedule_is_due_at_its_time
+                what_is_due_is_handed_out_to_one_at_a_time
+                many_that_are_due_go_page_by_page
+                a_tick_happens_once
+                a_tick_of_something_else_is_refused
+                a_tick_whose_job_is_known_stores_it_no_second_time
+                the_job_of_a_tick_says_what_it_is
+                a_tick_wakes_a_worker
+                several_runs_of_one_tick_are_stored_in_order
+                a_tick_may_run_nothing
+                x31_a_tick_is_skipped_while_the_last_run_has_not_ended
+                a_claim_is_told_when_the_next_tick_is
+                a_schedule_that_comes_earlier_wakes_a_worker
+                a_sweep_says_that_a_tick_is_late
+                a_worker_that_leaves_passes_its_tick_on
+            }
+        }
+    };
     (@tests $test:tt $fixture:tt $($module:ident { $($check:ident)* })*) => {
         $($crate::conformance_suite! { @module $test $fixture $module $($check)* })*
     };
@@ -348,6 +382,8 @@ mod tests {
             ("following", include_str!("following.rs")),
             ("debouncing", include_str!("debouncing.rs")),
             ("idempotency", include_str!("idempotency.rs")),
+            ("schedules", include_str!("schedules.rs")),
+            ("ticks", include_str!("ticks.rs")),
             ("workflow_steps", include_str!("workflow_steps.rs")),
             ("workflow_ends", include_str!("workflow_ends.rs")),
             ("workflow_retention", include_str!("workflow_retention.rs")),

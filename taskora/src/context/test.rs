@@ -131,6 +131,7 @@ impl TestContext {
             meta: self.meta,
             cancelled: self.cancelled,
             node: None,
+            tick: None,
             prior_result: None,
         };
         // the receiver is gone, so reports stay in the context

@@ -1,10 +1,11 @@
 //! Settle and claim as one step, and the answers that are kept for calls that are repeated.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::record::Record;
 use super::store::{PAGE, Store};
-use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, Settled, TaskName};
+use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, SCHEDULES, Settled, TaskName};
 use crate::job::{JobId, Timestamp, millis};
 
 /// How long the answer of a slot's last call is kept, in milliseconds.
@@ -33,7 +34,7 @@ impl Store {
         let claimed_from = claim.iter().flat_map(|claim| claim.tasks.iter().map(|asked| asked.task.clone()));
         if let Some(answer) = self.calls.get(&slot).filter(|answer| answer.number >= call.number) {
             let exchanged = if answer.number == call.number {
-                self.exchanged(answer)
+                self.exchanged(answer, claim.as_ref(), now)
             } else {
                 Exchanged { settled: vec![Settled::Stale; settle.len()], ..Exchanged::default() }
             };
@@ -66,7 +67,7 @@ impl Store {
         self.wake(claimed_from);
 
         let answer = Answer { number: call.number, at: now, settled, claimed, more };
-        let exchanged = self.exchanged(&answer);
+        let exchanged = self.exchanged(&answer, claim.as_ref(), now);
         self.calls.insert(slot, answer);
         exchanged
     }
@@ -118,13 +119,14 @@ impl Store {
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
-    fn exchanged(&self, answer: &Answer) -> Exchanged {
+    fn exchanged(&self, answer: &Answer, claim: Option<&Claim>, now: u64) -> Exchanged {
         let claimed_job = |claimed: &Claimed| {
             // a job of this id that was made since is another one
             let is_it = |record: &&Record| record.older_tokens < claimed.lease.token;
             let record = self.jobs.get(&claimed.lease.id).filter(is_it)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
+                tick: record.new.tick.clone(),
                 prior_result: None,
                 lease: claimed.lease.clone(),
                 payload: record.new.payload.clone(),
@@ -141,6 +143,10 @@ impl Store {
             more: answer.more,
             // waiters set their own alarm, so that nobody has to come back
             next_due: None,
+            ticks: claim
+                .filter(|claim| claim.limit > 0 && claim.open_tasks().any(|task| &**task == SCHEDULES))
+                .and_then(|_| self.schedules.first_look())
+                .map(|look| Duration::from_millis(look.saturating_sub(now))),
         }
     }
 

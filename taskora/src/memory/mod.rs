@@ -6,6 +6,7 @@ mod flow;
 mod queue;
 mod record;
 mod retention;
+mod schedules;
 mod signal;
 mod store;
 mod transitions;
@@ -23,12 +24,14 @@ use tokio::time::Instant;
 use self::signal::MemoryListener;
 use self::store::Store;
 use crate::adapter::{
-    Adapter, AdapterError, Admissions, CancelOutcome, Cancellation, Ended, Enqueued, Exchange, Exchanged,
-    Inspection, JobCounts, JobReport, Jobs, NewJob, NewWorkflow, RenewLease, Renewal, Signals, Swept,
-    TaskName, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Admissions, CancelOutcome, Cancellation, Declaration, Declared, DueSchedules,
+    Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick,
+    NewWorkflow, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
+    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
-use crate::job::{JobId, JobInfo, LogEntry, millis};
+use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
+use crate::schedules::Overlap;
 use crate::workflow::WorkflowId;
 
 /// A store in this process's memory. It forgets everything when its last clone goes; clones share one store.
@@ -123,6 +126,10 @@ impl Adapter for MemoryAdapter {
     fn upkeep(&self) -> &dyn Upkeep {
         self
     }
+
+    fn schedules(&self) -> &dyn Schedules {
+        self
+    }
 }
 
 #[async_trait]
@@ -215,6 +222,46 @@ impl Workflows for MemoryAdapter {
 
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
         self.0.lock().flow(id, nodes)
+    }
+}
+
+#[async_trait]
+impl Schedules for MemoryAdapter {
+    async fn declare(&self, schedules: Vec<Declaration>) -> Result<Declared, AdapterError> {
+        Ok(self.0.lock().declare_schedules(schedules, self.0.now()))
+    }
+
+    async fn put_schedules(&self, schedules: Vec<PutSchedule>) -> Result<Vec<bool>, AdapterError> {
+        Ok(self.0.lock().put_schedules(schedules, self.0.now()))
+    }
+
+    async fn schedule(&self, name: &str) -> Result<(Timestamp, Option<StoredSchedule>), AdapterError> {
+        let (store, now) = (self.0.lock(), self.0.now());
+        Ok((Timestamp::from_millis(now), store.schedules.get(name, now)))
+    }
+
+    async fn list_schedules(&self) -> Result<Vec<StoredSchedule>, AdapterError> {
+        Ok(self.0.lock().schedules.all(self.0.now()))
+    }
+
+    async fn due_schedules(&self, _worker: &str) -> Result<DueSchedules, AdapterError> {
+        Ok(self.0.lock().schedules.due(self.0.now()))
+    }
+
+    async fn tick(&self, ticks: Vec<NewTick>) -> Result<Vec<Ticked>, AdapterError> {
+        Ok(self.0.lock().tick(ticks, self.0.now()))
+    }
+
+    async fn trigger(&self, name: &str, job: NewJob, overlap: Overlap) -> Result<Triggered, AdapterError> {
+        Ok(self.0.lock().trigger(name, job, overlap, self.0.now()))
+    }
+
+    async fn pause_schedule(&self, name: &str, reason: &str) -> Result<bool, AdapterError> {
+        Ok(self.0.lock().pause_schedule(name, reason, self.0.now()))
+    }
+
+    async fn remove_schedule(&self, name: &str) -> Result<RemoveOutcome, AdapterError> {
+        Ok(self.0.lock().remove_schedule(name, self.0.now()))
     }
 }
 

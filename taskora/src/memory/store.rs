@@ -10,11 +10,12 @@ use super::admission::Keys;
 use super::flow::Flows;
 use super::queue::Queue;
 use super::record::{Phase, Record};
+use super::schedules::Book;
 use super::signal::Wakes;
 use super::transitions::{Left, Line};
 use crate::adapter::{
     AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob, RenewLease,
-    Renewal, Settled, Settlement, Swept, TaskName,
+    Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
 };
 use crate::job::{JobId, JobState, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
@@ -29,6 +30,7 @@ pub(super) struct Store {
     pub(super) queues: HashMap<TaskName, Queue>,
     pub(super) flows: Flows,
     pub(super) keys: Keys,
+    pub(super) schedules: Book,
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
@@ -47,6 +49,7 @@ impl Store {
             queues: HashMap::new(),
             flows: Flows::default(),
             keys: Keys::default(),
+            schedules: Book::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
@@ -239,6 +242,8 @@ impl Store {
         self.wake(tasks.iter().cloned());
         self.forget_calls(now);
         self.keys.forget(now);
+        let is_asked = tasks.iter().any(|task| **task == *SCHEDULES);
+        swept.ticks = is_asked && self.schedules.first_look().is_some_and(|look| look <= now);
         swept
     }
 

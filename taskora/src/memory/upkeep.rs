@@ -139,6 +139,7 @@ impl Store {
         for (_, id) in indexed.filter(|(_, id)| !self.flows.by_id.contains_key(id)) {
             violations.push(Violation::WorkflowIndex { workflow: id.clone(), is_known: false });
         }
+        violations.extend(self.schedules.violations());
         violations
     }
 
@@ -234,6 +235,9 @@ impl Store {
                 }
             }
             Violation::WorkflowIndex { workflow, .. } => self.index_flow(workflow),
+            Violation::ScheduleIndex { schedule, is_known } => {
+                self.schedules.repair(schedule, *is_known, now)
+            }
             Violation::OpenNodes { workflow, .. } | Violation::JoinCount { workflow, .. } => {
                 self.recount(workflow, now);
             }
