@@ -36,6 +36,11 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::new(seconds, u32::try_from(nanos % NANOS_PER_SECOND).unwrap_or(0)))
 }
 
+/// Whether `text` is a duration of nothing.
+pub(crate) fn is_zero(text: &str) -> bool {
+    nanos(text) == Some(0)
+}
+
 fn nanos(text: &str) -> Option<u128> {
     let (number, unit) = UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
@@ -93,6 +98,7 @@ mod tests {
         for text in ["0s", "0ms", "0.0d", "0.4ms", "0.0001s"] {
             assert!(parse(text).unwrap_err().contains("too short"), "{text}");
         }
+        assert!(is_zero("0s") && is_zero("0.0d") && !is_zero("0.4ms") && !is_zero("0"));
         assert_eq!(parse("36500d").unwrap().as_secs(), 36_500 * 24 * 60 * 60);
         for text in ["36501d", "99999999999999999999d"] {
             assert!(parse(text).unwrap_err().contains("too long"), "{text}");

@@ -9,7 +9,7 @@ use syn::{LitStr, Pat, Path, Type};
 use crate::errors::Errors;
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
-use crate::values::{Attempts, Backoff, Concurrency, OnExpire, Priority, Recoveries, Value, Word, not_zero};
+use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
 
 /// Makes a struct of optional fields, and the table of what is written for each of them. A line is `field: Type, side,
 /// example`; an option that cannot be named like a field is `field as "name"`.
@@ -91,7 +91,7 @@ options! {
 options! {
     /// What stands in `ttl(..)`; of `ttl = "5m"` the time alone.
     struct Ttl {
-        max: std::time::Duration, Contract, "max = \"5m\"";
+        max: Lifetime, Contract, "max = \"5m\"";
         on_expire: OnExpire, Contract, "on_expire = discard";
     }
 }
@@ -128,7 +128,7 @@ impl Value for Ttl {
 
     fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
         if !input.peek(syn::token::Paren) {
-            return Ok(Self { max: Some(not_zero(given, input, errors)?), ..Self::default() });
+            return Ok(Self { max: Some(Value::read(given, input, errors)?), ..Self::default() });
         }
         let ttl: Self = list::inner(given, input, errors)?;
         if ttl.span_of("max").is_none() {

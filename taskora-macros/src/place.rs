@@ -42,7 +42,7 @@ static ELSEWHERE: [(&[&str], &str); 10] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
-        &["delay", "countdown", "eta"],
+        &["delay", "at", "countdown", "eta"],
         "the delay of a job is given with its dispatch, as in `app.dispatch(..).delay(..)`, and that before another attempt as `retry(attempts = 3, delay = \"1s\")`",
     ),
     (
@@ -51,14 +51,14 @@ static ELSEWHERE: [(&[&str], &str); 10] = [
     ),
     (&["debounce"], "it is an option of a dispatch, as in `app.dispatch(..).debounce(key, delay)`"),
     (&["throttle"], "it is an option of a dispatch, as in `app.dispatch(..).throttle(key, max, window)`"),
-    (&["deduplicate"], "it is an option of a dispatch, as in `app.dispatch(..).deduplicate(key)`"),
+    (&["deduplicate", "dedupe"], "it is an option of a dispatch, as in `app.dispatch(..).deduplicate(key)`"),
     (&["id", "meta"], "it is an option of a dispatch, as in `app.dispatch(..).id(..).meta(..)`"),
     (
         &["expires", "expire", "expires_in", "deadline"],
         "write `ttl = \"5m\"`, which is how long a job may wait to be started; an attempt is limited by `timeout`",
     ),
     (
-        &["cron", "every", "limit", "migrate", "rate_limit", "schedule", "singleton", "version"],
+        &["cron", "every", "limit", "migrate", "rate", "rate_limit", "schedule", "singleton", "version"],
         "it comes in a later version",
     ),
 ];

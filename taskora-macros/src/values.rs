@@ -52,6 +52,10 @@ pub(crate) enum Backoff {
     Custom(Path),
 }
 
+/// How long a job may wait to be started.
+#[derive(Clone, Copy)]
+pub(crate) struct Lifetime(pub(crate) Duration);
+
 /// What is kept of a job that was not started in time.
 #[derive(Clone, Copy)]
 pub(crate) enum OnExpire {
@@ -199,18 +203,17 @@ impl Value for OnExpire {
     }
 }
 
-/// A duration that would make no sense if it were none.
-pub(crate) fn not_zero(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Duration> {
-    let written = input.fork();
-    if let Ok(text) = behind_equals::<LitStr>(given, &written)
-        && text.value().starts_with('0')
-        && text.value().bytes().all(|byte| matches!(byte, b'0' | b'.' | b'a'..=b'z'))
-    {
-        let name = given.option.name;
-        let message = format!("`{name} = {}` would expire every job; leave `{name}` out", text.token());
-        return Err(syn::Error::new(text.span(), message));
+impl Value for Lifetime {
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        if let Ok(text) = behind_equals::<LitStr>(given, &input.fork())
+            && duration::is_zero(&text.value())
+        {
+            let message =
+                format!("`{} = {}` would expire every job; leave `ttl` out", given.option.name, text.token());
+            return Err(syn::Error::new(text.span(), message));
+        }
+        Duration::read(given, input, errors).map(Self)
     }
-    Duration::read(given, input, errors)
 }
 
 impl Value for Vec<LitStr> {

@@ -17,4 +17,10 @@ async fn unique() {}
 #[task(id = "x")]
 async fn with_id() {}
 
+#[task(at = "03:00")]
+async fn later() {}
+
+#[task(dedupe)]
+async fn shortened() {}
+
 fn main() {}

@@ -5,6 +5,9 @@ use taskora::prelude::*;
 #[task(ttl = "0s")]
 async fn none() {}
 
+#[task(ttl(max = "0ms"))]
+async fn none_in_the_list() {}
+
 #[task(ttl = 300)]
 async fn number() {}
 

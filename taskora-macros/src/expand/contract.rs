@@ -11,7 +11,7 @@ use crate::model::{Contract, Field, Output};
 use crate::names;
 use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
-use crate::values::{Attempts, Backoff, OnExpire, Priority, Recoveries};
+use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Priority, Recoveries};
 
 /// The struct that holds a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
@@ -191,7 +191,7 @@ fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream>
 
 fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let max = ttl.max.map(duration)?;
+    let max = ttl.max.map(|Lifetime(max)| duration(max))?;
     let on_expire = ttl.on_expire.map(|on_expire| match on_expire {
         OnExpire::Fail => quote_spanned!(site=> .on_expire(#private::OnExpire::Fail)),
         OnExpire::Discard => quote_spanned!(site=> .on_expire(#private::OnExpire::Discard)),
