@@ -50,8 +50,8 @@ pub fn summary(results: &Results) -> String {
             ratio(row, ", "),
         );
     }
-    out += "\nMedians of the rounds, in which all took turns, also of the ratios: these are not those of the medians. A ratio above 1 is better \
-            than the best peer.\n";
+    out += "\nMedians of the rounds; the contenders took turns in each round. The ratios are medians, too, so they differ \
+            from the ratios of the medians. A ratio above 1 is better than the best peer.\n";
     out
 }
 
