@@ -1,36 +1,37 @@
 //! What a store must do for taskora: the boundary between the runtime and its adapters.
 //!
-//! An [`Adapter`] is object-safe and batch-first. What its methods mean is written on them, and checked by one
-//! suite that every adapter runs: [`conformance`](crate::conformance). Two rules hold for all of them:
+//! An [`Adapter`] is object-safe and batch-first. The docs of each method say what it means, and one suite that every
+//! adapter runs checks it: [`conformance`](crate::conformance). Two rules apply to all methods:
 //!
-//! - **One call is one atomic step.** Whatever a crash or a lost connection does, a call happened or it did not.
-//!   Every call may be repeated after an error whose outcome is unknown, and then changes nothing more.
-//! - **Time is the store's.** Dues, leases and ages are compared with the store's clock. Durations travel, not
-//!   points in time.
+//! - **One call is one atomic step.** Despite crashes and lost connections, a call takes effect as a whole or not at all.
+//!   Every call may be repeated after an error whose outcome is unknown; a repeat changes nothing more.
+//! - **The store's clock counts.** Due times, leases and ages are compared with the store's clock. Calls carry durations,
+//!   not points in time.
 //!
 //! ## Where a job is
 //! An unfinished job is in exactly one place: the *waiting* line of its task, its *delayed* set (state `delayed`
 //! before the first attempt, `retrying` after one) or its *active* set.
 //!
 //! ## The order of claims
-//! A claim hands out the jobs of all the tasks it asks for in one order: higher priority first, then first come,
-//! first served, by a sequence number that the store gives a job when it becomes ready: at the dispatch, or when
-//! its delay has passed. Jobs that become ready together do so in the order they were due, then by
-//! task, then by id. A job that comes back without having used up an attempt (rescued, or released without a delay) goes before all others
-//! of its priority; of several, the one that came back last goes first, except that those that one sweep rescues of a task
-//! keep the order in which their leases passed, then by id.
+//! A claim hands out the jobs of all the tasks it asks for in one order: higher priority first, then first come, first
+//! served. The store numbers a job when it becomes ready: at the dispatch, or when its delay has passed. Jobs that become
+//! ready together are ordered by due time, then by task, then by id. A job that comes back without having used up an attempt
+//! (rescued, or released without a delay) goes before all others of its priority. Of several such jobs, the last one to come
+//! back goes first, except that the jobs of a task that one sweep rescues are ordered by the deadline of their leases, then
+//! by id.
 //!
 //! ## What counts as an attempt
-//! A settlement, unless it released the job. So [`ClaimedJob::attempt`] is the number of settled attempts plus one,
-//! [`Ended::attempts`] counts the attempt that ended the job (also if that was flagged as cancelled), and a lease that
-//! was lost counts for nothing.
+//! A settlement, unless it releases the job. So [`ClaimedJob::attempt`] is the number of settled attempts plus one,
+//! [`Ended::attempts`] includes the attempt that ended the job (even if the job was flagged as cancelled), and a lost lease
+//! does not count.
 //!
 //! ## What expires
-//! A job with a [`Ttl`](crate::Ttl) has a deadline: when it first becomes ready, plus the ttl. A node becomes ready when the nodes that it
-//! waits for have completed and its delay has passed. No claim hands out a job at or after its deadline: it ends as expired. A sweep expires
-//! jobs that wait, are delayed or are retrying beyond their deadline. An active job is not touched, and if it comes back to its line, its
-//! deadline holds again. A retry that would be due at or after the deadline ends the job as failed, with that attempt's error. Of an
-//! expired job with [`OnExpire::Discard`](crate::OnExpire::Discard) nothing is kept: it goes at once, or with the next sweep. Of a node its workflow keeps the end.
+//! A job with a [`Ttl`](crate::Ttl) has a deadline: the time at which it first becomes ready, plus the ttl. A node becomes
+//! ready when the nodes that it waits for have completed and its delay has passed. No claim hands out a job at or after its
+//! deadline: it ends as expired. A sweep expires jobs that are waiting, delayed or retrying past their deadline. An active
+//! job is not touched; if it comes back to its line, its deadline applies again. If a retry would be due at or after the
+//! deadline, the job fails, with that attempt's error. An expired job with [`OnExpire::Discard`](crate::OnExpire::Discard)
+//! is removed at once, or by the next sweep. If it is a node, its workflow keeps the end.
 
 mod admission;
 mod aside;
@@ -68,8 +69,8 @@ pub type TaskName = Arc<str>;
 
 /// Everything that a store can do, role by role. See the [module](self) for the rules.
 ///
-/// An adapter implements the roles, and each accessor returns `self`. A role that comes with a later version of taskora gets an
-/// accessor with a default, so that no adapter breaks.
+/// An adapter implements the roles, and each accessor returns `self`. If a later version of taskora adds a role, its
+/// accessor has a default, so that no adapter breaks.
 ///
 /// To wrap another adapter, implement [`Forward`] instead, which has a default for everything.
 #[diagnostic::on_unimplemented(
@@ -85,7 +86,7 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
     /// Storing jobs under keys.
     fn admissions(&self) -> &dyn Admissions;
 
-    /// What the store pushes.
+    /// Messages that the store pushes.
     fn signals(&self) -> &dyn Signals;
 
     /// Reading.

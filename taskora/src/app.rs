@@ -1,4 +1,4 @@
-//! The composition root: an adapter and the settings that everything shares.
+//! The composition root: an adapter, and the settings that everything shares.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::policy::Retention;
 use crate::queues::Queues;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
-/// An application: dispatches jobs, and is what workers are built on. Cheap to clone; many may live in one process. It
-/// may be kept in a static, and be used on several tokio runtimes: by tests that have one each, or by threads.
+/// An application: dispatches jobs, and workers are built on it. Cheap to clone; a process may have several. You may keep it
+/// in a static and use it on several tokio runtimes, for example from tests or threads with a runtime each.
 ///
 /// ```
 /// use taskora::prelude::*;
@@ -37,7 +37,7 @@ struct Shared {
 }
 
 impl App {
-    /// The largest payload or result that is accepted unless the builder says otherwise: 8 MiB of JSON.
+    /// The default limit of a payload or result: 8 MiB of JSON.
     pub const DEFAULT_MAX_PAYLOAD: usize = 8 * 1024 * 1024;
 
     /// An app with the default settings.
@@ -45,7 +45,7 @@ impl App {
         Self::builder(adapter).build()
     }
 
-    /// An app whose settings differ from the defaults.
+    /// An app with other settings than the defaults.
     pub fn builder(adapter: impl Adapter) -> AppBuilder {
         AppBuilder {
             shared: Shared {
@@ -56,8 +56,8 @@ impl App {
         }
     }
 
-    /// Dispatches a contract, a signature with all its arguments bound, or a workflow. The returned builder takes options and is
-    /// awaited:
+    /// Dispatches a contract, a signature with all its arguments bound, or a workflow. Set options on the returned builder,
+    /// then await it:
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -76,7 +76,7 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// When awaited: [`DispatchError`](crate::DispatchError), which says when a job may have been stored all the same.
+    /// When awaited: [`DispatchError`](crate::DispatchError), which says when a job may have been stored nevertheless.
     pub fn dispatch<D: Dispatchable>(&self, what: D) -> Dispatch<D::Handle>
     where
         D::Slot: Starts,
@@ -84,20 +84,20 @@ impl App {
         what.__into_dispatch(self)
     }
 
-    /// Dispatches many jobs of one task, in few round trips. The handles come in the order of the jobs, and the
-    /// options hold for all of them. [`results`](crate::results) waits for all of them at once.
+    /// Dispatches many jobs of one task, in few round trips. The handles are in the order of the jobs, and the options apply
+    /// to all of them. [`results`](crate::results) waits for all of them at once.
     ///
     /// # Errors
-    /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored.
-    /// If the store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says what was.
+    /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored. If the
+    /// store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says which jobs were stored.
     pub fn dispatch_many<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> Dispatch<Many<T>> {
         Dispatch::new(self, ManyRequest::new(tasks))
     }
 
-    /// Dispatches by name and JSON: the untyped door, for tools and dynamic callers. The name and the payload are checked
-    /// by the worker that claims the job; a name that no worker knows waits until one does.
+    /// Dispatches by name and JSON, without types: for tools and dynamic callers. The worker that claims the job checks the
+    /// name and the payload. If no worker knows the name, the job waits until one does.
     ///
-    /// The contract's options are not known here: the job has priority 0, unless `.priority(..)` says otherwise.
+    /// The contract's options do not apply: the job has priority 0, unless you set `.priority(..)`.
     ///
     /// # Errors
     /// When awaited: as [`App::dispatch`].
@@ -105,8 +105,8 @@ impl App {
         Dispatch::new(self, JobRequest::new(self, task.as_ref().into(), &payload, &TaskOptions::new()))
     }
 
-    /// A handle to a job that was dispatched elsewhere. Nothing is asked of the store yet. If the id turns out to be that of
-    /// another task's job, the handle's methods answer [`JobError::OtherTask`](crate::JobError::OtherTask).
+    /// A handle to a job that was dispatched elsewhere. This does not ask the store yet. If the id belongs to another task's
+    /// job, the handle's methods return [`JobError::OtherTask`](crate::JobError::OtherTask).
     pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T::Output> {
         JobHandle::attached(self.clone(), id.into(), Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
     }
@@ -116,12 +116,12 @@ impl App {
         JobHandle::attached(self.clone(), id.into(), None)
     }
 
-    /// A handle to a workflow that was dispatched elsewhere, and whose result is an `Out`. Nothing is asked of the store yet.
+    /// A handle to a workflow that was dispatched elsewhere, with a result of type `Out`. This does not ask the store yet.
     pub fn workflow<Out>(&self, id: impl Into<WorkflowId>) -> WorkflowHandle<Out> {
         WorkflowHandle::attached(self.clone(), id.into())
     }
 
-    /// The queues of the tasks: who owns a key.
+    /// The queues of the tasks: find out which job owns a key, or release the key.
     #[must_use]
     pub const fn queues(&self) -> Queues<'_> {
         Queues::new(self)
@@ -135,9 +135,9 @@ impl App {
         self.shared.adapter.inspection().counts(task.as_ref()).await
     }
 
-    /// Looks at everything that is stored, page by page, and says what does not agree. It changes nothing, and may run while
-    /// the queue is busy: what is only on its way is not reported. The report holds the first 1,000 violations; it
-    /// prints as one line for each.
+    /// Reads everything in the store, page by page, and reports what is inconsistent. It changes nothing, and may run while
+    /// the queue is busy: jobs that are merely in transit are not reported. The report has the first 1,000 violations, and
+    /// prints one line for each.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -154,12 +154,12 @@ impl App {
         check::check(&*self.shared.adapter).await
     }
 
-    /// Repairs what [`App::check`] reports, one thing at a time, each in one atomic step that makes sure first that it is
-    /// still so. It may run while the queue is busy, and twice. What cannot be repaired without guessing is left, and the
-    /// report says so. One repair may bring another fault to light: check again afterwards.
+    /// Repairs what [`App::check`] reports, one violation at a time. Each repair is one atomic step that first verifies the
+    /// violation. It may run while the queue is busy, and more than once. What cannot be repaired without guessing is left
+    /// alone and reported. A repair may reveal further violations, so check again afterwards.
     ///
     /// # Errors
-    /// If the store cannot be reached; what was repaired until then stays repaired.
+    /// If the store cannot be reached; everything repaired until then stays repaired.
     pub async fn repair(&self) -> Result<RepairReport, AdapterError> {
         check::repair(&*self.shared.adapter).await
     }
@@ -189,22 +189,23 @@ pub struct AppBuilder {
 }
 
 impl AppBuilder {
-    /// The largest payload or result in bytes of JSON; [`App::DEFAULT_MAX_PAYLOAD`] unless said otherwise. A larger
-    /// payload is refused at the dispatch; a job with a larger result fails with a message that says so.
+    /// The largest payload or result in bytes of JSON; [`App::DEFAULT_MAX_PAYLOAD`] by default. A larger payload is refused
+    /// at the dispatch; a job with a larger result fails with a message that says so.
     #[must_use]
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.shared.max_payload = bytes;
         self
     }
 
-    /// How long finished jobs stay, per task; see [`Retention`] for the defaults. It is the workers' apps that trim.
+    /// How long finished jobs stay, per task; see [`Retention`] for the defaults. Only the setting of a worker's app counts,
+    /// because workers trim.
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.shared.retention = retention;
         self
     }
 
-    /// The app.
+    /// Builds the app.
     #[must_use]
     pub fn build(self) -> App {
         App { shared: Arc::new(self.shared) }

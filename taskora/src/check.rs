@@ -8,7 +8,7 @@ use crate::adapter::{Adapter, AdapterError, RepairOutcome};
 pub use report::{CheckReport, RepairReport};
 pub use violation::{Part, Place, TaskFault, Violation};
 
-/// The limit of violations that a report keeps; it counts all.
+/// How many violations a report lists; it counts all of them.
 const MOST: usize = 1_000;
 
 pub(crate) async fn check(adapter: &dyn Adapter) -> Result<CheckReport, AdapterError> {

@@ -1,4 +1,4 @@
-//! What a handler knows of its attempt, and what it may say.
+//! What a handler knows about its attempt, and what it can report.
 
 mod blocking;
 mod stop;
@@ -26,13 +26,13 @@ pub use test::{Reported, TestContext};
 
 /// The largest progress, and the largest fields of a log line, in bytes of JSON.
 const MAX_NOTE: usize = 64 * 1024;
-/// How many log lines of an attempt are written in one call.
+/// How many log lines of an attempt go in one call.
 const MAX_LINES_AT_ONCE: usize = 100;
 
 /// One attempt, as its handler sees it: a parameter of type `Context` or `&Context` receives it.
 ///
-/// Cheap to clone; a clone may be moved into tasks that the handler spawns. Once the attempt is over, what a clone
-/// still reports is refused by the store.
+/// Cheap to clone; you may move a clone into tasks that the handler spawns. Once the attempt is over, the store refuses
+/// everything that a clone still reports.
 ///
 /// ```
 /// use taskora::Context;
@@ -100,20 +100,20 @@ impl Context {
         &self.attempt.lease.id
     }
 
-    /// The name of the job's task, as the job carries it.
+    /// The name of the job's task, as stored with the job.
     #[must_use]
     pub fn task(&self) -> &str {
         &self.attempt.lease.task
     }
 
-    /// Which attempt this is, counted from 1. A job that was rescued from a dead worker, or handed back at a
-    /// shutdown, does not use up an attempt.
+    /// Which attempt this is, counted from 1. A rescue from a dead worker and a release at a shutdown do not use up an
+    /// attempt.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt.number
     }
 
-    /// Attempts in total that the task's contract allows.
+    /// How many attempts in total the task's contract allows.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.attempt.max_attempts
@@ -125,13 +125,14 @@ impl Context {
         self.attempt.created_at
     }
 
-    /// What the dispatcher noted under `key` with `.meta(key, value)`.
+    /// The value that the dispatcher set with `.meta(key, value)`.
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.attempt.meta.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    /// The key that the job, or the workflow of this step, was dispatched with by `.idempotency(key, life)`: to pass it on to a service that takes one.
+    /// The key that the job, or this step's workflow, was dispatched with by `.idempotency(key, life)`. You can pass it on
+    /// to a service that takes idempotency keys.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.meta(IDEMPOTENCY_META)
@@ -143,8 +144,8 @@ impl Context {
         &self.attempt.app
     }
 
-    /// Reports progress, which [`JobHandle::progress`](crate::JobHandle::progress) reads: any value that serde can
-    /// write as JSON. The newest one counts; writing happens in the background, before the attempt's end.
+    /// Reports progress, which [`JobHandle::progress`](crate::JobHandle::progress) reads: any value that serde can write as
+    /// JSON. Each report replaces the one before. It is written in the background, before the attempt ends.
     ///
     /// A value that cannot be written as JSON, or takes more than 64 KiB, is replaced by a logged warning.
     pub fn progress(&self, value: impl Serialize) {
@@ -172,8 +173,8 @@ impl Context {
         self.log(LogLevel::Error, message, ());
     }
 
-    /// Logs a line with further fields: any value that serde can write as JSON, `()` for none. A message of more than
-    /// 16 KiB is cut; fields that cannot be written, or take more than 64 KiB, are replaced by a text that says so.
+    /// Logs a line with additional fields: any value that serde can write as JSON, or `()` for none. A message of more than
+    /// 16 KiB is cut; fields that cannot be written, or that take more than 64 KiB, are replaced by a text that says so.
     pub fn log(&self, level: LogLevel, message: impl Into<String>, fields: impl Serialize) {
         let fields = match serde_json::to_value(fields) {
             Ok(fields) if fields.to_string().len() > MAX_NOTE => {
@@ -187,41 +188,41 @@ impl Context {
         let entry = LogEntry { level, message, fields, at, attempt: self.attempt.number };
         self.note(|notes| {
             notes.logs.push(entry);
-            // what the store would drop at once need not be sent
+            // no need to send lines that the store would drop at once
             if notes.logs.len() > 2 * LogEntry::MAX_PER_JOB {
                 notes.logs.drain(..LogEntry::MAX_PER_JOB);
             }
         });
     }
 
-    /// Whether the attempt should stop: its job was cancelled, its lease was lost, its timeout has passed, or its
-    /// worker's shutdown grace has. Blocking handlers ask this now and then.
+    /// Whether the attempt should stop: its job was cancelled, its lease was lost, its timeout has passed, or the grace
+    /// period of its worker's shutdown is over. Blocking handlers should check this from time to time.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.attempt.stop.reason().is_some()
     }
 
-    /// Resolves when the attempt should stop, see [`Context::is_cancelled`]. At a cancellation or a shutdown a handler that
-    /// awaits it has a moment to clean up ([`WorkerBuilder::cancel_grace`](crate::WorkerBuilder::cancel_grace))
-    /// before it is dropped; what it then returns is not used. At a timeout or a lost lease it is dropped at once.
+    /// Resolves when the attempt should stop, see [`Context::is_cancelled`]. At a cancellation or a shutdown, a handler that
+    /// awaits this has some time to clean up ([`WorkerBuilder::cancel_grace`](crate::WorkerBuilder::cancel_grace)) before it
+    /// is dropped; its return value is then discarded. At a timeout or a lost lease, it is dropped at once.
     pub async fn cancelled(&self) {
         self.attempt.stop.stopped().await;
     }
 
-    /// Renews the attempt's lease now. This is not needed to keep it: every worker renews its leases from a thread of
-    /// its own, also while handlers block. It is a way to learn sooner whether the lease still holds.
+    /// Renews the attempt's lease now. You do not need this to keep the lease: every worker renews its leases on a separate
+    /// thread, even while handlers block. Use it to learn sooner whether the lease is still valid.
     pub fn heartbeat(&self) {
         self.attempt.keeper.notify_one();
     }
 
-    /// An error to return: this attempt has failed, and the next one, if the policy allows one, comes after `delay`
-    /// instead of the policy's own backoff.
+    /// An error to return: this attempt fails, and the next one, if the policy allows it, starts after `delay` instead of
+    /// the policy's backoff.
     #[must_use]
     pub fn retry_after(&self, delay: Duration) -> TaskError {
         TaskError::retry_after(delay)
     }
 
-    /// An error to return: the job has failed, and no other attempt could change that.
+    /// An error to return: the job fails, without another attempt.
     #[must_use]
     pub fn give_up(&self, message: impl Into<String>) -> TaskError {
         TaskError::give_up(message)
@@ -248,7 +249,7 @@ impl Context {
         self.attempt.claimed_at
     }
 
-    /// Tells the attempt to stop; the first reason counts.
+    /// Tells the attempt to stop; the first reason wins.
     pub(crate) fn stop(&self, reason: StopReason) {
         self.attempt.stop.set(reason);
     }
@@ -265,7 +266,7 @@ impl Context {
         let mut notes = self.notes();
         change(&mut notes);
         if !notes.queued {
-            // without a reporter (in a unit test) nobody reads what is noted
+            // without a reporter (in a unit test), nobody reads the notes
             notes.queued = self.attempt.report.reporter.send(self.clone()).is_ok();
         }
     }
@@ -274,7 +275,7 @@ impl Context {
         self.attempt.report.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has been reported and not been taken yet.
+    /// What has been reported and not yet taken.
     pub(crate) fn take_notes(&self) -> Option<JobReport> {
         let mut notes = self.notes();
         if notes.progress.is_none() && notes.logs.is_empty() {
@@ -290,7 +291,7 @@ impl Context {
         })
     }
 
-    /// Resolves when everything that was reported is in the store, or was refused by it.
+    /// Resolves when the store has accepted or refused everything that was reported.
     pub(crate) async fn notes_written(&self) {
         loop {
             let mut written = std::pin::pin!(self.attempt.report.written.notified());
@@ -313,7 +314,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The way of progress and logs to the store.
+/// How progress and logs get to the store.
 struct Report {
     reporter: mpsc::UnboundedSender<Context>,
     notes: Mutex<PendingNotes>,
@@ -324,6 +325,6 @@ struct Report {
 struct PendingNotes {
     progress: Option<Vec<u8>>,
     logs: Vec<LogEntry>,
-    /// The reporter has been told, and has not yet found nothing left.
+    /// The reporter was told of new notes, and has not yet taken all of them.
     queued: bool,
 }

@@ -11,8 +11,8 @@ use crate::workflow::Map;
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
 ///
-/// Implemented by [`#[task]`](macro@crate::task) for the struct it makes of a function's arguments, and by
-/// [`#[derive(Task)]`](macro@crate::Task) for a struct that producers share with the workers that implement it.
+/// Implemented by [`#[task]`](macro@crate::task) for the struct that it generates from a function's arguments, and by
+/// [`#[derive(Task)]`](macro@crate::Task) for a struct that producers and workers share.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a task's contract",
     label = "not a contract",
@@ -25,7 +25,7 @@ pub trait Task: Data {
     /// The name that jobs carry, in kebab-case by default.
     const NAME: &'static str;
 
-    /// What holds for every job of this task, wherever it is dispatched or run.
+    /// The options of every job of this task, wherever it is dispatched or run.
     const OPTIONS: TaskOptions = TaskOptions::new();
 
     /// The types of the arguments, as a tuple.
@@ -39,7 +39,7 @@ pub trait Task: Data {
     #[doc(hidden)]
     fn read_arguments<R: ReadArguments>(arguments: R) -> Result<Self, R::Error>;
 
-    /// One job for each item, side by side; the result is the `Vec` of what they return, in order.
+    /// One job per item, side by side; the result is the `Vec` of their outputs, in order.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -53,18 +53,18 @@ pub trait Task: Data {
         Map::side_by_side(items)
     }
 
-    /// As [`Task::map`], with at most `size` of them at a time: the next `size` items follow when the ones before have
-    /// completed. The result is the `Vec` of all results, in order. Chunks of 0 items are an error when it is dispatched.
+    /// Like [`Task::map`], with at most `size` jobs at a time: the next `size` items start when the ones before have
+    /// completed. The result is the `Vec` of all results, in order. A `size` of 0 is an error at the dispatch.
     #[cfg(feature = "runtime")]
     fn chunk(items: impl IntoIterator<Item = Self>, size: usize) -> Map<Self> {
         Map::in_chunks(items, size)
     }
 }
 
-/// The arguments of a contract, one after the other, each as its own type is written.
+/// The arguments of a contract, one after the other, each in its own type's format.
 #[doc(hidden)]
 pub trait ReadArguments: Sized {
-    /// Why one cannot be read.
+    /// Why an argument cannot be read.
     type Error;
 
     /// Begins a list of this length.
@@ -73,11 +73,12 @@ pub trait ReadArguments: Sized {
     /// The next argument.
     fn next<T: Data>(&mut self) -> Result<T, Self::Error>;
 
-    /// The next argument, whose field is not written as its type is.
+    /// The next argument, whose field has another format than its type.
     fn custom<T>(&mut self) -> Result<T, Self::Error>;
 }
 
-/// What travels through the queue: arguments, and what comes back. Every owned type with serde's two traits is such data.
+/// What can be sent through the queue: arguments and outputs. Implemented for every owned type with `Serialize` and
+/// `Deserialize`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel through the queue",
     label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`, or is not `Send`, or borrows",
@@ -89,7 +90,7 @@ pub trait Data: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Data for T {}
 
-/// What a contract says beyond its types. Made by the macros, field by field.
+/// The options of a contract. The macros set them one by one.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskOptions {
     aliases: &'static [&'static str],
@@ -151,14 +152,14 @@ impl TaskOptions {
         self
     }
 
-    /// How often a job may be rescued from dead workers before it fails; 1 unless said otherwise.
+    /// How often a job may be rescued from dead workers before it fails; 1 by default.
     #[must_use]
     pub const fn with_max_stalls(mut self, max: u32) -> Self {
         self.max_stalls = max;
         self
     }
 
-    /// How long a job may wait to be started; a dispatch may say another time.
+    /// How long a job may wait to start; a dispatch may set another time.
     #[must_use]
     pub const fn with_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = Some(ttl);

@@ -1,6 +1,7 @@
 //! Dispatching: from a contract to a stored job.
 //!
-//! [`Dispatch`] is one builder for a job, for many jobs and for a workflow. It is typed by the handle that awaiting it gives.
+//! [`Dispatch`] is one builder for a job, for many jobs and for a workflow. Its type says which handle you get when you
+//! await it.
 
 mod job;
 mod key;
@@ -44,10 +45,10 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
     note = "dispatch a contract, as in `SendEmail {{ .. }}`, a signature with all its arguments bound, as in `SendEmail::s().to(..).subject(..)`, or a composition of steps, as in `chain((a, b))`; a list of contracts goes with `dispatch_many(list)`, or as `group(list)`"
 )]
 pub trait Dispatchable {
-    /// What awaiting the dispatch gives: a [`JobHandle`] or a [`WorkflowHandle`].
+    /// What you get when you await the dispatch: a [`JobHandle`] or a [`WorkflowHandle`].
     type Handle: Dispatched;
 
-    /// What it still waits for, which must be nothing.
+    /// The input that it still waits for; must be none.
     #[doc(hidden)]
     type Slot;
 
@@ -56,14 +57,14 @@ pub trait Dispatchable {
     fn __into_dispatch(self, app: &App) -> Dispatch<Self::Handle>;
 }
 
-/// What a dispatch gives: the handle of a job or of a workflow, or the handles of many jobs. Sealed, as it cannot be named
-/// outside of this crate.
+/// What a dispatch returns: the handle of a job or of a workflow, or the handles of many jobs. Sealed: it cannot be named
+/// outside this crate.
 pub trait Dispatched: Sized + 'static {
     /// The kind of id that `.id(..)` takes.
     type Id: fmt::Debug + Send;
     /// What is dispatched.
     type Request: fmt::Debug + Send;
-    /// What awaiting the dispatch gives.
+    /// What you get when you await the dispatch.
     type Output: 'static;
 
     /// Stores it.
@@ -75,7 +76,7 @@ pub trait Dispatched: Sized + 'static {
     ) -> BoxFuture<Result<Self::Output, DispatchError>>;
 }
 
-/// A dispatch of jobs, which have a priority; those of a workflow have one each.
+/// A dispatch that takes a priority: one of jobs. In a workflow, each step has its own.
 #[diagnostic::on_unimplemented(
     message = "a workflow has no priority of its own",
     label = "a workflow",
@@ -83,7 +84,7 @@ pub trait Dispatched: Sized + 'static {
 )]
 pub trait DispatchedJobs: Dispatched {}
 
-/// The options of a dispatch, but its id.
+/// The options of a dispatch, except its id.
 #[derive(Debug, Clone, Default)]
 pub struct DispatchOptions {
     pub(crate) priority: Option<i16>,
@@ -92,14 +93,14 @@ pub struct DispatchOptions {
     pub(crate) meta: Vec<(String, String)>,
     pub(crate) replace_failed: bool,
     pub(crate) rule: Option<AskedRule>,
-    /// Of one job, if it has a rule; those of many are with them.
+    /// The key of a single job with a rule; many jobs carry their own keys.
     pub(crate) key: Option<String>,
-    /// A job that is not stored is an error.
+    /// Return an error if the job is not stored.
     pub(crate) rejects: bool,
 }
 
-/// A dispatch that takes options, and is awaited. Nothing happens before that. Awaiting it gives a [`JobHandle`], a
-/// `Vec` of them if `H` is [`Many`], or a [`WorkflowHandle`].
+/// A dispatch: set options, then await it. Nothing happens before that. Awaiting it returns a [`JobHandle`], a `Vec` of them
+/// if `H` is [`Many`], or a [`WorkflowHandle`].
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -114,11 +115,12 @@ pub struct DispatchOptions {
 /// # Ok(()) }
 /// ```
 ///
-/// It is a future's recipe, not a future: what takes a future gets `dispatch.into_future()`, as in
+/// It is not a future itself. Where a future is needed, use `dispatch.into_future()`, as in
 /// `tokio::spawn(app.dispatch(job).into_future())`.
 #[must_use = "a dispatch does nothing until it is awaited"]
 ///
-/// `R` is what decides whether a job is stored: nothing, or one of `throttle`, `debounce` and `deduplicate`.
+/// `R` is the rule that decides whether a job is stored: none, or one of `throttle`, `debounce`, `deduplicate` and
+/// `idempotency`.
 pub struct Dispatch<H: Dispatched, R: RuleState = NoRule> {
     app: App,
     request: H::Request,
@@ -135,27 +137,27 @@ impl<H: Dispatched> Dispatch<H> {
 }
 
 impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
-    /// The same dispatch, of which the compiler knows another rule.
+    /// The same dispatch, with another rule in its type.
     fn known_as<Other: RuleState>(self) -> Dispatch<H, Other> {
         let Self { app, request, id, options, rule: PhantomData } = self;
         Dispatch { app, request, id, options, rule: PhantomData }
     }
 
-    /// The job becomes ready this long after the store has accepted it; of a workflow, its first steps do.
+    /// The job, or the workflow's first steps, become ready this long after the store has accepted the dispatch.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.due = Due::After(delay);
         self
     }
 
-    /// The job becomes ready at this time, by the store's clock, or at once if that is past; of a workflow, its first steps do.
+    /// The job, or the workflow's first steps, become ready at this time by the store's clock, or at once if it is past.
     /// `at` replaces `delay`, and the other way round.
     pub fn at(mut self, at: SystemTime) -> Self {
         self.options.due = Due::At(at);
         self
     }
 
-    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first. Jobs of one priority run in the order of their
-    /// dispatch.
+    /// Overrides the contract's priority: −1,000 to 1,000, higher goes first. Jobs of the same priority run in the order in
+    /// which they were dispatched.
     pub fn priority(mut self, priority: i16) -> Self
     where
         H: DispatchedJobs,
@@ -164,24 +166,24 @@ impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
         self
     }
 
-    /// Instead of the contract's `ttl`: how long the job may wait to be started, from when it becomes ready. One that is not
-    /// started in time ends as expired, see [`Ttl`](crate::Ttl). Above zero.
+    /// Overrides the contract's `ttl`: how long the job may wait to start once it is ready. If it is not started in time, it
+    /// ends as expired, see [`Ttl`](crate::Ttl). Must be above zero.
     ///
-    /// A claim never starts a job that is too old. Other jobs are noticed by a sweep, within 5 s while a worker of the task is up. Without any
-    /// worker nothing expires.
+    /// A claim never starts an expired job. A sweep finds the others within 5 s, while a worker of the task runs. Without
+    /// any worker, nothing expires.
     ///
-    /// Of a workflow it is the deadline, from when the store has accepted it: one that has not ended by then has expired, and
-    /// nothing of it starts any more. The store keeps it, so that it holds whatever becomes of this process. The workflow ends
-    /// on time if a worker of the namespace is idle or somebody awaits its result; otherwise within one sweep (5 s). Each step
-    /// may have a ttl of its own: its contract's, or what `.ttl(..)` on the step says.
+    /// For a workflow, it sets the deadline, counted from when the store has accepted the workflow. A workflow that has not
+    /// ended by then expires, and none of its steps start any more. The store keeps the deadline, so it does not depend on
+    /// this process. The workflow ends on time if a worker of the namespace is idle or somebody awaits its result; otherwise
+    /// within one sweep (5 s). Each step may have its own ttl: its contract's, or the one set by `.ttl(..)` on the step.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
     }
 
-    /// Notes something with the job, which its handler reads with [`Context::meta`](crate::Context::meta); all steps of a
-    /// workflow read the same. Giving a key again replaces its value. All keys and values together have at most 16 KiB
-    /// ([`MAX_META`](crate::adapter::MAX_META)): what is larger belongs into the payload.
+    /// Attaches an annotation that the handler reads with [`Context::meta`](crate::Context::meta); all steps of a workflow
+    /// see the same ones. Setting a key again replaces its value. All keys and values together may take 16 KiB
+    /// ([`MAX_META`](crate::adapter::MAX_META)); put larger data into the payload.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
         match self.options.meta.iter_mut().find(|(known, _)| *known == key) {
@@ -193,7 +195,7 @@ impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
 }
 
 impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
-    /// The job's id, instead of a new one, so that the same work is not done twice:
+    /// The job's id, instead of a generated one, so that the same work is not done twice:
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -210,20 +212,21 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// - **Scope.** All tasks of a namespace share one space of ids, so put the task's name into the id. An id that
     ///   belongs to a job of another task is refused with [`DispatchError::IdTaken`].
     /// - **A known id changes nothing**, whether its job has ended or not. The handle is that job's, and says
-    ///   [`Outcome::Duplicate`](crate::Outcome::Duplicate). Payload and options of the second dispatch are not looked at: another payload under the
-    ///   same id does not run. See [`Dispatch::replace_failed`] for a job that has failed.
-    /// - **Life.** An id is known until its job is removed, which is by its age only: one hour after it has completed, and
-    ///   seven days after it has failed, expired or been cancelled, unless [`Retention`](crate::Retention) says otherwise.
-    ///   (Beyond [`Retention::MAX_NAMED`](crate::Retention::MAX_NAMED) such jobs the oldest ones go.) Then the id is free.
+    ///   [`Outcome::Duplicate`](crate::Outcome::Duplicate). The payload and options of the second dispatch are ignored:
+    ///   another payload under the same id does not run. See [`Dispatch::replace_failed`] for a job that has failed.
+    /// - **Life.** An id is known until its job is removed, which depends only on its age: by default one hour after it
+    ///   completed, and seven days after it failed, expired or was cancelled; see [`Retention`](crate::Retention). (If there
+    ///   are more than [`Retention::MAX_NAMED`](crate::Retention::MAX_NAMED) such jobs, the oldest are removed.) Then the id
+    ///   is free.
     ///
-    /// Do not use the same UUID v7 twice: it counts as an id of [`JobId::new`], which never comes again.
+    /// Do not use the same UUID v7 twice: it is taken for an id of [`JobId::new`], which never occurs again.
     pub fn id(mut self, id: impl Into<JobId>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// If the job of this [`id`](Dispatch::id) has failed, expired or been cancelled, this one takes its place, as if that
-    /// job had never been. An unfinished or completed job stays, and this dispatch is a duplicate.
+    /// If the job with this [`id`](Dispatch::id) has failed, expired or been cancelled, this one takes its place, as if that
+    /// job had never existed. An unfinished or completed job stays, and this dispatch is a duplicate.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -244,17 +247,17 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
 }
 
 impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
-    /// The ids of the jobs, one for each and in their order; see `id` of a single dispatch for what an id does.
+    /// The ids of the jobs, one for each, in the same order. See `id` of a single dispatch for what an id does.
     ///
-    /// If one of them belongs to a job of another task, awaiting the dispatch gives [`DispatchError::IdTaken`], which names the
-    /// jobs that are stored all the same.
+    /// If one of them belongs to a job of another task, the dispatch returns [`DispatchError::IdTaken`], which names the
+    /// jobs that were stored nevertheless.
     pub fn ids(mut self, ids: impl IntoIterator<Item = impl Into<JobId>>) -> Self {
         self.id = Some(ids.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Jobs of these [`ids`](Dispatch::ids) that have failed, expired or been cancelled are replaced, as `replace_failed` of
-    /// a single dispatch does.
+    /// Replaces those jobs of these [`ids`](Dispatch::ids) that have failed, expired or been cancelled, like
+    /// `replace_failed` of a single dispatch.
     pub fn replace_failed(mut self) -> Self {
         self.options.replace_failed = true;
         self
@@ -262,8 +265,8 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
 }
 
 impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
-    /// The workflow's id, instead of a new one. Dispatching an id that is known already, whether its workflow has
-    /// ended or not, changes nothing: the handle is that workflow's, and says [`Outcome::Duplicate`](crate::Outcome::Duplicate).
+    /// The workflow's id, instead of a generated one. Dispatching a known id changes nothing, whether its workflow has ended
+    /// or not: the handle is that workflow's, and says [`Outcome::Duplicate`](crate::Outcome::Duplicate).
     pub fn id(mut self, id: impl Into<WorkflowId>) -> Self {
         self.id = Some(id.into());
         self
@@ -302,7 +305,7 @@ pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
     Err(DispatchError::InvalidOption(message))
 }
 
-/// The rule for one job, whose dispatch may have said another time than its contract.
+/// The ttl of one job, whose dispatch may have set another time than its contract.
 pub(crate) fn ttl_of(contract: &TaskOptions, max: Option<Duration>) -> Option<Ttl> {
     let Some(max) = max else { return contract.ttl() };
     Some(contract.ttl().unwrap_or(Ttl::new(max)).with_max(max))
@@ -316,7 +319,7 @@ pub(crate) fn check_ttl(ttl: Option<Duration>) -> Result<(), DispatchError> {
     Err(DispatchError::InvalidOption("a `ttl` of zero would expire every job; leave `ttl` out".to_owned()))
 }
 
-/// The rule for names of tasks; the macros hold to it while compiling.
+/// The rule for names of tasks; the macros enforce it at compile time.
 pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
     let message = if task.is_empty() {
         "a name cannot be empty"

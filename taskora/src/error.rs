@@ -1,4 +1,4 @@
-//! Errors: one type per boundary, and [`Error`] over all of them.
+//! Errors: one type per boundary, and [`Error`] for all of them.
 
 use std::time::Duration;
 
@@ -34,18 +34,19 @@ pub enum Error {
 }
 
 /// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
-/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. To be sure that a job is not
-/// stored twice, dispatch it with an [`id`](crate::Dispatch::id) of its own: then you may repeat the dispatch as often as you like.
+/// [`AdapterError::Unavailable`] in the middle of a call, whose outcome is unknown. To be sure that a job is not stored
+/// twice, dispatch it with an [`id`](crate::Dispatch::id) of your own: then you may repeat the dispatch as often as you
+/// like.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
-    /// The arguments cannot be written as JSON that can be read again: a NaN, an infinite number, more than 127 levels of
+    /// The arguments cannot be written as JSON that can be read back: a NaN, an infinite number, more than 127 levels of
     /// nesting, or serde's own error.
     #[error("invalid payload for task `{task}`: {message}")]
     InvalidPayload {
         /// The task.
         task: String,
-        /// What is wrong; names the field where it can, and never its value.
+        /// What is wrong; names the field if possible, and never its value.
         message: String,
     },
     /// The arguments, written as JSON, are above the app's limit.
@@ -83,11 +84,11 @@ pub enum DispatchError {
         id: JobId,
         /// The task that has a job with this id.
         task: String,
-        /// The jobs of the same dispatch of many that are stored all the same, in its order. Of those that are neither here nor
-        /// taken, nothing was stored.
+        /// The jobs of the same `dispatch_many` that were stored nevertheless, in order. Jobs that are neither listed here
+        /// nor taken were not stored.
         stored: Vec<JobId>,
     },
-    /// The workflow makes no sense.
+    /// The workflow is not valid.
     #[error(transparent)]
     InvalidWorkflow(#[from] GraphError),
     /// The task's name cannot be used.
@@ -110,7 +111,7 @@ pub enum DispatchError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// An unfinished job has the key, or a job the id, and the dispatch was to
+    /// An unfinished job has the key, or a job has the id, and the dispatch has set
     /// [`reject_as_error`](crate::Dispatch::reject_as_error).
     #[error("task `{task}` has job `{existing}` for key `{key}` already")]
     Duplicate {
@@ -121,7 +122,8 @@ pub enum DispatchError {
         /// The job that it belongs to.
         existing: JobId,
     },
-    /// The idempotency key stands for another payload: two different requests have one key by mistake. Nothing was stored under it.
+    /// The idempotency key stands for another payload: two different requests use the same key by mistake. This dispatch
+    /// stored nothing.
     #[error(
         "idempotency key `{key}` of `{task}` stands for `{existing}`, which has another payload; use another key"
     )]
@@ -133,7 +135,7 @@ pub enum DispatchError {
         /// The job, or the workflow, that it stands for.
         existing: JobId,
     },
-    /// The key has had its share, and the dispatch was to [`reject_as_error`](crate::Dispatch::reject_as_error).
+    /// The key has used up its share, and the dispatch has set [`reject_as_error`](crate::Dispatch::reject_as_error).
     #[error("key `{key}` of task `{task}` is throttled; try again in {retry_in:?}")]
     Throttled {
         /// The task.
@@ -146,14 +148,14 @@ pub enum DispatchError {
     /// An option's value cannot be used.
     #[error("invalid option: {0}")]
     InvalidOption(String),
-    /// Some jobs of a bulk dispatch were stored, then the store failed; of the call that failed, the outcome is unknown.
+    /// Some jobs of a bulk dispatch were stored, then the store failed; the outcome of the failed call is unknown.
     #[error("only {} of {} dispatched; of the next ones, the outcome is unknown", stored.len(), count(*total, "job was", "jobs were"))]
     Partial {
-        /// The jobs that were stored for sure.
+        /// The jobs that were certainly stored.
         stored: Vec<JobId>,
-        /// How many were asked for.
+        /// How many jobs were dispatched.
         total: usize,
-        /// What happened then.
+        /// The store's error.
         source: AdapterError,
     },
     /// The store could not be reached, or refused.
@@ -161,7 +163,7 @@ pub enum DispatchError {
     Adapter(#[from] AdapterError),
 }
 
-/// What else became of a dispatch of many.
+/// What happened to the other jobs of a bulk dispatch.
 fn and_stored(stored: &[JobId]) -> String {
     match stored.len() {
         0 => String::new(),
@@ -170,7 +172,7 @@ fn and_stored(stored: &[JobId]) -> String {
 }
 
 impl DispatchError {
-    /// Whether the same dispatch may succeed later without anything being changed.
+    /// Whether the same dispatch, unchanged, may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -180,7 +182,7 @@ impl DispatchError {
     }
 }
 
-/// How a job ended without a result, or why its result is not at hand. `Display` gives the task's own message.
+/// How a job ended without a result, or why its result is not available. `Display` shows the task's own message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -218,7 +220,7 @@ pub enum JobError {
         /// How often.
         message: String,
     },
-    /// It is not known: never dispatched, or removed by retention since.
+    /// It is unknown: never dispatched, or removed by retention since.
     #[error(
         "job `{id}` is not known: it was never dispatched here, or retention has removed it; to keep finished jobs longer, raise `App::builder(..).retention(..)` in the worker"
     )]
@@ -226,7 +228,7 @@ pub enum JobError {
         /// The job.
         id: JobId,
     },
-    /// The job is of another task than the handle: somebody else uses this id.
+    /// The job belongs to another task than the handle: another caller uses this id.
     #[error(
         "job `{id}` belongs to task `{task}`, not to `{expected}`; ask for it as a job of its own task, or with `job_raw`"
     )]
@@ -238,24 +240,24 @@ pub enum JobError {
         /// The handle's task.
         expected: String,
     },
-    /// It had not ended when the caller's timeout had passed. It goes on.
+    /// It had not ended when the caller's timeout passed. It goes on.
     #[error("job `{id}` did not end within {waited:?} and goes on: {}", still(*state))]
     TimedOut {
         /// The job.
         id: JobId,
         /// The caller's timeout.
         waited: Duration,
-        /// Where the job is now.
+        /// The job's current state.
         state: JobState,
     },
-    /// What it stored is not of the type that was asked for.
+    /// The stored value does not have the requested type.
     #[error("job `{id}` stored something that is not a `{expected}`: {message}")]
     Undecodable {
         /// The job.
         id: JobId,
-        /// The Rust type that was asked for.
+        /// The requested Rust type.
         expected: &'static str,
-        /// What serde said.
+        /// serde's message.
         message: String,
     },
     /// The store could not be asked.
@@ -285,7 +287,7 @@ impl JobError {
         }
     }
 
-    /// Whether asking again later may give another answer.
+    /// Whether a later call may return another answer.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -300,14 +302,14 @@ impl JobError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// Two handlers, or a handler and an alias, have one name; or one handler was registered twice.
+    /// Two handlers, or a handler and an alias, have the same name; or one handler was registered twice.
     #[error("{}", duplicate_handler(task, first, second))]
     DuplicateHandler {
         /// The name.
         task: String,
-        /// Where the first one stands.
+        /// Where the first one is defined.
         first: &'static str,
-        /// Where the second one stands.
+        /// Where the second one is defined.
         second: &'static str,
     },
     /// No handler was registered.
@@ -319,11 +321,11 @@ pub enum WorkerError {
     /// The machine refused a thread or a signal handler.
     #[error("cannot start the worker")]
     Start(#[source] std::io::Error),
-    /// The store refuses to work with this worker, and would until its configuration or its version changes. The worker
+    /// The store refuses to work with this worker, and will until its configuration or its version changes. The worker
     /// has stopped; its jobs are recovered when their leases run out.
     #[error("the store does not work with this worker, so the worker has stopped")]
     Store(#[source] AdapterError),
-    /// The worker itself panicked, not a handler: a defect of taskora or of its adapter.
+    /// The worker itself panicked, not a handler: a bug in taskora or in its adapter.
     #[error(
         "the worker panicked: {message}; its jobs are recovered when their leases run out; please report this"
     )]
@@ -336,7 +338,7 @@ pub enum WorkerError {
         "the worker's tokio runtime has ended; its jobs are recovered when their leases run out; shut the worker down before its runtime ends"
     )]
     RuntimeEnded,
-    /// Handlers went on when the shutdown's grace had passed, and could not be stopped.
+    /// Handlers were still running after the shutdown's grace period, and could not be stopped.
     #[error(
         "the worker stopped, but {} not end in time; jobs that still run are recovered when their leases run out", count(*attempts, "attempt did", "attempts did")
     )]
@@ -344,7 +346,7 @@ pub enum WorkerError {
         /// How many.
         attempts: usize,
     },
-    /// The store could not be reached at the end: leases that are still held run out by themselves.
+    /// The store could not be reached at the end: the leases that are still held will expire.
     #[error(
         "the worker stopped, but could not hand back its jobs; they are recovered when their leases run out"
     )]

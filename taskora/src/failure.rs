@@ -1,4 +1,4 @@
-//! Failures of attempts: what a handler returns, and what the worker makes of it.
+//! Failed attempts: what a handler returns, and what the worker does with it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::handler::Advice;
 
-/// An error that a handler returns, with a say in what happens next. Any error converts into one with `?` and is then
-/// retried as the task's policy says; [`Context::retry_after`](crate::Context::retry_after) and
-/// [`Context::give_up`](crate::Context::give_up) make those that ask for more.
+/// An error that a handler returns, and that can say what happens next. Any error converts into one with `?`, and is then
+/// retried as the task's policy says. [`Context::retry_after`](crate::Context::retry_after) and
+/// [`Context::give_up`](crate::Context::give_up) create errors that override the policy.
 ///
 /// ```
 /// use taskora::TaskError;
@@ -20,13 +20,13 @@ use crate::handler::Advice;
 /// ```
 ///
 /// # With `anyhow` and boxed errors
-/// `anyhow::Error` and `Box<dyn Error>` are no errors themselves, so `?` cannot convert them: [`TaskError::boxed`] does. A handler may
-/// also return `anyhow::Result` as it is. What [`give_up`](TaskError::give_up) and [`retry_after`](TaskError::retry_after) ask for is
-/// found anywhere in the chain of an error's sources, so `context(..)` does not hide it. [`TaskError::into_error`] turns one into an
-/// error that `?` takes:
+/// `anyhow::Error` and `Box<dyn Error>` do not implement `Error`, so `?` cannot convert them; [`TaskError::boxed`] does. A
+/// handler may also return `anyhow::Result` as it is. A [`give_up`](TaskError::give_up) or
+/// [`retry_after`](TaskError::retry_after) is found anywhere in an error's chain of sources, so `context(..)` does not hide
+/// it. [`TaskError::into_error`] converts a `TaskError` into an error that works with `?`:
 ///
 /// ```
-/// use anyhow::Context as _; // `as _`, as the prelude has a `Context` of its own
+/// use anyhow::Context as _; // `as _`, because the prelude has its own `Context`
 /// use taskora::prelude::*;
 ///
 /// fn charge(card: &str) -> anyhow::Result<u32> {
@@ -46,9 +46,9 @@ use crate::handler::Advice;
 ///     Ok(())
 /// }
 /// ```
-// Not an `Error` itself, as that would forbid the conversion from all of them.
+// Not an `Error` itself: that would rule out the conversion from every error.
 pub struct TaskError {
-    /// What the handler says itself.
+    /// The handler's own message.
     message: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     advice: Advice,
@@ -71,25 +71,26 @@ impl TaskError {
         Self { message: None, source: Some(error.into()), advice: Advice::default() }
     }
 
-    /// The attempt has failed; the next one, if the policy allows one, comes after this delay.
+    /// The attempt fails; the next one, if the policy allows it, starts after this delay.
     #[must_use]
     pub fn retry_after(delay: Duration) -> Self {
         Self::new(None, Advice::new(true, Some(delay)))
     }
 
-    /// The job has failed; there is no other attempt.
+    /// The job fails, without another attempt.
     #[must_use]
     pub fn give_up(message: impl Into<String>) -> Self {
         Self::new(Some(message.into()), Advice::new(false, None))
     }
 
-    /// Adds the error behind it, whose message follows this one's.
+    /// Adds the underlying error, whose message follows this one's.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// As an [`Error`](StdError), which `?` converts into `anyhow::Error` and the like. What it asks for stays with it.
+    /// Converts this into an [`Error`](StdError), which `?` converts into `anyhow::Error` and the like. A `give_up` or
+    /// `retry_after` stays with it.
     pub fn into_error(self) -> impl StdError + Send + Sync + 'static {
         Boxed(Carried(self))
     }
@@ -123,8 +124,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for TaskError {
     }
 }
 
-/// Carries a `TaskError` through other errors. It stands behind [`Boxed`], and not at the front: `anyhow` hides the type of the
-/// error at the front, but not those of its sources.
+/// Carries a `TaskError` through other errors. It is the source of [`Boxed`] and not the outermost error, because `anyhow`
+/// hides the type of the outermost error, but not those of its sources.
 struct Carried(TaskError);
 
 impl fmt::Debug for Carried {
@@ -178,7 +179,7 @@ impl From<TaskError> for Box<dyn StdError> {
     }
 }
 
-/// How an attempt failed, as the worker wants to know it.
+/// How an attempt failed, as the worker needs to know it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Failure {
@@ -190,17 +191,17 @@ pub struct Failure {
 /// What has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The handler, or what it needs.
+    /// The handler, or something that it needs.
     Attempt,
-    /// This build of the worker cannot read the payload. Another build may.
+    /// This build of the worker cannot read the payload. Another build may be able to.
     Payload,
-    /// A later version of taskora wrote what the attempt needs. A worker of that version may come.
+    /// A later version of taskora wrote data that the attempt needs. A worker of that version may take the job.
     Newer,
 }
 
 impl Failure {
     pub(crate) fn new(error: Box<dyn StdError + Send + Sync>, advice: Advice) -> Self {
-        // what the error itself asks for goes before what `on`, `never_on` and `after` say of it
+        // what the error itself asks for overrides `on`, `never_on` and `after`
         let advice = own_advice(&*error).unwrap_or(advice);
         Self { message: cut(message_of(&*error)), advice, cause: Cause::Attempt }
     }
@@ -210,7 +211,7 @@ impl Failure {
         Self { message: cut(message.into()), advice: Advice::default(), cause: Cause::Attempt }
     }
 
-    /// A failure that no other attempt can cure.
+    /// A failure that no further attempt can fix.
     pub(crate) fn fatal(message: impl Into<String>) -> Self {
         Self { advice: Advice::new(false, None), ..Self::retryable(message) }
     }
@@ -220,7 +221,7 @@ impl Failure {
         Self { cause: Cause::Payload, ..Self::retryable(message) }
     }
 
-    /// Something that a later version of taskora wrote.
+    /// Data that a later version of taskora wrote.
     pub(crate) fn newer(message: impl Into<String>) -> Self {
         Self { cause: Cause::Newer, ..Self::retryable(message) }
     }
@@ -243,7 +244,7 @@ fn own_advice(error: &(dyn StdError + 'static)) -> Option<Advice> {
 /// The longest message that is kept of an error, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024;
 
-/// An error with its sources, outermost first; a source that the error already repeats is left out.
+/// An error with its sources, outermost first, without sources that the error's own text already contains.
 fn message_of(error: &(dyn StdError + 'static)) -> String {
     let mut message = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Handles: what a caller holds of a job.
+//! Handles: how callers refer to a job.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -21,21 +21,22 @@ use crate::json::{self, Unreadable};
 pub enum Outcome<Id = JobId> {
     /// The job, or the workflow, was stored.
     Enqueued,
-    /// One with this id was known already, or an unfinished job has the key; the handle is that one's.
+    /// The id was already known, or an unfinished job has the key; the handle belongs to that job or workflow.
     Duplicate(Id),
-    /// The payload took the place of that of an earlier dispatch of the same key, whose job has not started; the handle is that job's.
+    /// The payload replaced that of an earlier dispatch with the same key, whose job has not started; the handle belongs to
+    /// that job.
     Replaced(Id),
-    /// Nothing was stored, as the key has had its share. The handle's id is one that nobody knows: its `state` is `None`, and its
-    /// `result` is [`JobError::NotFound`].
+    /// Nothing was stored, because the key has used up its share. The handle's id belongs to no job: its `state` is `None`,
+    /// and its `result` is [`JobError::NotFound`].
     Throttled {
-        /// After this time one more would be stored.
+        /// After this time, one more job can be stored.
         retry_in: Duration,
     },
-    /// Nothing was dispatched: the handle was made of an id, see [`App::job`] and [`App::workflow`].
+    /// Nothing was dispatched: the handle was made from an id, see [`App::job`] and [`App::workflow`].
     Attached,
 }
 
-/// How long a handle whose timeout has passed waits for the store to say where its job is.
+/// How long a handle whose timeout has passed waits for the store to say what state its job is in.
 pub(crate) const ASK: Duration = Duration::from_secs(1);
 
 pub(crate) fn no_answer() -> AdapterError {
@@ -45,7 +46,7 @@ pub(crate) fn no_answer() -> AdapterError {
     }
 }
 
-/// A job, dispatched here or elsewhere, whose result is an `Out`. Cheap to clone.
+/// A job, dispatched here or elsewhere, with a result of type `Out`. Cheap to clone.
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -70,12 +71,12 @@ pub struct JobHandle<Out> {
     app: App,
     id: JobId,
     outcome: Outcome,
-    /// What the job must be of, if that is known.
+    /// The task that the job must belong to, if known.
     expected: Option<Expected>,
     typed: PhantomData<fn() -> Out>,
 }
 
-/// The task that a job must be of.
+/// The task that a job must belong to.
 #[derive(Clone)]
 pub(crate) struct Expected {
     task: TaskName,
@@ -92,7 +93,7 @@ impl Expected {
         &self.task
     }
 
-    /// Whether a job of this name is one of this task.
+    /// Whether this name belongs to the task.
     pub(crate) fn is(&self, task: &str) -> bool {
         *self.task == *task || self.aliases.contains(&task)
     }
@@ -123,16 +124,16 @@ impl<Out> JobHandle<Out> {
         &self.outcome
     }
 
-    /// Where the job is in its life; `None` if it is not known (never dispatched, or removed since).
+    /// The job's state; `None` if the job is unknown (never dispatched, or removed since).
     ///
     /// # Errors
-    /// [`JobError::OtherTask`] if the job is not of this handle's task, [`JobError::Adapter`] if the store cannot be
+    /// [`JobError::OtherTask`] if the job belongs to another task, [`JobError::Adapter`] if the store cannot be
     /// reached.
     pub async fn state(&self) -> Result<Option<JobState>, JobError> {
         Ok(self.info().await?.map(|info| info.state))
     }
 
-    /// What is known of the job, without its payload and its result; `None` if it is not known.
+    /// What is known about the job, without its payload and result; `None` if the job is unknown.
     ///
     /// # Errors
     /// As [`JobHandle::state`].
@@ -150,10 +151,10 @@ impl<Out> JobHandle<Out> {
         Ok(info)
     }
 
-    /// The last progress that the handler reported; `None` if there is none, or the job is not known.
+    /// The latest progress that the handler reported; `None` if there is none, or if the job is unknown.
     ///
     /// # Errors
-    /// As [`JobHandle::state`], and [`JobError::Undecodable`] if it is not a `P`.
+    /// As [`JobHandle::state`], and [`JobError::Undecodable`] if the progress is not a `P`.
     pub async fn progress<P: DeserializeOwned>(&self) -> Result<Option<P>, JobError> {
         let info = self.info().await?;
         let Some(progress) = info.and_then(|info| info.progress) else { return Ok(None) };
@@ -169,8 +170,8 @@ impl<Out> JobHandle<Out> {
         self.app.adapter().inspection().logs(&self.id).await.map_err(|source| self.adapter_error(source))
     }
 
-    /// Cancels the job, from any process. A job that is waiting, delayed or retrying has ended when this returns. One that
-    /// is running is told to stop, and ends as cancelled whatever it returns. One that has ended stays as it is.
+    /// Cancels the job, from any process. A job that is waiting, delayed or retrying has ended when this returns. A running
+    /// job is told to stop, and ends as cancelled, whatever it returns. A job that has already ended stays as it is.
     ///
     /// # Errors
     /// As [`JobHandle::state`].
@@ -180,7 +181,7 @@ impl<Out> JobHandle<Out> {
         cancelled.map_err(|source| self.adapter_error(source))
     }
 
-    /// Asks the store for the job's task, unless the dispatch has told it.
+    /// Asks the store for the job's task, unless it is known from the dispatch.
     async fn make_sure(&self) -> Result<(), JobError> {
         if self.expected.is_some() && self.outcome == Outcome::Attached {
             self.info().await?;
@@ -213,13 +214,14 @@ impl<Out> JobHandle<Out> {
 }
 
 impl<Out: DeserializeOwned> JobHandle<Out> {
-    /// Waits until the job has ended, however it ends. The end is pushed, not polled for; dropping the future gives up
-    /// the wait and leaves the job alone.
+    /// Waits until the job has ended, however it ends. The end is pushed, not polled. If you drop the future, the job goes
+    /// on.
     ///
     /// # Errors
-    /// [`JobError`], for every end but completion. A result is there until [`Retention`](crate::Retention) removes the job
-    /// (by default after an hour, and beyond 10,000 of a task); after that the job is [`JobError::NotFound`]. To wait for many
-    /// jobs, use [`results`](crate::results), which reads each result as soon as it is there.
+    /// [`JobError`], for every end other than completion. The result stays available until [`Retention`](crate::Retention)
+    /// removes the job (by default after an hour, or when the task has more than 10,000); after that you get
+    /// [`JobError::NotFound`]. To wait for many jobs, use [`results`](crate::results), which reads each result as soon as it
+    /// is available.
     pub async fn result(&self) -> Result<Out, JobError> {
         let ended = self
             .app
@@ -242,12 +244,12 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
         }
     }
 
-    /// Like [`JobHandle::result`], with a timeout. When it has passed, the store is asked where the job is, which may take a
-    /// second more.
+    /// Like [`JobHandle::result`], with a timeout. When it has passed, the handle asks the store for the job's state, which
+    /// may take another second.
     ///
     /// # Errors
-    /// As [`JobHandle::result`]. [`JobError::TimedOut`] if the job has not ended by then, with its state; the job goes on.
-    /// [`JobError::Adapter`] if the store could not be asked.
+    /// As [`JobHandle::result`]. [`JobError::TimedOut`], with the job's state, if the job has not ended by then; the job
+    /// goes on. [`JobError::Adapter`] if the store could not be asked.
     pub async fn result_within(&self, timeout: Duration) -> Result<Out, JobError> {
         if let Ok(result) = tokio::time::timeout(timeout, self.result()).await {
             return result;
@@ -255,7 +257,7 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
         let ask = async {
             match self.info().await? {
                 None => Err(JobError::NotFound { id: self.id.clone() }),
-                // it has ended just now
+                // it has just ended
                 Some(info) if info.state.is_terminal() => self.result().await,
                 Some(info) => {
                     Err(JobError::TimedOut { id: self.id.clone(), waited: timeout, state: info.state })
@@ -266,11 +268,11 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
     }
 }
 
-/// Waits for many jobs at once, and gives their results in the order of the handles.
+/// Waits for many jobs at once, and returns their results in the order of the handles.
 ///
-/// Each result is there as soon as its job has ended, and is read then: jobs that end early are not removed by
-/// [retention](crate::Retention) while the last ones are waited for, as they may be if you await one handle after the
-/// other. Dropping the future gives up the wait and leaves the jobs alone.
+/// Each result is read as soon as its job has ended. If you await one handle after the other instead,
+/// [retention](crate::Retention) may remove jobs that ended early while you still wait for others. If you drop the future,
+/// the jobs go on.
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -290,7 +292,7 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
 /// ```
 ///
 /// # Panics
-/// Outside of a tokio runtime.
+/// Outside a tokio runtime.
 pub async fn results<Out: DeserializeOwned + Send + 'static>(
     handles: impl IntoIterator<Item = impl Borrow<JobHandle<Out>>>,
 ) -> Vec<Result<Out, JobError>> {
@@ -308,7 +310,7 @@ pub async fn results<Out: DeserializeOwned + Send + 'static>(
                     *place = result;
                 }
             }
-            // a type's own `Deserialize` has panicked
+            // a `Deserialize` implementation has panicked
             Err(error) => {
                 if let Ok(panic) = error.try_into_panic() {
                     std::panic::resume_unwind(panic);

@@ -10,7 +10,7 @@ use crate::state::Scope;
 /// Runs the jobs of a task, given a worker's state of type `S`.
 ///
 /// Implemented by [`#[task]`](macro@crate::task): for the contract itself, or, with `implements = Contract`, for a
-/// struct named after the function (`send_email` → `SendEmailHandler`). It is registered with
+/// struct named after the function (`send_email` → `SendEmailHandler`). Register it with
 /// [`WorkerBuilder::register`](crate::WorkerBuilder::register).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no handler that a worker with this state can run",
@@ -22,7 +22,7 @@ pub trait Handler<S>: 'static {
     /// The contract that this implements.
     type Task: Task;
 
-    /// What holds for this implementation.
+    /// The options of this implementation.
     const OPTIONS: HandlerOptions;
 
     /// Runs one attempt.
@@ -39,7 +39,7 @@ pub trait Handler<S>: 'static {
     }
 }
 
-/// What an implementation says beyond its contract. Made by the macro.
+/// The options of an implementation, beyond those of its contract. The macro sets them.
 #[derive(Debug, Clone, Copy)]
 pub struct HandlerOptions {
     concurrency: Option<usize>,
@@ -48,13 +48,13 @@ pub struct HandlerOptions {
 }
 
 impl HandlerOptions {
-    /// The defaults: no limit but the worker's. `place` is where the function stands, as `file:line`.
+    /// The defaults: only the worker's limit. `place` is where the function is defined, as `file:line`.
     #[must_use]
     pub const fn new(place: &'static str) -> Self {
         Self { concurrency: None, on_cancel: false, place }
     }
 
-    /// Attempts at once in one worker.
+    /// Concurrent attempts in one worker.
     #[must_use]
     pub const fn with_concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency);
@@ -68,7 +68,7 @@ impl HandlerOptions {
         self
     }
 
-    /// See [`HandlerOptions::with_concurrency`]; `None`: only the worker's own limit holds.
+    /// See [`HandlerOptions::with_concurrency`]; `None`: only the worker's limit applies.
     #[must_use]
     pub const fn concurrency(&self) -> Option<usize> {
         self.concurrency
@@ -80,14 +80,14 @@ impl HandlerOptions {
         self.on_cancel
     }
 
-    /// Where the function stands, as `file:line`.
+    /// Where the function is defined, as `file:line`.
     #[must_use]
     pub const fn place(&self) -> &'static str {
         self.place
     }
 }
 
-/// What a function's own error says about another attempt; the macro makes it of `on`, `never_on` and `after`.
+/// What a function's error says about another attempt; the macro generates it from `on`, `never_on` and `after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Advice {
     pub(crate) never: bool,
@@ -95,7 +95,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// `retried`: whether the error is one that is retried at all. `after`: the delay that the error asks for.
+    /// `retried`: whether the error is retried at all. `after`: the delay that the error asks for.
     #[must_use]
     pub const fn new(retried: bool, after: Option<Duration>) -> Self {
         Self { never: !retried, after }

@@ -1,4 +1,4 @@
-//! What a job is: its id, its states, and what is known of it.
+//! A job: its id, its states, and what is known about it.
 
 mod id;
 mod info;

@@ -1,4 +1,4 @@
-//! Reading and writing JSON. Errors name the field, and never what it holds.
+//! Reading and writing JSON. Errors name the field, never its value.
 
 mod arguments;
 mod fingerprint;

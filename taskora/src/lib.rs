@@ -107,8 +107,8 @@ pub use workflow::{
     Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,
 };
 
-/// The types by which the compiler knows what decides whether a dispatched job is stored: the `R` of a
-/// [`Dispatch`]. Code that only chains the methods never names them.
+/// The types for the `R` of a [`Dispatch`]: they tell the compiler which rule decides whether a job is stored. Code that
+/// only chains the methods never names them.
 #[cfg(feature = "runtime")]
 pub mod rules {
     pub use crate::dispatch::{

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How the delay between attempts grows. The names and formulas are those of the field's queues.
+/// How the delay between attempts grows. Names and formulas are those common among task queues.
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Backoff {
@@ -14,7 +14,7 @@ pub enum Backoff {
     Linear,
     /// Always `delay`.
     Fixed,
-    /// What the function says for the attempt that just failed, counted from 1.
+    /// What the function returns for the attempt that just failed, counted from 1.
     Custom(fn(u32) -> Duration),
 }
 
@@ -29,7 +29,7 @@ impl fmt::Debug for Backoff {
     }
 }
 
-/// How often a task is attempted, and how long it rests in between.
+/// How often a task is attempted, and how long it waits in between.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,7 +55,7 @@ impl RetryPolicy {
 
     /// `attempts` in total, with exponential backoff from one second, jittered, and timeouts retried.
     ///
-    /// Zero counts as one: a task that never runs is refused by the macro.
+    /// Zero counts as one; the macro refuses it.
     #[must_use]
     pub const fn attempts(attempts: u32) -> Self {
         Self {
@@ -68,35 +68,35 @@ impl RetryPolicy {
         }
     }
 
-    /// How the delay grows; exponential unless said otherwise.
+    /// How the delay grows; exponential by default.
     #[must_use]
     pub const fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// The base delay; one second unless said otherwise.
+    /// The base delay; one second by default.
     #[must_use]
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// No delay is longer than this, also after jitter; no limit unless said otherwise.
+    /// The longest delay, including jitter; no limit by default.
     #[must_use]
     pub const fn max_delay(mut self, max_delay: Duration) -> Self {
         self.max_delay = Some(max_delay);
         self
     }
 
-    /// Delays are exact: not spread by ±25 %.
+    /// Makes delays exact, without the ±25 % of jitter.
     #[must_use]
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = false;
         self
     }
 
-    /// Whether an attempt that ran into its timeout is retried; it is, unless said otherwise.
+    /// Whether an attempt that timed out is retried; `true` by default.
     #[must_use]
     pub const fn timeouts(mut self, retried: bool) -> Self {
         self.timeouts = retried;
@@ -121,8 +121,8 @@ impl RetryPolicy {
         attempt < self.attempts
     }
 
-    /// The delay after `attempt`, counted from 1, has failed. `random` is in `0.0..1.0` and spreads the delay
-    /// from 75 % to 125 %, unless jitter is off. The limit is applied last, and nothing overflows.
+    /// The delay after `attempt`, counted from 1, has failed. `random` is in `0.0..1.0`; it scales the delay by 75 % to 125
+    /// %, unless jitter is off. The limit is applied last, and nothing overflows.
     #[must_use]
     pub fn delay_after(&self, attempt: u32, random: f64) -> Duration {
         let attempt = attempt.max(1);
@@ -150,23 +150,23 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How many finished jobs of a task are kept, and how long.
+/// How many finished jobs of a task are kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetentionLimit {
-    /// Older ones are removed.
+    /// Older jobs are removed.
     pub age: Duration,
-    /// Beyond this number the oldest ones are removed.
+    /// If there are more than this, the oldest are removed.
     pub count: usize,
 }
 
-/// How long finished jobs stay, per task. They are removed while jobs settle and by the periodic sweep, always in
-/// bounded steps, so a few hundred more than `count` may be there for a moment. A handle of a job that was removed gives
+/// How long finished jobs stay, per task. They are removed while jobs settle and by the periodic sweep, always in bounded
+/// steps, so for a short time there may be a few hundred more than `count`. The handle of a removed job returns
 /// [`JobError::NotFound`](crate::JobError::NotFound), so leave enough time to read results.
 ///
-/// A job that was dispatched with an [`id`](crate::Dispatch::id) of your own stays for the whole `age`, however many
-/// jobs the task completes meanwhile: its id protects you from doing the same work twice. Such jobs have a limit of their
-/// own, [`Retention::MAX_NAMED`].
+/// A job that was dispatched with an [`id`](crate::Dispatch::id) of your own stays for the whole `age`, however many jobs
+/// the task completes in the meantime, because its id protects you from doing the same work twice. Such jobs have a separate
+/// limit, [`Retention::MAX_NAMED`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -203,21 +203,21 @@ impl Retention {
         Self { completed: limit, failed: limit, workflows: limit }
     }
 
-    /// Instead of the default for jobs that completed.
+    /// Sets the limit for jobs that completed.
     #[must_use]
     pub const fn completed(mut self, limit: RetentionLimit) -> Self {
         self.completed = limit;
         self
     }
 
-    /// Instead of the default for jobs that failed, were cancelled or expired.
+    /// Sets the limit for jobs that failed, were cancelled or expired.
     #[must_use]
     pub const fn failed(mut self, limit: RetentionLimit) -> Self {
         self.failed = limit;
         self
     }
 
-    /// Instead of the default for workflows.
+    /// Sets the limit for workflows.
     #[must_use]
     pub const fn workflows(mut self, limit: RetentionLimit) -> Self {
         self.workflows = limit;
@@ -227,8 +227,8 @@ impl Retention {
     /// How many finished jobs with an id of the caller's own are kept, per task and state, instead of [`RetentionLimit::count`].
     pub const MAX_NAMED: usize = 100_000;
 
-    /// How many finished jobs more than `count` may be there before a worker's settlements remove the oldest ones. So they
-    /// are removed many at a time, not one by one. The periodic sweep removes the rest.
+    /// How far the number of finished jobs may exceed `count` before a worker's settlements remove the oldest ones. So they
+    /// are removed in batches, not one by one. The periodic sweep removes the rest.
     pub const SLACK: usize = 64;
 }
 
@@ -243,11 +243,12 @@ impl Default for Retention {
     }
 }
 
-/// How long a job may wait to be started, and what becomes of it when that has passed.
+/// How long a job may wait to start, and what is kept of it if it does not start in time.
 ///
-/// The deadline is the time when the job becomes ready plus [`Ttl::max`], by the store's clock. No attempt starts at or after it:
-/// not the first one, not a retry, not one after a recovery from a dead worker. An attempt that runs is never touched. A failed attempt whose
-/// retry would be due at or after the deadline fails the job, with its own error.
+/// The deadline is the time at which the job becomes ready, plus [`Ttl::max`], by the store's clock. No attempt starts at or
+/// after it: not the first one, not a retry, not one after a recovery from a dead worker. A running attempt is never
+/// interrupted. If the retry after a failed attempt would be due at or after the deadline, the job fails at once, with that
+/// attempt's error.
 ///
 /// ```
 /// use std::time::Duration;
@@ -262,15 +263,15 @@ pub struct Ttl {
     on_expire: OnExpire,
 }
 
-/// What is kept of a job that has expired.
+/// What is kept of an expired job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnExpire {
     /// The job ends as [`JobState::Expired`](crate::JobState::Expired) and is kept as long as failed jobs are: the default.
     #[default]
     Fail,
-    /// Nothing is kept. Whoever awaits the result is told, with [`JobError::Expired`](crate::JobError::Expired). Of a workflow's step the
-    /// workflow keeps the end.
+    /// Nothing is kept. Callers that await the result still get [`JobError::Expired`](crate::JobError::Expired). The end of
+    /// a workflow's step is kept with the workflow.
     Discard,
 }
 
@@ -281,7 +282,7 @@ impl Ttl {
         Self { max, on_expire: OnExpire::Fail }
     }
 
-    /// What is kept of an expired job; [`OnExpire::Fail`] unless said otherwise.
+    /// What is kept of an expired job; [`OnExpire::Fail`] by default.
     #[must_use]
     pub const fn on_expire(mut self, on_expire: OnExpire) -> Self {
         self.on_expire = on_expire;

@@ -1,4 +1,4 @@
-//! What the macros' output is written against. Not part of the public interface: it may change at any time.
+//! What generated code uses. Not part of the public API: it may change at any time.
 
 use std::marker::PhantomData;
 
@@ -36,7 +36,7 @@ macro_rules! __runtime {
 
 pub use __runtime as runtime;
 
-/// What a task function may return: its output and its error, also behind an alias of `Result`.
+/// What a task function may return: its output and its error, even behind an alias of `Result`.
 #[diagnostic::on_unimplemented(
     message = "a task returns `Result<T, E>` or a plain `T`, and `{Self}` is named like a `Result` without being one",
     label = "not a `Result`"
@@ -60,7 +60,7 @@ impl<T, E> TaskReturn for Result<T, E> {
     }
 }
 
-/// Finds out whether an output is a `Result`, behind whatever alias: its `kind` is the inherent one for those.
+/// Finds out whether an output is a `Result`, behind any alias: for those, `kind` is the inherent method.
 #[derive(Debug)]
 pub struct OutputProbe<T>(PhantomData<T>);
 
@@ -73,7 +73,7 @@ pub struct ResultOutput;
 pub struct PlainOutput;
 
 impl<T> OutputProbe<T> {
-    /// For this type.
+    /// A probe for this type.
     #[allow(clippy::new_without_default, reason = "only expansions use it")]
     pub const fn new() -> Self {
         Self(PhantomData)
@@ -81,7 +81,7 @@ impl<T> OutputProbe<T> {
 }
 
 impl<T, E> OutputProbe<Result<T, E>> {
-    /// Found before that of [`OutputKind`].
+    /// Takes precedence over the method of [`OutputKind`].
     pub const fn kind(&self) -> ResultOutput {
         ResultOutput
     }
@@ -89,7 +89,7 @@ impl<T, E> OutputProbe<Result<T, E>> {
 
 /// See [`OutputProbe`].
 pub trait OutputKind {
-    /// What all outputs but `Result`s have.
+    /// The method of all outputs that are not `Result`s.
     fn kind(&self) -> PlainOutput {
         PlainOutput
     }
@@ -97,7 +97,7 @@ pub trait OutputKind {
 
 impl<T> OutputKind for OutputProbe<T> {}
 
-/// An output that can be stored as one.
+/// An output that can be stored.
 #[diagnostic::on_unimplemented(
     message = "the output of a task cannot be a `Result`: an `Err` would be stored as a completed job",
     label = "a `Result` under another name",
@@ -107,7 +107,7 @@ pub trait StorableOutput {}
 
 impl StorableOutput for PlainOutput {}
 
-/// Checks an output where it is written.
+/// Checks an output at its place in the source.
 pub const fn check_output<K: StorableOutput + Copy>(_: K) {}
 
 /// How a contract without arguments is stored: as an empty object, to which an argument can be added later.
@@ -123,7 +123,7 @@ pub mod no_arguments {
         serializer.serialize_map(Some(0))?.end()
     }
 
-    /// Reads an object, whose fields are those of other versions of the task, or nothing.
+    /// Reads an object, whose fields (if any) are from other versions of the task, or nothing.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(NoArguments)
     }

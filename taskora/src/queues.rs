@@ -1,4 +1,4 @@
-//! What operators do to the queues of tasks.
+//! Operations on the queues of tasks, for operators.
 
 use crate::adapter::AdapterError;
 use crate::app::App;
@@ -30,8 +30,8 @@ impl<'a> Queues<'a> {
         Ok(owner.map(|id| self.app.job::<T>(id)))
     }
 
-    /// Frees a key of [`deduplicate`](crate::Dispatch::deduplicate), so that the next dispatch is stored although the owner has not
-    /// ended. The owner goes on; it is returned, `None` if the key was free.
+    /// Frees a key of [`deduplicate`](crate::Dispatch::deduplicate), so that the next dispatch is stored although the owner
+    /// has not ended. The owner goes on. Returns the owner, or `None` if the key was free.
     ///
     /// # Errors
     /// If the store cannot be reached.

@@ -1,21 +1,21 @@
 //! The arguments of a signature, as its type keeps track of them: `SendEmail::s().to("a@b.com")` is a
-//! `SendEmailSignature<Set<to, String>, Unset<subject>>`. An argument that is given a node of a
-//! [`Dag`](crate::Dag) is a `FromNode<to, String>`.
+//! `SendEmailSignature<Set<to, String>, Unset<subject>>`. An argument that is set to a node of a [`Dag`](crate::Dag) is a
+//! `FromNode<to, String>`.
 //!
-//! Nobody has to write these types; they are how the compiler names an argument that is missing or set twice.
+//! You never have to write these types. They let the compiler name an argument that is missing or set twice.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use crate::workflow::DagNode;
 
-/// An argument that is set, and what to.
+/// An argument that is set, with its value.
 pub struct Set<Argument, T> {
     value: T,
     argument: PhantomData<fn() -> Argument>,
 }
 
-/// An argument that is what a node of a [`Dag`](crate::Dag) returns.
+/// An argument that is set to the output of a node of a [`Dag`](crate::Dag).
 pub struct FromNode<Argument, T> {
     node: DagNode<T>,
     argument: PhantomData<fn() -> Argument>,
@@ -35,7 +35,7 @@ pub trait Open<Argument> {}
 impl<Argument> Open<Argument> for Unset<Argument> {}
 
 /// What an argument of type `T` can be set to: a value that converts into a `T`, or a node of a [`Dag`](crate::Dag) that
-/// returns a `T`. `As` is what the signature then holds, [`Set`] or [`FromNode`].
+/// returns a `T`. `As` is the argument's type in the signature, [`Set`] or [`FromNode`].
 #[diagnostic::on_unimplemented(
     message = "the argument `{Argument}` takes `{T}`, and cannot be given `{Self}`",
     label = "does not convert into `{T}`",

@@ -1,4 +1,4 @@
-//! A worker's state, and how handlers get at their part of it.
+//! A worker's state, and how handlers get their part of it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -38,7 +38,7 @@ impl<T> Deref for State<T> {
 
 impl<T> fmt::Debug for State<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // state is connections and secrets
+        // state may contain connections and secrets
         write!(f, "State<{}>", std::any::type_name::<T>())
     }
 }
@@ -61,7 +61,7 @@ impl<T: Clone> FromRef<T> for T {
     }
 }
 
-/// What an attempt has at hand: its context and the worker's state.
+/// What an attempt gets: its context and the worker's state.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Scope<S> {

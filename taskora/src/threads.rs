@@ -1,7 +1,7 @@
 //! The threads of blocking handlers.
 //!
-//! They are not those of tokio's pool: a tokio runtime waits for its blocking threads when it ends, so a handler that never
-//! returns would keep the process alive. Nobody waits for these.
+//! They do not belong to tokio's blocking pool: a tokio runtime waits for its blocking threads when it ends, so a handler
+//! that never returns would keep the process alive. Nothing waits for these threads.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use crate::adapter::TaskName;
 
-/// What a thread does. It must not panic.
+/// The work of a thread. It must not panic.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// How long a thread waits for the next job of its task before it ends.
+/// How long an idle thread waits for the next job of its task before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The threads that have nothing to do.
+/// The idle threads.
 static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
 
 struct Idle {
-    /// A thread serves one task, as it is named after it.
+    /// A thread serves one task, because it is named after it.
     task: TaskName,
     thread: std::thread::ThreadId,
     work: Sender<Work>,
 }
 
-/// Does this work at once: on a thread that has nothing to do, or on a new one.
+/// Does this work at once, on an idle thread or on a new one.
 pub(crate) fn run(task: &TaskName, work: Work) -> io::Result<()> {
     let mut idle = idle();
     let free = idle.iter().rposition(|idle| idle.task == *task).map(|at| idle.swap_remove(at));
@@ -45,7 +45,7 @@ fn start(task: TaskName, work: Work) -> io::Result<()> {
     std::thread::Builder::new().name(format!("taskora-{task}")).spawn(move || serve(&task, work)).map(drop)
 }
 
-/// The life of a thread.
+/// The main loop of a thread.
 fn serve(task: &TaskName, first: Work) {
     let thread = std::thread::current().id();
     let (sender, receiver) = channel();
@@ -71,7 +71,7 @@ fn next(receiver: &Receiver<Work>, thread: std::thread::ThreadId) -> Option<Work
         return None;
     }
     drop(idle);
-    // this thread was chosen a moment ago: its work is on the way
+    // this thread was just chosen: its work is on the way
     receiver.recv().ok()
 }
 
