@@ -321,17 +321,7 @@ fn read_node(node: &[u8], [life, end, place]: &[Vec<u8>; 3]) -> Option<(NodeReco
     let (about, record) = split_node(node)?;
     let (after, joins, name) = read_about(about)?;
     let task = Record::read(record)?.task.to_owned();
-    let mut node = NodeRecord {
-        name,
-        task,
-        state: None,
-        after,
-        attempts: 0,
-        stalls: 0,
-        started_at: None,
-        finished_at: None,
-        error: None,
-    };
+    let mut node = NodeRecord::new(name, task, after);
     if !end.is_empty() {
         let end = End::read(end)?;
         node.state = Some(end.ending.state());

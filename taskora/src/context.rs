@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::adapter::{ClaimedJob, JobReport, Lease, NodeRef};
+use crate::adapter::{AttemptEnd, ClaimedJob, JobReport, Lease, NodeRef, Settlement};
 use crate::app::App;
 use crate::dispatch::IDEMPOTENCY_META;
 use crate::failure::{TaskError, cut};
@@ -245,8 +245,15 @@ impl Context {
             .map(|(_, result)| result.as_slice())
     }
 
-    pub(crate) fn claimed_at(&self) -> Timestamp {
-        self.attempt.claimed_at
+    /// This attempt, ended like this.
+    pub(crate) fn settlement(&self, end: AttemptEnd) -> Settlement {
+        Settlement {
+            lease: self.lease().clone(),
+            attempt: self.attempt(),
+            started_at: self.attempt.claimed_at,
+            end,
+            node: self.node().cloned(),
+        }
     }
 
     /// Tells the attempt to stop; the first reason wins.

@@ -237,26 +237,14 @@ impl Line {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use taskora::adapter::{Due, NewNode};
+    use taskora::adapter::NewNode;
 
     fn node(after: Option<u32>) -> NewNode {
-        NewNode {
-            name: "n".to_owned(),
-            task: "t".into(),
-            payload: b"{}".to_vec(),
-            composed: false,
-            after,
-            priority: 0,
-            delay: Duration::ZERO,
-            max_attempts: 1,
-            max_stalls: 1,
-            ttl: None,
-        }
+        NewNode { after, ..NewNode::new("n", "t", "{}") }
     }
 
     fn flow(nodes: Vec<NewNode>, joins: Vec<Vec<u32>>) -> NewWorkflow {
-        let (output, meta) = (b"0".to_vec(), Vec::new());
-        NewWorkflow { id: "w".into(), nodes, joins, output, ttl: None, due: Due::Now, meta }
+        NewWorkflow::new("w", nodes, joins, "0")
     }
 
     /// First and last node of each entry.

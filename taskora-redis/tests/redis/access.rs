@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, complete, drain, exchange, job, settlement};
+use crate::kit::{PATIENCE, complete, drain, exchange, job};
 use crate::server::Server;
 use crate::server_warnings::Lines;
 
@@ -352,8 +352,8 @@ async fn processes_with_functions_and_with_scripts_share_a_namespace() {
         // each settles what the other one has claimed
         let settle = vec![
             complete(&claimed[0]),
-            settlement(&claimed[1], AttemptEnd::Cancel),
-            settlement(&claimed[2], AttemptEnd::release()),
+            claimed[1].settlement(AttemptEnd::Cancel),
+            claimed[2].settlement(AttemptEnd::release()),
         ];
         one.exchange(exchange(&worker, 2, settle, 0)).await.expect("settle");
         let ended = timeout(PATIENCE, one.ended(&names[0].as_str().into())).await.expect("in time");

@@ -5,7 +5,7 @@ use taskora::{CancelOutcome, JobId};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use crate::kit::{complete, exchange, job, settlement};
+use crate::kit::{complete, exchange, job};
 use crate::server::Server;
 
 /// Tokens of an epoch begin at its time; those of the first epoch at 1.
@@ -75,7 +75,7 @@ async fn after_a_restart_tokens_lie_above_all_earlier_ones_and_earlier_leases_ho
         assert_eq!([&before, &after].map(|job| job.lease.id.clone()), ids, "{renamed}");
         assert!(is_seen(&adapter, &before).await && is_seen(&adapter, &after).await, "{renamed}");
         // each epoch's leases end as they were made
-        let [cancelled, settled] = [&before, &after].map(|job| settlement(job, AttemptEnd::Cancel));
+        let [cancelled, settled] = [&before, &after].map(|job| job.settlement(AttemptEnd::Cancel));
         let call = exchange("w", 1, vec![cancelled, settled], 0);
         let ends = adapter.exchange(call).await.expect("settle").settled;
         assert!(!ends.contains(&Settled::Stale), "{renamed}: {ends:?}");

@@ -1,36 +1,16 @@
 //! Workflows for the tests of this adapter.
 
-use std::time::Duration;
-
-use taskora::adapter::{Due, NewNode, NewWorkflow};
+use taskora::adapter::{NewNode, NewWorkflow};
 
 use crate::kit::TASK;
 
 pub(crate) fn node(after: Option<u32>) -> NewNode {
-    NewNode {
-        name: "step".into(),
-        task: TASK.into(),
-        payload: br#"{"to":"a@b.com"}"#.to_vec(),
-        composed: after.is_some(),
-        after,
-        priority: 0,
-        delay: Duration::ZERO,
-        max_attempts: 3,
-        max_stalls: 1,
-        ttl: None,
-    }
+    let node = NewNode::new("step", TASK, br#"{"to":"a@b.com"}"#);
+    NewNode { composed: after.is_some(), after, max_attempts: 3, ..node }
 }
 
 pub(crate) fn flow(id: &str, nodes: Vec<NewNode>, joins: Vec<Vec<u32>>) -> NewWorkflow {
-    NewWorkflow {
-        id: id.into(),
-        nodes,
-        joins,
-        output: b"0".to_vec(),
-        ttl: None,
-        due: Due::Now,
-        meta: Vec::new(),
-    }
+    NewWorkflow::new(id, nodes, joins, "0")
 }
 
 /// So many nodes side by side, and one that waits for all of them.

@@ -30,18 +30,8 @@ pub(crate) fn exchange(worker: &str, number: u64, settle: Vec<Settlement>, limit
     }
 }
 
-pub(crate) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
-    Settlement {
-        lease: job.lease.clone(),
-        attempt: job.attempt,
-        started_at: job.claimed_at,
-        end,
-        node: job.node.clone(),
-    }
-}
-
 pub(crate) fn complete(job: &ClaimedJob) -> Settlement {
-    settlement(job, AttemptEnd::Complete(b"null".to_vec()))
+    job.settlement(AttemptEnd::Complete(b"null".to_vec()))
 }
 
 /// Waits with a listener, as a new worker, for a job of [`TASK`]; how many were claimed.

@@ -14,7 +14,7 @@ use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
 
 use crate::flows::{chain, flow, node};
 use crate::garbage::world::{debounced, following, throttled};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job, settlement};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job};
 use crate::server::Server;
 
 #[tokio::test]
@@ -86,10 +86,10 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
     let retry = AttemptEnd::Retry { error: "again".into(), delay: Duration::from_secs(600) };
     let settle = vec![
         complete(&claimed[0]),
-        settlement(&claimed[1], AttemptEnd::Fail("no".into())),
-        settlement(&claimed[2], retry),
-        settlement(&claimed[4], AttemptEnd::Cancel),
-        settlement(&claimed[7], AttemptEnd::release()),
+        claimed[1].settlement(AttemptEnd::Fail("no".into())),
+        claimed[2].settlement(retry),
+        claimed[4].settlement(AttemptEnd::Cancel),
+        claimed[7].settlement(AttemptEnd::release()),
     ];
     adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
     let renewed = [5, 6].map(|place: usize| taskora::adapter::RenewLease {

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{Admissions, AttemptEnd, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows};
+use taskora::adapter::{
+    Admissions, AttemptEnd, ClaimedJob, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows,
+};
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
 use crate::flows::{chain, chord, flow, node};
 use crate::garbage::world::{First, MADE, OTHER, Outcome, World, debounced, following, of, throttled};
-use crate::kit::{TASK, complete, job, settlement};
+use crate::kit::{TASK, complete, job};
 use crate::server::Server;
 
 /// A command, what is done before it, and what is done by it.
@@ -120,9 +122,9 @@ impl Act {
                 of("shift", adapter.shift_clock(Duration::from_secs(7)).await)?;
             }
             Self::CancelOwner | Self::AdmitAndCancel => {
-                let later = |job| {
+                let later = |job: &ClaimedJob| {
                     let delay = Duration::from_secs(600);
-                    settlement(job, AttemptEnd::Retry { error: "again".into(), delay })
+                    job.settlement(AttemptEnd::Retry { error: "again".into(), delay })
                 };
                 let settle = world.owners.iter().map(later).collect();
                 of("settle", world.exchange(&[TASK], settle, 0).await).map(drop)?;
@@ -225,7 +227,7 @@ impl Act {
                 // `released` is the one that fails
                 world.held.sort_by_key(|job| job.lease.id.as_str() == "released");
                 world.held.swap(2, 5);
-                let settle = world.held.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+                let settle = world.held.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
                 of("exchange", world.exchange(&[TASK], settle, 0).await).map(drop)
             }
             Self::SettleNodes | Self::SettleFan => {

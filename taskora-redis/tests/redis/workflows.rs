@@ -11,7 +11,7 @@ use taskora::{JobState, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
 use crate::flows::{chain, chord, flow, node};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange, settlement};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
 
@@ -226,7 +226,7 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     };
     assert_eq!(adapter.note(vec![notes(0), notes(2)]).await.expect("note"), [true, true]);
     let retry = AttemptEnd::Retry { error: "no".into(), delay: hour };
-    let settle = vec![settlement(&jobs[0], retry), settlement(&jobs[2], AttemptEnd::Fail("no".into()))];
+    let settle = vec![jobs[0].settlement(retry), jobs[2].settlement(AttemptEnd::Fail("no".into()))];
     adapter.exchange(exchange("w", 2, settle, 0)).await.expect("settle");
     adapter.shift_clock(hour + hour).await.expect("shift the clock");
     let none = taskora::RetentionLimit::new(Duration::from_secs(60), 0);
@@ -260,7 +260,7 @@ async fn a_step_comes_with_the_result_before_it() {
     for (number, (result, known)) in
         (2..).zip([(b"17".to_vec(), Some((0, b"17".to_vec()))), (long.clone(), None)])
     {
-        let end = settlement(&jobs[0], AttemptEnd::Complete(result.clone()));
+        let end = jobs[0].settlement(AttemptEnd::Complete(result.clone()));
         jobs = adapter.exchange(exchange("w", number, vec![end.clone()], 1)).await.expect("exchange").jobs;
         assert_eq!(jobs[0].prior_result, known);
         let again = adapter.exchange(exchange("w", number, vec![end], 1)).await.expect("again").jobs;

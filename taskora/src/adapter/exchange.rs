@@ -178,6 +178,20 @@ pub struct ClaimedJob {
     pub prior_result: Option<(u32, Vec<u8>)>,
 }
 
+impl ClaimedJob {
+    /// This attempt, ended like this.
+    #[must_use]
+    pub fn settlement(&self, end: AttemptEnd) -> Settlement {
+        Settlement {
+            lease: self.lease.clone(),
+            attempt: self.attempt,
+            started_at: self.claimed_at,
+            end,
+            node: self.node.clone(),
+        }
+    }
+}
+
 impl fmt::Debug for ClaimedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClaimedJob")

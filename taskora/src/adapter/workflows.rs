@@ -109,6 +109,39 @@ pub struct NewNode {
     pub ttl: Option<Ttl>,
 }
 
+impl NewWorkflow {
+    /// A workflow that begins at once, without a deadline and without annotations.
+    #[must_use]
+    pub fn new(
+        id: impl Into<WorkflowId>,
+        nodes: Vec<NewNode>,
+        joins: Vec<Vec<u32>>,
+        output: impl Into<Vec<u8>>,
+    ) -> Self {
+        let (id, output) = (id.into(), output.into());
+        Self { id, nodes, joins, output, ttl: None, due: Due::Now, meta: Vec::new() }
+    }
+}
+
+impl NewNode {
+    /// A root whose payload is no recipe, with one attempt and one recovery.
+    #[must_use]
+    pub fn new(name: impl Into<String>, task: impl Into<TaskName>, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            task: task.into(),
+            payload: payload.into(),
+            composed: false,
+            after: None,
+            priority: 0,
+            delay: Duration::ZERO,
+            max_attempts: 1,
+            max_stalls: 1,
+            ttl: None,
+        }
+    }
+}
+
 /// Which node of which workflow a claimed job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRef {
@@ -186,6 +219,24 @@ pub struct NodeRecord {
     pub finished_at: Option<Timestamp>,
     /// The last error's message, or the reason of the cancellation.
     pub error: Option<String>,
+}
+
+impl NodeRecord {
+    /// A node that is no job yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, task: impl Into<String>, after: Option<u32>) -> Self {
+        Self {
+            name: name.into(),
+            task: task.into(),
+            state: None,
+            after,
+            attempts: 0,
+            stalls: 0,
+            started_at: None,
+            finished_at: None,
+            error: None,
+        }
+    }
 }
 
 impl fmt::Debug for NewWorkflow {

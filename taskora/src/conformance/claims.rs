@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Fixture;
 use super::kit::{
     Caller, MOMENT, OTHER, PATIENCE, TASK, claim, complete, delayed, ids, info, job, prioritised, put, retry,
-    settlement, state, sweep, within,
+    state, sweep, within,
 };
 use crate::adapter::{CallId, Due, JobCounts, NewJob, Settled};
 use crate::job::JobState;
@@ -235,7 +235,7 @@ pub async fn a_repeated_call_answers_what_the_first_one_did(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let a = worker.claim_one().await;
 
-    let call = worker.call(vec![settlement(&a, retry("no", MOMENT * 60))], Some(claim(1, &[(TASK, 1)])));
+    let call = worker.call(vec![a.settlement(retry("no", MOMENT * 60))], Some(claim(1, &[(TASK, 1)])));
     let first = adapter.jobs().exchange(call.clone()).await.unwrap();
     let before = [info(&adapter, "a").await, info(&adapter, "b").await, info(&adapter, "c").await];
     assert_eq!(first.settled, [Settled::Now(JobState::Retrying)]);

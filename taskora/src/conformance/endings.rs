@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Fixture;
 use super::kit::{
     Caller, LEASE, MOMENT, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, fail, job, put, retry,
-    settlement, sweep, within,
+    sweep, within,
 };
 use crate::adapter::{Adapter, AttemptEnd, Ended, Ending, NewJob};
 use crate::job::JobId;
@@ -163,7 +163,7 @@ pub async fn a_hundred_waits_each_hear_of_their_own_job(f: &impl Fixture) {
     let mut jobs = worker.claim(10, &[TASK]).await;
     while !jobs.is_empty() {
         let settle =
-            jobs.iter().map(|job| settlement(job, AttemptEnd::Complete(job.payload.clone()))).collect();
+            jobs.iter().map(|job| job.settlement(AttemptEnd::Complete(job.payload.clone()))).collect();
         jobs = worker.exchange(settle, Some(claim(10, &[(TASK, 10)]))).await.jobs;
     }
     for (id, waiting) in ids.iter().zip(waiting) {

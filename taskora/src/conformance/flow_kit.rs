@@ -1,44 +1,22 @@
 //! What the checks of workflows share: compositions to start, and what became of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::kit::{PATIENCE, PROMPT, QUIET, TASK, within};
-use crate::adapter::{
-    Adapter, Due, Enqueued, JobCounts, NewNode, NewWorkflow, WorkflowEnded, WorkflowRecord,
-};
+use crate::adapter::{Adapter, Enqueued, JobCounts, NewNode, NewWorkflow, WorkflowEnded, WorkflowRecord};
 use crate::job::JobState;
 use crate::workflow::{WorkflowId, WorkflowState};
 
 /// A node of [`TASK`] that waits for this join.
 pub(super) fn node(after: Option<u32>) -> NewNode {
-    NewNode {
-        name: "1 send-email".to_owned(),
-        task: TASK.into(),
-        payload: b"{}".to_vec(),
-        composed: false,
-        after,
-        priority: 0,
-        delay: Duration::ZERO,
-        max_attempts: 3,
-        max_stalls: 1,
-        ttl: None,
-    }
+    NewNode { after, max_attempts: 3, ..NewNode::new("1 send-email", TASK, "{}") }
 }
 
 pub(super) fn flow(id: &str, nodes: Vec<NewNode>, joins: &[&[u32]]) -> NewWorkflow {
-    NewWorkflow {
-        id: id.into(),
-        nodes,
-        joins: joins.iter().map(|join| join.to_vec()).collect(),
-        output: b"[0]".to_vec(),
-        ttl: None,
-        due: Due::Now,
-        meta: Vec::new(),
-    }
+    NewWorkflow::new(id, nodes, joins.iter().map(|join| join.to_vec()).collect(), "[0]")
 }
 
 /// Nodes that follow each other.

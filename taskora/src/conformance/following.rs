@@ -55,7 +55,7 @@ pub async fn a_settled_owner_hands_over_in_the_same_call(f: &impl Fixture) {
     admit(&adapter, following("a")).await;
     let a = worker.claim_one().await;
     admit(&adapter, following("b")).await;
-    let settle = vec![super::kit::settlement(&a, complete("1"))];
+    let settle = vec![a.settlement(complete("1"))];
     let answer = worker.exchange(settle, Some(super::kit::claim(1, &[(TASK, 1)]))).await;
     assert_eq!(answer.settled, [Settled::Now(JobState::Completed)]);
     assert_eq!(ids(&answer.jobs), ["b"]);

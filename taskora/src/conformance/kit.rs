@@ -141,16 +141,6 @@ pub(super) fn fail(error: &str) -> AttemptEnd {
     AttemptEnd::Fail(error.to_owned())
 }
 
-pub(super) fn settlement(job: &ClaimedJob, end: AttemptEnd) -> Settlement {
-    Settlement {
-        lease: job.lease.clone(),
-        attempt: job.attempt,
-        started_at: job.claimed_at,
-        end,
-        node: job.node.clone(),
-    }
-}
-
 /// What to claim, with the usual leases.
 pub(super) fn claim(limit: usize, tasks: &[(&str, usize)]) -> Claim {
     let of = |(task, limit): &(&str, usize)| TaskClaim {
@@ -215,7 +205,7 @@ impl Caller {
     }
 
     pub(super) async fn settle(&mut self, job: &ClaimedJob, end: AttemptEnd) -> Settled {
-        self.exchange(vec![settlement(job, end)], None).await.settled.pop().expect("one answer")
+        self.exchange(vec![job.settlement(end)], None).await.settled.pop().expect("one answer")
     }
 
     /// Claims the next job of [`TASK`] and settles it.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::kit::{
-    Caller, MOMENT, OTHER, TASK, claim, complete, delayed, ended, fail, ids, info, job, progress, put,
-    settlement, state, sweep,
+    Caller, MOMENT, OTHER, TASK, claim, complete, delayed, ended, fail, ids, info, job, progress, put, state,
+    sweep,
 };
 use crate::adapter::{Adapter, AttemptEnd, CancelOutcome, Enqueued, JobCounts, JobReport, NewJob};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
@@ -27,7 +27,7 @@ async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, ids: &[JobId], en
         if answer.jobs.is_empty() && !answer.more {
             return;
         }
-        settle = answer.jobs.iter().map(|job| settlement(job, end.clone())).collect();
+        settle = answer.jobs.iter().map(|job| job.settlement(end.clone())).collect();
     }
 }
 

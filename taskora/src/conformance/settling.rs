@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Fixture;
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, TASK, claim, complete, delayed, ended, fail, forged, ids, info, job,
-    prioritised, put, retry, settlement, state, sweep,
+    prioritised, put, retry, state, sweep,
 };
 use crate::adapter::{AttemptEnd, Ended, Ending, JobCounts, NewJob, Settled};
 use crate::job::JobState;
@@ -243,7 +243,7 @@ pub async fn twice_in_one_call_is_once(f: &impl Fixture) {
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(2, &[TASK]).await;
-    let settle = [complete("1"), fail("no")].map(|end| settlement(&jobs[0], end));
+    let settle = [complete("1"), fail("no")].map(|end| jobs[0].settlement(end));
     let answer = worker.exchange(settle.to_vec(), None).await;
     assert_eq!(answer.settled, [Settled::Now(JobState::Completed), Settled::Stale]);
     assert_eq!(state(&adapter, "a").await, Some(JobState::Completed));
@@ -285,8 +285,8 @@ pub async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(5, &[TASK, OTHER]).await;
     let ends = [complete("1"), fail("no"), retry("no", MOMENT * 60), AttemptEnd::release(), complete("5")];
-    let mut settle: Vec<_> = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
-    settle.insert(1, settlement(&forged(&jobs[1], jobs[1].lease.token + 1), complete("2")));
+    let mut settle: Vec<_> = jobs.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
+    settle.insert(1, forged(&jobs[1], jobs[1].lease.token + 1).settlement(complete("2")));
     let answer = worker.exchange(settle, None).await;
     use JobState::{Completed, Failed, Retrying, Waiting};
     let now = [Completed, Failed, Retrying, Waiting, Completed].map(Settled::Now);
@@ -301,7 +301,7 @@ pub async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(3, &[TASK]).await;
     let ends = [complete("1"), retry("no", Duration::ZERO), AttemptEnd::release()];
-    let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+    let settle = jobs.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
     let answer = worker.exchange(settle, Some(claim(9, &[(TASK, 9)]))).await;
     assert_eq!(ids(&answer.jobs), ["c", "b"], "what the same call has given back is claimed by it");
     assert_eq!((answer.jobs[0].attempt, answer.jobs[1].attempt), (1, 2));

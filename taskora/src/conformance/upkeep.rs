@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Fixture;
 use super::flow_kit::{chain, chord, group, start};
 use super::kit::{
-    Caller, MOMENT, TASK, complete, delayed, fail, job, prioritised, progress, put, retry, settlement, sweep,
+    Caller, MOMENT, TASK, complete, delayed, fail, job, prioritised, progress, put, retry, sweep,
 };
 use crate::adapter::{Adapter, AttemptEnd};
 use crate::check::{self, CheckReport};
@@ -91,7 +91,7 @@ pub async fn what_is_under_way_is_no_damage(fixture: &impl Fixture) {
     start(&adapter, chord("large", 1_500)).await;
     sound(&adapter, "started").await;
     let claimed = worker.claim(1, &[TASK]).await;
-    worker.exchange(vec![settlement(&claimed[0], fail("no"))], None).await;
+    worker.exchange(vec![claimed[0].settlement(fail("no"))], None).await;
     sound(&adapter, "most nodes are not cancelled yet").await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     let report = sound(&adapter, "all are").await;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Fixture;
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, ids, job, put,
-    retry, settlement, state, sweep, within,
+    retry, state, sweep, within,
 };
 use crate::adapter::{Adapter, AttemptEnd, Settled, WorkListener};
 use crate::job::JobState;
@@ -256,7 +256,7 @@ pub async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture)
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut caller = Caller::new(&adapter);
     let held = caller.claim_one().await;
-    let late = caller.call(vec![settlement(&held, complete("1"))], Some(claim(1, &[(TASK, 1)])));
+    let late = caller.call(vec![held.settlement(complete("1"))], Some(claim(1, &[(TASK, 1)])));
     caller.exchange(Vec::new(), None).await;
     // it takes the signal, too
     let listener = second.signals().work();

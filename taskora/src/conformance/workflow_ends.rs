@@ -13,7 +13,7 @@ use super::flow_kit::{
 };
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, cancelled, claim, complete, fail, ids, job,
-    put, retry, settlement, state, sweep, within,
+    put, retry, state, sweep, within,
 };
 use crate::adapter::{
     Adapter, AttemptEnd, CancelOutcome, Cause, Claim, ClaimedJob, Ending, JobCounts, NewWorkflow, Settled,
@@ -159,7 +159,7 @@ pub async fn what_is_settled_together_with_a_failure_ends(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(4, &[TASK]).await;
     let ends = [fail("no"), complete("1"), retry("no", MOMENT * 60), AttemptEnd::release()];
-    let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+    let settle = jobs.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
     let answer = worker.exchange(settle, Some(claim(9, &[(TASK, 9)]))).await;
     assert_eq!(answer.settled[0], Settled::Now(JobState::Failed));
     assert!(answer.jobs.is_empty(), "what comes back is not handed out again");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::flow_kit::{CANCELLED, chain, chord, counts_are, ended, flow, group, node, record, start, states};
-use super::kit::{Caller, MOMENT, TASK, claim, complete, fail, retry, settlement, state, sweep};
+use super::kit::{Caller, MOMENT, TASK, claim, complete, fail, retry, state, sweep};
 use crate::adapter::{AttemptEnd, CancelOutcome, JobCounts};
 use crate::job::{JobId, JobState};
 use crate::policy::{Retention, RetentionLimit};
@@ -25,7 +25,7 @@ pub async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
     let mut jobs = vec![worker.claim_one().await];
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
     loop {
-        let settle = jobs.iter().map(|job| settlement(job, complete("1"))).collect();
+        let settle = jobs.iter().map(|job| job.settlement(complete("1"))).collect();
         let answer = worker.exchange(settle, Some(claim(500, &[(TASK, 500)]))).await;
         for job in &answer.jobs {
             assert!(seen.insert(job.lease.id.clone()), "{} was handed out twice", job.lease.id);

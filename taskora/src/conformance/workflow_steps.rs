@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Fixture;
 use super::flow_kit::{chain, chord, ended, flow, group, node, record, start, states, told, wait};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, claim, complete, fail, ids, job, put, retry,
-    settlement, state, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PROMPT, QUIET, TASK, claim, complete, fail, ids, job, put, retry, state,
+    sweep, within,
 };
 use crate::adapter::{
     Adapter, AttemptEnd, Due, Enqueued, NewNode, NewWorkflow, NodeRef, Settled, WorkflowRecord,
@@ -65,7 +65,7 @@ pub async fn what_is_released_can_be_claimed_by_the_same_call(f: &impl Fixture) 
     start(&adapter, chain("w", 2)).await;
     let mut worker = Caller::new(&adapter);
     let first = worker.claim_one().await;
-    let answer = worker.exchange(vec![settlement(&first, complete("1"))], Some(claim(9, &[(TASK, 9)]))).await;
+    let answer = worker.exchange(vec![first.settlement(complete("1"))], Some(claim(9, &[(TASK, 9)]))).await;
     assert_eq!(answer.settled, [Settled::Now(JobState::Completed)]);
     assert_eq!(ids(&answer.jobs), ["w#1"]);
 }
@@ -110,7 +110,7 @@ pub async fn s137_a_callback_runs_once_after_its_header(f: &impl Fixture) {
         let jobs = worker.claim(9, &[TASK]).await;
         assert_eq!(jobs.len(), 2);
         if together {
-            let settle = jobs.iter().map(|job| settlement(job, complete("1"))).collect();
+            let settle = jobs.iter().map(|job| job.settlement(complete("1"))).collect();
             worker.exchange(settle, None).await;
         } else {
             let (a, b) =
@@ -293,7 +293,7 @@ pub async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
     start(&adapter, chord("w", 3)).await;
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(9, &[TASK]).await;
-    let settle = jobs[..2].iter().map(|job| settlement(job, complete("1"))).collect();
+    let settle = jobs[..2].iter().map(|job| job.settlement(complete("1"))).collect();
     let call = worker.call(settle, None);
     for _ in 0..3 {
         let answer = adapter.jobs().exchange(call.clone()).await.unwrap();
@@ -301,7 +301,7 @@ pub async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
     }
     assert_eq!(worker.settle(&jobs[0], complete("1")).await, Settled::Stale);
     assert_eq!(state(&adapter, "w#3").await, None, "one node of the header is left");
-    let call = worker.call(vec![settlement(&jobs[2], complete("1"))], Some(claim(9, &[(TASK, 9)])));
+    let call = worker.call(vec![jobs[2].settlement(complete("1"))], Some(claim(9, &[(TASK, 9)])));
     for _ in 0..3 {
         assert_eq!(ids(&adapter.jobs().exchange(call.clone()).await.unwrap().jobs), ["w#3"]);
     }
@@ -319,7 +319,7 @@ pub async fn workflows_do_not_mind_each_other(f: &impl Fixture) {
     // one call ends them in three ways
     let ends =
         [complete("1"), complete("2"), fail("no"), complete("4"), complete("5"), retry("no", MOMENT * 60)];
-    let settle = jobs.iter().zip(ends).map(|(job, end)| settlement(job, end)).collect();
+    let settle = jobs.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
     let answer = worker.exchange(settle, None).await;
     let expected = [JobState::Completed, JobState::Completed, JobState::Failed];
     assert_eq!(answer.settled[..3], expected.map(Settled::Now));

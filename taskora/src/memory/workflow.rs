@@ -345,16 +345,13 @@ impl Store {
     fn node(&self, id: &WorkflowId, node: u32, new: &NewNode) -> Result<NodeRecord, AdapterError> {
         let id = JobId::node(id, node);
         let info = self.jobs.get(&id).map(|record| record.info(&id)).transpose()?;
-        Ok(NodeRecord {
-            name: new.name.clone(),
-            task: new.task.to_string(),
-            after: new.after,
-            state: info.as_ref().map(|info| info.state),
-            attempts: info.as_ref().map_or(0, |info| info.attempts),
-            stalls: info.as_ref().map_or(0, |info| info.stalls),
-            started_at: info.as_ref().and_then(|info| info.started_at),
-            finished_at: info.as_ref().and_then(|info| info.finished_at),
-            error: info.and_then(|info| info.error),
-        })
+        let mut node = NodeRecord::new(&new.name, new.task.to_string(), new.after);
+        if let Some(info) = info {
+            node.state = Some(info.state);
+            (node.attempts, node.stalls) = (info.attempts, info.stalls);
+            (node.started_at, node.finished_at) = (info.started_at, info.finished_at);
+            node.error = info.error;
+        }
+        Ok(node)
     }
 }

@@ -48,7 +48,7 @@ impl Attempt {
         // future while it is dropped
         match catch(|| Box::pin(async { Ok(self.run_to_the_end(payload).await) })).await {
             Ok(settlement) => settlement,
-            Err(Failure { message, .. }) => Some(self.settlement(AttemptEnd::Fail(message))),
+            Err(Failure { message, .. }) => Some(self.context.settlement(AttemptEnd::Fail(message))),
         }
     }
 
@@ -69,17 +69,7 @@ impl Attempt {
         }
         // what the handler reported is written before the job may end
         self.context.notes_written().await;
-        Some(self.settlement(end))
-    }
-
-    fn settlement(&self, end: AttemptEnd) -> Settlement {
-        Settlement {
-            lease: self.context.lease().clone(),
-            attempt: self.context.attempt(),
-            started_at: self.context.claimed_at(),
-            end,
-            node: self.context.node().cloned(),
-        }
+        Some(self.context.settlement(end))
     }
 
     /// What the handler is given; or how the attempt has ended without it.

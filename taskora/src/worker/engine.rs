@@ -313,7 +313,7 @@ impl Engine {
 
     /// Gives back a claimed job; of several, the last one first, as each goes before all others of its priority.
     fn hand_back(&mut self, job: &ClaimedJob) {
-        self.release(job.lease.clone(), job.attempt, job.claimed_at, job.node.clone());
+        self.release(job.settlement(AttemptEnd::release()));
     }
 
     /// Does everything that can be done now.

@@ -143,17 +143,7 @@ mod tests {
     use crate::adapter::NodeRecord;
 
     fn node(name: &str, state: Option<JobState>, after: Option<u32>) -> NodeRecord {
-        NodeRecord {
-            name: name.to_owned(),
-            task: "t".to_owned(),
-            state,
-            after,
-            attempts: 0,
-            stalls: 0,
-            started_at: None,
-            finished_at: None,
-            error: None,
-        }
+        NodeRecord { state, ..NodeRecord::new(name, "t", after) }
     }
 
     fn graph() -> Graph {

@@ -150,14 +150,7 @@ impl World<'_> {
             }
             Step::Settle(end) => {
                 let job = self.held.take().expect("a lease");
-                let settlement = Settlement {
-                    lease: job.lease,
-                    attempt: job.attempt,
-                    started_at: job.claimed_at,
-                    end: end.attempt_end(),
-                    node: None,
-                };
-                let (settled, _) = self.call(vec![settlement], 0).await;
+                let (settled, _) = self.call(vec![job.settlement(end.attempt_end())], 0).await;
                 assert_ne!(settled, [Settled::Stale], "{path:?}");
                 self.is_due = false;
             }
@@ -254,14 +247,7 @@ impl World<'_> {
             self.apply(Step::Sweep, path).await;
             let (_, jobs) = self.call(Vec::new(), 9).await;
             for job in jobs {
-                let settlement = Settlement {
-                    lease: job.lease,
-                    attempt: job.attempt,
-                    started_at: job.claimed_at,
-                    end: End::Complete.attempt_end(),
-                    node: None,
-                };
-                self.call(vec![settlement], 0).await;
+                self.call(vec![job.settlement(End::Complete.attempt_end())], 0).await;
             }
         }
         let jobs = self.jobs().await;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskora::adapter::{
-    Adapter, AttemptEnd, CallId, Claim, ClaimedJob, Enqueued, Exchange, Exchanged, RenewLease, Renewal,
-    Settled, Settlement, TaskClaim,
+    Adapter, CallId, Claim, ClaimedJob, Enqueued, Exchange, Exchanged, RenewLease, Renewal, Settled,
+    Settlement, TaskClaim,
 };
 use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{JobId, JobState, Retention};
@@ -231,7 +231,8 @@ impl<'a> Ledger<'a> {
             });
             self.flagged[node] = false;
         }
-        let settle = settle.iter().map(|(place, end)| settlement(&self.held[*place].job, *end)).collect();
+        let settle =
+            settle.iter().map(|(place, end)| self.held[*place].job.settlement(end.attempt_end())).collect();
         self.calls[worker].0 += 1;
         let call = self.call(worker, self.calls[worker].0, settle, usize::from(claim));
         let answer = self.adapter.jobs().exchange(call.clone()).await.expect("exchange");
@@ -338,17 +339,6 @@ impl<'a> Ledger<'a> {
         }
         let all_completed = self.completed == [1; NODES];
         assert_eq!(view.flow == WorkflowState::Completed, all_completed, "{view:?}: {path:?}");
-    }
-}
-
-fn settlement(job: &ClaimedJob, end: End) -> Settlement {
-    let end: AttemptEnd = end.attempt_end();
-    Settlement {
-        lease: job.lease.clone(),
-        attempt: job.attempt,
-        started_at: job.claimed_at,
-        end,
-        node: job.node.clone(),
     }
 }
 

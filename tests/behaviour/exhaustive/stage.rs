@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, Due, NewNode, NewWorkflow};
+use taskora::adapter::{Adapter, NewNode, NewWorkflow};
 use taskora::{MemoryAdapter, Ttl};
 use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
@@ -39,27 +39,14 @@ impl Shape {
                 u32::try_from(joins.len() - 1).expect("few joins")
             });
             nodes.push(NewNode {
-                name: format!("{number}"),
-                task: TASK.into(),
-                payload: b"null".to_vec(),
-                composed: false,
                 after: join,
-                priority: 0,
                 delay: if number == NODES - 1 { self.delay } else { Duration::ZERO },
                 max_attempts: 2,
-                max_stalls: 1,
                 ttl: self.last_ttl.filter(|_| number == NODES - 1).map(Ttl::new),
+                ..NewNode::new(number.to_string(), TASK, "null")
             });
         }
-        NewWorkflow {
-            id: FLOW.into(),
-            nodes,
-            joins,
-            output: b"0".to_vec(),
-            ttl: self.ttl,
-            due: Due::Now,
-            meta: Vec::new(),
-        }
+        NewWorkflow { ttl: self.ttl, ..NewWorkflow::new(FLOW, nodes, joins, "0") }
     }
 }
 

@@ -48,13 +48,6 @@ impl Ghost {
 
     /// Settles an attempt.
     pub(crate) async fn settle(&self, job: &ClaimedJob, end: AttemptEnd) -> Settled {
-        let settlement = Settlement {
-            lease: job.lease.clone(),
-            attempt: job.attempt,
-            started_at: job.claimed_at,
-            end,
-            node: job.node.clone(),
-        };
-        self.exchange(vec![settlement], None).await.settled[0]
+        self.exchange(vec![job.settlement(end)], None).await.settled[0]
     }
 }

@@ -198,28 +198,9 @@ on_both! {
             (br#"{"form":"arguments","template":["text"],"holes":[]}"#, "not a valid `double`: at `[0]`: invalid type, expected i64"),
         ];
         for (at, (recipe, expected)) in recipes.into_iter().enumerate() {
-            let node = NewNode {
-                name: "odd".into(),
-                task: TaskName::from("double"),
-                payload: recipe.to_vec(),
-                composed: true,
-                after: None,
-                priority: 0,
-                delay: Duration::ZERO,
-                max_attempts: 3,
-                max_stalls: 1,
-                ttl: None,
-            };
+            let node = NewNode { composed: true, ..NewNode::new("odd", "double", recipe) };
             let id = format!("odd-{at}");
-            let flow = NewWorkflow {
-                id: id.as_str().into(),
-                nodes: vec![node],
-                joins: Vec::new(),
-                output: b"0".to_vec(),
-                ttl: None,
-                due: taskora::adapter::Due::Now,
-                meta: Vec::new(),
-            };
+            let flow = NewWorkflow::new(id.as_str(), vec![node], Vec::new(), "0");
             adapter.workflows().start(flow).await.unwrap();
             let (node, _, message) = failure(outcome(&app.workflow::<i64>(id)).await);
             assert!(node == "odd" && message.contains(expected), "{message}");

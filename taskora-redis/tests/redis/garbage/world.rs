@@ -18,7 +18,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::sync::Notify;
 
 use crate::flows::{chain, chord};
-use crate::kit::{TASK, complete, job, settlement};
+use crate::kit::{TASK, complete, job};
 use crate::server::Server;
 
 /// The task whose indexes are never damaged.
@@ -113,11 +113,11 @@ impl World {
         of("note", adapter.note(vec![note]).await)?;
         let settle = vec![
             complete(&claimed[0]),
-            settlement(&claimed[1], AttemptEnd::Fail("no".into())),
-            settlement(&claimed[2], retry),
-            settlement(&claimed[4], AttemptEnd::release()),
+            claimed[1].settlement(AttemptEnd::Fail("no".into())),
+            claimed[2].settlement(retry),
+            claimed[4].settlement(AttemptEnd::release()),
             complete(&claimed[5]),
-            settlement(&claimed[6], AttemptEnd::Fail("no".into())),
+            claimed[6].settlement(AttemptEnd::Fail("no".into())),
         ];
         let held = of("settle", self.exchange(&[OTHER], settle, 1).await)?.jobs;
         self.held = vec![held[0].clone(), claimed[3].clone()];

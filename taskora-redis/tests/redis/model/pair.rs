@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
     Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection,
-    JobReport, Jobs, NewJob, RenewLease, Settlement, Signals, TaskClaim, TaskName, Workflows,
+    JobReport, Jobs, NewJob, RenewLease, Signals, TaskClaim, TaskName, Workflows,
 };
 use taskora::{AdapterError, App, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -266,13 +266,7 @@ impl<'a> Pair<'a> {
         let settlement = |of: usize, (lease, end): &(u8, End)| {
             let [memory, redis] = self.lease(*lease)?;
             let job = if of == 0 { memory } else { redis };
-            Some(Settlement {
-                lease: job.lease,
-                attempt: job.attempt,
-                started_at: job.claimed_at,
-                end: end.attempt_end(),
-                node: job.node,
-            })
+            Some(job.settlement(end.attempt_end()))
         };
         let settlements = [0, 1].map(|of| settle.iter().filter_map(|one| settlement(of, one)).collect());
         let claim = claim.map(|claims| {

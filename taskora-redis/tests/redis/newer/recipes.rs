@@ -98,7 +98,7 @@ async fn a_step_whose_input_nobody_can_read_waits() {
     call.claim.as_mut().expect("a claim").tasks = std::sync::Arc::new([claim]);
     let first = stage.adapter.exchange(call).await.expect("claim").jobs.remove(0);
     let end = taskora::adapter::AttemptEnd::Complete(ENVELOPE.to_vec());
-    let settle = vec![crate::kit::settlement(&first, end)];
+    let settle = vec![first.settlement(end)];
     stage.adapter.exchange(crate::kit::exchange("newer", 2, settle, 0)).await.expect("settle");
 
     let worker = Worker::builder(&app).register::<Double>().start().await.expect("start");

@@ -9,7 +9,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 
 use super::assert_clean;
 use crate::flows::{chain, chord};
-use crate::kit::{TASK, complete, drain, exchange, job, settlement};
+use crate::kit::{TASK, complete, drain, exchange, job};
 use crate::server::Server;
 
 /// A store to damage.
@@ -40,9 +40,9 @@ impl Bench {
         let retry = AttemptEnd::Retry { error: "again".into(), delay: Duration::from_secs(600) };
         let settle = vec![
             complete(&claimed[0]),
-            settlement(&claimed[1], AttemptEnd::Fail("no".into())),
-            settlement(&claimed[2], retry),
-            settlement(&claimed[5], AttemptEnd::release()),
+            claimed[1].settlement(AttemptEnd::Fail("no".into())),
+            claimed[2].settlement(retry),
+            claimed[5].settlement(AttemptEnd::release()),
         ];
         let line = LogEntry::new(LogLevel::Info, "sending", Timestamp::from_millis(1), 1);
         let notes = JobReport { lease: claimed[3].lease.clone(), progress: None, logs: vec![line] };

@@ -9,7 +9,7 @@ use taskora::{Retention, RetentionLimit};
 use tokio::task::JoinSet;
 
 use crate::flows::{chain, chord};
-use crate::kit::{TASK, drain, exchange, job, settlement};
+use crate::kit::{TASK, drain, exchange, job};
 
 use super::assert_clean;
 use super::bench::Bench;
@@ -114,13 +114,13 @@ async fn a_job_that_moves_between_two_pages_is_no_damage() {
                     number += 1;
                 }
                 if page == back {
-                    let settle = held.drain(..).map(|job| settlement(&job, AttemptEnd::release())).collect();
+                    let settle = held.drain(..).map(|job| job.settlement(AttemptEnd::release())).collect();
                     adapter.exchange(exchange("w", number, settle, 0)).await.expect("settle");
                 }
             }
             pages = page;
             // the audit may have ended before it was to come back
-            let settle = held.drain(..).map(|job| settlement(&job, AttemptEnd::release())).collect();
+            let settle = held.drain(..).map(|job| job.settlement(AttemptEnd::release())).collect();
             number += 1;
             adapter.exchange(exchange("w", number, settle, 0)).await.expect("settle");
         }
@@ -175,7 +175,7 @@ async fn a_busy_queue_shows_no_violation() {
                         }
                         _ => AttemptEnd::Complete(b"1".to_vec()),
                     };
-                    settle.push(settlement(&job, end));
+                    settle.push(job.settlement(end));
                 }
                 if number % 50 == 0 {
                     adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");

@@ -6,7 +6,7 @@ use taskora::adapter::{AttemptEnd, Jobs, NewNode, NewWorkflow, Upkeep, Workflows
 use taskora::workflow::WorkflowState;
 
 use crate::flows::{chain, chord, flow, node};
-use crate::kit::{complete, drain, exchange, settlement};
+use crate::kit::{complete, drain, exchange};
 
 use super::assert_clean;
 use super::bench::Bench;
@@ -120,7 +120,7 @@ async fn workflows_that_do_not_go_on() {
     let mut bench = Bench::start().await;
     bench.adapter.start(chain("w", 400)).await.expect("start");
     let jobs = bench.adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
-    let failed = settlement(&jobs[0], AttemptEnd::Fail("no".into()));
+    let failed = jobs[0].settlement(AttemptEnd::Fail("no".into()));
     bench.adapter.exchange(exchange("w", 2, vec![failed], 0)).await.expect("settle");
     assert_eq!(bench.found().await, [""; 0], "the rest is under way");
     bench.run("DEL @deferred");
@@ -135,7 +135,7 @@ async fn workflows_that_do_not_go_on() {
     let mut bench = Bench::start().await;
     bench.adapter.start(chord("w", 2)).await.expect("start");
     let jobs = bench.adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
-    let failed = settlement(&jobs[0], AttemptEnd::Fail("no".into()));
+    let failed = jobs[0].settlement(AttemptEnd::Fail("no".into()));
     bench.adapter.exchange(exchange("w", 2, vec![failed], 0)).await.expect("settle");
     for command in ["HDEL @wf:=w d1", "HDEL @wf:=w d2", "ZREM @wfdone =w"] {
         bench.run(command);

@@ -11,18 +11,7 @@ fn job(id: &str) -> NewJob {
 }
 
 fn node(after: Option<u32>) -> NewNode {
-    NewNode {
-        name: "step".into(),
-        task: TASK.into(),
-        payload: Vec::new(),
-        composed: false,
-        after,
-        priority: 0,
-        delay: Duration::ZERO,
-        max_attempts: 1,
-        max_stalls: 1,
-        ttl: None,
-    }
+    NewNode { after, ..NewNode::new("step", TASK, "") }
 }
 
 /// A job that waits, one that is delayed, one that has ended, and a workflow of two steps.
@@ -33,13 +22,8 @@ fn store() -> Store {
     store.enqueue(vec![job("waiting"), delayed, job("cancelled")], 0);
     store.cancel(&"cancelled".into(), "why", 1);
     let flow = NewWorkflow {
-        id: "flow".into(),
-        nodes: vec![node(None), node(Some(0))],
-        joins: vec![vec![0]],
-        output: Vec::new(),
         ttl: Some(Duration::from_secs(60)),
-        due: Due::Now,
-        meta: Vec::new(),
+        ..NewWorkflow::new("flow", vec![node(None), node(Some(0))], vec![vec![0]], "")
     };
     store.start(flow, 0);
     assert_eq!(store.violations(), []);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Engine, Ready};
-use crate::adapter::{AdapterError, Claim, Exchange, Lease, Settlement};
+use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Lease, Settlement};
 use crate::context::StopReason;
 use crate::error::WorkerError;
 use crate::job::JobId;
@@ -56,12 +56,7 @@ impl Engine {
         // the last one first: each goes before all others of its priority
         for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
             self.capacity.give_back(runnable.pool);
-            self.release(
-                context.lease().clone(),
-                context.attempt(),
-                context.claimed_at(),
-                context.node().cloned(),
-            );
+            self.release(context.settlement(AttemptEnd::release()));
         }
     }
 
@@ -208,17 +203,10 @@ impl Engine {
     }
 
     /// Gives a claimed job back.
-    pub(super) fn release(
-        &mut self,
-        lease: Lease,
-        attempt: u32,
-        started_at: crate::job::Timestamp,
-        node: Option<crate::adapter::NodeRef>,
-    ) {
+    pub(super) fn release(&mut self, release: Settlement) {
         if let Some(stopping) = &mut self.stopping {
-            stopping.note_release(&lease);
+            stopping.note_release(&release.lease);
         }
-        let end = crate::adapter::AttemptEnd::release();
-        self.outcomes.push_back(Settlement { lease, attempt, started_at, end, node });
+        self.outcomes.push_back(release);
     }
 }

@@ -4,7 +4,7 @@ use taskora::adapter::{ClaimedJob, Enqueued, JobReport, RenewLease, Renewal, Set
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 
-use super::{LEASE, Ledger, TICK, View, look, settlement};
+use super::{LEASE, Ledger, TICK, View, look};
 use crate::exhaustive::action::{Action, End};
 use crate::exhaustive::stage::{NODES, TASK};
 
@@ -63,7 +63,7 @@ impl Ledger<'_> {
         }
         let ends = [End::Complete, End::Release];
         let settle: Vec<Settlement> =
-            stale.iter().flat_map(|job| ends.map(|end| settlement(job, end))).collect();
+            stale.iter().flat_map(|job| ends.map(|end| job.settlement(end.attempt_end()))).collect();
         let count = settle.len();
         let answer =
             self.adapter.jobs().exchange(self.call(0, u64::MAX >> 12, settle, 0)).await.expect("exchange");
@@ -84,7 +84,7 @@ impl Ledger<'_> {
     /// With a worker that does its work, everything comes to its end.
     pub(in crate::exhaustive) async fn drain(&self, mut claimed: Vec<ClaimedJob>, path: &[Action]) {
         for number in 2..12 {
-            let settle = claimed.iter().map(|job| settlement(job, End::Complete)).collect();
+            let settle = claimed.iter().map(|job| job.settlement(End::Complete.attempt_end())).collect();
             let call = self.call(2, number, settle, NODES);
             claimed = self.adapter.jobs().exchange(call).await.expect("exchange").jobs;
             if claimed.is_empty() {

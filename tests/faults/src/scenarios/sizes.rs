@@ -119,14 +119,7 @@ pub async fn sizes(seed: u64, scale: u32) -> Report {
 }
 
 fn settlements(jobs: &[ClaimedJob], result: &[u8]) -> Vec<Settlement> {
-    let settle = |job: &ClaimedJob| Settlement {
-        lease: job.lease.clone(),
-        attempt: job.attempt,
-        started_at: job.claimed_at,
-        end: AttemptEnd::Complete(result.to_vec()),
-        node: None,
-    };
-    jobs.iter().map(settle).collect()
+    jobs.iter().map(|job| job.settlement(AttemptEnd::Complete(result.to_vec()))).collect()
 }
 
 /// Dispatches, claims, settles and sweeps, one call at a time.
