@@ -34,6 +34,8 @@ struct Shared {
     adapter: Arc<dyn Adapter>,
     max_payload: usize,
     retention: Retention,
+    timezone: Option<String>,
+    log_schedules: bool,
 }
 
 impl App {
@@ -52,6 +54,8 @@ impl App {
                 adapter: Arc::new(adapter),
                 max_payload: Self::DEFAULT_MAX_PAYLOAD,
                 retention: Retention::default(),
+                timezone: None,
+                log_schedules: true,
             },
         }
     }
@@ -175,6 +179,17 @@ impl App {
     pub(crate) fn retention(&self) -> Retention {
         self.shared.retention
     }
+
+    /// The time zone of cron expressions without one.
+    pub(crate) fn timezone(&self) -> String {
+        let given = self.shared.timezone.clone();
+        let of_process = || std::env::var("TASKORA_TIMEZONE").ok().filter(|name| !name.is_empty());
+        given.or_else(of_process).unwrap_or_else(|| "UTC".to_owned())
+    }
+
+    pub(crate) fn logs_schedules(&self) -> bool {
+        self.shared.log_schedules
+    }
 }
 
 impl fmt::Debug for App {
@@ -202,6 +217,21 @@ impl AppBuilder {
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.shared.retention = retention;
+        self
+    }
+
+    /// The time zone of cron expressions that have none of their own, such as `Europe/Berlin`; else that of the environment variable
+    /// `TASKORA_TIMEZONE`, else UTC. A name that no time zone has is an error where a schedule is stored or declared.
+    #[must_use]
+    pub fn timezone(mut self, name: impl Into<String>) -> Self {
+        self.shared.timezone = Some(name.into());
+        self
+    }
+
+    /// Whether a worker that starts logs a line for each schedule that it declares; it does unless said otherwise.
+    #[must_use]
+    pub fn log_schedules(mut self, log: bool) -> Self {
+        self.shared.log_schedules = log;
         self
     }
 

@@ -12,12 +12,13 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::adapter::{AttemptEnd, ClaimedJob, JobReport, Lease, NodeRef, Settlement};
+use crate::adapter::{AttemptEnd, ClaimedJob, JobReport, Lease, NodeRef, Settlement, TickStamp};
 use crate::app::App;
 use crate::dispatch::IDEMPOTENCY_META;
 use crate::failure::{TaskError, cut};
 use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::json;
+use crate::schedules::Tick;
 
 use blocking::Threads;
 pub(crate) use stop::StopReason;
@@ -54,6 +55,7 @@ struct Attempt {
     lease: Lease,
     node: Option<NodeRef>,
     prior_result: Option<(u32, Vec<u8>)>,
+    tick: Option<TickStamp>,
     number: u32,
     max_attempts: u32,
     created_at: Timestamp,
@@ -80,6 +82,7 @@ impl Context {
                 lease: job.lease.clone(),
                 node: job.node.take(),
                 prior_result: job.prior_result.take(),
+                tick: job.tick.take(),
                 number: job.attempt,
                 max_attempts,
                 created_at: job.created_at,
@@ -136,6 +139,24 @@ impl Context {
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.meta(IDEMPOTENCY_META)
+    }
+
+    /// Which tick of which schedule this job is; `None` if somebody dispatched it. All attempts of a job tell the same, so use the time of
+    /// the tick, and not the clock's, to decide what a run is about:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[task]
+    /// async fn daily_report(ctx: &Context) -> String {
+    ///     match ctx.tick() {
+    ///         Some(tick) => format!("the report of {:?}", tick.at.to_system_time()),
+    ///         None => "a report on demand".to_owned(),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn tick(&self) -> Option<Tick> {
+        self.attempt.tick.as_ref().map(|stamp| Tick::of(stamp, self.attempt.created_at))
     }
 
     /// The app, to dispatch further jobs.

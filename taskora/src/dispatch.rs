@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY};
+use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
 use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
@@ -327,6 +327,8 @@ pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
         "a name has at most 200 bytes"
     } else if task.chars().any(char::is_control) {
         "a name cannot contain control characters"
+    } else if task == SCHEDULES {
+        "`@` stands for schedules"
     } else {
         return Ok(());
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterError;
 use crate::job::{InvalidJobId, JobId, JobState};
+use crate::schedules::ScheduleError;
 use crate::workflow::{GraphError, WorkflowError};
 
 /// A result with any of taskora's errors.
@@ -31,6 +32,9 @@ pub enum Error {
     /// A workflow cannot be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A schedule cannot be, or could not be changed.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
 }
 
 /// Why a job could not be dispatched. Nothing was stored, with two exceptions: [`DispatchError::Partial`], and an
@@ -318,6 +322,9 @@ pub enum WorkerError {
     /// A setting cannot work.
     #[error("invalid worker setting: {0}")]
     InvalidSetting(String),
+    /// A schedule that the worker declares cannot be.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The machine refused a thread or a signal handler.
     #[error("cannot start the worker")]
     Start(#[source] std::io::Error),

@@ -86,7 +86,9 @@ pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl}
 #[cfg(feature = "runtime")]
 pub use queues::Queues;
 #[cfg(feature = "runtime")]
-pub use schedules::{OnMissed, Overlap, Schedule, ScheduleError, Timetable};
+pub use schedules::{
+    OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Schedules, Tick, Timetable, Upserted,
+};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use state::Scope;

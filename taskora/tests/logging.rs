@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
+use taskora::Schedule;
 use taskora::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -85,4 +87,45 @@ async fn a_worker_says_what_it_serves_and_which_jobs_fail() {
     assert!(failed.starts_with("WARN") && failed.contains(&job), "{failed}");
     assert!(failed.contains("attempt=2 error=\"nothing to charge\""), "{failed}");
     worker.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_which_schedules_it_has() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    // 1 January 2026, 00:00 UTC
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    let app = App::new(MemoryAdapter::starting_at(start));
+    let hourly = || Schedule::new("hourly").every(Duration::from_secs(3600)).unwrap().run(Refund {});
+    let nightly =
+        || Schedule::new("nightly").cron("0 3 * * *").unwrap().tz("Europe/Berlin").unwrap().run(Refund {});
+    let worker = || Worker::builder(&app).register::<Refund>().schedule(hourly()).schedule(nightly());
+    let first = worker().start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let line = lines.only("schedule hourly");
+    assert_eq!(line, "INFO message=schedule hourly: every 1h, next 2026-01-01T01:00:00Z, overlap skip");
+    let line = lines.only("schedule nightly");
+    assert_eq!(
+        line,
+        "INFO message=schedule nightly: cron 0 3 * * * Europe/Berlin, next 2026-01-01T02:00:00Z, overlap skip"
+    );
+    first.shutdown().await.unwrap();
+    app.schedules().pause("nightly").reason("migration").await.unwrap();
+    tokio::time::advance(Duration::from_secs(3 * 3600)).await;
+    lines.0.lock().unwrap().clear();
+    let second = worker().start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let line = lines.only("schedule hourly:");
+    assert!(line.ends_with("overlap skip, 3 missed"), "{line}");
+    let line = lines.only("schedule nightly");
+    assert!(line.ends_with("Europe/Berlin, paused: migration, overlap skip"), "{line}");
+    assert!(lines.only("has missed ticks").starts_with("WARN"), "that two do not run is worth a warning");
+    second.shutdown().await.unwrap();
+    // a schedule of the environment, and silence
+    let quiet = App::builder(MemoryAdapter::new()).log_schedules(false).build();
+    lines.0.lock().unwrap().clear();
+    let third = Worker::builder(&quiet).register::<Refund>().schedule(hourly()).start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!lines.0.lock().unwrap().iter().any(|line| line.contains("schedule hourly")));
+    third.shutdown().await.unwrap();
 }

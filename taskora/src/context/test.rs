@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{Context, StopReason};
-use crate::adapter::{ClaimedJob, Lease};
+use crate::adapter::{ClaimedJob, Lease, TickStamp};
 use crate::app::App;
 use crate::job::{JobId, LogEntry, Timestamp};
 use crate::memory::MemoryAdapter;
@@ -20,6 +20,7 @@ pub struct TestContext {
     max_attempts: u32,
     meta: Vec<(String, String)>,
     cancelled: bool,
+    tick: Option<TickStamp>,
     app: Option<App>,
 }
 
@@ -60,6 +61,7 @@ impl Context {
             max_attempts: 1,
             meta: Vec::new(),
             cancelled: false,
+            tick: None,
             app: None,
         }
     }
@@ -112,6 +114,12 @@ impl TestContext {
         self
     }
 
+    /// The job is the tick of a schedule, made on time; by default it is none.
+    pub fn tick(mut self, schedule: impl Into<String>, at: Timestamp) -> Self {
+        self.tick = Some(TickStamp { schedule: schedule.into(), at: Some(at) });
+        self
+    }
+
     /// The app that [`Context::app`] gives; one of its own in memory by default.
     pub fn app(mut self, app: &App) -> Self {
         self.app = Some(app.clone());
@@ -121,7 +129,7 @@ impl TestContext {
     /// The context.
     #[must_use]
     pub fn build(self) -> Context {
-        let now = Timestamp::default();
+        let now = self.tick.as_ref().and_then(|tick| tick.at).unwrap_or_default();
         let mut job = ClaimedJob {
             lease: Lease { id: self.id, task: self.task.into(), token: 1 },
             payload: Vec::new(),
@@ -131,7 +139,7 @@ impl TestContext {
             meta: self.meta,
             cancelled: self.cancelled,
             node: None,
-            tick: None,
+            tick: self.tick,
             prior_result: None,
         };
         // the receiver is gone, so reports stay in the context

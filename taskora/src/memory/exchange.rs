@@ -65,6 +65,13 @@ impl Store {
         // only now, so that nobody is woken for what this call has taken itself
         self.wake(tasks);
         self.wake(claimed_from);
+        // a worker that leaves passes its next tick on
+        if claim
+            .as_ref()
+            .is_some_and(|claim| claim.limit == 0 && claim.open_tasks().any(|task| &**task == SCHEDULES))
+        {
+            self.wakes.wake(&SCHEDULES.into());
+        }
 
         let answer = Answer { number: call.number, at: now, settled, claimed, more };
         let exchanged = self.exchanged(&answer, claim.as_ref(), now);

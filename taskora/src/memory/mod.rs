@@ -85,7 +85,22 @@ impl MemoryAdapter {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis);
+        Self::starting_at(SystemTime::now())
+    }
+
+    /// An empty store whose clock begins at this time: to see what schedules do on a certain day.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use taskora::MemoryAdapter;
+    ///
+    /// let evening_of_28_march_2026 = SystemTime::UNIX_EPOCH + Duration::from_secs(1_774_720_800);
+    /// let store = MemoryAdapter::starting_at(evening_of_28_march_2026);
+    /// # drop(store);
+    /// ```
+    #[must_use]
+    pub fn starting_at(time: SystemTime) -> Self {
+        let epoch = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis);
         Self(Arc::new(Shared { store: Mutex::new(Store::new()), epoch, started: Instant::now() }))
     }
 }

@@ -27,6 +27,15 @@ pub enum Overlap {
     Allow,
 }
 
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Skip => "skip",
+            Self::Allow => "allow",
+        })
+    }
+}
+
 /// What happens to ticks that nobody could make in time, because no worker was up.
 ///
 /// A tick that is found within a second is not late, and always runs.
@@ -41,7 +50,8 @@ pub enum OnMissed {
     CatchUp,
 }
 
-/// When what runs.
+/// When what runs. Stored with [`Schedules::upsert`](crate::Schedules::upsert), or declared in the code of a worker with
+/// [`WorkerBuilder::schedule`](crate::WorkerBuilder::schedule).
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -59,7 +69,7 @@ pub enum OnMissed {
 ///
 /// The compiler checks `#[task(schedule(..))]` by the same rules, with the same texts.
 #[derive(Clone)]
-#[must_use = "a schedule does nothing until it is stored"]
+#[must_use = "a schedule does nothing until it is stored, with `app.schedules().upsert(..)`, or declared by a worker"]
 pub struct Schedule {
     name: String,
     times: Option<Times>,
@@ -70,6 +80,7 @@ pub struct Schedule {
     max_late: Option<Duration>,
     jitter: Option<Duration>,
     start: Start,
+    enabled_by: Option<String>,
     target: Option<Result<Target, (String, String)>>,
     priority: Option<i16>,
     meta: Vec<(String, String)>,
@@ -95,6 +106,7 @@ impl Schedule {
             max_late: None,
             jitter: None,
             start: Start::No,
+            enabled_by: None,
             target: None,
             priority: None,
             meta: Vec::new(),
@@ -182,9 +194,22 @@ impl Schedule {
         self
     }
 
-    pub(crate) fn run_on_each_start(mut self) -> Self {
+    /// It also runs at each start of a worker that declares it, unless the last run has not ended and may not overlap.
+    pub fn run_on_each_start(mut self) -> Self {
         self.start = Start::Always;
         self
+    }
+
+    /// A worker declares it unless this environment variable is `false`, `off`, `no` or `0` when the worker starts. It has no meaning for
+    /// [`Schedules::upsert`](crate::Schedules::upsert).
+    pub fn enabled_by(mut self, variable: impl Into<String>) -> Self {
+        self.enabled_by = Some(variable.into());
+        self
+    }
+
+    /// The variable that turns it off, if that does.
+    pub(crate) fn turned_off_by(&self) -> Option<&str> {
+        self.enabled_by.as_deref().filter(|variable| is_off(variable))
     }
 
     /// The job that each tick dispatches. Retries, priority and ttl are those of the task's contract.
@@ -213,6 +238,11 @@ impl Schedule {
             Some((_, old)) => *old = value,
             None => self.meta.push((key, value)),
         }
+        self
+    }
+
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
         self
     }
 
@@ -286,7 +316,7 @@ impl Schedule {
                 schedule.times = Some(Times::Every(period));
                 schedule.offset = Some(offset).filter(|offset| !offset.is_zero());
             }
-            Timetable::Manual => schedule.times = Some(Times::Manual),
+            Timetable::Manual | Timetable::Unreadable => schedule.times = Some(Times::Manual),
         }
         Ok(schedule)
     }
@@ -316,6 +346,12 @@ impl Schedule {
     }
 }
 
+/// Whether an environment variable turns something off.
+pub(crate) fn is_off(variable: &str) -> bool {
+    std::env::var(variable)
+        .is_ok_and(|value| ["false", "off", "no", "0"].contains(&value.trim().to_ascii_lowercase().as_str()))
+}
+
 /// The job of a contract; the error is the task and what is wrong with its payload.
 fn target(task: &str, payload: &impl Serialize, contract: &TaskOptions) -> Result<Target, (String, String)> {
     Ok(Target {
@@ -343,129 +379,4 @@ impl fmt::Debug for Schedule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::memory::MemoryAdapter;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn nightly() -> Schedule {
-        Schedule::new("nightly").run_raw("clean-up", serde_json::json!({"days": 30}))
-    }
-
-    fn stored(schedule: Schedule) -> Result<Definition, ScheduleError> {
-        schedule.into_definition(&App::new(MemoryAdapter::new()), "UTC")
-    }
-
-    fn text(schedule: Result<Schedule, ScheduleError>) -> String {
-        let error = schedule.and_then(stored).unwrap_err();
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
-        format!("{error}{}", source.unwrap_or_default())
-    }
-
-    #[test]
-    fn what_is_written_is_what_is_stored() {
-        let schedule = nightly()
-            .cron(" 0 3 * * * ")
-            .unwrap()
-            .tz("Europe/Berlin")
-            .unwrap()
-            .on_missed(OnMissed::CatchUp)
-            .max_late(MINUTE)
-            .jitter(MINUTE)
-            .overlap(Overlap::Allow)
-            .priority(3)
-            .meta("a", "1")
-            .meta("a", "2")
-            .run_on_start();
-        let definition = stored(schedule).unwrap();
-        let tz = "Europe/Berlin".to_owned();
-        assert_eq!(definition.times, Timetable::Cron { expression: "0 3 * * *".into(), tz });
-        assert_eq!((definition.on_missed, definition.overlap), (OnMissed::CatchUp, Overlap::Allow));
-        assert_eq!((definition.max_late, definition.jitter), (Some(MINUTE), MINUTE));
-        assert_eq!(definition.start, Start::Once);
-        let target = &definition.target;
-        assert_eq!((target.task.as_str(), target.priority), ("clean-up", 3));
-        assert_eq!(target.payload, br#"{"days":30}"#);
-        assert_eq!(target.meta, [("a".to_owned(), "2".to_owned())]);
-        // and back
-        let again = Schedule::from_definition("nightly", definition.clone()).unwrap();
-        assert_eq!(stored(again).unwrap(), definition);
-    }
-
-    #[test]
-    fn a_contract_gives_its_options() {
-        #[crate::task(retry = 4, priority = 7, stall(max = 2))]
-        async fn report(tenant: u32) {
-            let _ = tenant;
-        }
-        let schedule = Schedule::new("a").every(MINUTE).unwrap().run(Report { tenant: 7 });
-        let target = stored(schedule).unwrap().target;
-        assert_eq!((target.task.as_str(), target.payload), ("report", br#"{"tenant":7}"#.to_vec()));
-        assert_eq!((target.max_attempts, target.priority, target.max_stalls), (4, 7, 2));
-    }
-
-    #[test]
-    fn the_apps_time_zone_is_that_of_expressions_without_one() {
-        let app = App::new(MemoryAdapter::new());
-        let definition = nightly().cron("@daily").unwrap().into_definition(&app, "Asia/Tokyo").unwrap();
-        assert_eq!(definition.times.to_string(), "cron @daily Asia/Tokyo");
-    }
-
-    #[test]
-    fn mistakes_are_told_as_the_compiler_does() {
-        assert_eq!(
-            text(nightly().cron("61 * * * *")),
-            "invalid cron expression `61 * * * *`: minute `61` is outside 0–59"
-        );
-        assert_eq!(text(nightly().cron("0 0 30 2 *")), "`0 0 30 2 *` never happens");
-        let berln = nightly().tz("Europe/Berln");
-        assert_eq!(text(berln), "unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?");
-        assert_eq!(
-            text(nightly().every(Duration::from_millis(500))),
-            "schedule `nightly`: `every = \"500ms\"`: a schedule ticks once a second at most"
-        );
-        let of = |schedule: Schedule| text(Ok(schedule));
-        let every = || nightly().every(5 * MINUTE).unwrap();
-        assert_eq!(
-            of(every().jitter(10 * MINUTE)),
-            "schedule `nightly`: `jitter` (10m) is not shorter than `every` (5m)"
-        );
-        assert_eq!(
-            of(nightly().tz("UTC").unwrap().every(MINUTE).unwrap()),
-            "schedule `nightly`: `tz` does nothing with `every`, which counts in UTC"
-        );
-        assert_eq!(
-            of(every().on_missed(OnMissed::CatchUpNewest(0))),
-            "schedule `nightly`: `catch_up(0)` is `skip`"
-        );
-        assert_eq!(of(nightly()), "schedule `nightly`: `schedule` takes one of `cron`, `every` and `manual`");
-        let nothing = Schedule::new("nightly").manual();
-        assert_eq!(of(nothing), "schedule `nightly` runs nothing; say what, as in `.run(Report { .. })`");
-        assert_eq!(
-            of(every().priority(2_000)),
-            "schedule `nightly` cannot dispatch its job: invalid option: priority 2000 is outside -1000 to 1000"
-        );
-        let deep = Schedule::new("nightly").manual().run_raw("a\nb", Value::Null);
-        assert!(of(deep).ends_with("a name cannot contain control characters"));
-        assert_eq!(of(Schedule::new("").manual()), "schedule ``: a schedule's name cannot be empty");
-    }
-
-    #[test]
-    fn the_last_timetable_counts() {
-        let cron = || nightly().cron("0 3 * * *").unwrap().tz("Europe/Berlin").unwrap();
-        let times = |schedule| stored(schedule).unwrap().times.to_string();
-        assert_eq!(times(cron().every(MINUTE).unwrap()), "every 1m");
-        assert_eq!(times(cron().cron("5 3 * * *").unwrap()), "cron 5 3 * * * Europe/Berlin");
-        let every = || nightly().every(MINUTE).unwrap().offset(Duration::from_secs(7));
-        assert_eq!(times(every()), "every 1m, 7s later");
-        assert_eq!(times(every().cron("@hourly").unwrap()), "cron @hourly UTC");
-    }
-
-    #[test]
-    fn debug_shows_no_payload() {
-        let schedule =
-            Schedule::new("a").manual().run_raw("task", serde_json::json!("secret")).meta("k", "secret");
-        assert!(!format!("{schedule:?} {:?}", stored(schedule.clone())).contains("secret"));
-    }
-}
+mod tests;

@@ -105,7 +105,7 @@ impl Definition {
         let (cron, tz, every, offset) = match &self.times {
             Timetable::Cron { expression, tz } => (Some(expression.clone()), Some(tz.clone()), None, 0),
             Timetable::Every { period, offset } => (None, None, Some(millis(*period)), millis(*offset)),
-            Timetable::Manual => (None, None, None, 0),
+            Timetable::Manual | Timetable::Unreadable => (None, None, None, 0),
         };
         let head = Head {
             task: target.task.clone(),

@@ -44,6 +44,12 @@ pub enum ScheduleError {
         /// The name.
         name: String,
     },
+    /// A worker declares two schedules of one name.
+    #[error("two schedules are named `{name}`")]
+    DeclaredTwice {
+        /// The name.
+        name: String,
+    },
     /// Workers declare it in their code, and would do so again.
     #[error(
         "schedule `{name}` is declared in the code of a running worker; to stop it, pause it, or take it out of the code; to change it, use `update`"

@@ -1,18 +1,25 @@
-//! Schedules: jobs that are made at the times of a timetable.
-//!
-//! A [`Schedule`] says when what runs. Its `definition` is what is stored. A tick is one of its times: `plan` decides, from what is
-//! stored and the store's time, which ticks run and which were missed. The store makes the jobs, each tick once.
+#![doc = include_str!("../docs/schedules.md")]
 
-#![expect(dead_code, reason = "nothing stores schedules yet")]
+// A `definition` is what is stored of a schedule. `plan` decides, from that and the store's time, which ticks run and which were missed;
+// `run` makes of it what the store is asked to do; `declared` are the schedules of a worker's code. `worker/ticker.rs` drives them.
 
+mod api;
 mod builder;
+mod declared;
 mod definition;
 mod error;
+mod info;
 mod plan;
+pub(crate) mod run;
+mod stamp;
 mod timetable;
 
+pub use api::{Pause, Schedules, Trigger};
+pub(crate) use builder::is_off;
 pub use builder::{OnMissed, Overlap, Schedule};
+pub(crate) use declared::DeclaredSchedules;
 pub use error::ScheduleError;
+pub use info::{Paused, ScheduleInfo, Tick, Upserted};
 #[doc(no_inline)]
 pub use taskora_cron::{CronError, CronErrorKind, Misfit, ZoneError};
 pub use timetable::Timetable;

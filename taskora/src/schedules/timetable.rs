@@ -27,6 +27,8 @@ pub enum Timetable {
     },
     /// Never by itself, only when somebody triggers it.
     Manual,
+    /// A later version of taskora wrote it, or somebody else. It is left alone.
+    Unreadable,
 }
 
 impl Timetable {
@@ -36,7 +38,7 @@ impl Timetable {
             Self::Cron { expression, tz } => Some(Times::cron(Cron::parse(expression)?, tz)?),
             // what is shorter than a second was refused, and is not stored
             Self::Every { period, offset } => Times::every(*period, *offset).ok(),
-            Self::Manual => None,
+            Self::Manual | Self::Unreadable => None,
         })
     }
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Timetable {
                 write!(f, "every {}, {} later", duration_text(*period), duration_text(*offset))
             }
             Self::Manual => f.write_str("manual"),
+            Self::Unreadable => f.write_str("unreadable"),
         }
     }
 }

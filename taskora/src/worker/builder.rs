@@ -13,12 +13,14 @@ use super::engine::{Channels, Engine, Order, Runnable, Settings};
 use super::keeper::Keeper;
 use super::leases::Leases;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
+use super::ticker::Ticker;
 use super::{Worker, reporter, sweeper};
-use crate::adapter::TaskName;
+use crate::adapter::{SCHEDULES, TaskName};
 use crate::app::App;
 use crate::context::StopReason;
 use crate::error::{Result, WorkerError};
 use crate::handler::Handler;
+use crate::schedules::{DeclaredSchedules, Schedule, is_off};
 
 /// The shortest lease: a worker must have the time to renew it.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -35,6 +37,8 @@ pub struct WorkerBuilder<S> {
     sweep: Duration,
     shutdown_grace: Duration,
     cancel_grace: Duration,
+    schedules: Vec<Schedule>,
+    ticks: bool,
 }
 
 impl WorkerBuilder<()> {
@@ -49,6 +53,8 @@ impl WorkerBuilder<()> {
             sweep: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(25),
             cancel_grace: Duration::from_secs(1),
+            schedules: Vec::new(),
+            ticks: true,
         }
     }
 }
@@ -66,6 +72,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             sweep: self.sweep,
             shutdown_grace: self.shutdown_grace,
             cancel_grace: self.cancel_grace,
+            schedules: self.schedules,
+            ticks: self.ticks,
         }
     }
 
@@ -119,6 +127,34 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     /// How long an attempt that is told to stop may go on before it is dropped; 1 second by default.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = grace;
+        self
+    }
+
+    /// Declares a schedule: it is there for as long as running workers declare it, whichever of them ticks. Replicas and restarts change
+    /// nothing: last run, next tick and pause stay. When the code declares another schedule of this name, the worker that has started last
+    /// has its way. One that no running worker declares stops after three minutes, and is removed after seven days.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use taskora::Schedule;
+    /// #[task]
+    /// async fn clean_up(days: u32) {}
+    ///
+    /// # async fn example(app: App) -> taskora::Result<()> {
+    /// let nightly = Schedule::new("nightly").cron("0 3 * * *")?.tz("Europe/Berlin")?.run(CleanUp { days: 30 });
+    /// let worker = Worker::builder(&app).register::<CleanUp>().schedule(nightly).start().await?;
+    /// # drop(worker);
+    /// # Ok(()) }
+    /// ```
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Whether this worker declares its schedules and makes ticks, of whichever schedules; it does, unless the environment variable
+    /// `TASKORA_SCHEDULES` is `off`.
+    pub fn schedules(mut self, ticks: bool) -> Self {
+        self.ticks = ticks;
         self
     }
 
@@ -180,6 +216,9 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     pub async fn start(self) -> Result<Worker> {
         self.check()?;
         let handlers = self.registry.by_name()?;
+        let ticks = self.ticks && !is_off("TASKORA_SCHEDULES");
+        let schedules = if ticks { self.schedules.clone() } else { Vec::new() };
+        let schedules = DeclaredSchedules::new(&self.app, schedules).map_err(WorkerError::Schedule)?;
         let (runnables, capacity) = self.runnables(handlers);
         let mut names: Vec<TaskName> = runnables.keys().cloned().collect();
         names.sort();
@@ -204,19 +243,21 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         tokio::spawn(reporter::run(adapter.clone(), reports));
         let (orders_sender, orders) = mpsc::unbounded_channel();
         let (retention, interval) = (self.app.retention(), self.sweep);
-        let sweeping = sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone());
+        let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+        let ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
+        names.extend(ticks.then(|| TaskName::from(SCHEDULES)));
+        let tick_times = ticker.as_ref().map(|ticker| ticker.times.clone());
+        let sweeping =
+            sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone(), tick_times);
         let sweeper = tokio::spawn(sweeping);
 
         let engine = Engine::new(
             self.app.clone(),
-            Settings {
-                worker: uuid::Uuid::now_v7().simple().to_string().into(),
-                cancel_grace: self.cancel_grace,
-            },
+            Settings { worker, cancel_grace: self.cancel_grace },
             runnables,
-            capacity,
+            capacity.with_ticks(ticks),
             (leases.clone(), heartbeat),
-            Channels { orders, reporter },
+            Channels { ticker, orders, reporter },
         );
         let keep_orders_open = orders_sender.clone();
         let helpers = Helpers { sweeper, leases, _keeping: keeping };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapter::{TaskClaim, TaskName};
+use crate::adapter::{SCHEDULES, TaskClaim, TaskName};
 
 /// A name that is claimed, and the pool that limits it.
 pub(crate) struct Claimable {
@@ -28,6 +28,8 @@ pub(crate) struct Capacity {
     running: usize,
     pools: Vec<Pool>,
     tasks: Vec<Claimable>,
+    /// Whether claims ask for the ticks of schedules, too.
+    ticks: bool,
     /// What to claim, as long as no limit changes it.
     claims: Option<Arc<[TaskClaim]>>,
 }
@@ -52,8 +54,15 @@ impl Capacity {
             running: 0,
             pools: limits.into_iter().map(|limit| Pool { limit, in_hand: 0, running: 0 }).collect(),
             tasks,
+            ticks: false,
             claims: None,
         }
+    }
+
+    /// Claims ask for the ticks of schedules, too.
+    pub(crate) fn with_ticks(mut self, ticks: bool) -> Self {
+        self.ticks = ticks;
+        self
     }
 
     /// How many jobs may be claimed now.
@@ -80,11 +89,13 @@ impl Capacity {
             && self.tasks.iter().zip(claims).filter(full).any(|(task, _)| self.free_of(task.pool) > 0)
     }
 
-    /// Every task with its limit, always in the same order.
+    /// Every task with its limit, always in the same order; then what stands for schedules.
     pub(crate) fn claims(&mut self) -> Arc<[TaskClaim]> {
         if let Some(claims) = &self.claims {
             return claims.clone();
         }
+        let shortest = self.tasks.iter().map(|task| task.lease).min().unwrap_or_default();
+        let ticks = TaskClaim { task: SCHEDULES.into(), limit: 1, lease: shortest };
         let claims: Arc<[TaskClaim]> = self
             .tasks
             .iter()
@@ -93,6 +104,7 @@ impl Capacity {
                 limit: self.free_of(task.pool),
                 lease: task.lease,
             })
+            .chain(self.ticks.then_some(ticks))
             .collect();
         if self.pools.is_empty() {
             self.claims = Some(claims.clone());

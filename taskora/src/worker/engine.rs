@@ -24,6 +24,7 @@ use super::capacity::Capacity;
 use super::leases::Leases;
 use super::registry::ErasedHandler;
 use super::store::Store;
+use super::ticker::Ticking;
 use crate::adapter::{AdapterError, AttemptEnd, ClaimedJob, Exchanged, Settled, Settlement, TaskName};
 use crate::app::App;
 use crate::context::{Context, StopReason};
@@ -88,6 +89,7 @@ pub(crate) struct Engine {
     work_epoch: u64,
     due: Option<Instant>,
 
+    ticker: Option<Ticking>,
     orders: mpsc::UnboundedReceiver<Order>,
     ended: mpsc::UnboundedReceiver<Ended>,
     ends: mpsc::UnboundedSender<Ended>,
@@ -106,6 +108,7 @@ enum Event {
 
 /// The ends of the channels that the engine listens to.
 pub(crate) struct Channels {
+    pub(crate) ticker: Option<Ticking>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) reporter: mpsc::UnboundedSender<Context>,
 }
@@ -140,6 +143,7 @@ impl Engine {
             may_have_work: true,
             work_epoch: 0,
             due: None,
+            ticker: channels.ticker,
             orders: channels.orders,
             ended,
             ends,
@@ -273,6 +277,9 @@ impl Engine {
         }
         if let Some(next_due) = answer.next_due {
             self.due = Some(Instant::now() + next_due);
+        }
+        if let (Some(ticks), Some(ticker)) = (answer.ticks, &self.ticker) {
+            ticker.due_in(ticks);
         }
         if self.stopping.is_some() {
             answer.jobs.iter().rev().for_each(|job| self.hand_back(job));

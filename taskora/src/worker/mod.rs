@@ -24,6 +24,7 @@ mod reporter;
 mod signals;
 mod store;
 mod sweeper;
+mod ticker;
 
 use std::fmt;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::backoff::random;
 use super::engine::Order;
+use super::ticker::TickTimes;
 use crate::adapter::{Adapter, AdapterError, Swept, TaskName};
 use crate::policy::Retention;
 
@@ -17,12 +18,13 @@ pub(crate) async fn run(
     retention: Retention,
     interval: Duration,
     engine: mpsc::UnboundedSender<Order>,
+    ticks: Option<TickTimes>,
 ) {
     let mut rest = interval.mul_f64(random());
     loop {
         tokio::time::sleep(rest).await;
         rest = interval.mul_f64(0.95 + random() * 0.05);
-        match sweep(&*adapter, &tasks, retention).await {
+        match sweep(&*adapter, &tasks, retention, ticks.as_ref()).await {
             Ok(()) => {}
             Err(error) if error.is_retryable() => tracing::warn!(%error, "cannot sweep"),
             // the namespace was raised beyond this version since the worker has started
@@ -34,7 +36,7 @@ pub(crate) async fn run(
             Err(error) => {
                 tracing::error!(%error, "the store refuses to sweep; sweeping the tasks one by one");
                 for task in tasks.chunks(1) {
-                    if let Err(error) = sweep(&*adapter, task, retention).await {
+                    if let Err(error) = sweep(&*adapter, task, retention, ticks.as_ref()).await {
                         tracing::error!(%error, ?task, "the store refuses to sweep a task");
                     }
                 }
@@ -44,10 +46,18 @@ pub(crate) async fn run(
 }
 
 /// Sweeps until there is nothing more to do.
-async fn sweep(adapter: &dyn Adapter, tasks: &[TaskName], retention: Retention) -> Result<(), AdapterError> {
+async fn sweep(
+    adapter: &dyn Adapter,
+    tasks: &[TaskName],
+    retention: Retention,
+    ticks: Option<&TickTimes>,
+) -> Result<(), AdapterError> {
     loop {
         let swept = adapter.jobs().sweep(tasks, retention).await?;
         report(&swept);
+        if let Some(ticks) = ticks.filter(|_| swept.ticks) {
+            let _ = ticks.send(tokio::time::Instant::now());
+        }
         if !swept.more {
             return Ok(());
         }

@@ -52,6 +52,8 @@ impl Engine {
             stopping.grace_ends = stopping.grace_ends.min(grace_ends);
             return;
         }
+        // the last call passes its next tick on
+        self.ticker = None;
         self.stopping = Some(Stopping { grace_ends, told: false, released: (0, Vec::new()) });
         // the last one first: each goes before all others of its priority
         for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
