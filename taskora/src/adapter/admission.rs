@@ -1,4 +1,4 @@
-//! Storing jobs under keys, so that many dispatches become few jobs.
+//! Storing jobs under keys, so that many dispatches become fewer jobs.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use super::{AdapterError, NewJob, NewWorkflow, TaskName};
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// Jobs that are stored under a key of their task, or not, as a rule says.
+/// Stores a job under a key of its task, or does not, as a rule says.
 ///
-/// A key belongs to one task and one kind of rule. With [`Rule::Deduplicate`] and [`Rule::Debounce`] a key has an **owner**: the
-/// unfinished job that was stored under it last. It is free again
+/// A key belongs to one task and one kind of rule. With [`Rule::Deduplicate`] and [`Rule::Debounce`] a key has an **owner**:
+/// the unfinished job that was stored under it last. The key becomes free
 ///
-/// - of a deduplicated job, once that has ended, however it has: in the same step, and only if the job still owns it;
-/// - of a debounced job, once that becomes ready, or ends before.
+/// - for a deduplicated job: when the job ends, however it ends, in the same step, and only if the job still owns the key;
+/// - for a debounced job: when the job becomes ready, or ends before that.
 ///
-/// Nothing else frees it: neither a retry, nor a rescue, nor time.
+/// Nothing else frees it: no retry, no rescue, no passing of time.
 #[async_trait]
 pub trait Admissions: Send + Sync {
-    /// Stores jobs, each as its rule says, one after the other: the second of two jobs of one key in a call finds what the first
-    /// one did. The answers come in the same order.
+    /// Stores jobs one after the other, each as its rule says: if two jobs in a call have the same key, the second one sees
+    /// the effect of the first. The answers are in the same order.
     ///
-    /// The job's id is looked at first, as [`Jobs::enqueue`](super::Jobs::enqueue) does: a known one is a
-    /// [`Admitted::Duplicate`], or [`Admitted::Taken`], and no key changes.
+    /// The job's id is checked first, as [`Jobs::enqueue`](super::Jobs::enqueue) does: a known id is [`Admitted::Duplicate`]
+    /// or [`Admitted::Taken`], and no key changes.
     async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError>;
 
-    /// Starts a workflow, as [`Rule::Once`] says for jobs. The keys of workflows are apart from those of jobs. A known id is
-    /// looked at first: it is a duplicate, and no key changes.
+    /// Starts a workflow, as [`Rule::Once`] says for jobs. Workflows and jobs have separate keys. The id is checked first: a
+    /// known one is a duplicate, and no key changes.
     async fn admit_workflow(
         &self,
         workflow: NewWorkflow,
@@ -39,24 +39,24 @@ pub trait Admissions: Send + Sync {
     /// The job that owns a key of [`Rule::Deduplicate`]; `None` if the key is free.
     async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
 
-    /// Frees a key of [`Rule::Deduplicate`], whatever becomes of its owner, and says who that was. A job behind the owner stays
-    /// behind it.
+    /// Frees a key of [`Rule::Deduplicate`] and returns its owner, which goes on. A job that waits behind the owner goes on
+    /// waiting.
     async fn release_key(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError>;
 }
 
-/// A job that is to be stored under a key.
+/// A job to store under a key.
 #[derive(Clone)]
 pub struct Admission {
     /// The job.
     pub job: NewJob,
-    /// At most [`Admission::MAX_KEY`] bytes.
+    /// The key; at most [`Admission::MAX_KEY`] bytes.
     pub key: String,
-    /// When it is stored.
+    /// The rule that decides whether it is stored.
     pub rule: Rule,
 }
 
 impl Admission {
-    /// How many bytes a key has at most.
+    /// The most bytes that a key may have.
     pub const MAX_KEY: usize = 200;
 }
 
@@ -70,44 +70,45 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// When a job with a key is stored.
+/// Says when a job with a key is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// While fewer than `max` jobs of this key were stored in the last `window`, at every moment. What is not stored leaves no trace.
+    /// If fewer than `max` jobs with this key were stored in the last `window`, a sliding one. A job that is not stored
+    /// leaves no trace.
     Throttle {
         /// 1 to [`Rule::MAX_STARTS`].
         max: u32,
         /// Above zero.
         window: Duration,
     },
-    /// As a job that becomes ready `delay` after the last dispatch of the key, and no later than `max_wait` after the first.
-    /// While the owner is delayed, a new job takes its place: see [`Admitted::Replaced`]. The owner's due time moves, unless that has
-    /// passed.
+    /// As a job that becomes ready `delay` after the last dispatch of the key, but at most `max_wait` after the first. While
+    /// the owner is delayed, a new job replaces it: see [`Admitted::Replaced`]. The owner's due time then moves, unless it
+    /// has passed.
     Debounce {
-        /// Above zero; takes the place of [`NewJob::due`].
+        /// Above zero; overrides [`NewJob::due`].
         delay: Duration,
-        /// Above `delay`; `None`: constant traffic postpones the job for ever.
+        /// Above `delay`. With `None`, constant traffic postpones the job for ever.
         max_wait: Option<Duration>,
     },
-    /// While no job owns the key, or the owner is in none of the states of `while_in`: then the new one becomes the owner.
+    /// If no job owns the key, or the owner is in none of the states of `while_in`. The new job then becomes the owner.
     Deduplicate {
-        /// In which states an owner keeps new jobs out.
+        /// The states in which an owner keeps new jobs out.
         while_in: BlockingStates,
-        /// What is done with a new job that is kept out.
+        /// What happens to a new job that is kept out.
         otherwise: Otherwise,
     },
-    /// Once while the key is known, whatever becomes of the job in the meantime: also when retention has removed it.
+    /// Once while the key is known, whatever happens to the job in the meantime, even if retention has removed it.
     Once(Once),
 }
 
-/// How long a key stands for the job, or the workflow, that was stored under it.
+/// How long a key stands for the job or workflow that was stored under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Once {
-    /// For so long from when it was stored.
+    /// The key's life, from when it was stored.
     pub life: Duration,
-    /// Tells the payload from others: a key that stands for another payload is [`Admitted::Reused`].
+    /// Identifies the payload: a key that stands for another payload is [`Admitted::Reused`].
     pub fingerprint: u64,
-    /// Whether the key stays if the job fails, is cancelled or expires; otherwise it is free in the same step.
+    /// Whether the key stays if the job fails, is cancelled or expires; otherwise it is freed in the same step.
     pub keep_failures: bool,
 }
 
@@ -116,28 +117,28 @@ impl Rule {
     pub const MAX_STARTS: u32 = 1_000;
 }
 
-/// What is done with a new job whose key is owned.
+/// What happens to a new job whose key is owned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Otherwise {
     /// Nothing: [`Admitted::Duplicate`] of the owner.
     #[default]
     Drop,
-    /// It takes the place of an owner that no worker has claimed yet: [`Admitted::Replaced`]. Otherwise as [`Otherwise::Drop`].
+    /// It replaces an owner that no worker has claimed yet: [`Admitted::Replaced`]. Otherwise like [`Otherwise::Drop`].
     Replace,
-    /// The same; and behind an owner that has been claimed, it waits for that one's end. At most one job is behind another: a later
-    /// one takes its place.
+    /// Like [`Otherwise::Replace`], but if the owner has been claimed, the new job waits behind it until it ends. At most
+    /// one job waits behind another; a later one replaces it.
     Follow {
-        /// An owner that has been claimed is cancelled: flagged while it is active, ended while it waits for its next attempt.
+        /// Cancel an owner that has been claimed: an active one is flagged, one that waits for its next attempt ends.
         cancel_running: bool,
     },
 }
 
 impl Otherwise {
-    /// The reason that a job is cancelled for by [`Otherwise::Follow`].
+    /// The reason with which [`Otherwise::Follow`] cancels a job.
     pub const SUPERSEDED: &str = "superseded by a later dispatch of its key";
 }
 
-/// Some of the states that are no end.
+/// A set of non-terminal states.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BlockingStates(u8);
 
@@ -148,7 +149,7 @@ impl BlockingStates {
     const STATES: [JobState; 4] =
         [JobState::Waiting, JobState::Delayed, JobState::Active, JobState::Retrying];
 
-    /// Of these states; the first one that is an end is the error.
+    /// A set of these states; the error is the first terminal one.
     pub fn new(states: impl IntoIterator<Item = JobState>) -> Result<Self, JobState> {
         let mut bits = 0;
         for state in states {
@@ -158,19 +159,19 @@ impl BlockingStates {
         Ok(Self(bits))
     }
 
-    /// Whether it has this state.
+    /// Whether the set has this state.
     #[must_use]
     pub fn contains(self, state: JobState) -> bool {
         Self::STATES.iter().position(|known| *known == state).is_some_and(|place| self.0 & (1 << place) != 0)
     }
 
-    /// Whether it has none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// A bit for each: 1 waiting, 2 delayed, 4 active, 8 retrying.
+    /// One bit per state: 1 waiting, 2 delayed, 4 active, 8 retrying.
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
@@ -183,37 +184,37 @@ impl fmt::Debug for BlockingStates {
     }
 }
 
-/// What became of a job that was to be stored under a key.
+/// What happened to a job that was to be stored under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admitted {
     /// It was stored.
     New,
-    /// Nothing was changed: this job, which has the same id or owns the key, stands for it.
+    /// Nothing changed: this job, which has the same id or owns the key, stands for it.
     Duplicate(JobId),
-    /// This job, which no worker has claimed yet, has the new one's payload, annotations, attempts and deadline to start. Its id and
-    /// its place stay; of one that is in no line yet, the priority is the new one's.
+    /// This job, which no worker has claimed yet, now has the new one's payload, annotations, attempts and deadline to
+    /// start. It keeps its id and its place. If it is not in line yet, it also gets the new priority.
     Replaced(JobId),
-    /// Nothing was stored: the key has had its share.
+    /// Nothing was stored: the key has used up its share.
     Throttled {
-        /// After this time it would be stored.
+        /// After this time, it would be stored.
         retry_in: Duration,
     },
-    /// The key stands for this job, whose payload is another one; nothing was changed.
+    /// The key stands for this job, which has another payload; nothing changed.
     Reused(JobId),
-    /// Another task has a job with this id; nothing was changed.
+    /// Another task has a job with this id; nothing changed.
     Taken {
         /// The task that the id's job belongs to.
         task: TaskName,
     },
 }
 
-/// What became of a workflow that was to be started under a key.
+/// What happened to a workflow that was to be started under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdmittedWorkflow {
     /// It was started.
     New,
-    /// Nothing was changed: this workflow, which has the same id or the key, stands for it.
+    /// Nothing changed: this workflow, which has the same id or the key, stands for it.
     Duplicate(WorkflowId),
-    /// The key stands for this workflow, which is another one; nothing was changed.
+    /// The key stands for this workflow, which is a different one; nothing changed.
     Reused(WorkflowId),
 }

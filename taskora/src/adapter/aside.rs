@@ -1,12 +1,12 @@
-//! How a task lets others go first.
+//! Yielding to other tokio tasks.
 
 use std::future::poll_fn;
 use std::mem::replace;
 use std::task::Poll;
 
-/// Lets tasks that were woken before go first, once. For the loops of adapters and of the worker, in place of tokio's
-/// `yield_now`: what yields by that stays on its thread, and a handler that goes first and blocks the thread would hold
-/// it up, where this can be taken over by another thread.
+/// Lets tokio tasks that were woken earlier go first, once. The loops of adapters and of the worker use this instead of
+/// tokio's `yield_now`: a task that yields with `yield_now` stays on its thread, so a handler that goes first and blocks the
+/// thread would block the loop, too. After this function, another thread can take the loop over.
 pub async fn step_aside() {
     let mut has_stepped = false;
     poll_fn(|cx| {
@@ -29,7 +29,7 @@ mod tests {
     async fn whoever_blocks_the_thread_meanwhile_holds_nobody_up() {
         let (told, tell) = std::sync::mpsc::channel::<()>();
         let waiting = tokio::spawn(async move {
-            // goes next on this thread, and stays until the other one says so
+            // runs next on this thread, and blocks it until the other task says so
             let blocked = tokio::spawn(async move { tell.recv_timeout(Duration::from_secs(10)) });
             step_aside().await;
             told.send(()).map(|()| blocked)

@@ -11,7 +11,7 @@ pub struct Ended {
     pub task: String,
     /// Attempts in total, see [what counts](crate::adapter#what-counts-as-an-attempt).
     pub attempts: u32,
-    /// How.
+    /// How it ended.
     pub ending: Ending,
 }
 
@@ -41,7 +41,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The state that a job with this ending is in.
+    /// The state of a job with this ending.
     #[must_use]
     pub const fn state(&self) -> JobState {
         match self {
@@ -52,7 +52,7 @@ impl Ending {
         }
     }
 
-    /// The message of a job that was rescued `stalls` times, which is once too often.
+    /// The message of a job that was rescued `stalls` times, one time too many.
     #[must_use]
     pub fn stalled_message(stalls: u32) -> String {
         let times = if stalls == 1 { "once".to_owned() } else { format!("{stalls} times") };
@@ -62,7 +62,7 @@ impl Ending {
 
 impl fmt::Debug for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // a result may hold what a payload holds
+        // a result may be as confidential as a payload
         match self {
             Self::Completed(result) => write!(f, "Completed({} bytes)", result.len()),
             Self::Failed(message) => f.debug_tuple("Failed").field(message).finish(),

@@ -4,10 +4,10 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterError {
-    /// The store cannot be reached, or did not answer in time. Taskora's own loops try again by themselves.
+    /// The store cannot be reached, or did not answer in time. taskora's own loops retry automatically.
     #[error("cannot reach the store at `{address}`: {message}")]
     Unavailable {
-        /// Where the store should be; never with a password.
+        /// The store's address, never with a password.
         address: String,
         /// What happened.
         message: String,
@@ -17,24 +17,24 @@ pub enum AdapterError {
         "the store at `{address}` is full: {message}; raise its memory limit (`maxmemory` in Redis), or let it keep fewer finished jobs: lower the `Retention` of the app, or let workers finish what waits"
     )]
     Full {
-        /// Where the store is; never with a password.
+        /// The store's address, never with a password.
         address: String,
-        /// What the store said.
+        /// The store's message.
         message: String,
     },
-    /// The namespace was written by a version of taskora that this one cannot share it with. Nothing was touched.
+    /// A version of taskora that is incompatible with this one has written the namespace. Nothing was changed.
     #[error("incompatible wire format: {0}")]
     Incompatible(String),
-    /// The configuration cannot work.
+    /// The configuration is invalid.
     #[error("invalid configuration: {0}")]
     Config(String),
-    /// The store answered something that makes no sense: a bug, or somebody else's data.
+    /// The store returned an invalid answer: a bug, or data of another program.
     #[error("unexpected answer from the store: {0}")]
     Protocol(String),
 }
 
 impl AdapterError {
-    /// Whether the same call may succeed later without anything being changed.
+    /// Whether the same call, unchanged, may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. })

@@ -8,10 +8,10 @@ use super::{Lease, NodeRef, TaskName, TickStamp};
 use crate::job::{JobState, Timestamp};
 use crate::policy::Retention;
 
-/// Ends of attempts to record and jobs to claim, see [`Jobs::exchange`](super::Jobs::exchange).
+/// Attempts to settle and jobs to claim, see [`Jobs::exchange`](super::Jobs::exchange).
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// Identifies the call, so that it can be repeated.
+    /// Identifies the call, so that you can repeat it.
     pub call: CallId,
     /// Attempts that have ended.
     pub settle: Vec<Settlement>,
@@ -21,8 +21,8 @@ pub struct Exchange {
     pub retention: Retention,
 }
 
-/// Identifies a call of [`Jobs::exchange`](super::Jobs::exchange). A worker has a small number of slots; each has one call under way at a
-/// time, numbered upwards.
+/// Identifies a call of [`Jobs::exchange`](super::Jobs::exchange). A worker has a small number of slots. Each has one call
+/// in flight at a time, and numbers its calls upwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallId {
     /// The worker that calls: unique among all workers of all processes.
@@ -36,9 +36,10 @@ pub struct CallId {
 /// What to claim.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The limit of jobs in all. With 0 the claim only passes on the signal for work, see [`WorkListener::wait`](super::WorkListener::wait).
+    /// The most jobs to claim in total. With 0, the claim only passes on the signal for work, see
+    /// [`WorkListener::wait`](super::WorkListener::wait).
     pub limit: usize,
-    /// How many jobs the caller has room for: `limit`, or more. A caller with spare capacity also gets
+    /// How many jobs the caller has room for: `limit` or more. A caller with spare capacity also gets
     /// [`Exchanged::next_due`].
     pub room: usize,
     /// The tasks to claim from.
@@ -46,7 +47,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The tasks of which a job may be claimed.
+    /// The tasks from which jobs may be claimed.
     pub fn open_tasks(&self) -> impl Iterator<Item = &TaskName> {
         self.tasks.iter().filter(|task| task.limit > 0).map(|task| &task.task)
     }
@@ -57,7 +58,7 @@ impl Claim {
 pub struct TaskClaim {
     /// Its name.
     pub task: TaskName,
-    /// The limit of its jobs.
+    /// The most jobs of this task to claim.
     pub limit: usize,
     /// The length of the leases, above zero.
     pub lease: Duration,
@@ -68,13 +69,13 @@ pub struct TaskClaim {
 pub struct Settlement {
     /// The right to settle it.
     pub lease: Lease,
-    /// Which attempt it was, from 1, as [`ClaimedJob::attempt`] said.
+    /// Which attempt it was, from 1, from [`ClaimedJob::attempt`].
     pub attempt: u32,
-    /// When it was claimed, as [`ClaimedJob::claimed_at`] said.
+    /// When it was claimed, from [`ClaimedJob::claimed_at`].
     pub started_at: Timestamp,
     /// How it ended.
     pub end: AttemptEnd,
-    /// Which node of a workflow it was, as [`ClaimedJob::node`] said.
+    /// Which node of a workflow it was, from [`ClaimedJob::node`].
     pub node: Option<NodeRef>,
 }
 
@@ -83,28 +84,27 @@ pub struct Settlement {
 pub enum AttemptEnd {
     /// With a result, as JSON: the job is completed.
     Complete(Vec<u8>),
-    /// With an error, and another attempt follows after the delay (0: it waits at once, in the order of arrival).
+    /// With an error, and another attempt follows after the delay (0: the job waits at once, in order of arrival).
     Retry {
         /// The error's message.
         error: String,
         /// The backoff.
         delay: Duration,
     },
-    /// With an error that is final: the job has failed.
+    /// With a final error: the job has failed.
     Fail(String),
-    /// It was wound up because the job is cancelled. For a job that is not flagged this is a release without a delay.
+    /// It stopped because the job is cancelled. If the job is not flagged, this is a release without a delay.
     Cancel,
-    /// It was given up, and counts for nothing. Without a delay (0) the job waits again, before all others of its priority.
-    /// With one it is delayed that long, or retrying if it has attempts behind it, and then becomes ready like any
-    /// delayed job.
+    /// It was given up, and does not count. Without a delay (0), the job waits again, before all others of its priority.
+    /// With a delay, the job is delayed (or retrying, if it has had attempts) and then becomes ready like any delayed job.
     Release {
-        /// How long the job rests.
+        /// How long the job is delayed.
         delay: Duration,
     },
 }
 
 impl AttemptEnd {
-    /// A release without a delay: the job may be claimed again at once.
+    /// A release without a delay: a worker may claim the job again at once.
     #[must_use]
     pub const fn release() -> Self {
         Self::Release { delay: Duration::ZERO }
@@ -125,27 +125,27 @@ impl fmt::Debug for AttemptEnd {
     }
 }
 
-/// What became of a settlement.
+/// What happened to a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// It was accepted, and the job is now in this state.
     Now(JobState),
-    /// The lease was not valid any more; nothing was changed.
+    /// The lease was no longer valid; nothing changed.
     Stale,
 }
 
 /// The answer to an [`Exchange`].
 #[derive(Debug, Default)]
 pub struct Exchanged {
-    /// What became of each settlement, in order.
+    /// What happened to each settlement, in order.
     pub settled: Vec<Settled>,
     /// The jobs that were claimed, in order.
     pub jobs: Vec<ClaimedJob>,
     /// There may be more to claim, within the limits of the tasks: claim again.
     pub more: bool,
-    /// When to claim again because a delayed job of the claim's tasks becomes ready, or because the deadline of any workflow
-    /// passes, whatever its tasks; if this worker is the one to do so. `None` if nothing is due later, if another worker was
-    /// told, or if the store acts by itself.
+    /// When this worker should claim again, because a delayed job of the claim's tasks becomes ready, or because the
+    /// deadline of any workflow passes, whatever its tasks. `None` if nothing is due later, if another worker was told, or
+    /// if the store acts by itself.
     pub next_due: Option<Duration>,
     /// When to ask for [due schedules](super::Schedules::due_schedules), which may be now, if the claim names [`SCHEDULES`](super::SCHEDULES) and this
     /// worker is the one to come then. `None` if no schedule has a tick to come, or if another worker was told.
@@ -167,7 +167,7 @@ pub struct ClaimedJob {
     pub claimed_at: Timestamp,
     /// The dispatcher's own annotations.
     pub meta: Vec<(String, String)>,
-    /// It is flagged as cancelled already.
+    /// Whether it is already flagged as cancelled.
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
     pub node: Option<NodeRef>,

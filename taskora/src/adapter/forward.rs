@@ -17,17 +17,17 @@ use crate::policy::Retention;
 use crate::schedules::Overlap;
 use crate::workflow::WorkflowId;
 
-/// Declares [`Forward`] and, for whatever implements it, the roles: each method of a role calls the one of `Forward`, whose default
-/// calls the wrapped adapter's.
+/// Declares [`Forward`] and implements the roles for every type that implements it: each method of a role calls the one of
+/// `Forward`, whose default calls the wrapped adapter's.
 macro_rules! forward {
     ($($role:ident by $accessor:ident {
         $(async $name:ident($($argument:ident: $ty:ty),*) -> $output:ty;)*
         $(sync $sync:ident($($sync_argument:ident: $sync_ty:ty),*) -> $sync_output:ty;)*
     })*) => {
-        /// An adapter that wraps another one: whatever you do not write is passed on. For metrics, for tests that hold calls up or
-        /// make them fail, and for everything else that stands between an app and its store.
+        /// An adapter that wraps another one: methods that you do not write are passed on. Use it for metrics, for tests
+        /// that delay calls or make them fail, and for anything else between an app and its store.
         ///
-        /// Whatever implements this is an [`Adapter`]. Its methods have the names and the rules of the roles:
+        /// Every type that implements this is an [`Adapter`]. Its methods have the names and the rules of the roles:
         ///
         /// ```
         /// use std::sync::atomic::{AtomicU64, Ordering};

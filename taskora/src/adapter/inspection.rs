@@ -1,4 +1,4 @@
-//! Reading what a store knows of jobs.
+//! Reading what a store knows about jobs.
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use crate::job::{JobId, JobInfo, LogEntry};
 /// Reading.
 #[async_trait]
 pub trait Inspection: Send + Sync {
-    /// What is known of a job; `None` if it is unknown or trimmed.
+    /// What is known about a job; `None` if it is unknown or trimmed.
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError>;
 
     /// The log lines of a job, oldest first; empty if it is unknown.
@@ -17,15 +17,15 @@ pub trait Inspection: Send + Sync {
     /// How many jobs of a task are in each state; all zero if the task is unknown.
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError>;
 
-    /// Whether a live worker of another build serves this task. Then a job whose payload this build cannot read is left to that
-    /// one. A store without other processes has none.
+    /// Whether a live worker of another build serves this task. If so, a job whose payload this build cannot read is left to
+    /// that worker. A store without other processes returns `false`.
     async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
         let _ = task;
         Ok(false)
     }
 
     /// Whether the store is another process, so that leases need renewing while this one is busy, and its clock
-    /// is not this process's. The leases of a remote store are renewed from a thread of their own.
+    /// is not this process's. The leases of a remote store are renewed on a separate thread.
     fn is_remote(&self) -> bool;
 }
 
@@ -35,7 +35,7 @@ pub trait Inspection: Send + Sync {
 pub struct JobCounts {
     /// See [`JobState::Waiting`](crate::JobState::Waiting).
     pub waiting: usize,
-    /// See [`JobState::Delayed`](crate::JobState::Delayed); retrying jobs are counted here too.
+    /// See [`JobState::Delayed`](crate::JobState::Delayed); retrying jobs are counted here, too.
     pub delayed: usize,
     /// See [`JobState::Active`](crate::JobState::Active).
     pub active: usize,

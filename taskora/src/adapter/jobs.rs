@@ -1,4 +1,4 @@
-//! Storing and cancelling jobs, and the transitions of those that are stored.
+//! Storing and cancelling jobs, and the transitions of stored jobs.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -12,58 +12,62 @@ use crate::policy::{Retention, Ttl};
 /// The transitions of a job.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Stores new jobs, in this order; the answers come in the same order. An id belongs to one task and one job for as
-    /// long as the job is known, finished or not:
+    /// Stores new jobs, in this order; the answers are in the same order. An id belongs to one task and one job for as long
+    /// as the job is known, finished or not:
     ///
-    /// - A job of the same task with this id is left as it is, and the answer is [`Enqueued::Duplicate`]. So is the second
-    ///   of two jobs with one id in one call.
+    /// - If the same task has a job with this id, that job stays as it is, and the answer is [`Enqueued::Duplicate`]. The
+    ///   same goes for the second of two jobs with one id in a call.
     /// - If the id belongs to a job of another task, nothing is stored, and the answer is [`Enqueued::Taken`].
-    /// - If the known job is of the same task and has failed, expired or been cancelled, and the new one says
+    /// - If the known job belongs to the same task and has failed, expired or been cancelled, and the new one sets
     ///   [`NewJob::replace_failed`], the new job takes its place and the answer is [`Enqueued::New`]. Nothing is left of the
-    ///   old job, as if it had been trimmed before: not its record, its end, its progress or its log. Leases of the old
-    ///   job are no leases of the new one, as the new job's tokens are all higher.
+    ///   old job, as if it had been trimmed: no record, end, progress or log. Leases of the old job are not valid for the
+    ///   new one, because the new job's tokens are all higher.
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError>;
 
-    /// Settles attempts and claims jobs, as one step: first all of `settle`, in order, then the claim.
+    /// Settles attempts and claims jobs in one step: first all of `settle`, in order, then the claim.
     ///
-    /// A settlement whose lease is not valid any more (rescued, or settled before) is refused with
-    /// [`Settled::Stale`](super::Settled::Stale) and changes nothing. The attempt of a job that is flagged as cancelled ends as
-    /// cancelled, whatever the settlement says. If more than [`Retention::SLACK`] finished jobs of a task and state are beyond
-    /// the number to keep, the oldest ones are removed, down to that number, in bounded steps. So tasks are trimmed while
+    /// A settlement whose lease is no longer valid (rescued, or already settled) is refused with
+    /// [`Settled::Stale`](super::Settled::Stale) and changes nothing. If the job is flagged as cancelled, its attempt ends
+    /// as cancelled, whatever the settlement says. If a task has more than [`Retention::SLACK`] finished jobs of one state
+    /// beyond the number to keep, the oldest are removed, down to that number, in bounded steps. So tasks are trimmed while
     /// they settle.
     ///
-    /// The claim first ends workflows whose deadline has passed and makes delayed jobs ready whose time has come (a bounded
-    /// number of each), then hands out jobs in
-    /// [order](crate::adapter#the-order-of-claims), at most [`Claim::limit`](super::Claim::limit) in all and [`TaskClaim::limit`](super::TaskClaim::limit) of each task, so that
-    /// what this very call has given back is claimed by it. Last, it wakes a worker for each of its tasks that has
-    /// jobs left. A call that is repeated with the same [`Exchange::call`] within a minute, before the slot's next one,
-    /// answers what the first one did and changes nothing; one that comes after the slot's next one settles and claims
-    /// nothing. Both pass the signal for work on.
+    /// The claim first ends workflows whose deadline has passed and makes due delayed jobs ready (a bounded number of each).
+    /// Then it hands out jobs in [order](crate::adapter#the-order-of-claims), at most [`Claim::limit`](super::Claim::limit) in total and [`TaskClaim::limit`](super::TaskClaim::limit) of each task. It may claim jobs that the same call has released. Last, it wakes a worker for each of its tasks that has jobs left.
+///
+/// If a call is repeated with the same [`Exchange::call`] within a minute, before the slot's next call, it returns the
+/// first answer and changes nothing. If it arrives after the slot's next call, it settles and claims nothing. Both pass
+/// the signal for work on.
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError>;
 
-    /// Extends leases, each by its length from now, and says of each, in order, what became of it. Must not depend
-    /// on any async runtime but the one it is called on: it is called from a thread of its own, so that a handler that
-    /// blocks its worker's threads keeps its lease.
+    /// Extends leases, each by its length from now, and returns what happened to each, in order. Must not depend on any
+    /// async runtime except the one it is called on: the worker calls it from a separate thread, so that a handler that
+    /// blocks the worker's threads keeps its lease.
     async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError>;
 
-    /// Keeps what handlers report while they run: progress replaces, log lines are appended (the newest
-    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). Reports whose lease is not valid any more are refused. Answers, in order,
-    /// whether the notes were kept.
+    /// Stores what handlers report while they run: progress replaces the last one, log lines are appended (the newest
+    /// [`LogEntry::MAX_PER_JOB`](crate::LogEntry::MAX_PER_JOB) are kept). Reports whose lease is no longer valid are
+    /// refused. Returns, in order, whether each report was stored.
     async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
 
-    /// Cancels a job. One that is waiting, delayed or retrying has ended when this returns; an active one is flagged
-    /// and its worker is told through [`Signals::cancellations`](super::Signals::cancellations), again each time this is called. The first reason
-    /// stays, also an empty one.
+    /// Cancels a job. A job that is waiting, delayed or retrying has ended when this returns. An active job is flagged, and
+    /// its worker is told through [`Signals::cancellations`](super::Signals::cancellations), each time this is called. The
+    /// first reason stays, even an empty one.
     async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError>;
 
-    /// Repairs and tidies, in bounded steps; every worker calls it every few seconds, and calls it again at once while
+    /// Recovers and cleans up, in bounded steps. Every worker calls it every few seconds, and again at once while
     /// [`Swept::more`] is true.
     ///
-    /// For each of the given tasks: rescues jobs whose lease has passed (a flagged one ends as cancelled; one
-    /// that has been rescued more often than its `max_stalls` ends as failed, [`Ending::Stalled`](super::Ending::Stalled); the others
-    /// wait again, without having used up an attempt), makes delayed jobs ready that are due, wakes a worker if jobs
-    /// wait and none has been told, expires jobs whose deadline to start has passed, and removes finished jobs beyond their age or number. For jobs with an id of the
-    /// caller's own ([`JobId::is_generated`] says no) the number is [`Retention::MAX_NAMED`].
+    /// For each of the given tasks, it:
+///
+/// - rescues jobs whose lease has expired. A flagged job ends as cancelled. A job that has been rescued more often than its
+///   `max_stalls` fails with [`Ending::Stalled`](super::Ending::Stalled). The others wait again, without having used up an
+///   attempt;
+/// - makes due delayed jobs ready;
+/// - wakes a worker if jobs wait and no worker has been told;
+/// - expires jobs whose deadline to start has passed;
+/// - removes finished jobs beyond their age or number. For jobs with the caller's own id ([`JobId::is_generated`] is
+///   false), the number is [`Retention::MAX_NAMED`].
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
 }
 
@@ -80,13 +84,13 @@ pub struct NewJob {
     pub priority: i16,
     /// When it becomes ready.
     pub due: Due,
-    /// Attempts in total that its contract allows; kept for display, the worker's own contract decides.
+    /// How many attempts in total its contract allows. For display only: the worker's own contract decides.
     pub max_attempts: u32,
     /// How often it may be rescued from dead workers before it fails.
     pub max_stalls: u32,
     /// The dispatcher's own annotations; at most [`MAX_META`].
     pub meta: Vec<(String, String)>,
-    /// How long it may wait to be started after it became ready, see [what expires](crate::adapter#what-expires).
+    /// How long it may wait to start once it is ready, see [what expires](crate::adapter#what-expires).
     pub ttl: Option<Ttl>,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
@@ -119,7 +123,7 @@ pub const MIN_PRIORITY: i16 = -1_000;
 /// The highest priority.
 pub const MAX_PRIORITY: i16 = 1_000;
 
-/// How many bytes the keys and values of a job's annotations have together, at most: 16 KiB.
+/// The most bytes that the keys and values of a job's annotations may take together: 16 KiB.
 pub const MAX_META: usize = 16 * 1024;
 
 impl fmt::Debug for NewJob {
@@ -143,20 +147,20 @@ pub enum Due {
     /// At once.
     #[default]
     Now,
-    /// So long after the store has accepted it.
+    /// This long after the store has accepted it.
     After(Duration),
-    /// At this time, by the store's clock; at once if that is past.
+    /// At this time, by the store's clock; at once if it is past.
     At(SystemTime),
 }
 
-/// What became of a job that was to be stored.
+/// What happened to a job that was to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// It was stored.
     New,
-    /// The same task has a job with this id already; nothing was changed.
+    /// The same task already has a job with this id; nothing changed.
     Duplicate,
-    /// Another task has a job with this id; nothing was changed.
+    /// Another task has a job with this id; nothing changed.
     Taken {
         /// The task that the id's job belongs to.
         task: TaskName,
@@ -171,7 +175,7 @@ pub enum CancelOutcome {
     Cancelled,
     /// The job is running; its worker has been told. It will end as cancelled.
     Requested,
-    /// The job had ended before; nothing was changed.
+    /// The job had already ended; nothing changed.
     AlreadyEnded(JobState),
     /// The job is unknown or trimmed.
     NotFound,
@@ -180,7 +184,7 @@ pub enum CancelOutcome {
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// How many jobs were rescued from dead workers and wait again.
+    /// How many jobs were rescued from dead workers, and wait again.
     pub rescued: usize,
     /// The ids of [`Swept::MAX_IDS`] of them, or of all if they are fewer.
     pub rescued_ids: Vec<JobId>,
@@ -195,6 +199,6 @@ pub struct Swept {
 }
 
 impl Swept {
-    /// How many ids a sweep tells of each kind at most.
+    /// The most ids of each kind that a sweep returns.
     pub const MAX_IDS: usize = 5;
 }

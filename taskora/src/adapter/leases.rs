@@ -7,8 +7,8 @@ use super::TaskName;
 use crate::job::{JobId, LogEntry};
 
 /// A right to run one attempt. Each claim of a job has a higher token than the one before, and a job that was trimmed and
-/// dispatched again gets none of its earlier tokens: the store refuses the holder of an older lease. After the deadline a sweep may rescue the job
-/// sweep; until one does it stays valid, and may still be renewed and settled.
+/// dispatched again gets none of its earlier tokens, so the store can refuse the holder of an older lease. After the
+/// deadline, a sweep may rescue the job. Until one does, the lease stays valid, and may still be renewed and settled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The job.
@@ -28,14 +28,14 @@ pub struct RenewLease {
     pub length: Duration,
 }
 
-/// What became of a lease that was to be extended.
+/// What happened to a lease that was to be extended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
     /// It was extended.
     Extended,
     /// It was extended, and the job is flagged as cancelled.
     Cancelled,
-    /// It is not valid any more: the attempt must stop.
+    /// It is no longer valid: the attempt must stop.
     Lost,
 }
 
@@ -44,7 +44,7 @@ pub enum Renewal {
 pub struct JobReport {
     /// The right to report.
     pub lease: Lease,
-    /// The newest progress, as JSON.
+    /// The latest progress, as JSON.
     pub progress: Option<Vec<u8>>,
     /// New log lines.
     pub logs: Vec<LogEntry>,

@@ -14,37 +14,37 @@ pub trait Signals: Send + Sync {
     /// A worker's own listener for work.
     fn work(&self) -> Box<dyn WorkListener>;
 
-    /// The active jobs that were cancelled, here or in any other process. Best effort: a worker that misses one learns
-    /// it when it renews or settles.
+    /// The active jobs that were cancelled, here or in any other process. Best effort: a worker that misses a message learns
+    /// of the cancellation when it renews or settles.
     fn cancellations(&self) -> broadcast::Receiver<Cancellation>;
 
-    /// Waits until the job has ended, and says how; `None` if the job is not known (never dispatched, or trimmed).
-    /// Does not poll; survives reconnects; dropping the future gives up the wait.
+    /// Waits until the job has ended, and returns how; `None` if the job is unknown (never dispatched, or trimmed). Does not
+    /// poll, and survives reconnects. Dropping the future ends the wait.
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError>;
 }
 
-/// What [`Signals::cancellations`] tells.
+/// A message of [`Signals::cancellations`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancellation {
-    /// This job, which is active, was cancelled.
+    /// This active job was cancelled.
     Of(JobId),
-    /// Some may have been missed until now, because the connection that brings them is new. A worker that renews its leases
-    /// learns of them.
+    /// Messages may have been missed until now, because the connection that brings them is new. A worker learns of those
+    /// cancellations when it renews its leases.
     Missed,
 }
 
 /// A worker's own listener for work, see [`Signals::work`].
 #[async_trait]
 pub trait WorkListener: Send + Sync {
-    /// Blocks until one of the tasks may have work, then makes this call, which claims. Makes it anyway after `limit`
-    /// has passed, or once `wake_early` is notified. Only one wait of a listener may be under way.
+    /// Blocks until one of the tasks may have work, then makes this call, which claims. Claims anyway after `limit`, or once
+    /// `wake_early` is notified. A listener may have only one wait at a time.
     ///
-    /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. Because the worker that wakes
-    /// claims, a signal is never lost: a claim that leaves jobs, also one with a limit of zero, signals them again. A
-    /// signal that nobody waits for is kept.
+    /// Waits for the tasks whose [`TaskClaim::limit`](super::TaskClaim::limit) is above zero. One job wakes one worker. A
+    /// signal is never lost, because the woken worker claims, and a claim that leaves jobs (even one with a limit of zero)
+    /// signals again. If no worker waits for a signal, it is kept.
     ///
-    /// After an error, and when the wait was dropped, the call may have been made or may still be: repeat it with
-    /// [`Jobs::exchange`](super::Jobs::exchange), or make the slot's next one.
+    /// After an error, or if the wait was dropped, the call may have been made, or may still be made later: repeat it with
+    /// [`Jobs::exchange`](super::Jobs::exchange), or make the slot's next call.
     async fn wait(
         &self,
         exchange: &Exchange,

@@ -1,9 +1,10 @@
 //! What a store must do so that it can be checked and repaired.
 //!
-//! A store keeps what it knows of a job in several places. The transitions keep these in step; a bug, a lost write or a hand in
-//! the data may not. An [`Audit`] looks at everything, page by page, while the queue goes on, and says what does not
-//! agree. It must never call damage what is only on its way: what cannot be judged from one moment is judged only when it
-//! has provably not moved in between. [`Upkeep::repair`] makes sure once more, in the same atomic step in which it repairs.
+//! A store keeps its data about a job in several places. The transitions keep these consistent; a bug, a lost write or a
+//! manual change may not. An [`Audit`] reads everything, page by page, while the queue works, and reports inconsistencies.
+//! It must never report a job that is merely in transit: if one snapshot is not enough to judge a job, the audit judges it
+//! only if it has provably not moved in between. [`Upkeep::repair`] verifies the finding again, in the same atomic step in
+//! which it repairs.
 
 use std::fmt;
 
@@ -12,56 +13,56 @@ use async_trait::async_trait;
 use super::AdapterError;
 use crate::check::Violation;
 
-/// Checking and repairing what is stored.
+/// Checking and repairing the store.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// A pass over everything. It changes nothing.
+    /// Starts a pass over everything. It changes nothing.
     fn audit(&self) -> Box<dyn Audit>;
 
-    /// Repairs what an audit has found, if it is still so. Repeating it changes nothing more.
+    /// Repairs a finding of an audit, if it is still true. Repeating the call changes nothing more.
     async fn repair(&self, finding: &Finding) -> Result<RepairOutcome, AdapterError>;
 }
 
-/// A pass over everything that is stored.
+/// A pass over everything in the store.
 #[async_trait]
 pub trait Audit: Send + fmt::Debug {
-    /// The next page: a bounded amount of work for the store. `None`: that was all.
+    /// The next page: a bounded amount of work for the store. `None` after the last page.
     async fn page(&mut self) -> Result<Option<AuditPage>, AdapterError>;
 }
 
-/// What a page of an [`Audit`] has brought.
+/// The result of a page of an [`Audit`].
 #[derive(Debug, Clone, Default)]
 pub struct AuditPage {
     /// How many entries and values were looked at.
     pub scanned: usize,
-    /// How many of them were jobs. A pass comes to each job once, unless a remote store moves it meanwhile.
+    /// How many of them were jobs. A pass sees each job once, unless a remote store moves it in the meantime.
     pub jobs: usize,
-    /// The same of workflows.
+    /// How many of them were workflows.
     pub workflows: usize,
-    /// How many of them could not be judged, because their nodes end faster than they are looked at.
+    /// How many workflows could not be checked, because their nodes end faster than they are read.
     pub skipped: usize,
-    /// How many values a later version wrote: they are no damage.
+    /// How many values a later version wrote; they are not damage.
     pub newer: usize,
-    /// What does not agree.
+    /// The inconsistencies.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that does not agree, and what the store needs to repair it.
+/// One inconsistency, and what the store needs to repair it.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// What it is.
     pub violation: Violation,
-    /// The store's own notes for [`Upkeep::repair`]; `None`: it cannot be repaired without guessing.
+    /// The store's own notes for [`Upkeep::repair`]; `None` if it cannot be repaired without guessing.
     pub notes: Option<Vec<Vec<u8>>>,
 }
 
-/// What became of a finding that was to be repaired.
+/// What happened to a finding that was to be repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepairOutcome {
     /// It is repaired.
     Repaired,
-    /// It was not so any more; nothing was changed.
+    /// It was no longer true; nothing changed.
     Gone,
-    /// It cannot be repaired without guessing; nothing was changed.
+    /// It cannot be repaired without guessing; nothing changed.
     Left,
 }

@@ -2,30 +2,30 @@
 //!
 //! A workflow is a plain graph: *nodes*, which are jobs, and *joins*, which are sets of nodes. A node may wait for one
 //! join: it becomes ready when all nodes of the join have completed. A node without a join is a root, and becomes
-//! ready when the workflow starts. Joins are stored apart, so that a group of many that follows a group of many
-//! costs what both have in nodes, and not the product.
+//! ready when the workflow starts. Joins are stored separately, so the cost of one large group after another is the sum of
+//! their sizes, not the product.
 //!
 //! The rules, for every store:
 //!
-//! - **Starting is idempotent** by the workflow's id, and all or nothing for every reader: a start that was interrupted has
-//!   not happened, or is finished by the store's sweeps.
-//! - **Settling a node, advancing its workflow and making ready what can run is one step**, whose cost does not depend on
-//!   the workflow's size; what has to be made ready or cancelled beyond a page is done by later exchanges and sweeps.
-//! - **Every end of a node tells its workflow.** When the last node has completed, the workflow has. When a node fails or
-//!   stalls out, the workflow has failed; when one expires or is cancelled alone, so has or is the workflow: nothing of it
-//!   starts any more, and all nodes that have not ended are cancelled, running ones by a flag.
-//! - **A node that waits for others is no job yet**: it has no state, [`Inspection::job`](super::Inspection::job) does not know
-//!   it, and it cannot be cancelled alone. Once released it is a job like all others, except that its end is kept with
-//!   its workflow: it is in no count of finished jobs.
-//! - **The end of a workflow is at once, that of its nodes follows**: with the reason `workflow failed`, `workflow expired`,
-//!   `workflow cancelled` if a node was cancelled alone, or the reason that was given. An attempt that is settled in
-//!   between is settled as it says; what would wait again is never handed out.
-//! - **A workflow ends at its deadline**, at the latest when a caller meets it: a sweep, a claim of any task, a wait for
-//!   its end. One idle worker is told the earliest deadline as it is told when a delayed job is due
-//!   ([`Exchanged::next_due`](super::Exchanged::next_due)), and a wait for a workflow has the store end it once its
-//!   deadline has passed. So it ends on time if a worker is idle, or if somebody awaits it, even with no worker at all.
-//! - The job id of a node is [`JobId::node`]: derived, so that a repeated step makes nothing twice. Node jobs are trimmed
-//!   with their workflow, never alone.
+//! - **Starting is idempotent** by the workflow's id, and all or nothing for every reader: an interrupted start has not
+//!   happened, or the store's sweeps finish it.
+//! - **One step settles a node, advances its workflow and makes ready what can run.** Its cost does not depend on the
+//!   workflow's size: if there is more to make ready or cancel than a page, later exchanges and sweeps do it.
+//! - **Every end of a node affects its workflow.** When the last node has completed, the workflow has completed. When a node
+//!   fails or stalls too often, the workflow has failed. When a node expires or is cancelled alone, the workflow has expired
+//!   or is cancelled. Then no further node starts, and all nodes that have not ended are cancelled, running ones by a flag.
+//! - **A node that waits for others is not a job yet**: it has no state, [`Inspection::job`](super::Inspection::job) does
+//!   not know it, and it cannot be cancelled alone. Once released it is a job like all others, except that its end is kept
+//!   with its workflow, so no count of finished jobs includes it.
+//! - **A workflow ends at once, and its nodes end later**: with the reason `workflow failed`, `workflow expired`, `workflow
+//!   cancelled` if a node was cancelled alone, or the caller's reason. An attempt that is settled in between ends as its
+//!   settlement says, but a node that would wait again is never handed out.
+//! - **A workflow ends at its deadline**, at the latest when a call meets it: a sweep, a claim of any task, a wait for its
+//!   end. One idle worker is told the earliest deadline, just as it is told when a delayed job is due
+//!   ([`Exchanged::next_due`](super::Exchanged::next_due)), and a wait for a workflow makes the store end it once its
+//!   deadline has passed. So it ends on time if a worker is idle, or if somebody awaits it, even without any worker.
+//! - The job id of a node is [`JobId::node`]: it is derived, so that a repeated step creates nothing twice. Node jobs are
+//!   trimmed with their workflow, never alone.
 
 use std::fmt;
 use std::time::Duration;
@@ -40,8 +40,8 @@ use crate::workflow::{WorkflowId, WorkflowState};
 /// The transitions of a workflow, and reading it.
 #[async_trait]
 pub trait Workflows: Send + Sync {
-    /// Stores a workflow and makes its roots ready (or delays them). One whose id is known already is left as it is and
-    /// reported as [`Enqueued::Duplicate`].
+    /// Stores a workflow and makes its roots ready (or delays them). If the id is already known, that workflow stays as it
+    /// is, and the answer is [`Enqueued::Duplicate`].
     async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError>;
 
     /// The results of nodes of a workflow as JSON, in the order asked for; `None` for a node that has not completed. At
@@ -52,15 +52,17 @@ pub trait Workflows: Send + Sync {
         nodes: &[u32],
     ) -> Result<Vec<Option<Vec<u8>>>, AdapterError>;
 
-    /// Cancels a workflow: it has ended when this returns, nothing of it starts any more, nodes that have not ended are
+    /// Cancels a workflow. When this returns, it has ended, and no further node starts; nodes that have not ended are
     /// cancelled with this reason. [`CancelOutcome::AlreadyEnded`] carries the job state that matches the workflow's.
     async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError>;
 
-    /// Waits until the workflow has ended, and says how; `None` if it is not known. As [`Signals::ended`](super::Signals::ended).
-    /// If the workflow's deadline passes meanwhile, or had passed before, the store ends it for this wait.
+    /// Waits until the workflow has ended, and returns how; `None` if it is unknown. Like
+    /// [`Signals::ended`](super::Signals::ended). If the workflow's deadline has passed, or passes during the wait, the
+    /// store ends the workflow for this wait.
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError>;
 
-    /// What is known of a workflow; `None` if it is unknown or trimmed. With `nodes`, also of its nodes (read in pages).
+    /// What is known about a workflow; `None` if it is unknown or trimmed. With `nodes`, also about its nodes (read in
+    /// pages).
     async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError>;
 }
 
@@ -69,13 +71,13 @@ pub trait Workflows: Send + Sync {
 pub struct NewWorkflow {
     /// Its id, valid as a job id.
     pub id: WorkflowId,
-    /// Its nodes; a node's number is its place here. A node comes after all nodes that it waits for.
+    /// Its nodes; a node's number is its index here. A node comes after all nodes that it waits for.
     pub nodes: Vec<NewNode>,
     /// The sets of nodes that nodes wait for; none is empty.
     pub joins: Vec<Vec<u32>>,
-    /// How the result is put together, as [`Shape`](crate::workflow::Shape) writes it. The store keeps it, and does not look into it.
+    /// How the result is assembled, as [`Shape`](crate::workflow::Shape) writes it. The store does not interpret it.
     pub output: Vec<u8>,
-    /// The deadline, from when the store has accepted it: a workflow that has not ended by then is expired.
+    /// The time until its deadline, from when the store has accepted it. A workflow that has not ended by then expires.
     pub ttl: Option<Duration>,
     /// When its roots become ready.
     pub due: Due,
@@ -86,12 +88,12 @@ pub struct NewWorkflow {
 /// A node to store.
 #[derive(Clone)]
 pub struct NewNode {
-    /// Its stable name within the workflow: where it stands, and its task.
+    /// Its stable name within the workflow: its position, and its task.
     pub name: String,
     /// Its task.
     pub task: TaskName,
-    /// Its payload. If `composed`, this is a recipe ([`Input`](crate::workflow::Input)) that the worker completes with the results
-    /// of other nodes; the store does not look into it.
+    /// Its payload. If `composed`, this is a recipe ([`Input`](crate::workflow::Input)) that the worker completes with the
+    /// results of other nodes; the store does not interpret it.
     pub payload: Vec<u8>,
     /// Whether `payload` is a recipe.
     pub composed: bool,
@@ -99,7 +101,7 @@ pub struct NewNode {
     pub after: Option<u32>,
     /// As [`NewJob::priority`](super::NewJob::priority).
     pub priority: i16,
-    /// How long after it could run it becomes ready.
+    /// How long it is delayed once it could run.
     pub delay: Duration,
     /// As [`NewJob::max_attempts`](super::NewJob::max_attempts).
     pub max_attempts: u32,
@@ -179,7 +181,7 @@ pub struct Cause {
     pub ending: Ending,
 }
 
-/// What a store knows of a workflow.
+/// What a store knows about a workflow.
 #[derive(Debug, Clone)]
 pub struct WorkflowRecord {
     /// Its state.
@@ -198,14 +200,14 @@ pub struct WorkflowRecord {
     pub meta: Vec<(String, String)>,
 }
 
-/// What a store knows of a node.
+/// What a store knows about a node.
 #[derive(Debug, Clone)]
 pub struct NodeRecord {
     /// Its name.
     pub name: String,
     /// Its task.
     pub task: String,
-    /// The state of its job; `None`: it waits for other nodes.
+    /// The state of its job; `None` if it waits for other nodes.
     pub state: Option<JobState>,
     /// The join that it waits for.
     pub after: Option<u32>,

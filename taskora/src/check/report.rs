@@ -1,4 +1,4 @@
-//! What a check and a repair answer.
+//! What a check and a repair return.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use crate::adapter::RepairOutcome;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// How many jobs there were, nodes of workflows not included.
+    /// How many jobs there were, not counting nodes of workflows.
     pub jobs: usize,
     /// How many workflows there were.
     pub workflows: usize,
-    /// How many of these could not be judged, because their nodes ended faster than they were looked at. Only workflows of
-    /// hundreds of nodes can be; check again when they are quieter.
+    /// How many of these could not be checked, because their nodes ended faster than they were read. This can only happen to
+    /// workflows of hundreds of nodes; check again when they are quieter.
     pub skipped: usize,
-    /// How many entries and values were looked at.
+    /// How many entries and values were read.
     pub scanned: usize,
-    /// How many values a later version of taskora wrote. They are no damage, and a repair leaves them alone.
+    /// How many values a later version of taskora wrote. They are not damage, and a repair leaves them alone.
     pub newer: usize,
     /// How many violations there are.
     pub found: usize,
@@ -27,7 +27,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Whether everything agrees.
+    /// Whether everything is consistent.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.found == 0
@@ -66,11 +66,11 @@ impl fmt::Display for CheckReport {
 pub struct RepairReport {
     /// How many violations were repaired.
     pub repaired: usize,
-    /// How many there still are, because nobody can repair them without guessing.
+    /// How many are left, because they cannot be repaired without guessing.
     pub left: usize,
-    /// How many workflows could not be judged, see [`CheckReport::skipped`].
+    /// How many workflows could not be checked, see [`CheckReport::skipped`].
     pub skipped: usize,
-    /// The first 1,000 violations, and what became of each.
+    /// The first 1,000 violations, and what happened to each.
     pub violations: Vec<(Violation, RepairOutcome)>,
 }
 

@@ -1,15 +1,15 @@
-//! What a check can find, and how it is told.
+//! What a check can find, and how it is reported.
 
 use std::fmt;
 
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// Something that is stored and does not agree with the rest. Its text is one line, and says what a repair does about it.
+/// An inconsistency in the store. Its text is one line, and says what a repair does about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Violation {
-    /// An index has an entry for a job that is not known. A repair removes the entry.
+    /// An index has an entry for an unknown job. A repair removes the entry.
     EntryWithoutJob {
         /// The index's task.
         task: String,
@@ -18,8 +18,8 @@ pub enum Violation {
         /// The job.
         id: JobId,
     },
-    /// An index has an entry for a job that does not belong there: it has ended, is elsewhere, or the lease is an old one. A
-    /// repair removes the entry.
+    /// An index has an entry for a job that does not belong there: it has ended, it is elsewhere, or the lease is an old
+    /// one. A repair removes the entry.
     MisplacedEntry {
         /// The index's task.
         task: String,
@@ -45,33 +45,33 @@ pub enum Violation {
         /// Where it belongs.
         place: Place,
     },
-    /// A job in line is marked as cancelled, and has not ended: it would be passed over. A repair removes the mark.
+    /// A job in line is marked as cancelled, but has not ended: claims would skip it. A repair removes the mark.
     FalseMark {
         /// The task.
         task: String,
         /// The job.
         id: JobId,
     },
-    /// The line has no entry for a mark that says that one is cancelled. A repair removes the mark.
+    /// A mark says that a job in line is cancelled, but the line has no such entry. A repair removes the mark.
     StrayMark {
         /// The task.
         task: String,
         /// The job.
         id: JobId,
     },
-    /// Something is kept of a job that is not known, or that has no use for it any more. A repair removes it.
+    /// Data of a job that is unknown, or that no longer needs it. A repair removes it.
     Leftover {
         /// What is kept.
         part: Part,
         /// The job, or the workflow that is awaited.
         id: JobId,
     },
-    /// A job does not know of its log lines, which would stay when it goes. A repair lets it know.
+    /// A job has log lines that it does not know about, so they would stay when it is removed. A repair fixes that.
     DetachedLog {
         /// The job.
         id: JobId,
     },
-    /// The payload of a job is missing. Nobody can repair that; cancel the job.
+    /// The payload of a job is missing. This cannot be repaired; cancel the job.
     MissingPayload {
         /// The task.
         task: String,
@@ -90,14 +90,14 @@ pub enum Violation {
         /// The entry.
         entry: String,
     },
-    /// What is kept about a task as a whole does not fit its jobs. A repair derives it anew.
+    /// Data about a task as a whole does not match its jobs. A repair derives it again.
     TaskIndex {
         /// The task.
         task: String,
-        /// What does not fit.
+        /// What does not match.
         fault: TaskFault,
     },
-    /// A workflow counts another number of open nodes than it has: it would end too early, or never. A repair sets the number.
+    /// A workflow's count of open nodes is wrong: it would end too early, or never. A repair corrects the count.
     OpenNodes {
         /// The workflow.
         workflow: WorkflowId,
@@ -106,8 +106,8 @@ pub enum Violation {
         /// How many there are.
         found: u32,
     },
-    /// The nodes behind a join were not made ready when they could run, or would be too early. A repair sets the count of the join,
-    /// and makes them ready; nodes that were made ready too early are left.
+    /// A join's count is wrong: the nodes behind it were not made ready when they could run, or would be made ready too
+    /// early. A repair corrects the count and makes them ready. Nodes that were already made ready too early are left alone.
     JoinCount {
         /// The workflow.
         workflow: WorkflowId,
@@ -125,22 +125,22 @@ pub enum Violation {
         /// The node.
         node: u32,
     },
-    /// A workflow has ended, and nodes that wait are not being cancelled. A repair cancels them.
+    /// A workflow has ended, but its waiting nodes are not being cancelled. A repair cancels them.
     NotWoundUp {
         /// The workflow.
         workflow: WorkflowId,
         /// One of the nodes.
         node: u32,
     },
-    /// A workflow is in the wrong index of workflows, or in none. A repair puts that right.
+    /// A workflow is in the wrong index of workflows, or in none. A repair corrects that.
     WorkflowIndex {
         /// The workflow.
         workflow: WorkflowId,
         /// Whether the workflow is known at all.
         is_known: bool,
     },
-    /// A key of a task is said to be owned by a job that has ended, is not known, or does not own it: dispatches would be kept out for
-    /// ever. A repair frees it.
+    /// A key of a task is recorded as owned by a job that has ended, is unknown, or does not own it: dispatches would be
+    /// refused for ever. A repair frees it.
     StaleKey {
         /// The task.
         task: String,
@@ -162,7 +162,8 @@ pub enum Violation {
         /// The key.
         key: String,
     },
-    /// A key of the namespace holds another type of value than it must. A repair moves it out of the way, to a key whose name begins with `aside:`.
+    /// A key of the namespace has the wrong type. A repair moves it out of the way, to a key whose name begins with
+    /// `aside:`.
     WrongType {
         /// The key.
         key: String,
@@ -179,7 +180,7 @@ pub enum Violation {
 pub enum Place {
     /// Jobs in line.
     Waiting,
-    /// Jobs that wait for the end of another one.
+    /// Jobs that wait for another job to end.
     Behind,
     /// Delayed and retrying jobs.
     Delayed,
@@ -204,15 +205,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// A part of what is kept of a job.
+/// A part of a job's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Part {
     /// How it has ended.
     End,
-    /// What is behind it: claims, attempts and stalls.
+    /// Its history: claims, attempts and stalls.
     Life,
-    /// The flag of an active job that it is to be cancelled.
+    /// The cancel flag of an active job.
     CancelFlag,
     /// A large payload.
     Payload,
@@ -220,7 +221,7 @@ pub enum Part {
     Progress,
     /// Its log lines.
     Log,
-    /// Who waits for its end.
+    /// The callers that wait for its end.
     Waiters,
     /// The key that it was stored under.
     Key,
@@ -241,23 +242,23 @@ impl fmt::Display for Part {
     }
 }
 
-/// What does not fit of what is kept about a task as a whole.
+/// What is wrong with the data about a task as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskFault {
-    /// Jobs are in line, and workers do not see that.
+    /// The task has waiting jobs, but is missing from the ready set.
     HiddenLine,
-    /// It is said that jobs are in line, and none is.
+    /// The task is in the ready set, but has no waiting jobs.
     EmptyLine,
-    /// The earliest due time is not that of the delayed jobs.
+    /// The recorded due time is not the earliest of the delayed jobs.
     DueTime,
-    /// A worker has been told a time at which nothing is due.
+    /// A worker was told a time at which nothing is due.
     StrayTimer,
-    /// A wake-up for nothing.
+    /// A wake-up without work.
     StrayWake,
-    /// The task has jobs, and is not among the known tasks.
+    /// The task has jobs, but is not among the known tasks.
     UnknownTask,
-    /// What goes with the last lease is left without one.
+    /// The sentinel of the task's leases is left, although there are no leases.
     StraySentinel,
 }
 

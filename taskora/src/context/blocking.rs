@@ -1,4 +1,4 @@
-//! Blocking handlers: each runs on a thread, which nothing can stop.
+//! Blocking handlers: each runs on its own thread, which cannot be stopped.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,8 +11,7 @@ use crate::failure::Failure;
 use crate::threads;
 
 impl Context {
-    /// Runs a blocking handler on a thread of its own. The thread has the caller's tokio runtime, tracing subscriber and span
-    /// at hand.
+    /// Runs a blocking handler on its own thread. The thread has the caller's tokio runtime, tracing subscriber and span.
     pub(crate) async fn blocking<T: Send + 'static>(
         self,
         function: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -27,7 +26,7 @@ impl Context {
             let call = AssertUnwindSafe(|| {
                 tracing::dispatcher::with_default(&subscriber, || span.in_scope(function))
             });
-            // a machine that is busy may start it when its attempt is long over
+            // on a busy machine, the attempt may be long over when the thread starts
             let result = if running.0.is_cancelled() {
                 Ok(Err(Failure::retryable("stopped before it was started")))
             } else {
@@ -37,7 +36,7 @@ impl Context {
             let _ = returned.send(result);
         };
         if !self.attempt.app.adapter().inspection().is_remote() && time_is_paused() {
-            // virtual time goes on while nothing happens; of all threads it waits only for those of tokio's pool
+            // virtual time advances while the runtime is idle; the only threads that it waits for are those of tokio's pool
             drop(tokio::task::spawn_blocking(work));
         } else if let Err(error) = threads::run(&self.attempt.lease.task, Box::new(work)) {
             return Err(Failure::retryable(format!("cannot start a thread: {error}")));
@@ -49,12 +48,12 @@ impl Context {
         }
     }
 
-    /// Whether a thread of a blocking handler still runs, which nothing can stop.
+    /// Whether a thread of a blocking handler still runs; it cannot be stopped.
     pub(crate) fn has_thread(&self) -> bool {
         self.attempt.threads.running.load(Ordering::Acquire) > 0
     }
 
-    /// Resolves when no thread of a blocking handler runs any more.
+    /// Resolves when no thread of a blocking handler is left.
     pub(crate) async fn threads_ended(&self) {
         loop {
             let mut ended = std::pin::pin!(self.attempt.threads.ended.notified());

@@ -9,15 +9,15 @@ use tokio::sync::Notify;
 pub(crate) enum StopReason {
     /// Its job was cancelled.
     Cancelled,
-    /// Its lease is somebody else's now.
+    /// Its lease was lost.
     LeaseLost,
-    /// Its worker's shutdown grace has passed.
+    /// The grace period of its worker's shutdown is over.
     Shutdown,
     /// Its timeout has passed.
     TimedOut,
 }
 
-/// A reason that is set once and may be awaited.
+/// A reason that is set once, and that you can await.
 #[derive(Default)]
 pub(super) struct StopSignal {
     reason: AtomicU8,

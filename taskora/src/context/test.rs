@@ -28,15 +28,15 @@ pub struct TestContext {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Reported {
-    /// The newest progress.
+    /// The latest progress.
     pub progress: Option<serde_json::Value>,
     /// The log lines, oldest first.
     pub logs: Vec<LogEntry>,
 }
 
 impl Context {
-    /// A context for a unit test that calls a task's function directly. Without settings it is attempt 1 of 1 of a job of
-    /// the task `test`, in an app of its own in memory. Nothing is stored.
+    /// A context for a unit test that calls a task's function directly. By default it is attempt 1 of 1 of a job of the task
+    /// `test`, in its own in-memory app. Nothing is stored.
     ///
     /// ```
     /// use taskora::prelude::*;
@@ -66,7 +66,7 @@ impl Context {
         }
     }
 
-    /// What was reported and is not in the store yet: in a unit test, everything.
+    /// What was reported and is not in the store yet. In a unit test, that is everything.
     #[must_use]
     pub fn reported(&self) -> Reported {
         let notes = self.notes();
@@ -102,13 +102,13 @@ impl TestContext {
         self
     }
 
-    /// What the dispatcher has noted; nothing by default.
+    /// An annotation of the dispatcher; none by default.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.meta.push((key.into(), value.into()));
         self
     }
 
-    /// The attempt has been told to stop, as when its job was cancelled.
+    /// Tells the attempt to stop, as if its job was cancelled.
     pub fn cancelled(mut self) -> Self {
         self.cancelled = true;
         self

@@ -30,7 +30,7 @@ impl<T: Task> Dispatchable for T {
     }
 }
 
-/// A job that is to be stored.
+/// A job to store.
 pub struct JobRequest {
     task: TaskName,
     payload: Result<Vec<u8>, DispatchError>,
@@ -104,7 +104,7 @@ pub(super) fn replaces_nothing() -> DispatchError {
     )
 }
 
-/// The handle of a job that the store has answered for.
+/// The handle of a job, from the store's answer.
 pub(super) fn handle<Out>(
     app: &App,
     expected: Expected,
@@ -123,7 +123,7 @@ pub(super) fn handle<Out>(
     Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
 }
 
-/// The handler of a job with an idempotency key reads it among its annotations.
+/// Puts an idempotency key into the annotations, where the handler reads it.
 pub(super) fn tell_key(rule: Rule, key: &str, meta: &mut Vec<(String, String)>) -> Result<(), DispatchError> {
     if matches!(rule, Rule::Once(_)) {
         once::tell(key, meta)?;
@@ -131,7 +131,7 @@ pub(super) fn tell_key(rule: Rule, key: &str, meta: &mut Vec<(String, String)>) 
     Ok(())
 }
 
-/// The handle of a job that was to be stored under a key: of the one that stands for it.
+/// The handle for a job that was to be stored under a key. It belongs to the job that stands for it.
 pub(super) fn admitted<Out>(
     app: &App,
     expected: Expected,

@@ -1,4 +1,4 @@
-//! Keys: what tells jobs of one task apart that are not to be stored, or run, twice.
+//! Keys: they identify jobs of one task that must not be stored, or run, twice.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use uuid::Uuid;
 use crate::adapter::Admission;
 use crate::error::DispatchError;
 
-/// What can be a key: a text, an integer, a `bool`, a `Uuid`, a tuple of two or three of these, or an `Option` of any. A job whose key is
-/// `None` is dispatched as if there were no rule.
+/// What can be a key: a string, an integer, a `bool`, a `Uuid`, a tuple of two or three of these, or an `Option` of any. A
+/// job whose key is `None` is dispatched as if there were no rule.
 ///
-/// A key is written as text, which operators see: `(7, "eu")` is `7:eu`. It has at most 200 bytes
+/// A key is stored as text, which operators can see: `(7, "eu")` is `7:eu`. It has at most 200 bytes
 /// ([`Admission::MAX_KEY`](crate::adapter::Admission::MAX_KEY)), and is not encrypted.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no key",
@@ -71,7 +71,7 @@ impl<A: IntoKey, B: IntoKey, C: IntoKey> IntoKey for (A, B, C) {
     }
 }
 
-/// A part of a tuple: no two tuples are written alike.
+/// A part of a tuple, escaped so that no two tuples have the same text.
 fn part(key: impl IntoKey) -> Option<String> {
     let key = key.into_key()?;
     Some(if key.contains(['\\', ':']) { key.replace('\\', "\\\\").replace(':', "\\:") } else { key })

@@ -19,14 +19,14 @@ const CHUNK: usize = 500;
 /// How many bytes of payload a bulk dispatch sends in one call.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Many jobs of the task `T`: awaiting their dispatch gives a `Vec` of handles, in the order of the jobs.
+/// Many jobs of the task `T`: awaiting their dispatch returns a `Vec` of handles, in the order of the jobs.
 #[derive(Debug)]
 pub struct Many<T>(PhantomData<T>);
 
-/// Jobs of one task that are to be stored.
+/// Jobs of one task to store.
 pub struct ManyRequest<T> {
     tasks: Vec<T>,
-    /// One for each job if there is a rule; none otherwise.
+    /// One key for each job if there is a rule; none otherwise.
     keys: Vec<Option<String>>,
 }
 
@@ -71,7 +71,7 @@ impl<T: Task> Dispatched for Many<T> {
 /// A job, and its key if it has one.
 type Keyed = (NewJob, Option<String>);
 
-/// Everything that can be refused, before anything is stored.
+/// Checks everything that can be refused, before anything is stored.
 fn prepare<T: Task>(
     app: &App,
     request: ManyRequest<T>,
@@ -101,8 +101,8 @@ fn prepare<T: Task>(
     Ok((jobs, rule))
 }
 
-/// Stores the jobs chunk by chunk, with two calls under way, so that the store is never idle between them. With a rule one after the
-/// other, as a key's jobs have an order.
+/// Stores the jobs chunk by chunk, with two calls in flight, so that the store is never idle between them. With a rule, it
+/// makes one call at a time, because the order of a key's jobs matters.
 async fn store_in_chunks<Out>(
     app: App,
     expected: Expected,
@@ -144,12 +144,12 @@ async fn store_in_chunks<Out>(
     }
 }
 
-/// The jobs that are stored; a handle that was throttled is of none.
+/// The stored jobs; a throttled handle belongs to none.
 fn ids<Out>(handles: &[JobHandle<Out>]) -> Vec<JobId> {
     handles.iter().filter(|handle| handle.is_stored()).map(|handle| handle.id().clone()).collect()
 }
 
-/// Stores jobs in one call; with a rule, those without a key in another one. Says of each of them what became of it.
+/// Stores jobs in one call; with a rule, jobs without a key go in a second call. Returns what happened to each job.
 async fn store<Out>(
     app: &App,
     expected: &Expected,

@@ -1,4 +1,4 @@
-//! Idempotency keys: one job, or workflow, for a key, however often it is dispatched, and for longer than retention keeps it.
+//! Idempotency keys: one job or workflow per key, however often it is dispatched, and even longer than retention keeps it.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub(crate) const META: &str = "idempotency-key";
 pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
-    /// Dispatches the job once: while the key is known, for `life` from the first dispatch, another dispatch gives the handle of
-    /// that job, [`Outcome::Duplicate`](crate::Outcome::Duplicate), also after retention has removed it.
+    /// Dispatches the job once. For `life` after the first dispatch, every other dispatch with the key returns the handle of
+    /// that job with [`Outcome::Duplicate`](crate::Outcome::Duplicate), even after retention has removed the job.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -35,10 +35,11 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// # Ok(()) }
     /// ```
     ///
-    /// - If the job fails, is cancelled or expires, its key is free in the same step, unless
-    ///   [`keep_failures`](Dispatch::keep_failures) says otherwise.
-    /// - The same key with another payload is [`DispatchError::KeyReused`]: two different requests have one key by mistake.
-    /// - Keys belong to one task. `life` is above zero and at most 366 days; choose one longer than the job may take.
+    /// - If the job fails, is cancelled or expires, its key is freed in the same step, unless you set
+    ///   [`keep_failures`](Dispatch::keep_failures).
+    /// - The same key with another payload is [`DispatchError::KeyReused`]: two different requests use the same key by
+    ///   mistake.
+    /// - Keys belong to one task. `life` is above zero and at most 366 days; choose it longer than the job may take.
     /// - The handler reads the key with [`Context::idempotency_key`](crate::Context::idempotency_key), to pass it on.
     pub fn idempotency(mut self, key: impl IntoKey, life: Duration) -> Dispatch<JobHandle<Out>, Idempotent>
     where
@@ -50,9 +51,9 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
 }
 
 impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
-    /// As `idempotency` of a single dispatch, with the key of each job:
-    /// `app.dispatch_many(charges).idempotency(|charge| charge.order, life)`. If one of the keys stands for another payload, awaiting the
-    /// dispatch gives [`DispatchError::KeyReused`], although the others are stored: dispatching again is harmless.
+    /// Like `idempotency` of a single dispatch, with a key for each job:
+    /// `app.dispatch_many(charges).idempotency(|charge| charge.order, life)`. If one of the keys stands for another payload,
+    /// the dispatch returns [`DispatchError::KeyReused`], although the other jobs are stored: dispatching again is harmless.
     pub fn idempotency<K: IntoKey>(
         mut self,
         key: impl Fn(&T) -> K,
@@ -67,8 +68,8 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
 }
 
 impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
-    /// As `idempotency` of a job: the key stands for the workflow, also after retention has removed it, and is free if the
-    /// workflow fails, is cancelled or expires. Keys of workflows are apart from those of jobs.
+    /// Like `idempotency` of a job: the key stands for the workflow, even after retention has removed it, and is freed if
+    /// the workflow fails, is cancelled or expires. Workflows and jobs have separate keys.
     pub fn idempotency(
         mut self,
         key: impl IntoKey,
@@ -83,7 +84,7 @@ impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
 }
 
 impl<H: Dispatched> Dispatch<H, Idempotent> {
-    /// The key stays for its whole life, also if the job, or the workflow, fails, is cancelled or expires: it is not done again.
+    /// Keeps the key for its whole life, even if the job or workflow fails, is cancelled or expires. So it is not run again.
     pub fn keep_failures(mut self) -> Self {
         if let Some(AskedRule::Once { keep_failures, .. }) = &mut self.options.rule {
             *keep_failures = true;

@@ -18,31 +18,31 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What decides whether a job is stored. Sealed.
+/// The rule that decides whether a job is stored. Sealed.
 pub trait RuleState: sealed::Sealed + 'static {}
 
 /// No rule: every job is stored.
 #[derive(Debug)]
 pub enum NoRule {}
-/// So many jobs of a key in a window.
+/// At most a number of jobs of a key per window.
 #[derive(Debug)]
 pub enum Throttled {}
-/// The jobs of a key become one, some time after the last of them.
+/// The jobs of a key become one job, some time after the last of them.
 #[derive(Debug)]
 pub enum Debounced {}
-/// One job of a key, for a while.
+/// One job per key, for a time.
 #[derive(Debug)]
 pub enum Idempotent {}
-/// One unfinished job of a key; `Other` is what becomes of another one.
+/// One unfinished job per key; `Other` says what happens to another one.
 #[derive(Debug)]
 pub struct Deduplicated<Other>(PhantomData<Other>);
-/// Another job of the key is not stored.
+/// Another job with the key is not stored.
 #[derive(Debug)]
 pub enum Leaves {}
-/// Another job of the key takes the place of one that has not started.
+/// Another job with the key replaces one that has not started.
 #[derive(Debug)]
 pub enum Replaces {}
-/// The same, and waits for the end of one that has.
+/// The same, but if that one has started, the new job waits for its end.
 #[derive(Debug)]
 pub enum Follows {}
 
@@ -63,7 +63,7 @@ states!(
     Deduplicated<Follows>
 );
 
-/// A dispatch that has no rule yet.
+/// A dispatch without a rule so far.
 #[diagnostic::on_unimplemented(
     message = "a dispatch takes one of `debounce`, `throttle`, `deduplicate` and `idempotency`; this one is `{Self}` already",
     label = "a second rule",
@@ -73,7 +73,7 @@ pub trait Unruled: RuleState {}
 
 impl Unruled for NoRule {}
 
-/// A dispatch whose job may be kept out by another one, or by its key.
+/// A dispatch whose job may be refused because of another job, or because of its key.
 #[diagnostic::on_unimplemented(
     message = "nothing rejects this dispatch",
     label = "not throttled and not deduplicated",
@@ -92,7 +92,7 @@ pub(super) fn for_payload(rule: Rule, payload: &[u8]) -> Rule {
     }
 }
 
-/// A rule as it was asked for.
+/// A rule as the caller set it.
 #[derive(Debug, Clone)]
 pub(crate) enum AskedRule {
     Throttle { max: u32, window: Duration },
@@ -106,7 +106,7 @@ fn invalid<T>(message: impl Into<String>) -> Result<T, DispatchError> {
 }
 
 impl AskedRule {
-    /// The rule, if it and the other options make sense together. The fingerprint is the payload's, and comes later.
+    /// The rule, if it is compatible with the other options. The payload's fingerprint is added later.
     pub(crate) fn check(&self, options: &DispatchOptions, has_id: bool) -> Result<Rule, DispatchError> {
         match self {
             Self::Throttle { max: 0, .. } => {
@@ -166,9 +166,9 @@ impl AskedRule {
 const LEAVES: AskedRule = AskedRule::Deduplicate { while_in: None, otherwise: Otherwise::Drop };
 
 impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
-    /// Stores the job only while fewer than `max` jobs of this key were stored in the last `window`, at every moment. Otherwise
-    /// nothing is stored, the window is not extended, and the handle says
-    /// [`Outcome::Throttled`](crate::Outcome::Throttled) and when to try again.
+    /// Stores the job only if fewer than `max` jobs with this key were stored in the last `window`, a sliding one. Otherwise
+    /// nothing is stored, the window is not extended, and the handle says [`Outcome::Throttled`](crate::Outcome::Throttled)
+    /// with the time to wait before you try again.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -184,10 +184,10 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// # Ok(()) }
     /// ```
     ///
-    /// - `max` is 1 to 1,000, `window` above zero. Give all dispatches of a key the same two.
-    /// - Keys belong to one task. Times are the store's, so that all processes share one window.
-    /// - A job that was stored stays counted, also if it is cancelled. A known [`id`](Dispatch::id) is a duplicate, and
-    ///   takes no second place.
+    /// - `max` is 1 to 1,000, `window` above zero. Use the same values for all dispatches of a key.
+    /// - Keys belong to one task. The store's clock counts, so all processes share one window.
+    /// - A stored job stays counted, even if it is cancelled. A known [`id`](Dispatch::id) is a duplicate, and does not
+    ///   count again.
     pub fn throttle(
         mut self,
         key: impl IntoKey,
@@ -201,8 +201,8 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
         self.ruled(AskedRule::Throttle { max, window })
     }
 
-    /// **Without [`max_wait`](Dispatch::max_wait) constant traffic postpones the job for ever.** Of all the jobs that are dispatched
-    /// under this key, one runs, `delay` after the last of them, with that one's payload.
+    /// Runs one job for all jobs that are dispatched with this key: `delay` after the last of them, with its payload.
+    /// **Without [`max_wait`](Dispatch::max_wait), constant traffic postpones the job for ever.**
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -217,11 +217,12 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// # Ok(()) }
     /// ```
     ///
-    /// - While the job is delayed, each dispatch replaces its payload, its annotations, its priority and its ttl, and moves its due time.
-    ///   All handles are of that one job. If the due time has passed and no worker was there, it stays.
-    /// - Once the job has become ready, the next dispatch is a new job: one that waits, runs or is retried is never changed.
-    /// - Neither `delay` nor `at` nor `id` go with it: awaiting the dispatch gives
-    ///   [`DispatchError::InvalidOption`].
+    /// - While the job is delayed, each dispatch replaces its payload, its annotations, its priority and its ttl, and moves
+    ///   its due time. All handles belong to that one job. If the due time has passed while no worker ran, it no longer
+    ///   moves.
+    /// - Once the job has become ready, the next dispatch makes a new job: a job that waits, runs or is retried is never
+    ///   changed.
+    /// - You cannot combine it with `delay`, `at` or `id`: the dispatch then returns [`DispatchError::InvalidOption`].
     pub fn debounce(mut self, key: impl IntoKey, delay: Duration) -> Dispatch<JobHandle<Out>, Debounced>
     where
         R: Unruled,
@@ -244,12 +245,12 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// # Ok(()) }
     /// ```
     ///
-    /// - A job owns its key from when it is stored until it has ended, however it ends: completed, failed, cancelled, expired. The key
-    ///   is free in the same step. Retries, rescues and delays do not free it, nor does time.
-    /// - [`while_in`](Dispatch::while_in) says in which states an owner counts, [`replace`](Dispatch::replace) and
-    ///   [`keep_last`](Dispatch::keep_last) what else is done with a job that is kept out.
-    /// - Keys belong to one task. For work that is to be done once and for all, give the job an [`id`](Dispatch::id): a known id is a
-    ///   duplicate before its key is looked at.
+    /// - A job owns its key from when it is stored until it ends, however it ends: completed, failed, cancelled, expired.
+    ///   The key is freed in the same step. Retries, rescues, delays and the passing of time do not free it.
+    /// - [`while_in`](Dispatch::while_in) says in which states an owner counts; [`replace`](Dispatch::replace) and
+    ///   [`keep_last`](Dispatch::keep_last) say what else can happen to a job that is kept out.
+    /// - Keys belong to one task. For work that must be done only once, give the job an [`id`](Dispatch::id): a known id is
+    ///   a duplicate, whatever its key.
     pub fn deduplicate(mut self, key: impl IntoKey) -> Dispatch<JobHandle<Out>, Deduplicated<Leaves>>
     where
         R: Unruled,
@@ -258,8 +259,8 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
         self.ruled(LEAVES)
     }
 
-    /// A job that is not stored is an error: [`DispatchError::Throttled`] or [`DispatchError::Duplicate`]. Not of many jobs, whose
-    /// handles say it one by one.
+    /// Returns an error if the job is not stored: [`DispatchError::Throttled`] or [`DispatchError::Duplicate`]. Not
+    /// available for many jobs, whose handles say it one by one.
     pub fn reject_as_error(mut self) -> Self
     where
         R: Rejecting,
@@ -270,7 +271,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
 }
 
 impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
-    /// As `throttle` of a single dispatch, with the key of each job:
+    /// Like `throttle` of a single dispatch, with a key for each job:
     /// `app.dispatch_many(alerts).throttle(|alert| alert.host.clone(), 3, window)`.
     pub fn throttle<K: IntoKey>(
         mut self,
@@ -285,7 +286,7 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
         self.ruled(AskedRule::Throttle { max, window })
     }
 
-    /// As `debounce` of a single dispatch, with the key of each job.
+    /// Like `debounce` of a single dispatch, with a key for each job.
     pub fn debounce<K: IntoKey>(
         mut self,
         key: impl Fn(&T) -> K,
@@ -298,7 +299,7 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
         self.ruled(AskedRule::Debounce { delay, max_wait: None })
     }
 
-    /// As `deduplicate` of a single dispatch, with the key of each job:
+    /// Like `deduplicate` of a single dispatch, with a key for each job:
     /// `app.dispatch_many(syncs).deduplicate(|sync| sync.account)`.
     pub fn deduplicate<K: IntoKey>(mut self, key: impl Fn(&T) -> K) -> Dispatch<Many<T>, Deduplicated<Leaves>>
     where
@@ -310,7 +311,8 @@ impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
 }
 
 impl<H: Dispatched> Dispatch<H, Debounced> {
-    /// The job becomes ready this long after the first dispatch of its key, whatever comes later. Above the `delay`.
+    /// The job becomes ready at most this long after the first dispatch of its key, whatever comes later. Must be longer
+    /// than `delay`.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         if let Some(AskedRule::Debounce { max_wait: wait, .. }) = &mut self.options.rule {
             *wait = Some(max_wait);
@@ -323,11 +325,11 @@ impl<H: Dispatched, Other: 'static> Dispatch<H, Deduplicated<Other>>
 where
     Deduplicated<Other>: RuleState,
 {
-    /// The states in which a job keeps others of its key out: some of waiting, delayed, active and retrying, which are all of them by
-    /// default. `while_in([JobState::Waiting, JobState::Delayed])`: one may run, and one may wait. A job in another state loses
-    /// its key to the new one.
+    /// The states in which a job keeps others with its key out: some of waiting, delayed, active and retrying; all four by
+    /// default. With `while_in([JobState::Waiting, JobState::Delayed])`, one job may run while one waits. A job in another
+    /// state loses its key to the new one.
     ///
-    /// A state that is an end is [`DispatchError::InvalidOption`] when the dispatch is awaited.
+    /// For a terminal state, the dispatch returns [`DispatchError::InvalidOption`].
     pub fn while_in(mut self, states: impl IntoIterator<Item = JobState>) -> Self {
         if let Some(AskedRule::Deduplicate { while_in, .. }) = &mut self.options.rule {
             *while_in = Some(states.into_iter().collect());
@@ -347,25 +349,27 @@ where
 }
 
 impl<H: Dispatched> Dispatch<H, Deduplicated<Leaves>> {
-    /// If the job that has the key was never claimed, it gets this one's payload, annotations, attempts and ttl, and keeps its id, its
-    /// place and its due time: [`Outcome::Replaced`](crate::Outcome::Replaced). One that was claimed before is left alone, and this one is a duplicate.
+    /// If the job that has the key was never claimed, it gets this one's payload, annotations, attempts and ttl, and keeps
+    /// its id, its place and its due time: [`Outcome::Replaced`](crate::Outcome::Replaced). If it was claimed before, it
+    /// stays as it is, and this job is a duplicate.
     pub fn replace(self) -> Dispatch<H, Deduplicated<Replaces>> {
         self.otherwise(Otherwise::Replace)
     }
 
-    /// The newest dispatch runs last: a run begins after it, and never two at once. If the job that has the key was never
-    /// claimed, it is replaced, as [`replace`](Dispatch::replace) does. Otherwise this job waits for its end, however it ends, and then
-    /// takes its turn in the line. At most one job waits so; a later one replaces it.
+    /// The newest dispatch runs last: a run begins after it, and two never run at once. If the job that has the key was
+    /// never claimed, this one replaces it, like [`replace`](Dispatch::replace). Otherwise this job waits for its end,
+    /// however it ends, and then joins the line. At most one job waits like this; a later one replaces it.
     ///
-    /// Meanwhile the job is `waiting`, and its [`JobInfo::blocked`](crate::JobInfo) says for whom. It can be cancelled, and may expire.
+    /// Meanwhile the job is `waiting`, and its [`JobInfo::blocked`](crate::JobInfo) names the other job. It can be
+    /// cancelled, and may expire.
     pub fn keep_last(self) -> Dispatch<H, Deduplicated<Follows>> {
         self.otherwise(Otherwise::Follow { cancel_running: false })
     }
 }
 
 impl<H: Dispatched> Dispatch<H, Deduplicated<Follows>> {
-    /// The job that this one waits for is cancelled: at once if it waits for its next attempt, otherwise its worker is told, as by
-    /// [`JobHandle::cancel`].
+    /// Cancels the job that this one waits for: at once if it waits for its next attempt; otherwise its worker is told, as
+    /// by [`JobHandle::cancel`].
     pub fn cancel_running(self) -> Self {
         self.otherwise(Otherwise::Follow { cancel_running: true })
     }

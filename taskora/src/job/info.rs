@@ -1,4 +1,4 @@
-//! What is known of a job.
+//! What is known about a job.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobId, JobState, Timestamp};
 
-/// What is known of a job, without its payload and its result.
+/// What is known about a job, without its payload and its result.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobInfo {
@@ -14,14 +14,14 @@ pub struct JobInfo {
     pub id: JobId,
     /// The name of its task.
     pub task: String,
-    /// Where it is in its life.
+    /// Its state.
     pub state: JobState,
-    /// Attempts that have ended, plus the one that runs. One whose worker died counts in `stalls` instead.
+    /// Attempts that have ended, plus the running one. An attempt whose worker died counts in `stalls` instead.
     pub attempts: u32,
-    /// Attempts in total that its contract allows.
+    /// How many attempts in total its contract allows.
     pub max_attempts: u32,
-    /// How often its worker died, that is, stopped renewing the job's lease. Up to its contract's `stall(max)` times the job is
-    /// rescued and runs again; after that it has failed.
+    /// How often its worker died, that is, stopped renewing the job's lease. The job is rescued and runs again up to its
+    /// contract's `stall(max)` times; after that, it fails.
     pub stalls: u32,
     /// Its priority; higher goes first.
     pub priority: i16,
@@ -31,18 +31,17 @@ pub struct JobInfo {
     pub due_at: Option<Timestamp>,
     /// What keeps a waiting job out of its line; `None` if nothing does.
     pub blocked: Option<Blocked>,
-    /// When it expires unless an attempt has started before, for an unfinished job with a [`Ttl`](crate::Ttl). `None` for a
-    /// workflow's step.
+    /// When an unfinished job with a [`Ttl`](crate::Ttl) expires if no attempt starts before. `None` for a workflow's step.
     pub expires_at: Option<Timestamp>,
-    /// When the attempt that ended it was claimed. `None` if no attempt ended it (cancelled before it ran, or rescued from a dead
-    /// worker too often), and for a job that has not ended, also while it is active: a claim writes the lease's deadline and no
-    /// more, and each renewal moves that.
+    /// When the attempt that ended it was claimed. `None` if no attempt ended it (cancelled before it ran, or rescued from
+    /// dead workers too often), and for every job that has not ended. Even an active job has none: a claim stores only the
+    /// lease's deadline, and each renewal moves it.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// The last error's message, or the reason of the cancellation; `None` for a job that has completed.
     pub error: Option<String>,
-    /// The last progress that a handler reported.
+    /// The latest progress that a handler reported.
     pub progress: Option<serde_json::Value>,
     /// The dispatcher's own annotations, in the order they were given.
     pub meta: Vec<(String, String)>,
@@ -53,7 +52,7 @@ pub struct JobInfo {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Blocked {
-    /// It was dispatched with `keep_last`, and this job has to end first.
+    /// It was dispatched with `keep_last`, and this job must end first.
     Behind(JobId),
 }
 
@@ -84,7 +83,7 @@ impl JobInfo {
 
 impl fmt::Debug for JobInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // neither progress nor meta: both may hold what the payload holds
+        // neither progress nor meta: both may be as confidential as the payload
         f.debug_struct("JobInfo")
             .field("id", &self.id)
             .field("task", &self.task)

@@ -35,14 +35,14 @@ impl fmt::Display for LogLevel {
 pub struct LogEntry {
     /// How serious it is.
     pub level: LogLevel,
-    /// What was said.
+    /// The text of the line.
     pub message: String,
-    /// Further fields; `null` if none were given.
+    /// Additional fields; `null` if there are none.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub fields: serde_json::Value,
-    /// When it was said, by the store's clock.
+    /// When it was stored, by the store's clock.
     pub at: Timestamp,
-    /// The attempt that said it, counted from 1.
+    /// The attempt that logged it, counted from 1.
     pub attempt: u32,
 }
 
@@ -53,7 +53,7 @@ impl LogEntry {
         Self { level, message: message.into(), fields: serde_json::Value::Null, at, attempt }
     }
 
-    /// How many lines are kept for a job; the oldest go first.
+    /// How many lines are kept for a job; the oldest are dropped first.
     pub const MAX_PER_JOB: usize = 1_000;
 }
 

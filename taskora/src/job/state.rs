@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job is in its life. [`JobState::may_become`] is the table of legal transitions.
+/// The state of a job. [`JobState::may_become`] is the table of legal transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum JobState {
     /// Ready to run; waits for a free worker.
     Waiting,
-    /// Waits for the time it was dispatched for.
+    /// Waits for its due time.
     Delayed,
     /// A worker holds its lease and runs it.
     Active,
@@ -47,7 +47,7 @@ impl JobState {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Expired)
     }
 
-    /// Whether a job may go from this state to `next` in one transition. A job that ended stays as it is.
+    /// Whether a job may go from this state to `next` in one transition. A job that has ended never changes its state.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use JobState::{Active, Cancelled, Completed, Delayed, Expired, Failed, Retrying, Waiting};
@@ -60,7 +60,7 @@ impl JobState {
         }
     }
 
-    /// The state's name, as it is shown and stored.
+    /// The state's name, as displayed and stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl fmt::Display for JobState {
     }
 }
 
-/// A text that names no state.
+/// A text that is not the name of a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no state")]
 #[non_exhaustive]

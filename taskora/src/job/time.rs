@@ -1,13 +1,13 @@
-//! Time as the store tells it.
+//! Points in time of the store's clock.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time as the store's clock tells it, in milliseconds since the Unix epoch.
+/// A point in time of the store's clock, in milliseconds since the Unix epoch.
 ///
-/// Every time that taskora shows or compares comes from the store (for Redis: from the server's `TIME`), so
-/// that a client whose clock is wrong changes nothing.
+/// Every time that taskora shows or compares comes from the store (on Redis, from the server's `TIME`), so a client's wrong
+/// clock does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
@@ -31,7 +31,7 @@ impl Timestamp {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.0)
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// How long after `earlier` this is; zero if it is not later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -1,4 +1,4 @@
-//! The arguments of a contract, from the list of them.
+//! Builds a contract from the list of its arguments.
 
 use std::iter::Enumerate;
 use std::vec::IntoIter;
@@ -29,7 +29,7 @@ impl ReadArguments for Arguments<'_> {
 
     fn next<T: Data>(&mut self) -> Result<T, Unreadable> {
         let (at, json) = self.0.next().map_or((0, ""), |(at, argument)| (at, argument.get()));
-        // it is text already, which `read` would check once more
+        // it is already text, which `read` would check again
         serde_json::from_str(json).or_else(|_| read(json.as_bytes()).map_err(|error| error.in_element(at)))
     }
 

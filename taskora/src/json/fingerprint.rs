@@ -1,4 +1,4 @@
-//! A number that tells two payloads apart, the same in each process and each release.
+//! A hash of a payload that is the same in every process and every release.
 
 use serde_json::Value;
 
@@ -10,7 +10,8 @@ fn of_bytes(seed: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
-/// Of JSON: the order of the fields of an object does not matter, as a map may be written in any. What is no JSON counts as its bytes.
+/// The fingerprint of JSON. The order of an object's fields does not matter, because a map may be written in any order. Text
+/// that is not JSON counts as its bytes.
 pub(crate) fn fingerprint(json: &[u8]) -> u64 {
     match serde_json::from_slice::<Value>(json) {
         Ok(value) => of_value(&value),
@@ -18,7 +19,7 @@ pub(crate) fn fingerprint(json: &[u8]) -> u64 {
     }
 }
 
-/// Of several values, in their order.
+/// The fingerprint of several values, in their order.
 pub(crate) fn fingerprint_of<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     values.into_iter().fold(OFFSET, |hash, json| of_bytes(hash, &fingerprint(json).to_be_bytes()))
 }
@@ -57,7 +58,7 @@ mod tests {
         ] {
             assert_ne!(of(one), of(other), "{one} {other}");
         }
-        // stored keys outlive a release
+        // stored keys outlive a release, so this must never change
         assert_eq!(of(r#"{"a":[null,1.5,"x"]}"#), 17_422_486_440_112_527_895);
     }
 }

@@ -1,5 +1,5 @@
-//! Reading stored JSON. What cannot be read is described by its place and by what was expected there, never by its value:
-//! payloads and results do not belong in errors and logs.
+//! Reading stored JSON. An error gives the place and what was expected there, never the value: payloads and results do not
+//! belong in errors and logs.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_path_to_error::{Path, Segment};
 /// Why stored JSON could not be read: "at `user.zip`: invalid type, expected u32".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Where; empty for the value as a whole.
+    /// The path; empty for the value as a whole.
     place: String,
     what: String,
 }
@@ -20,7 +20,7 @@ impl Unreadable {
         Self { place: String::new(), what: what.into() }
     }
 
-    /// The same error, of a list whose element at this position could not be read.
+    /// The same error, for a list whose element at this position could not be read.
     pub(crate) fn in_element(mut self, at: usize) -> Self {
         let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
         self.place = format!("[{at}]{dot}{}", self.place);
@@ -45,7 +45,7 @@ pub(crate) fn read<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, Unreadab
     serde_json::from_slice(json).map_err(|error| explain::<T>(json, error))
 }
 
-/// Reads the value once more to learn where it goes wrong, as keeping track of the place costs time.
+/// Reads the value again to learn where it goes wrong. The first read does not track the place, because that costs time.
 #[cold]
 fn explain<'j, T: Deserialize<'j>>(json: &'j [u8], error: serde_json::Error) -> Unreadable {
     let mut reader = serde_json::Deserializer::from_slice(json);
@@ -55,7 +55,7 @@ fn explain<'j, T: Deserialize<'j>>(json: &'j [u8], error: serde_json::Error) -> 
             let what = describe(tracked.inner(), || mentioned(json, tracked.path()));
             Unreadable { place, what }
         }
-        // there is more behind the value
+        // there is trailing data after the value
         Ok(_) => Unreadable::new(describe(&error, Vec::new)),
     }
 }
@@ -78,17 +78,17 @@ fn place(path: &Path) -> String {
     place
 }
 
-/// A field's name. The key of a map may be anything, so what does not look like a name is not shown.
+/// A field's name. A map's key may be anything, so it is not shown unless it looks like a name.
 fn shown(name: &str) -> &str {
     let is_name = name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if is_name { name } else { "*" }
 }
 
-/// What serde says, without what the JSON holds. `values` are those that an error of the type's own may mention.
+/// serde's message, without data from the JSON. `values` are the values that a type's own error may mention.
 fn describe(error: &serde_json::Error, values: impl FnOnce() -> Vec<String>) -> String {
     let full = error.to_string();
     if !error.is_data() {
-        return full; // broken JSON, and where
+        return full; // invalid JSON, with the position
     }
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = full.strip_suffix(&position).unwrap_or(&full);
@@ -208,7 +208,7 @@ mod tests {
             unknown.ends_with("unknown field, expected one of `zip-code`, `_friends`, `_limits`"),
             "{unknown}"
         );
-        // what a type says of itself stays, unless it repeats the value
+        // a type's own message stays, unless it repeats the value
         assert_eq!(message::<Even>(r#""s3crets""#), "invalid value");
         assert_eq!(message::<Even>(r#""s3c""#), "too short to say");
         assert_eq!(message::<Vec<Even>>(r#"["even","s3crets"]"#), "at `[1]`: invalid value");

@@ -1,4 +1,4 @@
-//! Finds what of a value cannot be read again: walks through it as `serde_json` does, and writes nothing.
+//! Finds the part of a value that could not be read back: walks through it as `serde_json` does, but writes nothing.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use serde::ser::{self, Serializer};
 
 use super::write::MAX_DEPTH;
 
-/// So many names of a path are told; what lies between the first ones and the last one is left out.
+/// How many names of a path an error shows; those between the first ones and the last one are left out.
 const TOLD: usize = 6;
 
-/// The first thing in a value that could not be read again. Names fields, and neither values nor the keys of maps.
+/// The first part of a value that could not be read back. Names fields, but neither values nor the keys of maps.
 pub(super) fn find<T: Serialize + ?Sized>(value: &T) -> Option<Refused> {
     value.serialize(Walk { depth: 0 }).err().filter(|refused| refused.reason.is_some())
 }
 
-/// What cannot be read again, and why.
+/// What could not be read back, and why.
 #[derive(Debug)]
 pub(super) struct Refused {
-    /// From the inside out.
+    /// The path, from the inside out.
     path: Vec<Name>,
-    /// `None`: the value's own error, which writing it has brought, too.
+    /// `None`: the value's own error, which writing it has returned, too.
     reason: Option<Reason>,
 }
 
@@ -34,7 +34,7 @@ enum Reason {
 enum Name {
     Field(&'static str),
     Item(usize),
-    /// A value of a map. Its key may be what a payload holds.
+    /// A value of a map. Its key may be part of the payload.
     Value,
 }
 
@@ -98,7 +98,7 @@ struct Walk {
     depth: usize,
 }
 
-/// The values inside of one.
+/// The values inside another one.
 struct Inside {
     depth: usize,
     items: usize,
@@ -109,7 +109,7 @@ impl Walk {
         if is_finite { Ok(()) } else { Err(Refused { path: Vec::new(), reason: Some(Reason::NotFinite) }) }
     }
 
-    /// By this many brackets.
+    /// Goes this many brackets deeper.
     fn enter(self, brackets: usize) -> Result<Inside, Refused> {
         let depth = self.depth + brackets;
         if depth > MAX_DEPTH { Err(Refused::too_deep()) } else { Ok(Inside { depth, items: 0 }) }
@@ -282,7 +282,7 @@ impl ser::SerializeMap for Inside {
     type Error = Refused;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Walked {
-        // a key that is no text or number is refused by `serde_json` itself
+        // `serde_json` itself refuses a key that is neither text nor a number
         Ok(())
     }
 

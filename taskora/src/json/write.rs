@@ -1,4 +1,4 @@
-//! Writing JSON that can be read again. `serde_json` writes NaN and infinities as `null`, and nests deeper than it reads.
+//! Writing JSON that can be read back. `serde_json` writes NaN and infinities as `null`, and nests deeper than it reads.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use super::unreadable::{Refused, find};
 /// How deep values may be nested: as deep as `serde_json` reads them.
 pub(super) const MAX_DEPTH: usize = 127;
 
-/// The value as JSON, as [`serde_json::to_vec`] writes it, unless it could not be read again as it is. The error names the
-/// field, and not what it holds.
+/// The value as JSON, as [`serde_json::to_vec`] writes it, or an error if it could not be read back unchanged. The error
+/// names the field, not its value.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     let (mut json, mut seen) = (Vec::with_capacity(128), Seen::default());
     let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Watch(&mut seen)));
-    // plain values have no `null`: only the others are looked at for what it stands for
+    // only values with a `null` need the search for what it stands for
     if (seen.null || seen.too_deep)
         && let Some(refused) = find(value)
     {
@@ -46,13 +46,13 @@ impl Seen {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             self.too_deep = true;
-            // whatever it is, it is not worth the stack
+            // do not use up the stack for it
             return Err(io::Error::other("nested too deep"));
         }
         Ok(())
     }
 
-    /// JSON that is written as it is.
+    /// Writes JSON as it is.
     fn raw(&mut self, json: &str) -> io::Result<()> {
         let (mut in_text, mut escaped) = (false, false);
         for byte in json.bytes() {
@@ -73,7 +73,7 @@ impl Seen {
     }
 }
 
-/// Writes compactly, as `serde_json` does by itself, and sees what it writes.
+/// Writes compactly, as `serde_json` does by default, and watches what it writes.
 struct Watch<'a>(&'a mut Seen);
 
 impl Formatter for Watch<'_> {

@@ -1,4 +1,4 @@
-//! What the handlers of the macros are written against.
+//! What generated handlers use.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,10 +17,10 @@ pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
 
 use crate::contract::Task;
 
-/// What an attempt at a contract comes to.
+/// The outcome of an attempt.
 pub type Ran<T> = Result<<T as Task>::Output, Failure>;
 
-/// What a worker's state can do.
+/// The bounds of a worker's state.
 pub trait WorkerState: Clone + Send + Sync + 'static {}
 
 impl<S: Clone + Send + Sync + 'static> WorkerState for S {}
@@ -32,7 +32,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerState for S {}
     note = "take it as `State<{Self}>`, or leave `#[inject]` out if it is payload"
 )]
 pub trait Inject<S>: Sized {
-    /// Takes it from what the attempt has at hand.
+    /// Takes it from the attempt's scope.
     fn inject(scope: &Scope<S>) -> Self;
 }
 
@@ -59,7 +59,7 @@ pub trait TaskFailure: Into<Box<dyn Error + Send + Sync>> {}
 #[diagnostic::do_not_recommend]
 impl<E: Into<Box<dyn Error + Send + Sync>>> TaskFailure for E {}
 
-/// Turns what a function returned into what the worker wants to know.
+/// Converts a function's return value for the worker.
 pub fn finish<T, E: TaskFailure>(
     result: Result<T, E>,
     advice: impl FnOnce(&E) -> Advice,

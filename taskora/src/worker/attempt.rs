@@ -1,4 +1,4 @@
-//! One attempt, from its claim to what is settled. Reads from top to bottom.
+//! One attempt, from its claim to its settlement. Reads from top to bottom.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,9 +16,9 @@ use crate::context::{Context, StopReason};
 use crate::failure::{Cause, Failure};
 use crate::workflow::Composed;
 
-/// How long a job rests that this build cannot run and another one may.
+/// The delay of a job that this build cannot run but another one may.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);
-/// How long attempts may go on when the shutdown's grace has passed.
+/// How long attempts may go on after the shutdown's grace period.
 const SHUTDOWN_MOMENT: Duration = Duration::from_millis(500);
 
 /// What an attempt runs with.
@@ -26,7 +26,7 @@ pub(crate) struct Attempt {
     pub(crate) handler: Arc<ErasedHandler>,
     pub(crate) context: Context,
     pub(crate) payload: Vec<u8>,
-    /// How long an attempt that is told to stop may go on before it is dropped.
+    /// How long an attempt may go on after it was told to stop, before it is dropped.
     pub(crate) grace: Duration,
     /// The largest result in bytes.
     pub(crate) max_result: usize,
@@ -40,12 +40,12 @@ enum Ran {
 }
 
 impl Attempt {
-    /// Runs the attempt, whatever the user's code in it does. `None`: there is nothing to settle, as its lease is lost or
-    /// must run out.
+    /// Runs the attempt, whatever the user's code does. `None`: there is nothing to settle, because its lease is lost or
+    /// must expire.
     pub(crate) async fn run(mut self) -> Option<Settlement> {
         let payload = std::mem::take(&mut self.payload);
-        // the handler's own panics are caught where it is polled; a backoff function may panic too, and so may a
-        // future while it is dropped
+        // the handler's own panics are caught where it is polled; a backoff function may panic, too, and so may a future
+        // while it is dropped
         match catch(|| Box::pin(async { Ok(self.run_to_the_end(payload).await) })).await {
             Ok(settlement) => settlement,
             Err(Failure { message, .. }) => Some(self.context.settlement(AttemptEnd::Fail(message))),
@@ -58,7 +58,7 @@ impl Attempt {
                 let ran = self.supervise(&input).await;
                 (Some(input), ran)
             }
-            // the handler was not started: nothing has been done that a hook could clean up
+            // the handler was not started, so there is nothing that a hook could clean up
             Err(ran) => (None, ran),
         };
         let end = self.judge(ran).await?;
@@ -72,7 +72,7 @@ impl Attempt {
         Some(self.context.settlement(end))
     }
 
-    /// What the handler is given; or how the attempt has ended without it.
+    /// The handler's input, or how the attempt has ended without it.
     async fn prepare(&self, payload: Vec<u8>) -> Result<Composed, Ran> {
         if let Some(reason) = self.context.stop_reason() {
             return Err(Ran::Stopped(reason));
@@ -89,7 +89,7 @@ impl Attempt {
         let mut handler = std::pin::pin!(catch(|| self.handler.run(input, self.context.clone())));
         let timeout = self.handler.contract.timeout();
         let reason = tokio::select! {
-            // the stop goes first: a handler that listens for it returns in the same moment
+            // the stop comes first: a handler that listens for it returns at the same time
             biased;
             reason = self.context.stopped() => reason,
             result = &mut handler => return Ran::Returned(result),
@@ -98,7 +98,7 @@ impl Attempt {
                 return Ran::TimedOut(timeout.unwrap_or_default());
             }
         };
-        // a moment to clean up; what it returns is not used
+        // time to clean up; the return value is discarded
         let moment = match reason {
             StopReason::LeaseLost | StopReason::TimedOut => Duration::ZERO,
             StopReason::Shutdown => self.grace.min(SHUTDOWN_MOMENT),
@@ -110,11 +110,11 @@ impl Attempt {
         Ran::Stopped(reason)
     }
 
-    /// Decides what follows.
+    /// Decides what happens next.
     async fn judge(&self, ran: Ran) -> Option<AttemptEnd> {
         let result = match ran {
             Ran::Stopped(StopReason::Cancelled) => return Some(AttemptEnd::Cancel),
-            // a thread that will not end still works on the job: its lease must run out first
+            // a thread that does not end still works on the job: its lease must expire first
             Ran::Stopped(StopReason::Shutdown) if self.context.has_thread() => return None,
             Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::release()),
             Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) => return None,
@@ -141,18 +141,18 @@ impl Attempt {
         })
     }
 
-    /// What follows when this build cannot read the payload. While another build serves the task, which may be able to, no
-    /// attempt is used up. Otherwise it is a failed attempt like others.
+    /// What happens when this build cannot read the payload. While another build serves the task, which may be able to read
+    /// it, no attempt is used up. Otherwise it is a failed attempt like any other.
     async fn after_unreadable(&self, failure: Failure) -> AttemptEnd {
         let adapter = self.context.app().adapter();
         match adapter.inspection().is_served_by_another_build(self.context.task()).await {
             Ok(true) => self.left_to_others(&failure.message),
-            // a store that is away now does not say so
+            // a store that cannot be reached cannot tell
             Ok(false) | Err(_) => self.after(failure),
         }
     }
 
-    /// Hands the job back for a while, so that a worker can claim it that is able to run it.
+    /// Hands the job back with a delay, so that a worker that can run it may claim it.
     fn left_to_others(&self, error: &str) -> AttemptEnd {
         let (job, task) = (self.context.id(), self.context.task());
         tracing::info!(%job, task, error, delay = ?LEFT_TO_OTHERS, "this build cannot run the job and leaves it to another one");
@@ -203,7 +203,7 @@ async fn sleep(limit: Option<Duration>) {
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
-/// Runs a handler's code so that its panic is a failure like any other.
+/// Runs a handler's code, and turns a panic into a failure like any other.
 async fn catch<'a, T>(start: impl FnOnce() -> Boxed<'a, T>) -> Result<T, Failure> {
     let panicked = |panic: Box<dyn Any + Send>| Failure::retryable(format!("panicked: {}", text_of(&*panic)));
     let mut future = std::panic::catch_unwind(AssertUnwindSafe(start)).map_err(panicked)?;

@@ -1,9 +1,9 @@
-//! How loops rest after an error of the store: longer each time, and never all at once.
+//! How long loops wait after a store error: longer each time, and not all for the same time.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The rest of a loop after an error.
+/// The backoff of a loop after an error.
 #[derive(Debug)]
 pub(crate) struct StoreBackoff {
     next: Duration,
@@ -16,12 +16,12 @@ impl StoreBackoff {
         Self { next: first, first, longest }
     }
 
-    /// Rests: between half and all of a time that doubles with each call.
+    /// Waits between half and all of a time that doubles with each call.
     pub(crate) async fn wait(&mut self) {
         tokio::time::sleep(self.delay()).await;
     }
 
-    /// The next rest.
+    /// The next delay.
     pub(crate) fn delay(&mut self) -> Duration {
         let rest = self.next.mul_f64(0.5 + random() * 0.5);
         self.next = (self.next * 2).min(self.longest);
@@ -36,7 +36,7 @@ impl StoreBackoff {
 
 /// A random number in `0.0..1.0`, good enough to spread things in time.
 pub(crate) fn random() -> f64 {
-    // every `RandomState` is seeded differently
+    // each `RandomState` has a different seed
     let bits = RandomState::new().hash_one(0u8) >> 11;
     bits as f64 / (1u64 << 53) as f64
 }

@@ -60,7 +60,8 @@ impl WorkerBuilder<()> {
 }
 
 impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
-    /// What handlers take their [`State`](crate::State) from; it is given to the handlers that are registered after it.
+    /// The value from which handlers take their [`State`](crate::State). It applies to the handlers that you register after
+    /// it.
     pub fn state<T: Clone + Send + Sync + 'static>(self, state: T) -> WorkerBuilder<T> {
         WorkerBuilder {
             app: self.app,
@@ -77,7 +78,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         }
     }
 
-    /// Runs the jobs of this task: a contract made by `#[task]`, or the `..Handler` made by `#[task(implements = ..)]`.
+    /// Runs the jobs of this task: the contract that `#[task]` generates, or the `..Handler` that `#[task(implements = ..)]`
+    /// generates.
     pub fn register<H: Handler<S>>(mut self) -> Self {
         self.registry.add(ErasedHandler::new::<S, H>(self.state.clone()));
         self
@@ -89,29 +91,29 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         self
     }
 
-    /// Attempts at once in this worker, over all its tasks; 100 by default. A task's own `concurrency` holds besides.
+    /// Concurrent attempts in this worker, over all its tasks; 100 by default. A task's own `concurrency` applies, too.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts;
         self
     }
 
-    /// Jobs that are claimed beyond the running ones; 0 by default. More makes short jobs faster at a low concurrency, and
-    /// keeps other workers from them while they wait here.
+    /// How many jobs to claim beyond the running ones; 0 by default. A higher value makes short jobs faster at a low
+    /// concurrency, but other workers cannot run these jobs while they wait here.
     pub fn prefetch(mut self, jobs: usize) -> Self {
         self.prefetch = jobs;
         self
     }
 
-    /// How long a job stays with this worker after it has last been heard of; 30 seconds by default, at least 100
-    /// milliseconds. Leases are renewed in the background: this does not limit how long a job may run, but how long it takes
-    /// until another worker takes over from one that died. A task's own `stall(lease = ..)` goes before.
+    /// How long a job stays with this worker after the last sign of life; 30 seconds by default, at least 100 milliseconds.
+    /// Leases are renewed in the background, so this does not limit how long a job may run. It limits how long it takes
+    /// until another worker takes over the jobs of a dead one. A task's own `stall(lease = ..)` takes precedence.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How often this worker looks for jobs whose worker died; 5 seconds by default. From crash to rescue it takes one
-    /// lease and one sweep at most.
+    /// How often this worker looks for jobs whose worker died; 5 seconds by default. From crash to rescue it takes at most
+    /// one lease and one sweep.
     pub fn sweep(mut self, interval: Duration) -> Self {
         self.sweep = interval;
         self
@@ -124,7 +126,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         self
     }
 
-    /// How long an attempt that is told to stop may go on before it is dropped; 1 second by default.
+    /// How long an attempt may go on after it was told to stop, before it is dropped; 1 second by default.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = grace;
         self
@@ -183,8 +185,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         stopping.await
     }
 
-    /// Starts the worker, and runs it until the future completes; then drains it, as [`Worker::shutdown`] does. It does
-    /// not listen to signals.
+    /// Starts the worker, and runs it until the future completes; then drains it, as [`Worker::shutdown`] does. It does not
+    /// listen for signals.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -211,8 +213,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     /// Starts the worker, and returns its handle.
     ///
     /// # Errors
-    /// [`WorkerError`], if there is no handler, if two have one name, if a setting cannot work, or if the machine refuses a
-    /// thread. A store that cannot be reached is no error: the worker waits for it.
+    /// [`WorkerError`], if there is no handler, if two have the same name, if a setting is invalid, or if the machine
+    /// refuses a thread. An unreachable store is not an error: the worker waits for it.
     pub async fn start(self) -> Result<Worker> {
         self.check()?;
         let handlers = self.registry.by_name()?;
@@ -285,7 +287,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         Ok(())
     }
 
-    /// What runs under which name, and the limits.
+    /// The handlers by name, and the limits.
     fn runnables(
         &self,
         handlers: HashMap<TaskName, Arc<ErasedHandler>>,
@@ -310,7 +312,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     }
 }
 
-/// What ends with the engine, also if that panics.
+/// The helpers that end with the engine, even if it panics.
 struct Helpers {
     sweeper: JoinHandle<()>,
     leases: Arc<Leases>,
@@ -321,7 +323,7 @@ struct Helpers {
 impl Drop for Helpers {
     fn drop(&mut self) {
         self.sweeper.abort();
-        // attempts that still run are not kept any more
+        // nobody renews the leases of attempts that still run
         self.leases.stop_all(StopReason::LeaseLost);
         tracing::info!("the worker has stopped");
     }

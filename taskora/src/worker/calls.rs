@@ -1,5 +1,4 @@
-//! The worker's calls to the store that are under way: exchanges, and the listener's claim, which is answered when there
-//! is work.
+//! The worker's calls in flight: exchanges, and the listener's claim, which is answered when there is work.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,19 +14,19 @@ use super::capacity::Reservation;
 use super::store::{Refused, Store, backoff, ends_the_worker, until_answered};
 use crate::adapter::{CallId, Exchange, Exchanged, Lease, TaskClaim, WorkListener, step_aside};
 
-/// Exchanges under way at a time.
+/// The most exchanges in flight at a time.
 const EXCHANGES: usize = 2;
 /// The slot of the listener.
 const LISTENER: usize = EXCHANGES;
-/// How long one wait for work lasts at most. Nothing depends on it but how soon a dead connection is noticed.
+/// The longest wait for work. It only determines how soon a dead connection is noticed.
 const WAIT: Duration = Duration::from_secs(10);
-/// The same as a share of the shortest lease: a lease is counted from when its wait began.
+/// The same as a share of the shortest lease, because a lease counts from when its wait began.
 const WAIT_SHARE: f64 = 0.25;
 
-/// What the store makes of a call.
+/// The store's answer to a call.
 pub(crate) type Answer = Result<Exchanged, Refused>;
 
-/// A call that is under way.
+/// A call in flight.
 pub(crate) struct Call {
     /// Its number among all calls.
     number: u64,
@@ -35,10 +34,10 @@ pub(crate) struct Call {
     /// The leases that it settles.
     pub(crate) sent: Vec<Lease>,
     pub(crate) reservation: Option<Reservation>,
-    /// How many jobs it claims at most.
+    /// The most jobs that it claims.
     pub(crate) limit: usize,
     pub(crate) asked: Instant,
-    /// The work epoch when it was made: an answer of an older one says nothing of work that came since.
+    /// The work epoch when the call was made: an answer of an older epoch says nothing about work that came since.
     pub(crate) work_epoch: u64,
 }
 
@@ -74,37 +73,37 @@ impl Calls {
         }
     }
 
-    /// A slot for an exchange.
+    /// A free slot for an exchange.
     pub(crate) fn free_slot(&self) -> Option<usize> {
         self.slots.iter().take(EXCHANGES).position(Option::is_none)
     }
 
-    /// Whether exchanges are under way.
+    /// Whether exchanges are in flight.
     pub(crate) fn exchanges(&self) -> bool {
         self.slots.iter().take(EXCHANGES).any(Option::is_some)
     }
 
-    /// Whether exchanges that settle something are under way.
+    /// Whether exchanges that settle something are in flight.
     pub(crate) fn settles(&self) -> bool {
         self.slots.iter().take(EXCHANGES).flatten().any(|call| !call.sent.is_empty())
     }
 
-    /// Whether exchanges that claim are under way.
+    /// Whether exchanges that claim are in flight.
     pub(crate) fn claims(&self) -> bool {
         self.slots.iter().take(EXCHANGES).flatten().any(|call| call.limit > 0)
     }
 
-    /// Whether any call is under way.
+    /// Whether any call is in flight.
     pub(crate) fn any(&self) -> bool {
         self.slots.iter().any(Option::is_some)
     }
 
-    /// What the listener waits for, if it does.
+    /// What the listener waits for, if it waits.
     pub(crate) fn listening(&self) -> Option<&[TaskClaim]> {
         self.listening.as_ref().map(|listening| &*listening.tasks)
     }
 
-    /// The name of this slot's next call.
+    /// The id of this slot's next call.
     pub(crate) fn name(&mut self, slot: usize) -> CallId {
         let number = self.numbers.get_mut(slot).map_or(0, |number| {
             *number += 1;
@@ -113,13 +112,13 @@ impl Calls {
         CallId { worker: self.worker.clone(), slot: slot as u8, number }
     }
 
-    /// The name of the listener's next call. The worker's last call has it, too: an earlier one of the listener that arrives after
-    /// it claims nothing.
+    /// The id of the listener's next call. The worker's last call uses it, too, so that an earlier call of the listener
+    /// claims nothing if it arrives after that.
     pub(crate) fn name_listener(&mut self) -> CallId {
         self.name(LISTENER)
     }
 
-    /// Makes an exchange in a slot that is free.
+    /// Makes an exchange in a free slot.
     pub(crate) fn exchange(
         &mut self,
         slot: usize,
@@ -135,7 +134,7 @@ impl Calls {
         );
     }
 
-    /// Makes the listener's claim: at once if a signal is kept, else when there is work.
+    /// Makes the listener's claim: at once if the store has kept a signal, otherwise when there is work.
     pub(crate) fn listen(&mut self, exchange: Exchange, reservation: Option<Reservation>, work_epoch: u64) {
         let wake_early = Arc::new(Notify::new());
         let tasks = exchange.claim.as_ref().map(|claim| claim.tasks.clone()).unwrap_or_default();
@@ -146,7 +145,7 @@ impl Calls {
         let (store, listener, backoff) =
             (self.store.clone(), self.listener.clone(), self.listener_backoff.clone());
         let answer = Box::pin(async move {
-            // jobs that have just been claimed start before this is sent
+            // let jobs that were just claimed start before this is sent
             step_aside().await;
             match listener.wait(&exchange, wait, &wake_early).await {
                 Ok(answer) => {
@@ -160,7 +159,7 @@ impl Calls {
                     tracing::warn!(%error, "cannot wait for work");
                     let delay = locked(&backoff).delay();
                     let _ = tokio::time::timeout(delay, wake_early.notified()).await;
-                    // a signal may have been missed, so look for work; if the claim was made, this is the same one
+                    // a signal may have been missed, so look for work; if the claim was made, this repeats it
                     until_answered(store, exchange).await
                 }
             }
@@ -179,21 +178,21 @@ impl Calls {
         }
     }
 
-    /// The listener claims now.
+    /// Makes the listener claim now.
     pub(crate) fn wake_early(&self) {
         if let Some(listening) = &self.listening {
             listening.wake_early.notify_one();
         }
     }
 
-    /// The calls that have been answered, at least one, in the order they were made: so their jobs start in order.
+    /// The answered calls, at least one, in the order they were made, so that their jobs start in order.
     pub(crate) async fn answered(&mut self) -> Vec<(Call, Answer)> {
         std::future::poll_fn(|cx| {
             let mut answers = self.take_answered(cx);
             if answers.is_empty() {
                 return Poll::Pending;
             }
-            // answers come in order: an earlier call that had none a moment ago has one by now
+            // answers come in order: an earlier call that had no answer a moment ago has one by now
             answers.extend(self.take_answered(cx));
             answers.sort_by_key(|(call, _)| call.number);
             Poll::Ready(answers)

@@ -1,21 +1,21 @@
-//! How many jobs a worker may still take: in all, and of each task that has a limit of its own.
+//! How many more jobs a worker may take: in total, and of each task with its own limit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::{SCHEDULES, TaskClaim, TaskName};
 
-/// A name that is claimed, and the pool that limits it.
+/// A name to claim, and the pool that limits it.
 pub(crate) struct Claimable {
     pub(crate) task: TaskName,
     pub(crate) lease: Duration,
     pub(crate) pool: Option<usize>,
 }
 
-/// Attempts at once of one handler.
+/// The concurrent attempts of one handler.
 struct Pool {
     limit: usize,
-    /// Claimed and not ended, or about to be claimed.
+    /// Jobs that are claimed and not ended, or about to be claimed.
     in_hand: usize,
     running: usize,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Capacity {
     claims: Option<Arc<[TaskClaim]>>,
 }
 
-/// What a call may claim; kept until it is answered.
+/// What a call may claim; held until the call is answered.
 pub(crate) struct Reservation {
     total: usize,
     pools: Vec<(usize, usize)>,
@@ -112,7 +112,7 @@ impl Capacity {
         claims
     }
 
-    /// Sets aside what a call may claim.
+    /// Reserves what a call may claim.
     pub(crate) fn reserve(&mut self, total: usize) -> Reservation {
         self.in_hand += total;
         let pools = self
@@ -128,7 +128,7 @@ impl Capacity {
         Reservation { total, pools }
     }
 
-    /// The call was answered: what it claimed is taken one by one.
+    /// The call was answered: the jobs that it claimed are then taken one by one.
     pub(crate) fn release(&mut self, reservation: Reservation) {
         self.in_hand = self.in_hand.saturating_sub(reservation.total);
         for (at, share) in reservation.pools {
@@ -146,7 +146,7 @@ impl Capacity {
         }
     }
 
-    /// A claimed job that was not started is given back.
+    /// A claimed job that was not started was given back.
     pub(crate) fn give_back(&mut self, pool: Option<usize>) {
         self.in_hand = self.in_hand.saturating_sub(1);
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
@@ -159,7 +159,7 @@ impl Capacity {
         self.running < self.concurrency
     }
 
-    /// Starts a claimed job, if it may be.
+    /// Starts a claimed job, if there is room.
     pub(crate) fn start(&mut self, pool: Option<usize>) -> bool {
         if !self.may_start_any() {
             return false;

@@ -1,8 +1,8 @@
-//! The heart of a worker: takes jobs as long as there is room, and gives back what has ended.
+//! The core of a worker: claims jobs while there is room, and settles those that have ended.
 //!
-//! One task owns all of its state. Settling and claiming are one call to the store, and up to two calls are under
-//! way at a time: what ends meanwhile goes with the next one. So batches grow with the load, without a timer, and
-//! at low load nothing waits. With nothing to do, a third call claims a job as soon as there is one.
+//! One tokio task owns all of its state. Settling and claiming are one call to the store, and up to two calls are in flight
+//! at a time: jobs that end meanwhile go with the next call. So batches grow with the load, without a timer, and at low load
+//! nothing waits. When the engine is idle, a third call claims a job as soon as there is one.
 
 mod refusals;
 mod requests;
@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::context::{Context, StopReason};
 use crate::error::WorkerError;
 
-/// What the engine needs to know of a name it claims.
+/// What the engine needs to know about a name that it claims.
 pub(crate) struct Runnable {
     pub(crate) handler: Arc<ErasedHandler>,
     pub(crate) lease: Duration,
@@ -39,17 +39,17 @@ pub(crate) struct Runnable {
 
 /// An order from outside.
 pub(crate) enum Order {
-    /// Stop within this grace; of several, the one that ends first counts.
+    /// Stop within this grace period; of several, the one that ends first counts.
     Stop(Duration),
     /// End: the store does not work with this version.
     End(AdapterError),
 }
 
-/// What attempts tell the engine.
+/// Messages from attempts to the engine.
 enum Ended {
     /// An attempt is over; `None` if its lease was lost.
     Attempt { context: Context, pool: Option<usize>, settlement: Option<Settlement>, slot_is_free: bool },
-    /// A thread that had outlived its attempt is over.
+    /// A thread that had outlived its attempt has ended.
     Thread { pool: Option<usize> },
 }
 
@@ -106,7 +106,7 @@ enum Event {
     GraceEnds,
 }
 
-/// The ends of the channels that the engine listens to.
+/// The receivers that the engine listens to.
 pub(crate) struct Channels {
     pub(crate) ticker: Option<Ticking>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
@@ -151,7 +151,7 @@ impl Engine {
         }
     }
 
-    /// Runs until it is told to stop, and has; or until the store refuses to work with it at all.
+    /// Runs until it was told to stop and has stopped, or until the store refuses to work with it at all.
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         loop {
             if let Some(error) = self.refusals.fatal.take() {
@@ -170,7 +170,7 @@ impl Engine {
                 let event = self.next_event().await;
                 self.handle(event);
             }
-            // whatever else has ended by now goes with the same call
+            // everything else that has ended by now goes with the same call
             while let Ok(ended) = self.ended.try_recv() {
                 self.on_ended(ended);
             }
@@ -186,7 +186,7 @@ impl Engine {
             answers = self.calls.answered() => Event::Answered(answers),
             () = at(self.due) => Event::Due,
             () = at(self.refusals.claim_again) => Event::ClaimAgain,
-            // a shutdown does not wait for a store that is away
+            // a shutdown does not wait for an unreachable store
             () = self.store.lost(), if self.stopping.is_some() => Event::StoreLost,
             () = at(grace_ends) => Event::GraceEnds,
         }
@@ -290,7 +290,7 @@ impl Engine {
         }
     }
 
-    /// Takes a claimed job into hand.
+    /// Accepts a claimed job.
     fn accept(&mut self, mut job: ClaimedJob, asked: Instant) {
         let Some(runnable) = self.runnables.get(&job.lease.task).cloned() else {
             tracing::error!(task = %job.lease.task, "the store handed out a job of a task that was not asked for");
@@ -298,7 +298,8 @@ impl Engine {
             return;
         };
         if asked.elapsed() >= runnable.lease {
-            // the answer came after the lease had passed, so another worker may run the job: give it back; the store refuses that if one does
+            // the answer came after the lease had expired, so another worker may run the job: give it back; the store
+            // refuses that if one does
             self.hand_back(&job);
             return;
         }
@@ -318,7 +319,7 @@ impl Engine {
         self.ready.push_back(Ready { runnable, context, payload: job.payload });
     }
 
-    /// Gives back a claimed job; of several, the last one first, as each goes before all others of its priority.
+    /// Gives back a claimed job. Give back several in reverse order, because each goes before all others of its priority.
     fn hand_back(&mut self, job: &ClaimedJob) {
         self.release(job.settlement(AttemptEnd::release()));
     }
@@ -339,7 +340,7 @@ impl Engine {
         while self.capacity.may_start_any() {
             let Some(ready) = self.ready.get(at) else { return };
             if !self.capacity.start(ready.runnable.pool) {
-                at += 1; // its task is at its limit; others may go
+                at += 1; // its task is at its limit; others may start
                 continue;
             }
             if let Some(ready) = self.ready.remove(at) {
@@ -359,13 +360,13 @@ impl Engine {
             grace: self.settings.cancel_grace,
             max_result: self.app.max_payload(),
         };
-        // free of charge while nobody subscribes
+        // costs nothing without a subscriber
         let span = tracing::info_span!(
             "attempt", task = context.task(), job = %context.id(), attempt = context.attempt()
         );
         let run = async move {
             let settlement = attempt.run().await;
-            // nothing can stop the thread of a blocking handler, so it keeps its slot until it is over
+            // the thread of a blocking handler cannot be stopped, so it keeps its slot until it ends
             let slot_is_free = !context.has_thread();
             let _ = ends.send(Ended::Attempt { context: context.clone(), pool, settlement, slot_is_free });
             if !slot_is_free {

@@ -1,4 +1,4 @@
-//! What a handler is given: a job's payload as it is, or one that is put together of other nodes' results.
+//! A handler's input: the job's payload as it is, or one assembled from other nodes' results.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::workflow::{Composed, Form, Input, RecipeError};
 /// Results read in one call.
 const PAGE: usize = 1_000;
 
-/// The payload of the attempt's job. A store that cannot be reached is asked again, until it answers.
+/// The payload of the attempt's job. Asks an unreachable store again until it answers.
 pub(super) async fn prepare(context: &Context, payload: Vec<u8>) -> Result<Composed, Failure> {
     match context.node() {
         Some(node) if node.composed => compose(context, node, &payload).await,

@@ -1,8 +1,8 @@
-//! Keeps a worker's leases, and hears of cancellations.
+//! Keeps a worker's leases, and receives cancellations.
 //!
-//! For a remote store it runs on a thread of its own, so that a handler that blocks the worker's threads loses
-//! neither its lease nor the news of its cancellation. A store in this process shares the worker's runtime, and
-//! with it its clock, which a test may have paused.
+//! For a remote store it runs on its own thread, so that a handler that blocks the worker's threads neither loses its lease
+//! nor misses its cancellation. A store in this process shares the worker's runtime, and so its clock, which a test may have
+//! paused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use super::leases::Leases;
 use crate::adapter::{Adapter, AdapterError, Cancellation, RenewLease};
 use crate::error::WorkerError;
 
-/// The share of its length after which a lease is renewed.
+/// The share of a lease's length after which it is renewed.
 const RENEW_AT: f64 = 0.3;
-/// The time between two heartbeats, however often handlers ask for one.
+/// The shortest time between two heartbeats, however often handlers ask for one.
 const HEARTBEATS: Duration = Duration::from_millis(10);
-/// How often leases are looked at, as a share of the shortest one.
+/// How often leases are checked, as a share of the shortest one.
 const LOOK_AT: f64 = 0.1;
-/// The limit of leases that one call renews.
+/// The most leases that one call renews.
 const PAGE: usize = 500;
 
 pub(crate) struct Keeper {
     pub(crate) adapter: Arc<dyn Adapter>,
-    /// Listened to since before the first job was claimed.
+    /// Subscribed before the first job was claimed.
     pub(crate) cancellations: broadcast::Receiver<Cancellation>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) shortest: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts keeping.
+    /// Starts the keeper.
     pub(crate) fn start(self) -> Result<(), WorkerError> {
         if !self.adapter.inspection().is_remote() {
             tokio::spawn(self.run());
@@ -55,7 +55,7 @@ impl Keeper {
         let mut look = tokio::time::interval(self.shortest.mul_f64(LOOK_AT).max(Duration::from_millis(1)));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
-        // a cancellation of a job that was held at that time may have been missed
+        // cancellations of jobs that were held at this time may have been missed
         let mut missed = Instant::now();
         loop {
             tokio::select! {
@@ -78,12 +78,12 @@ impl Keeper {
         }
     }
 
-    /// Renews the leases that have used up `share` of their length, and those that were last extended at `missed` or before.
+    /// Renews the leases that have used up `share` of their length, and those last extended at `missed` or before.
     async fn renew(&self, share: f64, missed: Instant) {
         let asked = Instant::now();
         let due = self.leases.due(asked, share, missed);
         for page in due.chunks(PAGE) {
-            // a store that is silent answers none of the pages in time
+            // a silent store answers none of the pages in time
             self.leases.stop_overdue(Instant::now());
             self.renew_page(asked, page).await;
         }
@@ -93,7 +93,7 @@ impl Keeper {
     async fn renew_page(&self, asked: Instant, page: &[RenewLease]) {
         match self.try_to_renew(asked, page).await {
             Ok(()) => {}
-            // what the store refuses of one lease must not cost the others theirs
+            // one lease that the store refuses must not cost the others theirs
             Err(error) if !error.is_retryable() && page.len() > 1 => {
                 tracing::error!(%error, leases = page.len(), "the store refuses to renew leases; renewing them one by one");
                 for alone in page.chunks(1) {
@@ -113,7 +113,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Leases that are not renewed are looked at again in a moment, until they have passed.
+    /// Leases that are not renewed are tried again shortly, until they have expired.
     fn log(error: &AdapterError, page: &[RenewLease]) {
         if let [RenewLease { lease, .. }] = page
             && !error.is_retryable()

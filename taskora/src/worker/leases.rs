@@ -10,16 +10,16 @@ use crate::adapter::{Lease, RenewLease, Renewal};
 use crate::context::{Context, StopReason};
 use crate::job::JobId;
 
-/// The leases that a worker holds: shared by the engine, which takes and gives them up, and the keeper, which
-/// renews them.
+/// The leases that a worker holds. Shared by the engine, which takes leases and gives them up, and the keeper, which renews
+/// them.
 #[derive(Default)]
 pub(crate) struct Leases {
     held: Mutex<HashMap<JobId, Held>>,
-    /// Cancelled jobs that were not held when that was heard of: their claim may be under way.
+    /// Cancelled jobs that were not held when the cancellation arrived: their claim may be in flight.
     early: Mutex<HashMap<JobId, Instant>>,
 }
 
-/// How long an early cancellation is remembered, and how many are.
+/// How long an early cancellation is remembered, and how many of them.
 const EARLY: (Duration, usize) = (Duration::from_secs(10), 1_000);
 
 struct Held {
@@ -54,9 +54,9 @@ impl Leases {
         self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the attempt of this job to stop, also if it is only just being claimed.
+    /// Tells the attempt of this job to stop, even if the job is only just being claimed.
     pub(crate) fn cancel(&self, id: JobId) {
-        // in the order in which `take` locks, so that it sees the one or the other
+        // locks in the same order as `take`, so that `take` sees the one or the other
         let mut early = self.early();
         if let Some(held) = self.held().get(&id) {
             held.context.stop(StopReason::Cancelled);
@@ -76,7 +76,7 @@ impl Leases {
         self.held().values().for_each(|held| held.context.stop(reason));
     }
 
-    /// The leases that have used up `share` of their length, or were last extended at `missed` or before.
+    /// The leases that have used up `share` of their length, or that were last extended at `missed` or before.
     pub(crate) fn due(&self, now: Instant, share: f64, missed: Instant) -> Vec<RenewLease> {
         self.held()
             .values()
@@ -88,7 +88,7 @@ impl Leases {
             .collect()
     }
 
-    /// Notes what became of leases that were to be extended at `asked`.
+    /// Records what happened to leases that were to be extended at `asked`.
     pub(crate) fn renewed(&self, asked: Instant, renewals: &[(RenewLease, Renewal)]) {
         let mut held = self.held();
         for (renew, renewal) in renewals {
@@ -108,8 +108,8 @@ impl Leases {
         }
     }
 
-    /// Stops the attempts whose lease has passed without an extension: the store cannot be reached, and others may be
-    /// running their jobs by now.
+    /// Stops the attempts whose lease has expired without an extension: the store cannot be reached, and other workers may
+    /// be running their jobs by now.
     pub(crate) fn stop_overdue(&self, now: Instant) {
         for held in self.held().values() {
             if now.saturating_duration_since(held.since) >= held.length {

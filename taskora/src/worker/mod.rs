@@ -1,9 +1,8 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
-//! A job's way through these files: `engine` claims it, `attempt` runs it with what `input`
-//! has put together, `engine` settles it. Beside them `keeper`
-//! renews leases, `reporter` writes progress and logs, and `sweeper` calls the store's repairs. `calls` are those that the
-//! engine has made, `capacity` counts, and `registry` knows the handlers.
+//! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `engine` settles it.
+//! Beside them, `keeper` renews leases, `reporter` writes progress and logs, and `sweeper` sweeps the store. `calls` has the
+//! engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
 
 #![cfg_attr(
     not(test),
@@ -40,10 +39,10 @@ use crate::error::{Result, WorkerError};
 use attempt::text_of;
 use engine::Order;
 
-/// A running worker. Made by [`Worker::builder`]; stopped by [`Worker::shutdown`].
+/// A running worker. Create it with [`Worker::builder`], stop it with [`Worker::shutdown`].
 ///
-/// Dropping it does not stop the worker: it runs as long as its runtime does, or until the process gets a signal that
-/// ends it. Jobs that are lost with the process are recovered by other workers when their leases have passed.
+/// Dropping it does not stop the worker, which runs until its runtime ends or a signal ends the process. Other workers
+/// recover the jobs that are lost with the process when their leases have expired.
 ///
 /// Several workers may run on one [`App`], in one process and in many.
 ///
@@ -79,20 +78,20 @@ impl Worker {
     /// [`shutdown_grace`](WorkerBuilder::shutdown_grace), and hands the rest back to the queue without using up an attempt.
     ///
     /// # Errors
-    /// [`WorkerError::HandBack`] if the store could not be told, [`WorkerError::StillRunning`] if handlers could
-    /// not be stopped. If the worker had stopped by itself, the reason: [`WorkerError::Store`] or
-    /// [`WorkerError::Panicked`]. In all of these cases the jobs are recovered when their leases run out.
+    /// [`WorkerError::HandBack`] if the store could not be reached, [`WorkerError::StillRunning`] if handlers could not be
+    /// stopped. If the worker had stopped by itself, the reason: [`WorkerError::Store`] or [`WorkerError::Panicked`]. In all
+    /// of these cases the jobs are recovered when their leases expire.
     pub async fn shutdown(self) -> Result<()> {
         let grace = self.grace;
         self.shutdown_within(grace).await
     }
 
-    /// Like [`Worker::shutdown`], with another grace.
+    /// Like [`Worker::shutdown`], with another grace period.
     ///
     /// # Errors
     /// As [`Worker::shutdown`].
     pub async fn shutdown_within(self, grace: Duration) -> Result<()> {
-        // an engine that is gone already says so in its result
+        // if the engine has already ended, its result says so
         let _ = self.orders.send(Order::Stop(grace));
         match self.engine.await {
             Ok(ended) => Ok(ended?),
@@ -104,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// Resolves when the worker has stopped by itself: its store refuses to work with it, or it has panicked. A worker
-    /// does not stop by itself for any other reason, also if its store cannot be reached.
+    /// Resolves when the worker has stopped by itself: its store refuses to work with it, or it has panicked. A worker does
+    /// not stop by itself for any other reason, not even if its store cannot be reached.
     ///
     /// [`Worker::shutdown`] then returns at once, and says why.
     ///

@@ -44,7 +44,7 @@ impl ErasedHandler {
                 let state = state.clone();
                 Box::new(move |input, context| match decode::<H::Task>(input) {
                     Ok(task) => Box::pin(H::on_cancel(task, Scope::new(context, state.clone()))),
-                    // such a job never started: there is nothing to clean up
+                    // such a job never started, so there is nothing to clean up
                     Err(_) => Box::pin(std::future::ready(())),
                 })
             }),
@@ -131,7 +131,7 @@ pub trait HandlerSet<S> {
     fn add_to(register: &mut Register<'_, S>);
 }
 
-/// Where a [`HandlerSet`] puts its handlers.
+/// Collects the handlers of a [`HandlerSet`].
 #[doc(hidden)]
 #[allow(unreachable_pub, reason = "in the signature of a public trait's hidden method")]
 pub struct Register<'a, S> {
@@ -161,7 +161,7 @@ where
     }
 }
 
-/// The list that [`tasks!`](crate::tasks) makes.
+/// The list that [`tasks!`](crate::tasks) creates.
 #[doc(hidden)]
 pub struct TaskList<L>(std::marker::PhantomData<L>);
 

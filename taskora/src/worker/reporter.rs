@@ -10,7 +10,7 @@ use super::backoff::StoreBackoff;
 use crate::adapter::{Adapter, AdapterError, JobReport};
 use crate::context::Context;
 
-/// The limit of attempts whose reports go in one call.
+/// The most attempts whose reports go in one call.
 const BATCH: usize = 64;
 
 /// Runs until every sender is gone.
@@ -31,7 +31,7 @@ pub(crate) async fn run(adapter: Arc<dyn Adapter>, mut reports: mpsc::UnboundedR
             let Some(context) = line.pop_front() else { break };
             if let Some(taken) = context.take_notes() {
                 notes.push(taken);
-                // it may have gone on reporting when this is written: behind those that have waited longer
+                // the attempt may report more in the meantime; it then queues behind those that have waited longer
                 line.push_back(context);
             }
         }
@@ -41,7 +41,7 @@ pub(crate) async fn run(adapter: Arc<dyn Adapter>, mut reports: mpsc::UnboundedR
     }
 }
 
-/// Writes until the store has answered: it refuses what comes from an attempt whose lease is gone.
+/// Writes until the store has answered. The store refuses reports of an attempt that lost its lease.
 async fn write(adapter: &dyn Adapter, notes: Vec<JobReport>) {
     let mut backoff = StoreBackoff::new(Duration::from_millis(50), Duration::from_secs(2));
     loop {
@@ -56,7 +56,7 @@ async fn write(adapter: &dyn Adapter, notes: Vec<JobReport>) {
     }
 }
 
-/// What the store refuses of one attempt must not cost the others their reports.
+/// One attempt whose reports the store refuses must not cost the others theirs.
 async fn write_one_by_one(adapter: &dyn Adapter, notes: Vec<JobReport>, error: &AdapterError) {
     if let [alone] = &*notes {
         let (job, task) = (&alone.lease.id, &alone.lease.task);
@@ -64,7 +64,7 @@ async fn write_one_by_one(adapter: &dyn Adapter, notes: Vec<JobReport>, error: &
         return;
     }
     for alone in notes {
-        // boxed, as it comes back here
+        // boxed, because it is recursive
         Box::pin(write(adapter, vec![alone])).await;
     }
 }

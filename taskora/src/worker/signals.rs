@@ -11,7 +11,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on, so that a signal that comes while the worker starts is not missed.
+    /// Listens from now on, so that no signal is missed while the worker starts.
     #[cfg(unix)]
     pub(crate) fn listen() -> Result<Self, WorkerError> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +21,7 @@ impl Signals {
         })
     }
 
-    /// Ctrl-c is heard once it is waited for.
+    /// Ctrl-c is only received while something waits for it.
     #[cfg(not(unix))]
     pub(crate) fn listen() -> Result<Self, WorkerError> {
         Ok(Self {})

@@ -1,4 +1,4 @@
-//! The store, as the engine calls it: calls are repeated until the store answers, and an outage is noted.
+//! The store, as the engine calls it: it repeats calls until the store answers, and notes outages.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::backoff::StoreBackoff;
 use crate::adapter::{Adapter, AdapterError, Exchange, Exchanged, Settlement};
 
-/// A call that the store refuses, and would refuse again.
+/// A call that the store refused, and would refuse again.
 pub(crate) struct Refused {
     pub(crate) error: AdapterError,
     /// What the call was to settle.
@@ -24,7 +24,7 @@ impl Refused {
     }
 }
 
-/// Whether no call of this worker can succeed before somebody changes its configuration or its version.
+/// Whether no call of this worker can succeed until its configuration or its version changes.
 pub(crate) const fn ends_the_worker(error: &AdapterError) -> bool {
     matches!(error, AdapterError::Config(_) | AdapterError::Incompatible(_))
 }
@@ -34,7 +34,7 @@ pub(crate) struct Store {
     health: AtomicU8,
     /// When the outage began.
     away_since: Mutex<Option<Instant>>,
-    /// The store cannot be reached any more.
+    /// Notified when the store can no longer be reached.
     lost: Notify,
 }
 
@@ -73,7 +73,7 @@ impl Store {
         }
     }
 
-    /// A call has failed. An error that is not retryable is an answer, too, and no outage.
+    /// A call has failed. An error that is not retryable is an answer, not an outage.
     pub(crate) fn failed(&self, error: &AdapterError) {
         if !error.is_retryable() {
             return;
@@ -87,7 +87,7 @@ impl Store {
         self.lost.notify_one();
     }
 
-    /// Resolves when a call has failed since this has last resolved.
+    /// Resolves when a call has failed since this last resolved.
     pub(crate) async fn lost(&self) {
         self.lost.notified().await;
     }
@@ -97,15 +97,15 @@ impl Store {
     }
 }
 
-/// The rest between two tries of a call.
+/// The backoff between two tries of a call.
 pub(crate) const fn backoff() -> StoreBackoff {
     StoreBackoff::new(Duration::from_millis(50), Duration::from_secs(2))
 }
 
 /// Repeats the call until the store has answered. It is the same call each time, so nothing is done twice.
 ///
-/// A call that the store refuses is repeated once, as only its answer may have been damaged. After that it is up to the
-/// caller to ask for less.
+/// A call that the store refuses is repeated once, in case only its answer was damaged. After that, the caller has to ask
+/// for less.
 pub(crate) async fn until_answered(store: Arc<Store>, exchange: Exchange) -> Result<Exchanged, Refused> {
     let mut backoff = backoff();
     let mut refused = false;

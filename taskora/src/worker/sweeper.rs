@@ -1,4 +1,4 @@
-//! Calls the store's repairs now and then.
+//! Sweeps the store periodically.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) async fn run(
         match sweep(&*adapter, &tasks, retention, ticks.as_ref()).await {
             Ok(()) => {}
             Err(error) if error.is_retryable() => tracing::warn!(%error, "cannot sweep"),
-            // the namespace was raised beyond this version since the worker has started
+            // the namespace was raised beyond this version after the worker had started
             Err(error @ AdapterError::Incompatible(_)) => {
                 let _ = engine.send(Order::End(error));
                 return;

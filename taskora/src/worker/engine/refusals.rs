@@ -1,4 +1,4 @@
-//! What the engine does when the store refuses a call: it asks for less, and gives up what is refused even so.
+//! What the engine does when the store refuses a call: it asks for less, and gives up what is still refused.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::worker::store::{Refused, ends_the_worker};
 
 /// What was refused, and what is tried instead.
 pub(super) struct Refusals {
-    /// Outcomes of a call that was refused. Each goes alone, so that the others of its call do not share its fate.
+    /// Outcomes of a refused call. Each is sent alone, so that one bad outcome does not affect the others.
     pub(super) singles: std::collections::VecDeque<Settlement>,
-    /// Nothing is claimed before.
+    /// Nothing is claimed before this time.
     pub(super) claim_again: Option<Instant>,
     backoff: StoreBackoff,
     /// Why the worker ends.
@@ -62,7 +62,7 @@ impl Engine {
         self.refusals.singles.extend(settle);
     }
 
-    /// Gives up an outcome that the store refuses even alone. Its job runs again once its lease has passed.
+    /// Gives up an outcome that the store refuses even alone. Its job runs again once its lease has expired.
     pub(super) fn leave(&self, settlement: &Settlement, error: &AdapterError) {
         let lease = &settlement.lease;
         tracing::error!(

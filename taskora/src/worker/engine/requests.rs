@@ -1,15 +1,15 @@
-//! What the engine asks of the store: to settle what has ended, and for jobs.
+//! The engine's requests to the store: settlements and claims.
 
 use super::Engine;
 use crate::adapter::{AttemptEnd, Claim, Exchange, Settlement};
 use crate::worker::capacity::Reservation;
 
-/// Attempts settled, and jobs claimed, in one call.
+/// The most attempts settled, and the most jobs claimed, in one call.
 const BATCH: usize = 64;
-/// Bytes of results in one call.
+/// The most bytes of results in one call.
 const BATCH_BYTES: usize = 1024 * 1024;
 impl Engine {
-    /// Sends what there is to settle, and claims; `false` if there is nothing to do.
+    /// Settles what has ended, and claims; `false` if there is nothing to do.
     pub(super) fn exchange(&mut self, slot: usize) -> bool {
         if let Some(single) = self.refusals.singles.pop_front() {
             let (call, settle) = (self.calls.name(slot), vec![single]);
@@ -25,7 +25,7 @@ impl Engine {
         }
         let (claim, reservation) = if claims { self.claim(free) } else { (None, None) };
         if claims {
-            // until the answer says otherwise, a claim that fills this worker takes all there is
+            // until the answer says otherwise, assume that a claim that fills this worker takes all there is
             self.may_have_work &= self.capacity.free() > 0;
         }
         let call = self.calls.name(slot);
@@ -35,13 +35,13 @@ impl Engine {
         true
     }
 
-    /// A claim, and what is set aside for it.
+    /// A claim, and its reservation.
     fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
         let (room, tasks) = (self.capacity.free(), self.capacity.claims());
         (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
     }
 
-    /// Has the listener claim when there is work, if there is room and, as far as is known, nothing to claim.
+    /// Makes the listener claim when there is work, if there is room and no known work.
     pub(super) fn listen(&mut self) {
         if self.stopping.is_some() {
             self.calls.wake_early();
@@ -51,7 +51,7 @@ impl Engine {
             return;
         }
         if let Some(tasks) = self.calls.listening() {
-            // a task that is full is not worth a new wait; one that has room again is
+            // a full task does not need a new wait; a task that has room again does
             if self.capacity.has_opened(tasks) {
                 self.calls.wake_early();
             }
@@ -60,7 +60,8 @@ impl Engine {
         if !self.capacity.has_room() {
             return;
         }
-        // one that a dead worker is handed waits for its lease to pass; what else there is, the answer's next exchange claims
+        // claims one job, because a job that is handed to a dead worker waits until its lease expires; the next exchange
+        // claims more
         let (claim, reservation) = self.claim(1);
         let call = self.calls.name_listener();
         let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };

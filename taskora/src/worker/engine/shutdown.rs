@@ -1,4 +1,4 @@
-//! How a worker ends: it waits for what runs, hands back the rest, and makes one last call.
+//! How a worker ends: it waits for running attempts, hands back the rest, and makes one last call.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::error::WorkerError;
 use crate::job::JobId;
 use crate::worker::store::ends_the_worker;
 
-/// How long after the shutdown's grace the worker is gone, whatever the store and the handlers do.
+/// How long after the shutdown's grace period the worker is gone, whatever the store and the handlers do.
 const SHUTDOWN_REST: Duration = Duration::from_millis(900);
-/// The longest grace that is told from for ever: a year.
+/// The longest grace period, a year; a longer one is cut to this.
 const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long the last call may take.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 const NAMED: usize = 5;
 
 pub(super) struct Stopping {
-    /// The running attempts are told to stop then.
+    /// When the running attempts are told to stop.
     pub(super) grace_ends: Instant,
     pub(super) told: bool,
     /// How many jobs go back, and the first few of them.
@@ -29,12 +29,12 @@ pub(super) struct Stopping {
 }
 
 impl Stopping {
-    /// The worker is gone by then.
+    /// The time by which the worker is gone.
     pub(super) fn last_moment(&self) -> Instant {
         self.grace_ends + SHUTDOWN_REST
     }
 
-    /// This job goes back.
+    /// Notes that this job was handed back.
     pub(super) fn note_release(&mut self, lease: &Lease) {
         self.released.0 += 1;
         if self.released.1.len() < NAMED {
@@ -44,9 +44,9 @@ impl Stopping {
 }
 
 impl Engine {
-    /// Begins the shutdown. A further order shortens the grace.
+    /// Begins the shutdown. A further order may shorten the grace period.
     pub(super) fn on_stop(&mut self, grace: Duration) {
-        // a longer grace is as good as for ever, and a time that far does not exist
+        // a longer grace period is as good as for ever, and the time might not be representable
         let grace_ends = Instant::now() + grace.min(LONGEST_GRACE);
         if let Some(stopping) = &mut self.stopping {
             stopping.grace_ends = stopping.grace_ends.min(grace_ends);
@@ -55,7 +55,7 @@ impl Engine {
         // the last call passes its next tick on
         self.ticker = None;
         self.stopping = Some(Stopping { grace_ends, told: false, released: (0, Vec::new()) });
-        // the last one first: each goes before all others of its priority
+        // in reverse order: each goes before all others of its priority
         for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
             self.capacity.give_back(runnable.pool);
             self.release(context.settlement(AttemptEnd::release()));
@@ -69,17 +69,17 @@ impl Engine {
         self.leases.stop_all(StopReason::Shutdown);
     }
 
-    /// Whether the worker may make its last call. The listener's claim, which may be on its way, is left to that.
+    /// Whether the worker may make its last call, which also voids a listener's claim in flight.
     pub(super) fn may_close(&self) -> bool {
         let Some(stopping) = &self.stopping else { return false };
         if self.running > 0 || self.has_outcomes() || self.calls.settles() {
             return false;
         }
-        // nobody waits for a claim that a store which is away will not answer
+        // do not wait for a claim that an unreachable store will not answer
         if self.calls.exchanges() && !self.store.is_away() {
             return false;
         }
-        // nothing stops a thread, but it may end by itself within the grace
+        // a thread cannot be stopped, but it may end by itself within the grace period
         self.threads == 0 || stopping.told
     }
 
@@ -88,10 +88,10 @@ impl Engine {
         !self.outcomes.is_empty() || !self.refusals.singles.is_empty()
     }
 
-    /// The last call: hands back what is left, and passes on a signal that this worker may have heard last.
+    /// The last call: hands back what is left, and passes on a signal that this worker may have received.
     pub(super) async fn close(mut self) -> Result<(), WorkerError> {
         let ended = self.make_last_call().await;
-        // what is not settled by now is left to its lease
+        // jobs that are not settled by now run again when their leases expire
         let released = self.stopping.as_ref().map_or(0, |stopping| stopping.released.0);
         if ended.is_ok() && released > 0 {
             let first = self.stopping.as_ref().map(|stopping| &stopping.released.1);
@@ -112,13 +112,13 @@ impl Engine {
         if !holds_jobs && self.store.was_never_reached() {
             return Ok(());
         }
-        // also a store that does not answer holds up the end no longer than said
+        // a store that does not answer must not delay the end beyond the limit
         let limit = self.stopping.as_ref().map_or(LAST_CALL, |stopping| {
             (stopping.grace_ends + LAST_CALL).saturating_duration_since(Instant::now()).min(LAST_CALL)
         });
         let limit = limit.max(LAST_CALL / 10);
         let deadline = Instant::now() + limit;
-        // what earlier calls still hand out goes back with the last one
+        // jobs that earlier calls still hand out go back with the last one
         while self.calls.any() {
             match tokio::time::timeout_at(deadline - limit / 2, self.calls.answered()).await {
                 Ok(answers) => self.on_answers(answers),
@@ -129,7 +129,7 @@ impl Engine {
         let last = self.last_exchange(Some(claim));
         let holds_jobs = holds_jobs || !last.settle.is_empty();
         let (adapter, calls, mut late) = (self.store.adapter.clone(), &mut self.calls, Vec::new());
-        // what was sent before, and is not answered yet, must be known to have arrived
+        // earlier calls without an answer must be known to have arrived
         let earlier = async {
             while calls.exchanges() {
                 late.extend(calls.answered().await);
@@ -146,9 +146,9 @@ impl Engine {
             answer = tokio::time::timeout_at(deadline, self.settle_singles()).await.map(Ok);
         }
         if self.has_outcomes() && matches!(answer, Ok(Ok(_))) {
-            // jobs that were handed out at the very last
+            // jobs that were handed out at the last moment
             let rest = self.last_exchange(None);
-            // the store is there, so that a moment is enough, also beyond the time
+            // the store answers, so a short time is enough, even beyond the limit
             let last = deadline.max(Instant::now() + LAST_CALL / 10);
             answer = tokio::time::timeout_at(last, adapter.jobs().exchange(rest)).await;
         }
@@ -166,14 +166,14 @@ impl Engine {
         }
     }
 
-    /// An exchange with all that is left.
+    /// An exchange with everything that is left.
     fn last_exchange(&mut self, claim: Option<Claim>) -> Exchange {
         let call = self.calls.name_listener();
         let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain(..)).collect();
         Exchange { call, settle, claim, retention: self.app.retention() }
     }
 
-    /// Settles one by one what the store has refused together.
+    /// Settles outcomes one by one that the store has refused together.
     async fn settle_singles(&mut self) -> crate::adapter::Exchanged {
         while let Some(single) = self.refusals.singles.pop_front() {
             let exchange = Exchange {
@@ -189,8 +189,8 @@ impl Engine {
         crate::adapter::Exchanged::default()
     }
 
-    /// Ends a worker that cannot go on. Its attempts are told that they have lost their leases, as these are not renewed
-    /// any more.
+    /// Ends a worker that cannot go on. Its attempts are told that they have lost their leases, because these are no longer
+    /// renewed.
     pub(super) async fn abandon(mut self, error: AdapterError) -> WorkerError {
         tracing::error!(%error, attempts = self.running, "the worker cannot go on");
         self.leases.stop_all(StopReason::LeaseLost);
