@@ -34,10 +34,10 @@ pub trait Jobs: Send + Sync {
     ///
     /// The claim first ends workflows whose deadline has passed and makes due delayed jobs ready (a bounded number of each).
     /// Then it hands out jobs in [order](crate::adapter#the-order-of-claims), at most [`Claim::limit`](super::Claim::limit) in total and [`TaskClaim::limit`](super::TaskClaim::limit) of each task. It may claim jobs that the same call has released. Last, it wakes a worker for each of its tasks that has jobs left.
-///
-/// If a call is repeated with the same [`Exchange::call`] within a minute, before the slot's next call, it returns the
-/// first answer and changes nothing. If it arrives after the slot's next call, it settles and claims nothing. Both pass
-/// the signal for work on.
+    ///
+    /// If a call is repeated with the same [`Exchange::call`] within a minute, before the slot's next call, it returns the
+    /// first answer and changes nothing. If it arrives after the slot's next call, it settles and claims nothing. Both pass
+    /// the signal for work on.
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError>;
 
     /// Extends leases, each by its length from now, and returns what happened to each, in order. Must not depend on any
@@ -59,15 +59,15 @@ pub trait Jobs: Send + Sync {
     /// [`Swept::more`] is true.
     ///
     /// For each of the given tasks, it:
-///
-/// - rescues jobs whose lease has expired. A flagged job ends as cancelled. A job that has been rescued more often than its
-///   `max_stalls` fails with [`Ending::Stalled`](super::Ending::Stalled). The others wait again, without having used up an
-///   attempt;
-/// - makes due delayed jobs ready;
-/// - wakes a worker if jobs wait and no worker has been told;
-/// - expires jobs whose deadline to start has passed;
-/// - removes finished jobs beyond their age or number. For jobs with the caller's own id ([`JobId::is_generated`] is
-///   false), the number is [`Retention::MAX_NAMED`].
+    ///
+    /// - rescues jobs whose lease has expired. A flagged job ends as cancelled. A job that has been rescued more often than its
+    ///   `max_stalls` fails with [`Ending::Stalled`](super::Ending::Stalled). The others wait again, without having used up an
+    ///   attempt;
+    /// - makes due delayed jobs ready;
+    /// - wakes a worker if jobs wait and no worker has been told;
+    /// - expires jobs whose deadline to start has passed;
+    /// - removes finished jobs beyond their age or number. For jobs with the caller's own id ([`JobId::is_generated`] is
+    ///   false), the number is [`Retention::MAX_NAMED`].
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
 }
 
