@@ -52,6 +52,8 @@ mod state;
 #[cfg(feature = "runtime")]
 mod threads;
 #[cfg(feature = "runtime")]
+mod tuples;
+#[cfg(feature = "runtime")]
 mod worker;
 #[cfg(feature = "runtime")]
 pub mod workflow;

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::handlers::Inject;
 use crate::state::Scope;
+use crate::tuples::prefixes;
 
 /// An `async fn` that cleans up after a cancelled attempt: it takes the contract, and then what can be injected.
 #[diagnostic::on_unimplemented(
@@ -34,9 +35,4 @@ macro_rules! functions {
 }
 
 functions!();
-functions!(A);
-functions!(A B);
-functions!(A B C);
-functions!(A B C D);
-functions!(A B C D E);
-functions!(A B C D E G);
+prefixes!(functions: A B C D E G);

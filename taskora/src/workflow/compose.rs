@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::step::{Slot, Step, StepAfter, StepBeside, Workflow};
+use crate::tuples::prefixes;
 
 /// Steps one after the other: each receives what the one before it returns.
 ///
@@ -169,15 +170,4 @@ macro_rules! tuples {
     };
 }
 
-tuples!(A);
-tuples!(A B);
-tuples!(A B C);
-tuples!(A B C D);
-tuples!(A B C D E);
-tuples!(A B C D E F);
-tuples!(A B C D E F G);
-tuples!(A B C D E F G H);
-tuples!(A B C D E F G H I);
-tuples!(A B C D E F G H I J);
-tuples!(A B C D E F G H I J K);
-tuples!(A B C D E F G H I J K L);
+prefixes!(tuples: A B C D E F G H I J K L);

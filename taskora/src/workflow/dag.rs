@@ -8,6 +8,7 @@ use super::error::GraphError;
 use super::plan::{DagPlace, Plan};
 use super::shape::Shape;
 use super::step::{Accepts, Bound, Slot, Starts, Step, Workflow};
+use crate::tuples::prefixes;
 
 /// A workflow whose steps may wait for any steps before them.
 ///
@@ -237,15 +238,4 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A);
-tuple!(A B);
-tuple!(A B C);
-tuple!(A B C D);
-tuple!(A B C D E);
-tuple!(A B C D E F);
-tuple!(A B C D E F G);
-tuple!(A B C D E F G H);
-tuple!(A B C D E F G H I);
-tuple!(A B C D E F G H I J);
-tuple!(A B C D E F G H I J K);
-tuple!(A B C D E F G H I J K L);
+prefixes!(tuple: A B C D E F G H I J K L);
