@@ -131,13 +131,7 @@ impl Value for Attempts {
     fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
         let name = given.option.name;
         let what = format_args!("`{name}` is the number of attempts in total, such as `3`");
-        let (span, number) = number(given, input, what)?;
-        if number == 0 {
-            let message =
-                format!("`{name} = 0` would never run the task; leave `retry` out for a single attempt");
-            return Err(syn::Error::new(span, message));
-        }
-        Ok(Self(number))
+        above_zero(given, input, what, "`retry` out for a single attempt").map(Self)
     }
 }
 
@@ -145,13 +139,7 @@ impl Value for Concurrency {
     fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
         let name = given.option.name;
         let what = format_args!("`{name}` is a number of attempts at once, such as `10`");
-        let (span, number) = number(given, input, what)?;
-        if number == 0 {
-            let message =
-                format!("`{name} = 0` would never run the task; leave `{name}` out for no limit of its own");
-            return Err(syn::Error::new(span, message));
-        }
-        Ok(Self(number))
+        above_zero(given, input, what, format_args!("`{name}` out for no limit of its own")).map(Self)
     }
 }
 
@@ -252,6 +240,21 @@ fn number<T: FromStr<Err: Display>>(
     let literal = behind_equals::<LitInt>(given, input)?;
     let number = literal.base10_parse().map_err(|_| syn::Error::new(literal.span(), what))?;
     Ok((literal.span(), number))
+}
+
+/// A number of runs: none is refused, with what to leave out instead.
+fn above_zero<T: FromStr<Err: Display> + Default + PartialEq>(
+    given: Given,
+    input: ParseStream<'_>,
+    what: impl Display,
+    instead: impl Display,
+) -> syn::Result<T> {
+    let (span, number) = number(given, input, what)?;
+    if number == T::default() {
+        let name = given.option.name;
+        return Err(syn::Error::new(span, format!("`{name} = 0` would never run the task; leave {instead}")));
+    }
+    Ok(number)
 }
 
 fn behind_equals<T: Parse>(given: Given, input: ParseStream<'_>) -> syn::Result<T> {
