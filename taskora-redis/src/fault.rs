@@ -136,7 +136,7 @@ fn random(last: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn user() -> User {
@@ -151,7 +151,7 @@ mod tests {
         super::judge_opening(error, address, &user())
     }
 
-    fn said(line: &str) -> RedisError {
+    pub(crate) fn said(line: &str) -> RedisError {
         match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("an answer") {
             redis::Value::ServerError(error) => error.into(),
             other => panic!("{other:?} is no error"),

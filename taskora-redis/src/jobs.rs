@@ -13,10 +13,10 @@ use taskora::adapter::{
 use taskora::{AdapterError, JobId, LogEntry, Retention, Timestamp};
 
 use crate::adapter::{Inner, RedisAdapter, Round};
-use crate::answer::{array, bytes, exactly, letters, newer, nonsense, number, text};
+use crate::answer::{array, bytes, cancelled, exactly, letters, nonsense, number, text};
 use crate::arguments::Arguments;
 use crate::coalescer::Item;
-use crate::codec::{Packed, is_envelope, millis, pack, plain_task, state};
+use crate::codec::{Packed, is_envelope, millis, pack, plain_task};
 use crate::exchange::{Answer, Blob, Call};
 use crate::link::Link;
 use crate::process::check_level;
@@ -83,17 +83,7 @@ impl Jobs for RedisAdapter {
         let answer = self.inner.script(&SCRIPTS.cancel, |call, how| {
             call.put("again", u8::from(how.repeat)).put("id", &id).put("reason", reason);
         });
-        match bytes(answer.await?, "the answer to `cancel`")?.as_slice() {
-            b"N" => Ok(CancelOutcome::NotFound),
-            b"?" => Err(newer("the job")),
-            b"A" => Ok(CancelOutcome::Requested),
-            b"D" => Ok(CancelOutcome::Cancelled),
-            [letter] => {
-                let state = state(*letter).ok_or_else(|| newer("the job"))?;
-                Ok(CancelOutcome::AlreadyEnded(state))
-            }
-            _ => Err(nonsense("the answer to `cancel` is too long")),
-        }
+        cancelled(answer.await?, "the job")
     }
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {

@@ -135,16 +135,14 @@ mod tests {
     use redis::IntoConnectionInfo;
 
     use super::*;
+    use crate::fault::tests::said;
 
     fn route(urls: &[&str]) -> Route {
         Route::new(urls.iter().map(|url| (*url).into_connection_info().expect("a URL")).collect())
     }
 
     fn moved(to: &str) -> RedisError {
-        match redis::parse_redis_value(format!("-MOVED 42 {to}\r\n").as_bytes()).expect("an answer") {
-            redis::Value::ServerError(error) => error.into(),
-            other => panic!("{other:?} is no error"),
-        }
+        said(&format!("MOVED 42 {to}"))
     }
 
     #[test]

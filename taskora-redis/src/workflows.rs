@@ -9,10 +9,10 @@ use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{AdapterError, JobState};
 
 use crate::adapter::{Inner, RedisAdapter};
-use crate::answer::{array, bytes, letters, newer, nonsense, number};
+use crate::answer::{array, bytes, cancelled, letters, newer, nonsense, number};
 use crate::coalescer::Item;
 use crate::codec::new_workflow::{Field, Plan, ROOT};
-use crate::codec::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state, state_at};
+use crate::codec::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state_at};
 use crate::id;
 use crate::link::Link;
 use crate::scripts::SCRIPTS;
@@ -98,19 +98,11 @@ impl Workflows for RedisAdapter {
         let answer = self.inner.script(&SCRIPTS.cancel_workflow, |call, how| {
             call.put("again", u8::from(how.repeat)).put("id", &stored).put("reason", reason);
         });
-        match bytes(answer.await?, "the answer to `cancel_workflow`")?.as_slice() {
-            b"N" => Ok(CancelOutcome::NotFound),
-            b"?" => Err(newer("the workflow")),
-            b"D" => {
-                self.inner.catch_up(taskora::workflow::MAX_NODES).await;
-                Ok(CancelOutcome::Cancelled)
-            }
-            [letter] => {
-                let state = state(*letter).ok_or_else(|| newer("the workflow"))?;
-                Ok(CancelOutcome::AlreadyEnded(state))
-            }
-            _ => Err(nonsense("the answer to `cancel_workflow` is too long")),
+        let outcome = cancelled(answer.await?, "the workflow")?;
+        if outcome == CancelOutcome::Cancelled {
+            self.inner.catch_up(taskora::workflow::MAX_NODES).await;
         }
+        Ok(outcome)
     }
 
     async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {

@@ -163,9 +163,8 @@ async fn namespaces_have_epochs_of_their_own() {
     assert_eq!(claimed(&other).await.lease.token, 1);
 }
 
-/// The library keeps its epoch, and the namespace is signed with it.
-#[tokio::test]
-async fn after_everything_was_flushed_leases_are_seen_before_and_after_the_next_connection() {
+/// A server that has raised the epoch, and whose data are gone since; the epoch.
+async fn flushed() -> (Server, RedisAdapter, u64) {
     let server = Server::start();
     connect(&server.url()).await;
     come_from_elsewhere(&server, "0");
@@ -173,6 +172,13 @@ async fn after_everything_was_flushed_leases_are_seen_before_and_after_the_next_
     let raised = epoch(&server);
     assert!(raised > 0);
     server.cli(&["FLUSHALL"]);
+    (server, adapter, raised)
+}
+
+/// The library keeps its epoch, and the namespace is signed with it.
+#[tokio::test]
+async fn after_everything_was_flushed_leases_are_seen_before_and_after_the_next_connection() {
+    let (server, adapter, raised) = flushed().await;
     dispatched(&adapter).await;
     dispatched(&adapter).await;
     let (first, second) = (claimed(&adapter).await, claimed(&adapter).await);
@@ -185,13 +191,7 @@ async fn after_everything_was_flushed_leases_are_seen_before_and_after_the_next_
 /// Somebody whose scripts keep no state signs it anew, from the beginning: leases of the library's epoch are seen all the same.
 #[tokio::test]
 async fn a_namespace_that_was_signed_anew_gets_the_epoch_that_the_library_knows() {
-    let server = Server::start();
-    connect(&server.url()).await;
-    come_from_elsewhere(&server, "0");
-    let adapter = connect(&server.url()).await;
-    let raised = epoch(&server);
-    assert!(raised > 0);
-    server.cli(&["FLUSHALL"]);
+    let (server, adapter, raised) = flushed().await;
     dispatched(&adapter).await;
     let job = claimed(&adapter).await;
     let meta = ["version", "1", "min", "1", "writer", "a script", "level", "1", "epoch", "0"];

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use redis::Commands;
-use taskora::adapter::{Jobs, Signals, Workflows};
+use taskora::adapter::{Enqueued, Jobs, NewJob, Signals, Workflows};
 use taskora::{AdapterError, App, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::time::timeout;
@@ -101,6 +101,14 @@ async fn is_refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Ada
     let error = timeout(PATIENCE, call).await.expect("an answer").expect_err(what);
     assert!(matches!(error, AdapterError::Incompatible(_)), "{what}: {error:?}");
     assert!(error.to_string().contains("later version"), "{what}: {error}");
+}
+
+/// A dispatch may take the place of a job that has failed, but not of one that is not understood.
+async fn is_kept(stage: &Stage, what: &str) {
+    let again = NewJob { replace_failed: true, ..job("a") };
+    let answer = stage.adapter.enqueue(vec![again]).await.expect("enqueue");
+    assert_eq!(answer, [Enqueued::Duplicate], "{what}");
+    stage.is_checked_as(1, what).await;
 }
 
 /// Postponed work that nobody knows here stays, and what stands behind it is done.

@@ -7,25 +7,11 @@ use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
-use crate::flows::{chain, chord};
+use crate::flows::{chain, chord, run};
 use crate::kit::{PATIENCE, TASK, complete, exchange, job};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
-
-/// Claims and completes until nothing is left; the numbers of the nodes, in order.
-async fn run(adapter: &RedisAdapter, worker: &str, page: usize) -> Vec<u32> {
-    let (mut number, mut nodes, mut settle) = (0, Vec::new(), Vec::new());
-    loop {
-        number += 1;
-        let answer = adapter.exchange(exchange(worker, number, settle, page)).await.expect("exchange");
-        nodes.extend(answer.jobs.iter().filter_map(|job| job.node.as_ref()).map(|of| of.node));
-        settle = answer.jobs.iter().map(complete).collect();
-        if settle.is_empty() && !answer.more {
-            return nodes;
-        }
-    }
-}
 
 #[tokio::test]
 async fn what_a_dead_starter_has_put_aside_hinders_nobody() {

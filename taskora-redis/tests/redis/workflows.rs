@@ -10,7 +10,7 @@ use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
 use taskora_redis::{RedisAdapter, RedisConfig};
 
-use crate::flows::{chain, chord, flow, node};
+use crate::flows::{chain, chord, flow, node, run};
 use crate::kit::{PATIENCE, TASK, complete, drain, exchange};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
@@ -19,20 +19,6 @@ use crate::upkeep::assert_clean;
 const LIMIT: usize = 2_000;
 /// The last command that is looked at.
 const MARK: &str = "that was all";
-
-/// Claims and completes until nothing is left; the numbers of the nodes, in order.
-async fn run(adapter: &RedisAdapter, worker: &str, page: usize) -> Vec<u32> {
-    let (mut number, mut nodes, mut settle) = (0, Vec::new(), Vec::new());
-    loop {
-        number += 1;
-        let answer = adapter.exchange(exchange(worker, number, settle, page)).await.expect("exchange");
-        nodes.extend(answer.jobs.iter().filter_map(|job| job.node.as_ref()).map(|of| of.node));
-        settle = answer.jobs.iter().map(complete).collect();
-        if settle.is_empty() && !answer.more {
-            return nodes;
-        }
-    }
-}
 
 /// The most commands that one call has run inside Redis, and which call that was: read from what the server shows of each command, up
 /// to the mark. Time would tell as much of what else the machine does.

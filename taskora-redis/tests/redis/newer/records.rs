@@ -1,9 +1,9 @@
 //! Jobs.
 
 use redis::Commands;
-use taskora::adapter::{Enqueued, Inspection, Jobs, NewJob, Signals};
+use taskora::adapter::{Inspection, Jobs, NewJob, Signals};
 
-use super::{ENVELOPE, Stage, is_refused, key};
+use super::{ENVELOPE, Stage, is_kept, is_refused, key};
 use crate::kit::{TASK, drain, exchange, job};
 
 const ID: &[u8] = b"=a";
@@ -70,13 +70,7 @@ async fn a_record_of_a_later_version_waits_for_a_worker_that_can_read_it() {
         is_refused(stage.adapter.cancel(&"a".into(), "why"), what).await;
         is_refused(stage.adapter.ended(&"a".into()), what).await;
         is_refused(stage.adapter.job(&"a".into()), what).await;
-        let again = NewJob { replace_failed: true, ..job("a") };
-        assert_eq!(
-            stage.adapter.enqueue(vec![again]).await.expect("enqueue"),
-            [Enqueued::Duplicate],
-            "{what}"
-        );
-        stage.is_checked_as(1, what).await;
+        is_kept(&stage, what).await;
         assert_eq!(stage.field("jobs", ID), record, "{what}: it is as it was");
 
         // a worker comes that can read it
@@ -153,13 +147,7 @@ async fn a_way_to_end_that_nobody_knows_is_left_as_it_is() {
             is_refused(stage.adapter.job(&"a".into()), what).await;
             is_refused(stage.adapter.cancel(&"a".into(), "why"), what).await;
         }
-        let again = NewJob { replace_failed: true, ..job("a") };
-        assert_eq!(
-            stage.adapter.enqueue(vec![again]).await.expect("enqueue"),
-            [Enqueued::Duplicate],
-            "{what}"
-        );
-        stage.is_checked_as(1, what).await;
+        is_kept(&stage, what).await;
         assert_eq!(stage.field("done", ID), end, "{what}");
     }
 }
