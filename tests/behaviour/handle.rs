@@ -7,42 +7,26 @@ use std::future::IntoFuture;
 use taskora::adapter::AdapterError;
 use taskora::{InvalidJobId, Retention, RetentionLimit, prelude::*};
 
-use crate::support::{Probe, Store, info, on_both, result, soon, until_is};
-
-#[task]
-async fn echo(text: String) -> String {
-    text
-}
-
-#[task]
-async fn held(probe: State<Probe>) -> u32 {
-    probe.saw("started");
-    probe.gate().await;
-    7
-}
+use crate::support::{Echo, Held, Probe, Store, info, on_both, result, soon, until_is};
 
 #[task]
 async fn refuse() -> Result<u32, String> {
     Err("not today".into())
 }
 
-fn text(text: &str) -> Echo {
-    Echo { text: text.to_owned() }
-}
-
 on_both! {
     async fn s013_an_id_that_is_not_given_is_a_uuid_of_36_characters(store: Store) {
         let app = store.app().await;
-        let handle = app.dispatch(text("a")).await.unwrap();
+        let handle = app.dispatch(Echo::from("a")).await.unwrap();
         let id = handle.id().to_string();
         assert_eq!((id.len(), id.matches('-').count()), (36, 4));
         assert_eq!(handle.outcome(), &Outcome::Enqueued);
-        assert_ne!(handle.id(), app.dispatch(text("a")).await.unwrap().id());
+        assert_ne!(handle.id(), app.dispatch(Echo::from("a")).await.unwrap().id());
     }
 
     async fn s014_a_dispatched_job_is_visible_as_waiting(store: Store) {
         let (app, other) = (store.app().await, store.app().await);
-        let handle = app.dispatch(text("a")).await.unwrap();
+        let handle = app.dispatch(Echo::from("a")).await.unwrap();
         let elsewhere = other.job::<Echo>(handle.id());
         assert_eq!(elsewhere.id(), handle.id());
         assert_eq!(elsewhere.outcome(), &Outcome::Attached);
@@ -53,7 +37,7 @@ on_both! {
     async fn s015_the_result_is_what_the_handler_returned(store: Store) {
         let app = store.app().await;
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
-        let handle = app.dispatch(text("value")).await.unwrap();
+        let handle = app.dispatch(Echo::from("value")).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), "value");
         // and still is, for whoever asks later
         assert_eq!(handle.result().await.unwrap(), "value");
@@ -119,9 +103,9 @@ on_both! {
     async fn s019_several_handles_are_awaited_together(store: Store) {
         let app = store.app().await;
         let (a, b, c) = tokio::join!(
-            app.dispatch(text("a")).into_future(),
-            app.dispatch(text("b")).into_future(),
-            app.dispatch(text("c")).into_future()
+            app.dispatch(Echo::from("a")).into_future(),
+            app.dispatch(Echo::from("b")).into_future(),
+            app.dispatch(Echo::from("c")).into_future()
         );
         let handles = [a.unwrap(), b.unwrap(), c.unwrap()];
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
@@ -176,11 +160,11 @@ on_both! {
         let few = RetentionLimit::new(Duration::from_secs(3_600), 1);
         let app = store.builder().await.retention(Retention::default().completed(few)).build();
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
-        let first = app.dispatch(text("first")).await.unwrap();
+        let first = app.dispatch(Echo::from("first")).await.unwrap();
         assert_eq!(result(&first).await.unwrap(), "first");
         // trimming is bounded and lags behind by at most a few hundred
         until_is(Option::is_none, || async {
-            for handle in app.dispatch_many((0..50).map(|_| text("more"))).await.unwrap() {
+            for handle in app.dispatch_many((0..50).map(|_| Echo::from("more"))).await.unwrap() {
                 // the newest may be trimmed before it is asked for
                 let _ = result(&handle).await;
             }
@@ -193,16 +177,16 @@ on_both! {
 
     async fn an_id_of_the_callers_own_makes_a_dispatch_idempotent(store: Store) {
         let app = store.app().await;
-        let first = app.dispatch(text("first")).id("order-4711").await.unwrap();
+        let first = app.dispatch(Echo::from("first")).id("order-4711").await.unwrap();
         assert_eq!(first.outcome(), &Outcome::Enqueued);
-        let again = app.dispatch(text("second")).id("order-4711").await.unwrap();
+        let again = app.dispatch(Echo::from("second")).id("order-4711").await.unwrap();
         assert_eq!(again.outcome(), &Outcome::Duplicate("order-4711".into()));
         assert_eq!(app.counts("echo").await.unwrap().waiting, 1);
 
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
         assert_eq!(result(&again).await.unwrap(), "first");
         // also when it has ended
-        let late = app.dispatch(text("third")).id("order-4711").await.unwrap();
+        let late = app.dispatch(Echo::from("third")).id("order-4711").await.unwrap();
         assert_eq!(late.outcome(), &Outcome::Duplicate("order-4711".into()));
         assert_eq!(result(&late).await.unwrap(), "first");
         assert_eq!(app.counts("echo").await.unwrap().completed, 1);
@@ -213,7 +197,7 @@ on_both! {
         let app = store.app().await;
         let worker = Worker::builder(&app).register::<Echo>().start().await.unwrap();
         for id in ["a", "=x", "ключ:{a}:1", "with space", &"x".repeat(200), "00000000-0000-0000-0000-000000000000"] {
-            let handle = app.dispatch(text(id)).id(id).await.unwrap();
+            let handle = app.dispatch(Echo::from(id)).id(id).await.unwrap();
             assert_eq!(result(&handle).await.unwrap(), id);
             assert_eq!(info(&handle).await.id.as_str(), id);
         }
@@ -227,7 +211,7 @@ on_both! {
             ("x".repeat(201), InvalidJobId::TooLong { len: 201 }),
             ("a\tb".into(), InvalidJobId::ControlCharacter),
         ] {
-            match app.dispatch(text("a")).id(id).await {
+            match app.dispatch(Echo::from("a")).id(id).await {
                 Err(taskora::DispatchError::InvalidId(error)) => assert_eq!(error, expected),
                 other => panic!("{other:?}"),
             }

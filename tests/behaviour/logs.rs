@@ -25,6 +25,13 @@ async fn holds(n: u32, probe: State<Probe>) -> u32 {
     n
 }
 
+/// The one line with this text.
+fn only(recorder: &Recorder, text: &str) -> String {
+    let lines = recorder.lines(text);
+    let [line] = &lines[..] else { panic!("{text}: {lines:#?}") };
+    line.clone()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_back_is_one_line() {
     let (recorder, _guard) = Recorder::start();
@@ -114,4 +121,36 @@ async fn what_a_handler_logs_is_in_the_span_of_its_attempt() {
         ),
     ];
     assert_eq!(recorder.lines("said"), expected);
+}
+
+#[task(retry(attempts = 2, delay = "5s", jitter = false))]
+async fn charge(cents: u32) -> Result<u32, String> {
+    if cents == 0 { Err("nothing to charge".to_owned()) } else { Ok(cents) }
+}
+
+#[task]
+async fn refund() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_what_it_serves_and_which_jobs_fail() {
+    let (recorder, _guard) = Recorder::start();
+    let app = App::new(MemoryAdapter::new());
+    let worker =
+        Worker::builder(&app).register_all(tasks![Refund, Charge]).concurrency(7).start().await.unwrap();
+    let started = only(&recorder, "the worker has started");
+    assert!(started.starts_with("INFO"), "{started}");
+    assert!(started.contains("tasks=\"charge, refund\" concurrency=7 store=MemoryAdapter"), "{started}");
+
+    let fine = app.dispatch(Charge { cents: 1 }).await.unwrap();
+    fine.result().await.unwrap();
+    let handle = app.dispatch(Charge { cents: 0 }).await.unwrap();
+    handle.result().await.unwrap_err();
+    let job = format!("job={} task=\"charge\"", handle.id());
+    let retried = only(&recorder, "the attempt failed and is retried");
+    assert!(retried.starts_with("INFO") && retried.contains(&job), "{retried}");
+    assert!(retried.contains("attempt=1 error=\"nothing to charge\" delay=5s"), "{retried}");
+    let failed = only(&recorder, "the attempt failed and is not retried");
+    assert!(failed.starts_with("WARN") && failed.contains(&job), "{failed}");
+    assert!(failed.contains("attempt=2 error=\"nothing to charge\""), "{failed}");
+    worker.shutdown().await.unwrap();
 }

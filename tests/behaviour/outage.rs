@@ -7,26 +7,10 @@ use taskora::{DispatchError, Error, WorkerError, prelude::*};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use crate::support::{Probe, quick, result, soon, until_is};
+use crate::support::{Echo, Held, Probe, quick, result, soon, until_is};
 
 /// What takes a second may take so long on a busy machine; what is repeated without an end takes longer.
 const BUSY_SECOND: Duration = Duration::from_secs(5);
-
-#[task]
-async fn echo(text: String) -> String {
-    text
-}
-
-#[task]
-async fn held(probe: State<Probe>) -> u32 {
-    probe.saw("started");
-    probe.gate().await;
-    7
-}
-
-fn text(text: &str) -> Echo {
-    Echo { text: text.to_owned() }
-}
 
 /// A server that keeps what it has acknowledged.
 fn durable() -> RedisServer {
@@ -45,11 +29,11 @@ async fn a_dispatch_to_a_server_that_is_down_fails_within_a_second() {
     let mut server = RedisServer::builder().password("s3cret").start().unwrap();
     let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
     let lazy = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
-    app.dispatch(text("up")).await.unwrap();
+    app.dispatch(Echo::from("up")).await.unwrap();
     server.kill();
     for app in [&app, &lazy, &app] {
         let start = Instant::now();
-        let error = app.dispatch(text("down")).await.unwrap_err();
+        let error = app.dispatch(Echo::from("down")).await.unwrap_err();
         let took = start.elapsed();
         assert!(took < BUSY_SECOND, "{took:?}");
         assert_names_the_address_only(&error, &server);
@@ -59,8 +43,12 @@ async fn a_dispatch_to_a_server_that_is_down_fails_within_a_second() {
     // and comes back by itself
     server.restart().unwrap();
     for app in [&app, &lazy] {
-        until_is(|sent| *sent, || async { app.dispatch(text("up again")).await.is_ok() }, || "sent".into())
-            .await;
+        until_is(
+            |sent| *sent,
+            || async { app.dispatch(Echo::from("up again")).await.is_ok() },
+            || "sent".into(),
+        )
+        .await;
     }
 }
 
@@ -82,12 +70,15 @@ async fn an_idle_worker_works_again_when_its_server_is_back() {
     let mut server = durable();
     let app = App::new(RedisAdapter::connect(server.url()).await.unwrap());
     let worker = quick(&app).register::<Echo>().start().await.unwrap();
-    assert_eq!(result(&app.dispatch(text("before")).await.unwrap()).await.unwrap(), "before");
+    assert_eq!(result(&app.dispatch(Echo::from("before")).await.unwrap()).await.unwrap(), "before");
     server.restart().unwrap();
     let back = Instant::now();
-    let sent =
-        until_is(Option::is_some, || async { app.dispatch(text("after")).await.ok() }, || "sent".into())
-            .await;
+    let sent = until_is(
+        Option::is_some,
+        || async { app.dispatch(Echo::from("after")).await.ok() },
+        || "sent".into(),
+    )
+    .await;
     assert_eq!(result(&sent.unwrap()).await.unwrap(), "after");
     assert!(back.elapsed() < 2 * BUSY_SECOND, "{:?}", back.elapsed());
     worker.shutdown().await.unwrap();
@@ -140,9 +131,12 @@ async fn a_worker_may_start_before_its_server() {
     let app = App::new(RedisAdapter::lazy(RedisConfig::new(server.url())).unwrap());
     let worker = quick(&app).register::<Echo>().start().await.unwrap();
     server.restart().unwrap();
-    let sent =
-        until_is(Option::is_some, || async { app.dispatch(text("first")).await.ok() }, || "sent".into())
-            .await;
+    let sent = until_is(
+        Option::is_some,
+        || async { app.dispatch(Echo::from("first")).await.ok() },
+        || "sent".into(),
+    )
+    .await;
     assert_eq!(result(&sent.unwrap()).await.unwrap(), "first");
     worker.shutdown().await.unwrap();
 }

@@ -6,7 +6,7 @@ use taskora::prelude::*;
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use crate::support::{LEASE, Probe, SWEEP, info, patient, quick, result, soon, until, until_state};
+use crate::support::{Held, LEASE, Probe, SWEEP, info, patient, quick, result, soon, until, until_state};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -14,13 +14,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 async fn echo(text: String, probe: State<Probe>) -> String {
     probe.saw(&text);
     text
-}
-
-#[task]
-async fn held(probe: State<Probe>) -> u32 {
-    probe.saw("started");
-    probe.gate().await;
-    7
 }
 
 /// Blocks the thread it runs on, as no handler should.

@@ -23,11 +23,7 @@ async fn adds(a: u32, b: u32) -> u32 {
 /// Runs until it is told that its lease is lost.
 #[task(stall(max = 5))]
 async fn listens(probe: State<Probe>, ctx: Context) {
-    let (watched, watching) = (ctx.clone(), probe.0.clone());
-    tokio::spawn(async move {
-        watched.cancelled().await;
-        watching.saw("told");
-    });
+    probe.watch(&ctx);
     probe.saw("started");
     probe.gate().await;
 }

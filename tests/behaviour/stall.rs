@@ -35,11 +35,7 @@ async fn long(probe: State<Probe>) {
 async fn loses(probe: State<Probe>, ctx: Context) -> String {
     let _running = probe.enter();
     probe.saw("started");
-    let (watched, watching) = (ctx.clone(), probe.0.clone());
-    tokio::spawn(async move {
-        watched.cancelled().await;
-        watching.saw("told");
-    });
+    probe.watch(&ctx);
     probe.gate().await;
     "done".into()
 }

@@ -10,11 +10,7 @@ use crate::support::{Probe, Store, failure, info, on_both, result};
 async fn stuck(probe: State<Probe>, ctx: Context) {
     let _running = probe.enter();
     probe.saw("started");
-    let (watched, watching) = (ctx.clone(), probe.0.clone());
-    tokio::spawn(async move {
-        watched.cancelled().await;
-        watching.saw("told");
-    });
+    probe.watch(&ctx);
     std::future::pending::<()>().await;
 }
 

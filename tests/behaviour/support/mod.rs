@@ -5,6 +5,7 @@ mod probe;
 mod recorder;
 mod store;
 mod switch;
+mod tasks;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -19,6 +20,7 @@ pub(crate) use probe::Probe;
 pub(crate) use recorder::Recorder;
 pub(crate) use store::{Store, patient};
 pub(crate) use switch::{Called, Switch};
+pub(crate) use tasks::{Echo, Held};
 
 /// How long anything may take that should happen. Generous: nothing waits this long that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use taskora::Context;
 use tokio::sync::{Notify, Semaphore};
 
 use super::soon;
@@ -35,6 +36,15 @@ impl Probe {
     pub(crate) fn saw(&self, what: impl fmt::Display) {
         self.0.seen.lock().unwrap().push(what.to_string());
         self.0.changed.notify_waiters();
+    }
+
+    /// Notes that an attempt is told to stop, when it is: also after its handler is gone.
+    pub(crate) fn watch(&self, ctx: &Context) {
+        let (probe, ctx) = (self.clone(), ctx.clone());
+        tokio::spawn(async move {
+            ctx.cancelled().await;
+            probe.saw("told");
+        });
     }
 
     /// What has happened, in order.

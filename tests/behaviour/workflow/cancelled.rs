@@ -12,21 +12,19 @@ use crate::support::{Probe, Store, on_both, quick, soon, until};
 /// How soon a handler is told.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Runs until it is let through, or told to stop.
 #[task]
 async fn stage(name: String, probe: State<Probe>, ctx: Context) -> String {
-    let _running = probe.enter();
-    probe.saw(&name);
-    tokio::select! {
-        () = probe.gate() => {}
-        _ = ctx.cancelled() => probe.saw("told"),
-    }
-    name
+    stays(name, &probe, &ctx).await
 }
 
 /// The same, after another one.
 #[task]
 async fn next_stage(_before: String, name: String, probe: State<Probe>, ctx: Context) -> String {
+    stays(name, &probe, &ctx).await
+}
+
+/// Runs until it is let through, or told to stop.
+async fn stays(name: String, probe: &Probe, ctx: &Context) -> String {
     let _running = probe.enter();
     probe.saw(&name);
     tokio::select! {

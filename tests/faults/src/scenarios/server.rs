@@ -1,5 +1,6 @@
 //! Faults 12 and 30: the server is killed and comes back, with what it had on disk or with what its replica had.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,11 +66,7 @@ pub async fn crashed_everysec(seed: u64, scale: u32) -> Report {
     }
     rest(&mut stage, 300, 500).await;
     stage.stop(&mut producer).await;
-    let mut report = stage.finish(workers).await;
-    let gone = forgive(&mut report, &times);
-    println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
-    report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
-    report
+    finish_forgiving(stage, workers, &times).await
 }
 
 /// A failover by hand: the server is killed while its replica is behind, the replica is promoted, and the
@@ -80,18 +77,11 @@ pub async fn failover(seed: u64, scale: u32) -> Report {
     let (workers, mut producer) = busy(&stage, Some(&way));
     let mut times = Vec::new();
     for _ in 0..scale {
-        let replication = Proxy::start(stage.server.port()).await.expect("a proxy");
-        let port = replication.url().rsplit(':').next().unwrap_or_default().to_owned();
-        let follows =
-            ["--replicaof", "127.0.0.1", port.as_str(), "--repl-diskless-sync-delay", "0"].map(str::to_owned);
-        let replica = RedisServer::builder().args(follows).start().expect("a replica");
-        let replica = aside(move || replica.until_in_sync().map(|()| replica)).await;
+        let (replication, replica) = replica(&stage).await;
         rest(&mut stage, 700, 1500).await;
         // the replica gets what was answered until now
         let behind = now();
-        let written = stage.server.written().expect("a replicated server");
-        let replica = aside(move || replica.until_it_has(written).map(|()| replica)).await;
-        replication.set(Fate::BlackHole);
+        let replica = fall_behind(&stage, &replication, replica).await;
         rest(&mut stage, 200, 800).await;
         stage.fault("failover", 0);
         stage.server.kill();
@@ -105,11 +95,7 @@ pub async fn failover(seed: u64, scale: u32) -> Report {
     }
     rest(&mut stage, 500, 1000).await;
     stage.stop(&mut producer).await;
-    let mut report = stage.finish(workers).await;
-    let gone = forgive(&mut report, &times);
-    println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
-    report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
-    report
+    finish_forgiving(stage, workers, &times).await
 }
 
 /// Fault 30: a failover loses a claim, and the worker that has made it is alive. The replica is cut off before a job is claimed;
@@ -119,19 +105,12 @@ pub async fn lost_claim(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("lost claim", seed);
     let (mut workers, mut findings, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale {
-        let replication = Proxy::start(stage.server.port()).await.expect("a proxy");
-        let port = replication.url().rsplit(':').next().unwrap_or_default().to_owned();
-        let follows =
-            ["--replicaof", "127.0.0.1", port.as_str(), "--repl-diskless-sync-delay", "0"].map(str::to_owned);
-        let replica = RedisServer::builder().args(follows).start().expect("a replica");
-        let replica = aside(move || replica.until_in_sync().map(|()| replica)).await;
+        let (replication, replica) = replica(&stage).await;
         let app = stage.app().await;
         let act = crate::tasks::Act::returns(3_000);
         let handle = stage.dispatched(app.dispatch(crate::tasks::Work { act }).await);
         let job = handle.id().to_string();
-        let written = stage.server.written().expect("a replicated server");
-        let replica = aside(move || replica.until_it_has(written).map(|()| replica)).await;
-        replication.set(Fate::BlackHole);
+        let replica = fall_behind(&stage, &replication, replica).await;
 
         // leases outlast all of it, and are renewed later
         let worker = Some(WorkerPart { lease: Duration::from_secs(60), ..WorkerPart::default() });
@@ -189,6 +168,34 @@ pub async fn lost_claim(seed: u64, scale: u32) -> Report {
         .findings
         .retain(|found| found.rule != "I3" || !found.job.as_ref().is_some_and(|job| jobs.contains(job)));
     report.demand(findings.is_empty(), || findings.join("; "));
+    report
+}
+
+/// A replica of the stage's server, in sync, and what its copy comes through.
+async fn replica(stage: &Stage) -> (Proxy, RedisServer) {
+    let replication = Proxy::start(stage.server.port()).await.expect("a proxy");
+    let port = replication.url().rsplit(':').next().unwrap_or_default().to_owned();
+    let follows =
+        ["--replicaof", "127.0.0.1", port.as_str(), "--repl-diskless-sync-delay", "0"].map(str::to_owned);
+    let replica = RedisServer::builder().args(follows).start().expect("a replica");
+    let replica = aside(move || replica.until_in_sync().map(|()| replica)).await;
+    (replication, replica)
+}
+
+/// The replica gets what was written until now, and nothing more.
+async fn fall_behind(stage: &Stage, replication: &Proxy, replica: RedisServer) -> RedisServer {
+    let written = stage.server.written().expect("a replicated server");
+    let replica = aside(move || replica.until_it_has(written).map(|()| replica)).await;
+    replication.set(Fate::BlackHole);
+    replica
+}
+
+/// Finishes, and forgives what was lost in these times: something must have been.
+async fn finish_forgiving(stage: Stage, workers: Vec<Process>, times: &[Range<u64>]) -> Report {
+    let mut report = stage.finish(workers).await;
+    let gone = forgive(&mut report, times);
+    println!("{}: {gone} acknowledged dispatches are gone", report.scenario);
+    report.demand(gone > 0, || "nothing was lost, so nothing was shown".to_owned());
     report
 }
 
