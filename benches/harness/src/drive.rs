@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::contender::{Contender, Setup};
 use crate::handled::{self, Watch};
@@ -129,6 +130,11 @@ impl<C: Contender> Bench<'_, C> {
                 anyhow::Ok(())
             })
         });
+        self.all(calls)
+    }
+
+    /// Starts all of these, and waits until they are done.
+    fn all(&self, calls: impl Iterator<Item = JoinHandle<Result<()>>>) -> Result<()> {
         let calls: Vec<_> = calls.collect();
         self.runtime.block_on(async {
             for call in calls {

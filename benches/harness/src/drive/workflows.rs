@@ -86,12 +86,6 @@ impl<C: Contender> Bench<'_, C> {
                 anyhow::Ok(())
             })
         });
-        let calls: Vec<_> = calls.collect();
-        self.runtime.block_on(async {
-            for call in calls {
-                call.await??;
-            }
-            Ok(())
-        })
+        self.all(calls)
     }
 }
