@@ -72,7 +72,7 @@ mod tests {
         let (mut found, ..) = pass(&adapter).await;
         found.sort_unstable();
         let lost =
-            |id| format!("`send-email`: job `{id}` is missing in the waiting line; a repair puts it back");
+            |id| format!("`send-email`: job `{id}` is missing from the waiting line; a repair puts it back");
         assert_eq!(found, [lost("0-0"), lost("5-499")]);
     }
 }

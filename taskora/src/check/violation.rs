@@ -265,13 +265,13 @@ pub enum TaskFault {
 impl fmt::Display for TaskFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::HiddenLine => "jobs are in line, and workers do not see that",
-            Self::EmptyLine => "it is said that jobs are in line, and none is",
-            Self::DueTime => "the earliest due time is not that of the delayed jobs",
-            Self::StrayTimer => "a worker has been told a time at which nothing is due",
-            Self::StrayWake => "there is a wake-up for nothing",
-            Self::UnknownTask => "it has jobs, and is not among the known tasks",
-            Self::StraySentinel => "the sentinel of its leases is left without one",
+            Self::HiddenLine => "it has waiting jobs, but is missing from the ready set",
+            Self::EmptyLine => "it is in the ready set, but has no waiting jobs",
+            Self::DueTime => "its due time is not the earliest of its delayed jobs",
+            Self::StrayTimer => "a worker was told a time at which nothing is due",
+            Self::StrayWake => "there is a wake-up without work",
+            Self::UnknownTask => "it has jobs, but is not among the known tasks",
+            Self::StraySentinel => "the sentinel of its leases is left, without a lease",
         })
     }
 }
@@ -282,30 +282,33 @@ impl fmt::Display for Violation {
             |count: &Option<i64>| count.map_or_else(|| "nothing readable".to_owned(), |n| n.to_string());
         match self {
             Self::EntryWithoutJob { task, place, id } => {
-                write!(f, "`{task}`: {place} name job `{id}`, which is not known; a repair removes the entry")
+                write!(
+                    f,
+                    "`{task}`: an entry of {place} names job `{id}`, which is not known; a repair removes the entry"
+                )
             }
             Self::MisplacedEntry { task, place, id } => {
                 write!(
                     f,
-                    "`{task}`: {place} name job `{id}`, which does not belong there; a repair removes the entry"
+                    "`{task}`: an entry of {place} names job `{id}`, which does not belong there; a repair removes the entry"
                 )
             }
             Self::DoubleEntry { task, id } => {
                 write!(f, "`{task}`: job `{id}` is twice in line; a repair removes the second entry")
             }
             Self::LostJob { task, id, place } => {
-                write!(f, "`{task}`: job `{id}` is missing in {place}; a repair puts it back")
+                write!(f, "`{task}`: job `{id}` is missing from {place}; a repair puts it back")
             }
             Self::FalseMark { task, id } => {
                 write!(
                     f,
-                    "`{task}`: job `{id}` is marked as cancelled, and is not; a repair removes the mark"
+                    "`{task}`: job `{id}` is marked as cancelled, but has not ended; a repair removes the mark"
                 )
             }
             Self::StrayMark { task, id } => {
                 write!(
                     f,
-                    "`{task}`: job `{id}` is marked as cancelled in line, and is not there; a repair removes the mark"
+                    "`{task}`: job `{id}` is marked as cancelled, but is not in line; a repair removes the mark"
                 )
             }
             Self::Leftover { part, id } => {
@@ -321,10 +324,10 @@ impl fmt::Display for Violation {
             Self::Garbage { index, entry } => {
                 write!(f, "the entry `{entry}` of `{index}` names no job; a repair removes it")
             }
-            Self::TaskIndex { task, fault } => write!(f, "`{task}`: {fault}; a repair derives it anew"),
+            Self::TaskIndex { task, fault } => write!(f, "`{task}`: {fault}; a repair derives it again"),
             Self::OpenNodes { workflow, counted, found } => write!(
                 f,
-                "workflow `{workflow}` counts {} open nodes, and has {found}; a repair sets the number",
+                "workflow `{workflow}` counts {} open nodes, but has {found}; a repair corrects the number",
                 count(counted)
             ),
             Self::JoinCount { workflow, join, counted, found } => {
@@ -334,16 +337,19 @@ impl fmt::Display for Violation {
                 }
                 write!(
                     f,
-                    " says {}, and {found} nodes are to come; a repair sets the count",
+                    " says {}, but {found} nodes have not completed; a repair corrects the count",
                     count(counted)
                 )?;
                 f.write_str(" and makes ready what can run")
             }
             Self::StillRunning { workflow, node } => {
-                write!(f, "workflow `{workflow}` runs, although node {node} has ended it; a repair ends it")
+                write!(
+                    f,
+                    "workflow `{workflow}` still runs, although node {node} has ended it; a repair ends it"
+                )
             }
             Self::NotWoundUp { workflow, node } => {
-                write!(f, "workflow `{workflow}` has ended, and node {node} still waits; a repair cancels it")
+                write!(f, "workflow `{workflow}` has ended, but node {node} still waits; a repair cancels it")
             }
             Self::WorkflowIndex { workflow, is_known: true } => {
                 write!(f, "workflow `{workflow}` is not in the index it belongs to; a repair moves it")

@@ -1,4 +1,4 @@
-//! What the checks of keys share.
+//! Helpers for the checks of keys.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::kit::job;
 use crate::adapter::{Adapter, Admission, Admitted, BlockingStates, NewJob, Otherwise, Rule};
 use crate::job::JobId;
 
-/// Stores a job under a key; what became of it.
+/// Stores a job under a key, and returns what happened to it.
 pub(super) async fn admit(adapter: &Arc<dyn Adapter>, admission: Admission) -> Admitted {
     admit_all(adapter, [admission]).await.pop().expect("one answer")
 }
@@ -23,7 +23,7 @@ pub(super) async fn admit_all(
     admitted
 }
 
-/// A job under the key `k` that is kept out by every unfinished owner.
+/// A job under the key `k` that every unfinished owner keeps out.
 pub(super) fn unique(id: &str, task: &str) -> Admission {
     deduplicated(job(id, task), Otherwise::Drop)
 }
@@ -33,7 +33,7 @@ pub(super) fn deduplicated(job: NewJob, otherwise: Otherwise) -> Admission {
     Admission { job, key: "k".to_owned(), rule }
 }
 
-/// Who owns the key `k`.
+/// The owner of the key `k`.
 pub(super) async fn owner(adapter: &Arc<dyn Adapter>, task: &str) -> Option<JobId> {
     adapter.admissions().key_owner(task, "k").await.expect("key_owner")
 }

@@ -232,7 +232,7 @@ pub async fn cancellations_reach_every_connection(f: &impl Fixture) {
         second.signals().cancellations(),
         second.signals().cancellations(),
     ];
-    // a subscription to a remote store may take a moment: say it again until every listener has heard the first one
+    // a subscription to a remote store may take a moment: repeat the cancellation until every listener has received it
     for listener in &mut listeners {
         let heard = async {
             loop {

@@ -1,4 +1,4 @@
-//! Claiming jobs: what is handed out, in which order, and how much of it.
+//! Claiming jobs: which jobs are handed out, in which order, and how many.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Keys whose jobs become one, some time after the last of them.
+//! Keys whose jobs become one job, some time after the last of them.
 
 use std::time::Duration;
 

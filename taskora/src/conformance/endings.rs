@@ -15,7 +15,7 @@ use crate::adapter::{Adapter, AttemptEnd, Ended, Ending, NewJob};
 use crate::job::JobId;
 use crate::policy::Retention;
 
-/// Waits in the background, and has begun to when this returns.
+/// Waits in the background; the wait has begun when this returns.
 async fn wait(adapter: &Arc<dyn Adapter>, id: &str) -> JoinHandle<Option<Ended>> {
     let (adapter, id) = (Arc::clone(adapter), JobId::from(id));
     let mut waiting = tokio::spawn(async move { adapter.signals().ended(&id).await.expect("ended") });

@@ -28,7 +28,7 @@ fn discarded(job: NewJob) -> NewJob {
     NewJob { ttl: Some(Ttl::new(TTL).on_expire(OnExpire::Discard)), ..job }
 }
 
-/// The number of jobs that have expired, and are in no other place.
+/// Asserts that this many jobs have expired, and that none is in another place.
 async fn only_expired(adapter: &Arc<dyn Adapter>, expired: usize) {
     let counts = adapter.inspection().counts(TASK).await.unwrap();
     assert_eq!(counts, JobCounts { expired, ..JobCounts::default() });
@@ -232,7 +232,7 @@ pub async fn x14_a_node_that_expires_ends_its_workflow(f: &impl Fixture) {
         let mut worker = Caller::new(&adapter);
         f.advance(TTL * 2).await;
         worker.run_one(complete("1")).await;
-        // its time begins when it could run and its delay has passed
+        // its time begins when it could run and its delay is over
         f.advance(TTL * 2 - MOMENT).await;
         sweep(&adapter, &[TASK], Retention::default()).await;
         assert_eq!(record(&adapter, id).await.state, WorkflowState::Running);
@@ -256,7 +256,7 @@ pub async fn a_node_comes_back_with_its_deadline(f: &impl Fixture) {
     assert_eq!(worker.settle(&jobs[0], retry("no", MOMENT)).await, Settled::Now(JobState::Retrying));
     renew(&adapter, &jobs[1], TTL * 2).await;
     f.advance(TTL).await;
-    // the retry was due, and nobody came; the other one runs on
+    // the retry was due, but no worker claimed it; the other node goes on running
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(record(&adapter, "flow").await.state, WorkflowState::Expired);
     assert_eq!(worker.settle(&jobs[1], retry("late", MOMENT)).await, Settled::Now(JobState::Cancelled));

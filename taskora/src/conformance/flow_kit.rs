@@ -1,4 +1,4 @@
-//! What the checks of workflows share: compositions to start, and what became of them.
+//! Helpers for the checks of workflows: compositions to start, and what happened to them.
 
 use std::sync::Arc;
 
@@ -19,19 +19,19 @@ pub(super) fn flow(id: &str, nodes: Vec<NewNode>, joins: &[&[u32]]) -> NewWorkfl
     NewWorkflow::new(id, nodes, joins.iter().map(|join| join.to_vec()).collect(), "[0]")
 }
 
-/// Nodes that follow each other.
+/// Nodes one after the other.
 pub(super) fn chain(id: &str, len: u32) -> NewWorkflow {
     let joins: Vec<Vec<u32>> = (1..len).map(|node| vec![node - 1]).collect();
     let nodes = (0..len).map(|at| node(at.checked_sub(1))).collect();
     NewWorkflow { joins, ..flow(id, nodes, &[]) }
 }
 
-/// Nodes beside each other.
+/// Nodes side by side.
 pub(super) fn group(id: &str, len: usize) -> NewWorkflow {
     flow(id, vec![node(None); len], &[])
 }
 
-/// Nodes beside each other, and one that waits for all of them.
+/// Nodes side by side, and one that waits for all of them.
 pub(super) fn chord(id: &str, len: u32) -> NewWorkflow {
     let mut new = group(id, len as usize);
     new.nodes.push(node(Some(0)));
@@ -52,7 +52,7 @@ pub(super) async fn states(adapter: &Arc<dyn Adapter>, id: &str) -> (WorkflowSta
     (record.state, record.nodes.into_iter().map(|node| node.state).collect())
 }
 
-/// How a workflow has ended that has ended already.
+/// How a workflow that has already ended did end.
 pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowEnded {
     let id = WorkflowId::from(id);
     let ended =
@@ -60,7 +60,7 @@ pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> WorkflowEnded
     ended.expect("workflow_ended").expect("the workflow is known")
 }
 
-/// Waits in the background, and has begun to when this returns.
+/// Waits in the background; the wait has begun when this returns.
 pub(super) async fn wait(adapter: &Arc<dyn Adapter>, id: &str) -> JoinHandle<Option<WorkflowEnded>> {
     let (adapter, id) = (Arc::clone(adapter), WorkflowId::from(id));
     let mut waiting =

@@ -1,4 +1,4 @@
-//! Jobs that wait for the end of the one that owns their key.
+//! Jobs that wait for the owner of their key to end.
 
 use std::time::Duration;
 

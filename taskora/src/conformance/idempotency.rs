@@ -1,4 +1,4 @@
-//! Keys that stand for a job, or a workflow, for a while.
+//! Keys that stand for a job or a workflow for a limited time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the checks share: jobs to store, a worker's calls, and how long to wait.
+//! Helpers for all checks: jobs to store, a worker's calls, and how long to wait.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::policy::Retention;
 pub(super) const TASK: &str = "send-email";
 /// Another one.
 pub(super) const OTHER: &str = "resize";
-/// The leases of [`Caller`], unless said otherwise.
+/// The default lease of [`Caller`].
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-/// A bit more than nothing, for steps over a border.
+/// A short time, to step past a limit.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
-/// What should happen happens within this time, also on a busy machine.
+/// What should happen happens within this time, even on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A push arrives within this time; polling every few seconds would not.
 pub(super) const PROMPT: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ pub(super) async fn info(adapter: &Arc<dyn Adapter>, id: &str) -> JobInfo {
         .unwrap_or_else(|| panic!("job `{id}` is not known"))
 }
 
-/// How a job has ended that has ended already.
+/// How a job that has already ended did end.
 pub(super) async fn ended(adapter: &Arc<dyn Adapter>, id: &str) -> Option<Ended> {
     within(PATIENCE, "an end that is known already", adapter.signals().ended(&id.into()))
         .await
@@ -77,7 +77,7 @@ pub(super) async fn ending(adapter: &Arc<dyn Adapter>, id: &str) -> Ending {
     ended(adapter, id).await.unwrap_or_else(|| panic!("job `{id}` is not known")).ending
 }
 
-/// Sweeps until there is no more to do; what all the sweeps did.
+/// Sweeps until there is no more to do, and returns what all the sweeps did.
 pub(super) async fn sweep(adapter: &Arc<dyn Adapter>, tasks: &[&str], retention: Retention) -> Swept {
     let tasks = names(tasks);
     let mut sum = Swept::default();
@@ -98,13 +98,13 @@ pub(super) async fn renew(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, length: 
     adapter.jobs().renew(vec![renew]).await.expect("renew").pop().expect("one answer")
 }
 
-/// Reports progress with the right of this job's lease; whether it was kept.
+/// Reports progress with this job's lease, and returns whether the store kept it.
 pub(super) async fn progress(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, json: &str) -> bool {
     let notes = JobReport { lease: job.lease.clone(), progress: Some(json.into()), logs: Vec::new() };
     adapter.jobs().note(vec![notes]).await.expect("note").pop().expect("one answer")
 }
 
-/// The next job that is said to be cancelled.
+/// The next job that is announced as cancelled.
 pub(super) async fn cancelled(cancellations: &mut broadcast::Receiver<Cancellation>) -> JobId {
     loop {
         if let Cancellation::Of(id) = cancellations.recv().await.expect("not more than are kept") {
@@ -169,7 +169,7 @@ impl Caller {
         }
     }
 
-    /// The next call of this slot, not made yet.
+    /// The next call of this slot, without making it.
     pub(super) fn call(&mut self, settle: Vec<Settlement>, claim: Option<Claim>) -> Exchange {
         self.number += 1;
         let call = CallId { worker: Arc::clone(&self.worker), slot: 0, number: self.number };
@@ -234,7 +234,7 @@ impl Caller {
         }
     }
 
-    /// Claims one job of these tasks when there is one, or none when the time has passed.
+    /// Claims one job of these tasks when there is one, or none if the time passes first.
     pub(super) async fn wait(
         &mut self,
         listener: &dyn WorkListener,
@@ -245,14 +245,14 @@ impl Caller {
         listener.wait(&call, time, &Notify::new()).await.expect("wait")
     }
 
-    /// A call that claims one job of these tasks, not made yet.
+    /// A call that claims one job of these tasks, without making it.
     pub(super) fn next_call(&mut self, tasks: &[&str]) -> Exchange {
         let room: Vec<(&str, usize)> = tasks.iter().map(|task| (*task, 1)).collect();
         self.call(Vec::new(), Some(claim(1, &room)))
     }
 }
 
-/// A lease that nobody was given.
+/// A lease that was never issued.
 pub(super) fn forged(job: &ClaimedJob, token: u64) -> ClaimedJob {
     ClaimedJob { lease: Lease { token, ..job.lease.clone() }, ..job.clone() }
 }

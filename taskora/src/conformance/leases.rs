@@ -1,4 +1,4 @@
-//! Leases: how long they last, and what they give a right to.
+//! Leases: how long they last, and what they allow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub async fn a_lost_lease_is_a_lost_right(f: &impl Fixture) {
 
 pub async fn a_lease_is_never_one_of_a_later_job_with_its_id(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    // the second one is a UUID, but none that we made
+    // the second one is a UUID, but not a generated one
     for id in ["a", "3f0e2f7c-9d1b-4a52-8c39-5f1d1f0c7a11"] {
         put(&adapter, [job(id, TASK)]).await;
         let old = leases_of_one_that_is_gone(f, &adapter).await;
@@ -71,7 +71,7 @@ pub async fn a_lease_of_a_node_is_never_one_of_a_later_workflow_with_its_id(f: &
     }
 }
 
-/// All leases that the one job that waits has until it is trimmed: one that is lost, one that is given back, its last.
+/// All leases of the one waiting job until it is trimmed: a lost one, a released one, and its last.
 async fn leases_of_one_that_is_gone(f: &impl Fixture, adapter: &Arc<dyn Adapter>) -> [ClaimedJob; 3] {
     let mut worker = Caller::new(adapter);
     let lost = worker.claim_one().await;
@@ -85,7 +85,7 @@ async fn leases_of_one_that_is_gone(f: &impl Fixture, adapter: &Arc<dyn Adapter>
     [lost, released, last]
 }
 
-/// The one job that waits is claimed three times; each time everything is tried with these leases.
+/// Claims the one waiting job three times; each time, everything is tried with these leases.
 async fn assert_refused_by_the_next(adapter: &Arc<dyn Adapter>, old: &[ClaimedJob]) {
     let mut worker = Caller::new(adapter);
     for end in [AttemptEnd::release(), retry("no", Duration::ZERO), complete("\"new\"")] {

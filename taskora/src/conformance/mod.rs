@@ -1,4 +1,4 @@
-//! What an adapter must do, as checks that each adapter runs from its own tests.
+//! The conformance suite: what an adapter must do, as checks that each adapter runs from its own tests.
 //!
 //! An adapter's author writes a [`Fixture`], which gives each check an empty store, and one line:
 //!
@@ -24,11 +24,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! It expands to one test for each check, in modules by behaviour; the expression is evaluated anew in each of them, and
-//! may await. The checks say what is meant by [`adapter`](crate::adapter): its words and these checks are changed together.
+//! It expands to one test per check, in modules by behaviour. Each test evaluates the expression, which may await. The
+//! checks define what [`adapter`](crate::adapter) says in words: change both together.
 //!
-//! The checks wait for real where something is pushed (a few hundred milliseconds, at most ten seconds before they
-//! fail), and let the store's time pass with [`Fixture::advance`] where something is due later.
+//! Where something is pushed, the checks wait in real time (a few hundred milliseconds, at most ten seconds before they
+//! fail). Where something is due later, they advance the store's time with [`Fixture::advance`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -88,21 +88,20 @@ pub mod workflow_retention;
 #[doc(hidden)]
 pub mod workflow_steps;
 
-/// An empty store for one check, and what the check needs of it.
+/// An empty store for one check, and what the check needs from it.
 pub trait Fixture {
-    /// An adapter to the store. Each call may give the same one.
+    /// An adapter for the store. Each call may return the same one.
     fn adapter(&self) -> impl Future<Output = Arc<dyn Adapter>>;
 
-    /// An adapter to the same store over a connection of its own, as another process has one. For a store within
-    /// this process it may be the same.
+    /// An adapter for the same store with its own connection, like that of another process. For a store in this process, it
+    /// may be the same adapter.
     fn second(&self) -> impl Future<Output = Arc<dyn Adapter>>;
 
-    /// Lets the store's time pass: by a clock that tests may move, or by waiting. It need not wake anybody who
-    /// waits.
+    /// Advances the store's time: with a clock that tests can move, or by waiting. It need not wake waiters.
     fn advance(&self, by: Duration) -> impl Future<Output = ()>;
 }
 
-/// Fails unless everything that is stored agrees, see [`App::check`](crate::App::check): after each check, whatever it was about.
+/// Fails unless the store is consistent, see [`App::check`](crate::App::check). Runs after each check.
 pub async fn assert_sound(fixture: &impl Fixture) {
     upkeep::sound(&fixture.adapter().await, "after the check").await;
 }

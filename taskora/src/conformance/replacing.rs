@@ -1,4 +1,4 @@
-//! Jobs that take the place of one that has failed.
+//! Jobs that replace one that has failed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::adapter::{
 use crate::job::{JobState, LogEntry, LogLevel, Timestamp};
 use crate::policy::{Retention, RetentionLimit};
 
-/// An id of the caller's own, and one that we could have made.
+/// A caller's own id, and one that taskora could have generated.
 const IDS: [&str; 2] = ["order-7", "0192f3a4-5b6c-7d8e-9f00-112233445566"];
 
 fn replacing(new: NewJob) -> NewJob {
@@ -132,7 +132,7 @@ pub async fn what_has_not_failed_is_not_replaced(f: &impl Fixture) {
             "{id}"
         );
         assert_eq!(info(&adapter, id).await, before, "{id}");
-        // one that is to be cancelled has not ended yet
+        // a job that is being cancelled has not ended yet
         if id == "active" {
             adapter.jobs().cancel(&id.into(), "why").await.unwrap();
         }

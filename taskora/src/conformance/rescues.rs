@@ -1,4 +1,4 @@
-//! What becomes of jobs whose lease has passed.
+//! What happens to jobs whose lease has expired.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How long finished jobs stay, and that nothing of them is left.
+//! How long finished jobs stay, and that nothing is left of removed ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +31,12 @@ async fn run(adapter: &Arc<dyn Adapter>, retention: Retention, ids: &[JobId], en
     }
 }
 
-/// Ids as a dispatch without one makes them.
+/// Ids like those of a dispatch without an id.
 fn generated(count: usize) -> Vec<JobId> {
     (0..count).map(|_| JobId::new()).collect()
 }
 
-/// Nothing of this job is left: its id is as good as new.
+/// Asserts that nothing is left of this job: its id can be used again.
 async fn assert_gone(adapter: &Arc<dyn Adapter>, id: &str) {
     assert_eq!(state(adapter, id).await, None, "`{id}` is trimmed");
     assert_eq!(ended(adapter, id).await, None, "the end of `{id}` is trimmed");
@@ -196,7 +196,7 @@ pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
     put(&adapter, ids.iter().map(|id| job(id.as_str(), TASK))).await;
     for id in &ids {
         adapter.jobs().cancel(id, "why").await.unwrap();
-        // those that end at the same time are in no order
+        // jobs that end at the same time are in no order
         f.advance(Duration::from_millis(2)).await;
     }
     sweep(&adapter, &[TASK], retention).await;

@@ -124,7 +124,7 @@ pub async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture)
     assert!(again.lease.token > first.lease.token);
     assert_eq!((&again.payload, again.created_at), (&first.payload, first.created_at));
 
-    // one with an attempt behind it is retrying
+    // a job with an attempt behind it is retrying
     worker.settle(again, retry("not yet", Duration::ZERO)).await;
     let second = worker.claim_one().await;
     assert_eq!(worker.settle(&second, rest()).await, Settled::Now(JobState::Retrying));

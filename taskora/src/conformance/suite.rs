@@ -1,4 +1,4 @@
-//! The list of all checks, of which an adapter makes its tests.
+//! The list of all checks, from which an adapter generates its tests.
 
 /// One test for each check of an adapter, see [`conformance`](mod@crate::conformance).
 #[macro_export]

@@ -1,4 +1,4 @@
-//! Keys that let so many jobs through in a window.
+//! Keys that let a limited number of jobs through per window.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::adapter::{Adapter, Admission, Admitted, JobCounts, NewJob, Rule};
 use crate::job::JobState;
 
 const WINDOW: Duration = Duration::from_secs(3_600);
-/// What the calls of a check take at most, also on a busy machine.
+/// The most time that the calls of a check take, even on a busy machine.
 const SLACK: Duration = Duration::from_secs(60);
 
 fn throttled(new: NewJob, key: &str, max: u32) -> Admission {
@@ -22,7 +22,7 @@ async fn of_two(adapter: &Arc<dyn Adapter>, id: &str) -> Admitted {
     admit(adapter, throttled(job(id, TASK), "k", 2)).await
 }
 
-/// How long it is until one more is let through.
+/// The time until one more job is let through.
 fn wait(admitted: &Admitted) -> Duration {
     match admitted {
         Admitted::Throttled { retry_in } => *retry_in,
@@ -30,7 +30,7 @@ fn wait(admitted: &Admitted) -> Duration {
     }
 }
 
-/// Asserts that a wait is this long, but for what the calls in between have taken.
+/// Asserts that a wait is this long, except for the time of the calls in between.
 fn assert_about(wait: Duration, expected: Duration) {
     assert!(wait <= expected && wait + SLACK > expected, "{wait:?} is not {expected:?}");
 }

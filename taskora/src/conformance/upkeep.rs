@@ -1,4 +1,5 @@
-//! Checking and repairing what is stored. Damage is each adapter's own matter; what is sound, or on its way, is the same for all.
+//! Checking and repairing the store. Each adapter tests damage itself; what counts as consistent, or in transit, is the same
+//! for all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::adapter::{Adapter, AttemptEnd};
 use crate::check::{self, CheckReport};
 use crate::policy::{Retention, RetentionLimit};
 
-/// Fails if anything that is stored does not agree.
+/// Fails if the store is inconsistent.
 pub(super) async fn sound(adapter: &Arc<dyn Adapter>, what: &str) -> CheckReport {
     let report = check::check(&**adapter).await.expect("check");
     assert!(report.is_clean(), "{what}: {report}");
@@ -84,7 +85,7 @@ pub async fn each_step_of_a_workflow_is_sound(fixture: &impl Fixture) {
     sound(&adapter, "failed").await;
 }
 
-/// What is more than a page goes on in later calls; until then it is no damage.
+/// Work beyond a page continues in later calls; until then it is not damage.
 pub async fn what_is_under_way_is_no_damage(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);

@@ -16,10 +16,10 @@ use crate::adapter::{Adapter, AttemptEnd, Settled, WorkListener};
 use crate::job::JobState;
 use crate::policy::Retention;
 
-/// How long an idle worker of these checks waits at most.
+/// The longest wait of an idle worker in these checks.
 const IDLE: Duration = PATIENCE;
 
-/// Waits for a job of this task; the id of the one that was claimed.
+/// Waits for a job of this task, and returns the id of the claimed one.
 async fn wait(
     adapter: &Arc<dyn Adapter>,
     listener: &dyn WorkListener,
@@ -30,7 +30,7 @@ async fn wait(
     answer.jobs.pop().map(|job| job.lease.id.to_string())
 }
 
-/// Waits in the background for a job of [`TASK`]; has begun to when this returns.
+/// Waits in the background for a job of [`TASK`]; the wait has begun when this returns.
 async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<Option<String>> {
     let adapter = Arc::clone(adapter);
     let mut parked =
@@ -39,7 +39,7 @@ async fn park(adapter: &Arc<dyn Adapter>, time: Duration) -> JoinHandle<Option<S
     parked
 }
 
-/// An idle worker that takes one job of [`TASK`]; sleeps when this returns.
+/// An idle worker that takes one job of [`TASK`]; it sleeps when this returns.
 async fn idle_worker(adapter: &Arc<dyn Adapter>) -> JoinHandle<String> {
     let adapter = Arc::clone(adapter);
     let mut parked = tokio::spawn(async move {
@@ -144,7 +144,7 @@ pub async fn a_sweep_wakes_for_what_it_has_taken_back(f: &impl Fixture) {
 pub async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
-    // this one may have been told to come back when the job is due, but it dies
+    // this worker may have been told when the job is due, but it dies
     Caller::new(&adapter).claim(1, &[TASK]).await;
     let parked = park(&second, IDLE).await;
     f.advance(Duration::from_secs(61)).await;
@@ -206,7 +206,7 @@ pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
     let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
     put(&adapter, [job("other", OTHER)]).await;
     for early in [true, false] {
-        // it hears of one task only, and claims of both
+        // it waits for one task only, but claims from both
         let call = caller.call(Vec::new(), Some(claim(1, &[(TASK, 1), (OTHER, 0)])));
         let hurried = async {
             if !early {
@@ -225,7 +225,7 @@ pub async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fix
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
     let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
-    // now it knows when to come back, and is the one to do so
+    // now this worker, and no other, has been told when to come back
     assert!(caller.claim(1, &[TASK]).await.is_empty());
     let call = caller.next_call(&[TASK]);
     let hurried = async {

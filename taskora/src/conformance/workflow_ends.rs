@@ -1,4 +1,4 @@
-//! How workflows end, and what becomes of their nodes.
+//! How workflows end, and what happens to their nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 use crate::workflow::{WorkflowId, WorkflowState};
 
-/// A workflow of nodes in all states: completed, active, retrying, delayed, waiting and not released. Its active node
-/// is claimed, and last in the list.
+/// A workflow of nodes in all states: completed, active, retrying, delayed, waiting and not released. Its active node is
+/// claimed, and is last in the list.
 async fn in_all_states(adapter: &Arc<dyn Adapter>, worker: &mut Caller) -> ClaimedJob {
     let mut nodes = vec![node(None); 6];
     nodes[3].delay = MOMENT * 600;
@@ -191,7 +191,7 @@ pub async fn x14_a_node_that_stalls_out_fails_its_workflow(f: &impl Fixture) {
 pub async fn x14_a_node_that_is_cancelled_alone_cancels_its_workflow(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
-    // one that waits, and one that is active
+    // a waiting one, and an active one
     for (id, active) in [("waiting", false), ("active", true)] {
         start(&adapter, chord(id, 2)).await;
         let first = JobId::node(&id.into(), 0);
@@ -269,7 +269,7 @@ async fn expires_by_itself(adapter: &Arc<dyn Adapter>, id: &str) {
 pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let ttl = Some(QUIET * 4);
-    // whatever it serves; nobody sweeps, and nobody awaits the workflow
+    // the worker may serve any task; nothing sweeps or awaits the workflow
     start(&second, NewWorkflow { ttl, ..chain("before", 2) }).await;
     let other = idle_worker(&adapter, OTHER);
     expires_by_itself(&second, "before").await;
@@ -284,7 +284,7 @@ pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
 
 pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
-    // nobody but a worker that is busy
+    // only a busy worker
     let (mut worker, mut cancellations) = (Caller::new(&adapter), adapter.signals().cancellations());
     start(&adapter, NewWorkflow { ttl: Some(QUIET * 4), ..chord("w", 2) }).await;
     let active = worker.claim_one().await;
@@ -305,11 +305,11 @@ pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixtu
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(states(&adapter, "w").await.1, [CANCELLED; 3]);
 
-    // who comes later is told at once
+    // a later waiter is told at once
     start(&adapter, NewWorkflow { ttl: Some(MOMENT), ..chord("late", 2) }).await;
     f.advance(MOMENT * 2).await;
     assert_eq!(ended(&second, "late").await.state, WorkflowState::Expired);
-    // and one that ends in time ends as it does
+    // and a workflow that ends in time ends normally
     start(&adapter, NewWorkflow { ttl: Some(MOMENT * 60), ..group("in time", 1) }).await;
     let waiting = wait(&second, "in time").await;
     Caller::new(&adapter).run_one(complete("1")).await;

@@ -1,4 +1,4 @@
-//! Jobs with keys: who owns which, who waits behind whom, and what was let through.
+//! Jobs with keys: which job owns which key, which job waits behind which, and what was let through.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Key {
     }
 }
 
-/// A key that stands for a job of a task, or for a workflow, for a while.
+/// A key that stands for a job of a task, or for a workflow, for a limited time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum OnceKey {
     OfJob(TaskName, String),
@@ -68,30 +68,30 @@ struct Standing {
     id: String,
 }
 
-/// What a job has to do with keys, until it has ended.
+/// A job's relation to keys, until it has ended.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) key: Key,
-    /// The job that waits for this one's end, if that is still there.
+    /// The job that waits for this one to end, if it still exists.
     pub(super) next: Option<JobId>,
 }
 
 #[derive(Default)]
 pub(super) struct Keys {
     pub(super) owners: HashMap<Key, Owner>,
-    /// The times of the last jobs of throttled keys, and when they are of no interest any more.
+    /// The times of the last jobs of throttled keys, and when they can be dropped.
     throttled: HashMap<(TaskName, String), (VecDeque<u64>, u64)>,
     once: HashMap<OnceKey, Standing>,
 }
 
 pub(super) struct Owner {
-    /// When the key was free last.
+    /// When the key was last free.
     first: u64,
     pub(super) id: JobId,
 }
 
 impl Keys {
-    /// Keys whose owner has ended, is not known, or is none.
+    /// Keys whose owner has ended, is unknown, or does not own them.
     pub(super) fn stale<'a>(
         &'a self,
         jobs: &'a HashMap<JobId, Record>,
@@ -110,7 +110,7 @@ impl Keys {
         }
     }
 
-    /// Whom a key stands for; the error is one with another payload.
+    /// What a key stands for; the error is a job or workflow with another payload.
     fn standing(&self, key: &OnceKey, once: Once, now: u64) -> Option<Result<String, String>> {
         let standing = self.once.get(key).filter(|standing| standing.until > now)?;
         let is_same = standing.fingerprint == once.fingerprint;
@@ -122,14 +122,14 @@ impl Keys {
         self.once.insert(key, Standing { until, fingerprint: once.fingerprint, id });
     }
 
-    /// What the key stood for has ended in vain.
+    /// What the key stood for has ended without completing.
     pub(super) fn give_up(&mut self, key: Option<OnceKey>, id: &str) {
         if let Some(key) = key.filter(|key| self.once.get(key).is_some_and(|known| known.id == id)) {
             self.once.remove(&key);
         }
     }
 
-    /// Drops what no rule asks for any more.
+    /// Drops entries that no rule needs any more.
     pub(super) fn forget(&mut self, now: u64) {
         self.throttled.retain(|_, (_, until)| *until > now);
         self.once.retain(|_, standing| standing.until > now);
@@ -220,7 +220,7 @@ impl Store {
             && let Some(Phase::Delayed { due, .. }) = self.jobs.get(&owner.id).map(|record| &record.phase)
         {
             let (id, due) = (owner.id.clone(), *due);
-            // who was up too late to start it has no more time to give
+            // a job that is already due keeps its due time
             let due = if due <= now { due } else { (now + millis(delay)).min(latest(owner.first)) };
             self.replace(&id, job, due.max(now));
             self.delay_anew(&id, due);
@@ -269,7 +269,7 @@ impl Store {
         }
     }
 
-    /// Stores a job behind another one; or gives the one that is there what the new job has.
+    /// Stores a job behind another one, or replaces the job that already waits there.
     fn follow(&mut self, owner: &JobId, next: Option<JobId>, job: NewJob, now: u64) -> Admitted {
         if let Some(next) = next.filter(|next| self.is_behind(next, owner)) {
             self.replace(&next, job, now);
@@ -284,7 +284,7 @@ impl Store {
         Admitted::New
     }
 
-    /// Stores a job that is new, as the owner of the key if there is one.
+    /// Stores a new job, as the owner of the key if there is one.
     fn store_new(&mut self, job: NewJob, now: u64, key: Option<Key>) {
         let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
         self.add_new(job, due.unwrap_or(now), now);
@@ -302,10 +302,10 @@ impl Store {
         }
     }
 
-    /// A job that no worker has claimed gets what the new one has, and counts as ready at this time for its deadline.
+    /// Gives the new job's data to a job that no worker has claimed. Its deadline then counts from `ready`.
     fn replace(&mut self, id: &JobId, job: NewJob, ready: u64) {
         let Some(record) = self.jobs.get_mut(id) else { return };
-        // its place in the line goes by its priority
+        // its place in the line depends on its priority
         let priority =
             if matches!(record.phase, Phase::Waiting(_)) { record.new.priority } else { job.priority };
         let old = record.deadline;
@@ -316,7 +316,7 @@ impl Store {
         queue.set_deadline(id, record.deadline, &record.phase);
     }
 
-    /// The job owns its key no more; what it had, and whether nobody owns the key now.
+    /// Ends the job's ownership of its key. Returns its relation to keys, and whether the key is free now.
     pub(super) fn free_key(&mut self, id: &JobId) -> Option<Held> {
         let held = self.jobs.get_mut(id)?.held.take()?;
         if self.keys.owners.get(&held.key).is_some_and(|owner| owner.id == *id) {
@@ -325,7 +325,7 @@ impl Store {
         Some(held)
     }
 
-    /// A job has ended: the one behind it comes into its line, and owns the key unless somebody else does.
+    /// A job has ended: the one behind it joins its line, and owns the key unless another job does.
     pub(super) fn pass_key_on(&mut self, id: &JobId, now: u64) {
         let Some(Held { key, next: Some(next) }) = self.free_key(id) else { return };
         if !self.is_behind(&next, id) {

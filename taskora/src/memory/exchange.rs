@@ -1,4 +1,4 @@
-//! Settle and claim as one step, and the answers that are kept for calls that are repeated.
+//! Settling and claiming in one step, and the answers that are kept for repeated calls.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::job::{JobId, Timestamp, millis};
 /// How long the answer of a slot's last call is kept, in milliseconds.
 const KEPT: u64 = 60_000;
 
-/// The answer of the last call of a slot. What the jobs carry is looked up again, rather than kept twice.
+/// The answer of a slot's last call. The jobs' data is looked up again, rather than stored twice.
 pub(super) struct Answer {
     number: u64,
     at: u64,
@@ -38,7 +38,7 @@ impl Store {
             } else {
                 Exchanged { settled: vec![Settled::Stale; settle.len()], ..Exchanged::default() }
             };
-            // the signal that it may have heard is for somebody else
+            // pass on the signal that it may have received
             self.wake(claimed_from);
             return exchanged;
         }
@@ -62,7 +62,7 @@ impl Store {
         self.trim_flows_by_count(settled.len(), retention);
         let (claimed, more) = claim.as_ref().map(|claim| self.claim(claim, now)).unwrap_or_default();
         self.wake_released();
-        // only now, so that nobody is woken for what this call has taken itself
+        // only now, so that no worker is woken for jobs that this call has claimed
         self.wake(tasks);
         self.wake(claimed_from);
         // a worker that leaves passes its next tick on
@@ -107,7 +107,7 @@ impl Store {
             *room -= 1;
             claimed.extend(self.hand_out(&id, now.saturating_add(millis(asked.lease)), now));
         }
-        // the other nodes of a workflow that has ended here
+        // the other nodes of workflows that have ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
         let mut open = claim.tasks.iter().zip(room).filter(|(_, room)| *room > 0);
         let is_left =
@@ -128,7 +128,7 @@ impl Store {
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
     fn exchanged(&self, answer: &Answer, claim: Option<&Claim>, now: u64) -> Exchanged {
         let claimed_job = |claimed: &Claimed| {
-            // a job of this id that was made since is another one
+            // a later job with the same id is a different one
             let is_it = |record: &&Record| record.older_tokens < claimed.lease.token;
             let record = self.jobs.get(&claimed.lease.id).filter(is_it)?;
             Some(ClaimedJob {
@@ -148,7 +148,7 @@ impl Store {
             settled: answer.settled.clone(),
             jobs: answer.claimed.iter().filter_map(claimed_job).collect(),
             more: answer.more,
-            // waiters set their own alarm, so that nobody has to come back
+            // waiters set their own timers, so the caller need not come back
             next_due: None,
             ticks: claim
                 .filter(|claim| claim.limit > 0 && claim.open_tasks().any(|task| &**task == SCHEDULES))
@@ -157,7 +157,7 @@ impl Store {
         }
     }
 
-    /// Drops answers that nobody will ask for again.
+    /// Drops answers that are too old to be asked for again.
     pub(super) fn forget_calls(&mut self, now: u64) {
         self.calls.retain(|_, answer| now.saturating_sub(answer.at) <= KEPT);
     }

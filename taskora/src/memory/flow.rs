@@ -1,4 +1,4 @@
-//! What the store knows of one workflow, and where workflows are looked for.
+//! What the store knows about one workflow, and the indexes of workflows.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -19,7 +19,7 @@ pub(super) struct Flow {
     pub(super) reason: Option<String>,
     pub(super) output: Vec<u8>,
     pub(super) meta: Vec<(String, String)>,
-    /// A node that was released has given its payload to its job.
+    /// The nodes. A released node has moved its payload to its job.
     pub(super) nodes: Vec<NewNode>,
     pub(super) joins: Vec<Join>,
     /// The joins that each node is in.
@@ -29,7 +29,7 @@ pub(super) struct Flow {
     /// Nodes that have not ended.
     pub(super) open: usize,
     pub(super) waiters: Vec<oneshot::Sender<WorkflowEnded>>,
-    /// The key that stands for it, and is free if it ends in vain.
+    /// The key that stands for it, and is freed if it ends without completing.
     pub(super) once: Option<OnceKey>,
 }
 
@@ -37,13 +37,13 @@ pub(super) struct Join {
     pub(super) nodes: Vec<u32>,
     /// How many of them have not completed.
     pub(super) left: usize,
-    /// Who waits for it.
+    /// The nodes that wait for it.
     pub(super) children: Vec<u32>,
 }
 
-/// What is left to do for a workflow, in pages.
+/// Work left to do for a workflow, in pages.
 pub(super) enum Work {
-    /// Make jobs of these nodes, as of this time.
+    /// Make these nodes jobs, as of this time.
     Release { id: WorkflowId, nodes: VecDeque<u32>, since: u64 },
     /// Cancel all nodes from this one on.
     Cancel { id: WorkflowId, from: u32, reason: String },
@@ -57,7 +57,7 @@ impl Work {
     }
 }
 
-/// All workflows, and where they are looked for.
+/// All workflows, and their indexes.
 #[derive(Default)]
 pub(super) struct Flows {
     pub(super) by_id: HashMap<WorkflowId, Flow>,
@@ -66,7 +66,7 @@ pub(super) struct Flows {
     /// Workflows that have ended with all their nodes, by when they ended.
     pub(super) done: BTreeSet<(u64, WorkflowId)>,
     pub(super) work: VecDeque<Work>,
-    /// Tasks of which nodes were released, until somebody is woken for them.
+    /// Tasks of released nodes for which no worker has been woken yet.
     pub(super) released: BTreeSet<TaskName>,
 }
 
@@ -111,7 +111,7 @@ impl Flow {
         (0..).zip(&self.nodes).filter(|(_, new)| new.after.is_none()).map(|(node, _)| node).collect()
     }
 
-    /// Counts a completed node down in its joins; the nodes that waited for it alone, in order.
+    /// Counts a completed node down in its joins. Returns the nodes that waited only for it, in order.
     pub(super) fn completed(&mut self, node: u32) -> VecDeque<u32> {
         self.incomplete -= 1;
         let mut ready = VecDeque::new();
@@ -126,7 +126,7 @@ impl Flow {
         ready
     }
 
-    /// The job of a node, which takes its payload with it.
+    /// The job of a node; takes the payload.
     pub(super) fn job(&mut self, id: &WorkflowId, node: u32) -> Option<(NewJob, NodeRef)> {
         let new = self.nodes.get_mut(node as usize)?;
         let payload = std::mem::take(&mut new.payload);
@@ -141,7 +141,7 @@ impl Flow {
         Some((job, NodeRef { workflow: id.clone(), node, composed: new.composed }))
     }
 
-    /// Why its nodes are cancelled; `None` while it runs, and if it has completed.
+    /// The reason with which its nodes are cancelled; `None` while it runs, and if it has completed.
     pub(super) fn reason(&self) -> Option<String> {
         Some(match (self.state, &self.reason) {
             (WorkflowState::Cancelled, Some(reason)) if self.cause.is_none() => reason.clone(),

@@ -1,4 +1,4 @@
-//! The store in this process's own memory: for tests, for development, and as the model of what an adapter does.
+//! The in-memory store: for tests, for development, and as the model of what an adapter does.
 
 mod admission;
 mod exchange;
@@ -34,11 +34,10 @@ use crate::policy::Retention;
 use crate::schedules::Overlap;
 use crate::workflow::WorkflowId;
 
-/// A store in this process's memory. It forgets everything when its last clone goes; clones share one store.
+/// A store in this process's memory. Clones share one store, which is gone when the last clone is dropped.
 ///
-/// It does all that a remote store does, and nothing else, so that what works here works there. Its clock
-/// is tokio's: a test that starts with a paused clock gets virtual time, in which a job that is delayed for a week
-/// runs at once.
+/// It does exactly what a remote store does, so what works here works there. It uses tokio's clock: a test that starts with
+/// a paused clock gets virtual time, in which a job that is delayed for a week runs at once.
 ///
 /// ```
 /// use taskora::MemoryAdapter;
@@ -52,14 +51,14 @@ pub struct MemoryAdapter(Arc<Shared>);
 
 struct Shared {
     store: Mutex<Store>,
-    /// What the wall clock said at `started`, in milliseconds since the Unix epoch: from then on tokio's clock counts.
+    /// The wall-clock time at `started`, in milliseconds since the Unix epoch; from then on, tokio's clock counts.
     epoch: u64,
     started: Instant,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Store> {
-        // every step leaves the store in order, or panics in a debug assertion that a test then shows
+        // every step leaves the store consistent, or panics in a debug assertion, which fails a test
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +66,8 @@ impl Shared {
         self.epoch + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - self.epoch)
     }
 
-    /// Makes ready what is due, and wakes for it; ends workflows that are late. Says how long it is to the next of either.
+    /// Makes due jobs ready and wakes workers for them; ends workflows past their deadline. Returns the time until the next
+    /// of either.
     fn wake_due(&self, tasks: &[TaskName]) -> Option<Duration> {
         let now = self.now();
         let mut store = self.lock();
@@ -229,7 +229,7 @@ impl Workflows for MemoryAdapter {
             tokio::select! {
                 biased;
                 ended = told => return Ok(ended.ok()),
-                // it is late now, and the next look ends it
+                // it is past its deadline now, and the next check ends it
                 () = tokio::time::sleep(Duration::from_millis(deadline.saturating_sub(now))) => {}
             }
         }

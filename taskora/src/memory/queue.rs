@@ -1,4 +1,4 @@
-//! Where the jobs of one task are: its waiting line, its delayed and active sets, and what has ended.
+//! The indexes of one task: its waiting line, its delayed and active sets, and its ended jobs.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -8,21 +8,21 @@ use crate::adapter::JobCounts;
 use crate::check;
 use crate::job::{JobId, JobState};
 
-/// A place in the waiting line. Places sort as jobs are claimed: higher priority first, then the sequence number,
-/// which is negative for jobs that came back.
+/// A place in the waiting line. Places sort in the order of claims: higher priority first, then the sequence number, which
+/// is negative for jobs that came back.
 pub(super) type Place = (Reverse<i16>, i64);
 
 /// The indexes of one task. Each unfinished job is in exactly one of them; all times are milliseconds.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: BTreeMap<Place, JobId>,
-    /// Jobs that wait for the end of another one.
+    /// Jobs that wait for another job to end.
     behind: BTreeSet<JobId>,
-    /// Delayed and retrying jobs by the time they are due.
+    /// Delayed and retrying jobs by due time.
     delayed: BTreeSet<(u64, JobId)>,
     /// Active jobs by the deadline of their lease.
     active: BTreeSet<(u64, JobId)>,
-    /// Jobs in line or delayed that have a deadline to start, by that.
+    /// Jobs in line or delayed with a deadline to start, by that deadline.
     deadlines: BTreeSet<(u64, JobId)>,
     completed: Ended,
     failed: Ended,
@@ -30,12 +30,12 @@ pub(super) struct Queue {
     expired: Ended,
 }
 
-/// Whose id a job has.
+/// Where a job's id comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// One that we have made.
+    /// taskora has generated it.
     Generated,
-    /// The caller's own.
+    /// It is the caller's own.
     Named,
 }
 
@@ -43,7 +43,7 @@ impl Kind {
     pub(super) const ALL: [Self; 2] = [Self::Generated, Self::Named];
 }
 
-/// Jobs that ended in one state, in the order they ended, with the time. Each kind is kept for a time of its own.
+/// Jobs that ended in one state, in the order they ended, with the time. Each kind has its own retention.
 #[derive(Default)]
 pub(super) struct Ended {
     generated: VecDeque<(u64, JobId)>,
@@ -79,7 +79,7 @@ impl Ended {
     }
 }
 
-/// What an index says of a job.
+/// What an index says about a job.
 pub(super) enum Entry<'a> {
     Waiting(Place, &'a JobId),
     Behind(&'a JobId),
@@ -99,7 +99,7 @@ impl Entry<'_> {
         }
     }
 
-    /// Whether the job says the same.
+    /// Whether the job's record agrees.
     pub(super) fn fits(&self, phase: &Phase) -> bool {
         match (self, phase) {
             (Self::Waiting(place, _), Phase::Waiting(own)) => place == own,
@@ -143,7 +143,7 @@ impl Queue {
         waiting.chain(behind).chain(delayed).chain(active).chain(ended)
     }
 
-    /// Removes what an index says of a job, unless the job says the same.
+    /// Removes a job's entry from an index, unless the job's record agrees with it.
     pub(super) fn expel(&mut self, index: check::Place, id: &JobId, record: Option<&Record>) {
         let phase = record.map(|record| &record.phase);
         let stays = |entry: Entry<'_>| entry.id() != id || phase.is_some_and(|phase| entry.fits(phase));
@@ -194,7 +194,7 @@ impl Queue {
         }
     }
 
-    /// Keeps a deadline to start for as long as the job is in line or delayed.
+    /// Keeps a deadline to start while the job is in line or delayed.
     pub(super) fn set_deadline(&mut self, id: &JobId, deadline: Option<u64>, phase: &Phase) {
         let Some(deadline) = deadline else { return };
         if phase.is_before_a_start() {
@@ -204,12 +204,12 @@ impl Queue {
         }
     }
 
-    /// Jobs that are not to be started any more, the latest ones last.
+    /// Jobs past their deadline to start, the latest last.
     pub(super) fn late(&self, now: u64) -> impl Iterator<Item = &(u64, JobId)> {
         self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now)
     }
 
-    /// Whether the job is kept with this deadline.
+    /// Whether the job is in the index with this deadline.
     pub(super) fn expires(&self, id: &JobId, deadline: u64) -> bool {
         self.deadlines.contains(&(deadline, id.clone()))
     }
@@ -218,7 +218,7 @@ impl Queue {
         self.deadlines.iter()
     }
 
-    /// The place of the job that is claimed next.
+    /// The job that is claimed next, with its place.
     pub(super) fn first(&self) -> Option<(Place, &JobId)> {
         self.waiting.first_key_value().map(|(place, id)| (*place, id))
     }
@@ -237,12 +237,12 @@ impl Queue {
         self.delayed.iter().take_while(move |(due, _)| *due <= now)
     }
 
-    /// Active jobs whose lease has passed, the longest passed first.
+    /// Active jobs whose lease has expired, the longest expired first.
     pub(super) fn lapsed(&self, now: u64) -> impl Iterator<Item = &(u64, JobId)> {
         self.active.iter().take_while(move |(deadline, _)| *deadline <= now)
     }
 
-    /// The jobs that ended in this state; `None` if it is not an end.
+    /// The jobs that ended in this state; `None` if it is not terminal.
     pub(super) fn ended(&self, state: JobState) -> Option<&Ended> {
         match state {
             JobState::Completed => Some(&self.completed),

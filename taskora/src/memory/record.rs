@@ -1,4 +1,4 @@
-//! What the store knows of one job.
+//! What the store knows about one job.
 
 use std::collections::VecDeque;
 
@@ -9,40 +9,40 @@ use super::queue::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
-/// Everything about one job. What is sparse in a remote store is simply empty here.
+/// Everything about one job. Data that a remote store keeps separately is simply empty here.
 pub(super) struct Record {
     pub(super) new: NewJob,
     /// Which node of a workflow it is, if it is one.
     pub(super) node: Option<NodeRef>,
     pub(super) created_at: u64,
     pub(super) phase: Phase,
-    /// No attempt starts from then on.
+    /// No attempt starts from this time on.
     pub(super) deadline: Option<u64>,
     /// The token of the newest lease; 0 before the first.
     pub(super) token: u64,
-    /// Tokens up to this one were given to earlier jobs: its own are all higher.
+    /// Tokens up to this one belong to earlier jobs: this job's tokens are all higher.
     pub(super) older_tokens: u64,
     /// Attempts that were settled; releases and rescues do not count.
     pub(super) attempts: u32,
     pub(super) stalls: u32,
-    /// The reason, once it is flagged as cancelled while active.
+    /// The reason, once the job is flagged as cancelled while active.
     pub(super) flag: Option<String>,
     /// The last failed attempt's message.
     pub(super) error: Option<String>,
     pub(super) progress: Option<Vec<u8>>,
     pub(super) logs: VecDeque<LogEntry>,
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
-    /// The key that it was stored under, while that may be its own.
+    /// The key that it was stored under, while it may own that key.
     pub(super) held: Option<Held>,
-    /// The key that stands for it, and is free if it ends in vain.
+    /// The key that stands for it, and is freed if it ends without completing.
     pub(super) once: Option<OnceKey>,
 }
 
-/// Where a job is, with what belongs to that; all times are milliseconds since the Unix epoch.
+/// Where a job is, with the data for that; all times are milliseconds since the Unix epoch.
 pub(super) enum Phase {
     /// In no index: it is new, or its attempt has just ended. Never seen between two steps.
     Between {
-        /// The state that it has left, unless it is new.
+        /// The state that the job has left, unless it is new.
         from: Option<JobState>,
     },
     Waiting(Place),
@@ -58,7 +58,7 @@ pub(super) enum Phase {
     },
     Ended {
         at: u64,
-        /// When the attempt that ended it was claimed, if it was one.
+        /// When the attempt that ended it was claimed, if an attempt did.
         started_at: Option<u64>,
         ending: Ending,
     },
@@ -107,7 +107,7 @@ impl Record {
 
     /// Whether this lease is the valid one. It stays so after its deadline, until a sweep takes the job back.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
-        // an id that was trimmed and used again may name a job of another task
+        // if a job was trimmed, its id may now belong to a job of another task
         let is_same = self.new.task == lease.task && self.token == lease.token;
         is_same && matches!(self.phase, Phase::Active { .. })
     }
@@ -116,14 +116,15 @@ impl Record {
     pub(super) fn enter(&mut self, phase: Phase) -> Phase {
         let (from, to) = (self.phase.state(), phase.state());
         let is_new = matches!(self.phase, Phase::Between { from: None });
-        // a lease that is renewed or ends is a job that stays active, until it has gone on; one behind another waits already
+        // when a lease is renewed or ends, the job stays active until it moves on; a job behind another one is already
+        // waiting
         let stays = (from, to) == (JobState::Active, JobState::Active)
             || matches!((&self.phase, &phase), (Phase::Behind(_), Phase::Waiting(_)));
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
     }
 
-    /// The deadline to start of a job that becomes ready then.
+    /// Sets the deadline to start of a job that becomes ready at this time.
     pub(super) fn start_by(&mut self, ready: u64) {
         self.deadline = self.new.ttl.map(|ttl| ready.saturating_add(millis(ttl.max()).max(1)));
     }
@@ -133,12 +134,12 @@ impl Record {
         self.deadline.filter(|_| self.phase.is_before_a_start())
     }
 
-    /// Whether it may not be started any more at this time.
+    /// Whether it is too late to start the job at this time.
     pub(super) fn is_late(&self, at: u64) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= at)
     }
 
-    /// Whether it has ended, and not completed.
+    /// Whether it has ended without completing.
     pub(super) fn has_ended_in_vain(&self) -> bool {
         matches!(&self.phase, Phase::Ended { ending, .. } if !matches!(ending, Ending::Completed(_)))
     }

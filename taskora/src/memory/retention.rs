@@ -1,4 +1,4 @@
-//! What is removed of what has ended. Workflows are in `workflow.rs`, as they go with their nodes.
+//! Removing finished jobs. Workflows are removed in `workflow.rs`, together with their nodes.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::policy::{Retention, RetentionLimit};
 const ENDS: [JobState; 4] = [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::Expired];
 
 impl Store {
-    /// Removes finished jobs of these tasks and states by their number, once it is far enough above what is kept.
+    /// Removes finished jobs of these tasks and states by number, once there are enough above the limit.
     pub(super) fn trim_by_count(&mut self, ended: &BTreeSet<(TaskName, JobState)>, retention: Retention) {
         for (task, state) in ended {
             for kind in Kind::ALL {
@@ -24,7 +24,7 @@ impl Store {
         }
     }
 
-    /// Removes finished jobs of this task by their age and number. Whether some had to be left.
+    /// Removes finished jobs of this task by age and number. Returns whether some had to be left.
     pub(super) fn trim_old(&mut self, task: &TaskName, retention: Retention, now: u64) -> bool {
         let mut more = false;
         for state in ENDS {
@@ -43,8 +43,8 @@ impl Store {
         ended.map_or(0, |ended| ended.of(kind).len())
     }
 
-    /// Removes finished jobs from the oldest on, a page at most, while `is_old` says so of the time one ended and the
-    /// number there is. How many it were.
+    /// Removes finished jobs, oldest first and a page at most, while `is_old` is true for the job's end time and the number
+    /// of jobs. Returns how many it removed.
     fn trim(
         &mut self,
         task: &TaskName,
@@ -69,7 +69,7 @@ impl Store {
     }
 }
 
-/// What is kept of the jobs that ended in this state.
+/// How many of the jobs that ended in this state are kept, and for how long.
 fn kept(state: JobState, kind: Kind, retention: Retention) -> RetentionLimit {
     let keep = if state == JobState::Completed { retention.completed } else { retention.failed };
     match kind {

@@ -1,4 +1,4 @@
-//! Wake-ups: who waits for work, and which tasks have some that nobody was told of.
+//! Wake-ups: which callers wait for work, and which tasks have work that no caller was told of.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -15,13 +15,14 @@ use super::queue::Queue;
 use crate::adapter::{AdapterError, Claim, Exchange, Exchanged, TaskName, WorkListener};
 use crate::job::JobId;
 
-/// One signal wakes one waiter, first come, first served; one that nobody waits for is kept, one for each task.
+/// One signal wakes one waiter, first come, first served. If nobody waits, the signal is kept, one per task.
 #[derive(Default)]
 pub(super) struct Wakes {
     kept: HashSet<TaskName>,
     waiting: VecDeque<Waiter>,
     last_waiter: u64,
-    /// Some task's first delayed job, or a workflow's deadline, is due earlier than before: waiting callers set their timers again.
+    /// Some task's first delayed job, or a workflow's deadline, is due earlier than before: waiting callers reset their
+    /// timers.
     earlier: Arc<Notify>,
 }
 
@@ -42,14 +43,14 @@ impl Wakes {
         self.kept.insert(task.clone());
     }
 
-    /// Must be told of each job that was put into an index of this queue.
+    /// Must be called for each job that was put into an index of this queue.
     pub(super) fn placed(&self, id: &JobId, queue: &Queue) {
         if queue.first_due().is_some_and(|(_, first)| first == id) {
             self.due_earlier();
         }
     }
 
-    /// Something is due earlier than all that was due before.
+    /// Something is due earlier than everything before.
     pub(super) fn due_earlier(&self) {
         self.earlier.notify_waiters();
     }
@@ -67,7 +68,7 @@ impl Wakes {
 
     fn leave(&mut self, number: u64, woken: &mut oneshot::Receiver<TaskName>) {
         self.waiting.retain(|waiter| waiter.number != number);
-        // woken, but gone before it could say so: the next one has to know
+        // it was woken, but is gone before it could act: wake the next one
         if let Ok(task) = woken.try_recv() {
             self.wake(&task);
         }
@@ -109,7 +110,7 @@ impl WorkListener for MemoryListener {
             }
         }
         let mut store = self.0.lock();
-        // the claim is what a signal asks for
+        // the claim does what the signal asks for
         let _ = turn.woken.try_recv();
         let exchanged = store.exchange(exchange.clone(), self.0.now());
         drop(store);
@@ -123,7 +124,7 @@ impl fmt::Debug for MemoryListener {
     }
 }
 
-/// A place among those who wait; leaving it passes on a wake-up that was not taken.
+/// A place among the waiters; dropping it passes on a wake-up that was not used.
 struct Turn {
     shared: Arc<Shared>,
     number: u64,

@@ -1,4 +1,4 @@
-//! The state and its transitions. Every method is one atomic step: its caller holds the lock.
+//! The state and its transitions. Every method is one atomic step, because the caller holds the lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::adapter::{
 use crate::job::{JobId, JobState, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
-/// The limit of jobs, of each kind, that one call moves.
+/// The most jobs of each kind that one call moves.
 pub(super) const PAGE: usize = 1_000;
-/// How many cancellations a worker may be behind before it misses some.
+/// How many cancellations a worker may lag behind before it misses some.
 const CANCELLATIONS: usize = 1_024;
 
 pub(super) struct Store {
@@ -34,11 +34,11 @@ pub(super) struct Store {
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
-    /// The fencing token given last. No two leases share one, so that an id may be used again.
+    /// The last fencing token issued. No two leases share one, so that an id may be used again.
     pub(super) last_token: u64,
-    /// The sequence number given last: upwards from 1 to jobs that become ready …
+    /// The last sequence number issued: upwards from 1 for jobs that become ready …
     pub(super) last: i64,
-    /// … and downwards from -1 to jobs that come back, so that they go before all others.
+    /// … and downwards from -1 for jobs that come back, so that they go before all others.
     pub(super) first: i64,
 }
 
@@ -80,7 +80,7 @@ impl Store {
         enqueued
     }
 
-    /// What is to be said of a job whose id is known already, unless it takes that job's place.
+    /// The answer for a job whose id is already known, unless it replaces that job.
     pub(super) fn known(&self, job: &NewJob) -> Option<Enqueued> {
         let known = self.jobs.get(&job.id)?;
         if known.new.task != job.task {
@@ -89,7 +89,7 @@ impl Store {
         (!(job.replace_failed && known.has_ended_in_vain())).then_some(Enqueued::Duplicate)
     }
 
-    /// Adds a job that becomes ready at this time, in no index yet. One that it takes the place of goes.
+    /// Adds a job that becomes ready at this time, in no index yet. Removes the job that it replaces.
     pub(super) fn add_new(&mut self, job: NewJob, ready: u64, now: u64) {
         self.forget(&job.id);
         let mut record = Record::new(job, now);
@@ -97,8 +97,8 @@ impl Store {
         self.add(record);
     }
 
-    /// Makes delayed jobs ready that are due, a page at most, in the order they were due, then by task, then by id. Whether
-    /// some had to be left.
+    /// Makes due delayed jobs ready, a page at most, ordered by due time, then by task, then by id. Returns whether some had
+    /// to be left.
     pub(super) fn make_ready<'a>(&mut self, tasks: impl IntoIterator<Item = &'a TaskName>, now: u64) -> bool {
         let mut due: Vec<(u64, &TaskName, JobId)> = tasks
             .into_iter()
@@ -201,7 +201,7 @@ impl Store {
             }
             Phase::Active { .. } => {
                 record.flag.get_or_insert_with(|| reason.to_owned());
-                // nobody listens in a process without workers
+                // there is no receiver in a process without workers
                 let _ = self.cancellations.send(Cancellation::Of(id.clone()));
                 CancelOutcome::Requested
             }
@@ -219,7 +219,7 @@ impl Store {
                 .map(|queue| queue.lapsed(now).take(PAGE + 1).map(|(_, id)| id.clone()).collect())
                 .unwrap_or_default();
             swept.more |= lapsed.len() > PAGE;
-            // the last one to come back goes first: of these that must be the one whose lease passed first
+            // the last job to come back goes first, and that must be the one whose lease expired first
             for id in lapsed.iter().take(PAGE).rev() {
                 let (count, ids) = match self.take_back(id, now) {
                     JobState::Waiting => (&mut swept.rescued, &mut swept.rescued_ids),
@@ -251,7 +251,7 @@ impl Store {
         self.jobs.get(id).is_some_and(|record| record.is_late(at))
     }
 
-    /// Expires a job that is not to be started any more, and is not active; whether it is one.
+    /// Expires a job that is past its deadline to start and not active. Returns whether it was.
     pub(super) fn end_late(&mut self, id: &JobId, now: u64) -> bool {
         let Some(record) = self.jobs.get(id).filter(|record| record.is_late(now)) else { return false };
         let is_kept = record.node.is_some() || !record.new.ttl.is_some_and(Ttl::is_discarded);
@@ -262,7 +262,7 @@ impl Store {
         true
     }
 
-    /// Expires jobs of this task that were not started in time, a page at most. Whether some had to be left.
+    /// Expires jobs of this task that were not started in time, a page at most. Returns whether some had to be left.
     fn expire_jobs(&mut self, task: &TaskName, now: u64) -> bool {
         let Some(queue) = self.queues.get(task) else { return false };
         let late: Vec<JobId> = queue.late(now).take(PAGE + 1).map(|(_, id)| id.clone()).collect();
@@ -274,7 +274,7 @@ impl Store {
         late.len() > PAGE
     }
 
-    /// Takes a job back from a worker that has stopped renewing its lease; its new state.
+    /// Takes a job back from a worker that has stopped renewing its lease. Returns its new state.
     fn take_back(&mut self, id: &JobId, now: u64) -> JobState {
         let Some(record) = self.jobs.get_mut(id) else { return JobState::Cancelled };
         record.stalls = record.stalls.saturating_add(1);
@@ -288,7 +288,7 @@ impl Store {
         }
     }
 
-    /// How the job has ended; or, while it has not, who will tell. `None` if it is unknown.
+    /// How the job has ended, or, while it has not, the receiver for its end. `None` if it is unknown.
     pub(super) fn await_end(&mut self, id: &JobId) -> Option<Result<Ended, oneshot::Receiver<Ended>>> {
         let record = self.jobs.get_mut(id)?;
         if let Some(ended) = record.ended() {

@@ -1,4 +1,4 @@
-//! How a job moves: one place for each transition, whatever causes it. Every method is part of one atomic step.
+//! The transitions of a job, each in one place, whatever causes it. Every method is part of one atomic step.
 
 use std::cmp::Reverse;
 
@@ -8,15 +8,15 @@ use super::store::Store;
 use crate::adapter::{Ending, TaskName};
 use crate::job::{JobId, JobState};
 
-/// Where a job goes that is to be claimed, now or later.
+/// Where a job waits until it is claimed.
 pub(super) enum Line {
     /// Behind all others of its priority.
     Back,
-    /// Before all others of its priority, as it was claimed before.
+    /// Before all others of its priority, because it was claimed before.
     Front,
     /// Into the delayed set.
     Due(u64),
-    /// Into none, until that job has ended.
+    /// In no line, until that job has ended.
     Behind(JobId),
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Left {
 }
 
 impl Store {
-    /// Adds a job that is new, in no index yet.
+    /// Adds a new job, in no index yet.
     pub(super) fn add(&mut self, mut record: Record) {
         record.older_tokens = self.last_token;
         self.jobs.insert(record.new.id.clone(), record);
@@ -70,7 +70,7 @@ impl Store {
         self.move_to(id, Phase::Active { deadline, claimed_at: now });
     }
 
-    /// The lease is no right any more: the job leaves its task's active set, and enters a line or finishes next.
+    /// Ends the lease: the job leaves its task's active set. It must enter a line or finish next.
     pub(super) fn leave_active(&mut self, id: &JobId) -> Left {
         let mut left = Left { claimed_at: None, flag: None };
         let Some(record) = self.jobs.get_mut(id) else { return left };
@@ -82,8 +82,8 @@ impl Store {
         left
     }
 
-    /// The one way in which a job ends: it leaves its index, its waiters and its workflow are told. `started_at` is when
-    /// the attempt that ended it was claimed, if one did.
+    /// Every end of a job goes through here: the job leaves its index, and its waiters and its workflow are told.
+    /// `started_at` is when the attempt that ended it was claimed, if an attempt did.
     pub(super) fn finish(
         &mut self,
         id: &JobId,
@@ -105,14 +105,14 @@ impl Store {
         if let Some(record) = self.jobs.get_mut(id) {
             let waiters = std::mem::take(&mut record.waiters);
             for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {
-                // a waiter that has given up is no loss
+                // the waiter may have given up
                 let _ = ended.map(|ended| waiter.send(ended));
             }
         }
         state
     }
 
-    /// Nothing of the job is left: its id is as good as new.
+    /// Removes everything about the job: its id can be used again.
     pub(super) fn forget(&mut self, id: &JobId) {
         let Some(record) = self.jobs.remove(id) else { return };
         if let Some(queue) = self.queues.get_mut(&record.new.task) {
@@ -135,7 +135,7 @@ impl Store {
         let queue = self.queues.entry(record.new.task.clone()).or_default();
         queue.remove(id, &record.phase);
         queue.set_deadline(id, record.deadline, &phase);
-        // what has ended of a workflow goes with the workflow
+        // ended nodes are removed with their workflow
         if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
             queue.insert(id, &phase);
             self.wakes.placed(id, queue);
@@ -153,7 +153,7 @@ impl Store {
         (Reverse(priority), self.first)
     }
 
-    /// Tells a worker of each of these tasks that has jobs waiting.
+    /// Wakes a worker for each of these tasks that has waiting jobs.
     pub(super) fn wake(&mut self, tasks: impl IntoIterator<Item = TaskName>) {
         for task in tasks {
             if self.queues.get(&task).is_some_and(Queue::has_waiting) {

@@ -1,4 +1,4 @@
-//! Whether the store agrees with itself. All of it is looked at under one lock, so that nothing is on its way.
+//! Consistency checks. The whole store is read under one lock, so no job is in transit.
 
 use std::collections::HashSet;
 
@@ -36,7 +36,7 @@ impl Audit for Pass {
     }
 }
 
-/// Where a job says that it is.
+/// Where a job is, according to its record.
 fn place_of(phase: &Phase) -> Place {
     match phase {
         Phase::Between { .. } | Phase::Waiting(_) => Place::Waiting,
@@ -47,13 +47,13 @@ fn place_of(phase: &Phase) -> Place {
     }
 }
 
-/// What is counted of a workflow, and what should be.
+/// The counts of a workflow, and what they should be.
 struct Counts {
     open: usize,
     incomplete: usize,
     /// For each join.
     left: Vec<usize>,
-    /// A node that has ended otherwise than completed.
+    /// A node that has ended without completing.
     broken: Option<u32>,
     /// A node that has not ended, and is not active.
     waiting: Option<u32>,
@@ -111,12 +111,12 @@ impl Store {
             if let Phase::Behind(front) = &record.phase
                 && self.next_of(front) != Some(id)
             {
-                // nobody lets it into its line
+                // no job will let it into its line
                 let (task, place) = (record.new.task.to_string(), Place::Waiting);
                 violations.push(Violation::LostJob { task, id: id.clone(), place });
             }
             let has_ended = matches!(record.phase, Phase::Ended { .. });
-            // what has ended of a workflow is in no index
+            // an ended node is in no index
             if !(placed.contains(id) || has_ended && record.node.is_some()) {
                 let (task, place) = (record.new.task.to_string(), place_of(&record.phase));
                 violations.push(Violation::LostJob { task, id: id.clone(), place });
@@ -144,7 +144,7 @@ impl Store {
     }
 
     fn look_at_flow(&self, id: &WorkflowId, flow: &Flow, violations: &mut Vec<Violation>) {
-        // one that is being trimmed loses its nodes one after the other
+        // a workflow that is being trimmed loses its nodes one after the other
         let in_done = flow.finished_at.is_some_and(|at| self.flows.done.contains(&(at, id.clone())));
         let counts = self.counts(id, flow);
         let workflow = || id.clone();
@@ -207,7 +207,7 @@ impl Store {
         counts
     }
 
-    /// Repairs one thing, if it is still so.
+    /// Repairs one violation, if it is still true.
     pub(super) fn repair(&mut self, violation: &Violation, now: u64) -> RepairOutcome {
         if !self.violations().contains(violation) {
             return RepairOutcome::Gone;
@@ -258,7 +258,7 @@ impl Store {
         RepairOutcome::Repaired
     }
 
-    /// Into the index that the job says it is in, or to the front of its line.
+    /// Puts a job into the index that its record names, or to the front of its line.
     fn put_back(&mut self, id: &JobId, place: Place) {
         let Some(record) = self.jobs.get_mut(id) else { return };
         let task = record.new.task.clone();
@@ -279,7 +279,7 @@ impl Store {
         let Some(record) = self.jobs.get_mut(id) else { return };
         for waiter in std::mem::take(&mut record.waiters) {
             if let Some(ended) = record.ended() {
-                // a waiter that has given up is no loss
+                // the waiter may have given up
                 let _ = waiter.send(ended);
             }
         }
@@ -296,7 +296,7 @@ impl Store {
         }
     }
 
-    /// Sets what a workflow counts, and goes on with it.
+    /// Corrects a workflow's counts, and goes on with it.
     fn recount(&mut self, id: &WorkflowId, now: u64) {
         let Some(flow) = self.flows.by_id.get(id) else { return };
         let counts = self.counts(id, flow);

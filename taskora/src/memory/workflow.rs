@@ -1,4 +1,4 @@
-//! Workflows: what a node's end means for the others. Nodes are jobs like all others once they are released.
+//! Workflows: what a node's end means for the other nodes. Released nodes are jobs like all others.
 
 use tokio::sync::oneshot;
 
@@ -14,10 +14,10 @@ use crate::job::{JobId, JobState, Timestamp, millis};
 use crate::policy::{Retention, RetentionLimit};
 use crate::workflow::{WorkflowId, WorkflowState};
 
-/// Who will tell of a workflow's end, and its deadline.
+/// The receiver for a workflow's end, and its deadline.
 type Running = (oneshot::Receiver<WorkflowEnded>, Option<u64>);
 
-/// So many more nodes than were just settled may be trimmed in one call.
+/// How many more nodes than were just settled one call may trim.
 const TRIM_SLACK: usize = 16;
 
 impl Store {
@@ -63,7 +63,7 @@ impl Store {
         outcome
     }
 
-    /// Every end of a node comes here.
+    /// Every end of a node goes through here.
     pub(super) fn node_ended(&mut self, of: &NodeRef, ending: &Ending, now: u64) {
         let NodeRef { workflow: id, node, .. } = of;
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    /// A node that has not completed ends its workflow.
+    /// A node that ends without completing ends its workflow.
     pub(super) fn break_flow(&mut self, id: &WorkflowId, node: u32, ending: &Ending, now: u64) {
         let (state, reason) = match ending {
             Ending::Completed(_) => return,
@@ -101,7 +101,7 @@ impl Store {
         self.end_flow(id, state, cause, reason, now);
     }
 
-    /// The one way in which a workflow ends: at once for who awaits it, its nodes follow.
+    /// Every end of a workflow goes through here. Callers that await it are told at once; its nodes end later.
     pub(super) fn end_flow(
         &mut self,
         id: &WorkflowId,
@@ -117,7 +117,7 @@ impl Store {
         }
         for waiter in std::mem::take(&mut flow.waiters) {
             if let Some(ended) = flow.ended() {
-                // a waiter that has given up is no loss
+                // the waiter may have given up
                 let _ = waiter.send(ended);
             }
         }
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// Goes on with what is left to do, a page at most. Whether some had to be left.
+    /// Goes on with deferred work, a page at most. Returns whether some had to be left.
     pub(super) fn proceed(&mut self, now: u64) -> bool {
         for _ in 0..PAGE {
             let Some(mut work) = self.flows.work.pop_front() else { return false };
@@ -147,7 +147,7 @@ impl Store {
         !self.flows.work.is_empty()
     }
 
-    /// One node of it; whether there are more.
+    /// Does one node of the work. Returns whether there are more.
     fn step(&mut self, work: &mut Work, now: u64) -> bool {
         match work {
             Work::Release { id, nodes, since } => {
@@ -167,7 +167,7 @@ impl Store {
         }
     }
 
-    /// Makes the job of a node; `false` if its workflow has ended meanwhile.
+    /// Makes a node a job; `false` if its workflow has ended in the meantime.
     fn release(&mut self, id: &WorkflowId, node: u32, since: u64, now: u64) -> bool {
         let Some(flow) = self.flows.by_id.get_mut(id).filter(|flow| !flow.state.is_terminal()) else {
             return false;
@@ -190,7 +190,7 @@ impl Store {
         true
     }
 
-    /// A node that was never released ends, too.
+    /// Ends a node that was never released.
     fn cancel_unreleased(&mut self, id: &WorkflowId, node: u32, reason: &str, now: u64) {
         let Some(flow) = self.flows.by_id.get_mut(id) else { return };
         let created_at = flow.created_at;
@@ -205,7 +205,7 @@ impl Store {
         self.wake(released);
     }
 
-    /// Cancels a job that waits if it is a node of a workflow that has ended, or whose time is up; whether it is.
+    /// Cancels a waiting job if it is a node of a workflow that has ended or is past its deadline. Returns whether it is.
     pub(super) fn end_void(&mut self, id: &JobId, now: u64) -> bool {
         let record = self.jobs.get(id);
         let Some(node) = record.and_then(|record| record.node.as_ref()) else { return false };
@@ -216,12 +216,12 @@ impl Store {
         true
     }
 
-    /// The earliest deadline of the workflows that run.
+    /// The earliest deadline of the running workflows.
     pub(super) fn first_deadline(&self) -> Option<u64> {
         self.flows.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Whether it was, and has ended for that.
+    /// Ends the workflow if it is past its deadline. Returns whether it was.
     fn end_flow_if_late(&mut self, id: &WorkflowId, now: u64) -> bool {
         let is_late =
             |flow: &Flow| !flow.state.is_terminal() && flow.deadline.is_some_and(|deadline| deadline <= now);
@@ -232,7 +232,7 @@ impl Store {
         is_late
     }
 
-    /// Expires workflows whose time is up, and goes on with their nodes.
+    /// Expires workflows past their deadline, and goes on with their nodes.
     pub(super) fn end_late_flows(&mut self, now: u64) {
         if self.first_deadline().is_some_and(|deadline| deadline <= now) {
             self.expire_flows(now);
@@ -241,7 +241,7 @@ impl Store {
         }
     }
 
-    /// Expires workflows whose time is up, a page at most. Whether some had to be left.
+    /// Expires workflows past their deadline, a page at most. Returns whether some had to be left.
     pub(super) fn expire_flows(&mut self, now: u64) -> bool {
         let is_late = |first: Option<&(u64, WorkflowId)>| first.is_some_and(|(deadline, _)| *deadline <= now);
         for _ in 0..PAGE {
@@ -255,15 +255,15 @@ impl Store {
         is_late(self.flows.deadlines.first())
     }
 
-    /// Removes the oldest finished workflows above the number to keep, some more nodes than were just settled.
+    /// Removes the oldest finished workflows above the number to keep, with a few more nodes than were just settled.
     pub(super) fn trim_flows_by_count(&mut self, settled: usize, retention: Retention) {
         if settled > 0 {
             self.trim_flows(retention.workflows, 0, 2 * settled + TRIM_SLACK);
         }
     }
 
-    /// Removes the oldest workflows that ended before `old`, or are above the number to keep, with all their
-    /// nodes: at most so many workflows and nodes. How many it were.
+    /// Removes the oldest workflows that ended before `old`, or that are above the number to keep, with all their nodes: at
+    /// most `at_most` workflows and nodes. Returns how many it removed.
     pub(super) fn trim_flows(&mut self, keep: RetentionLimit, old: u64, at_most: usize) -> usize {
         let mut trimmed = 0;
         while trimmed < at_most {
@@ -273,7 +273,7 @@ impl Store {
                 break;
             };
             let (at, id) = (*at, id.clone());
-            // node by node from the last one on; the workflow itself goes when none is left
+            // removes nodes one by one, the last first, and the workflow itself when none is left
             let last = self.flows.by_id.get_mut(&id).and_then(|flow| {
                 flow.nodes.pop()?;
                 u32::try_from(flow.nodes.len()).ok()
@@ -282,7 +282,7 @@ impl Store {
                 Some(node) => self.forget(&JobId::node(&id, node)),
                 None => {
                     self.flows.by_id.remove(&id);
-                    // what comes later under the same id is another workflow
+                    // a later workflow with the same id is a different one
                     self.flows.work.retain(|work| *work.id() != id);
                     self.flows.done.remove(&(at, id));
                 }
@@ -292,8 +292,8 @@ impl Store {
         trimmed
     }
 
-    /// How the workflow has ended, also if its deadline has just passed; or, while it has not, who will tell, and its
-    /// deadline. `None` if it is unknown.
+    /// How the workflow has ended (also if its deadline has just passed), or, while it has not, the receiver for its end,
+    /// and its deadline. `None` if it is unknown.
     pub(super) fn await_flow(&mut self, id: &WorkflowId, now: u64) -> Option<Result<WorkflowEnded, Running>> {
         if self.end_flow_if_late(id, now) {
             self.proceed(now);

@@ -1,4 +1,4 @@
-//! The untyped door: workflows from names and JSON.
+//! Untyped workflows, from names and JSON.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +15,7 @@ use crate::error::DispatchError;
 /// The key of an object that stands for a result, see [`WorkflowBuilder::result_of`].
 const RESULT: &str = "$result";
 
-/// A workflow from names and JSON, for callers that learn at run time what it is made of.
+/// A workflow from names and JSON, for callers that only know its steps at run time.
 ///
 /// ```
 /// use serde_json::json;
@@ -31,9 +31,9 @@ const RESULT: &str = "$result";
 /// # Ok(()) }
 /// ```
 ///
-/// Wherever `{"$result": "name"}` stands in a payload, the result of the node with that name goes, and the node waits
-/// for it. Task names and payloads are checked by the workers, as with
-/// [`App::dispatch_raw`](crate::App::dispatch_raw); contracts' options are not known here.
+/// `{"$result": "name"}` in a payload is replaced by the result of the node with that name, and the node waits for it.
+/// Workers check task names and payloads, as with [`App::dispatch_raw`](crate::App::dispatch_raw); contracts' options do not
+/// apply.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct WorkflowBuilder {
@@ -54,7 +54,7 @@ impl WorkflowBuilder {
         Self::default()
     }
 
-    /// What stands for the result of a node in a payload: `{"$result": name}`.
+    /// The placeholder for a node's result in a payload: `{"$result": name}`.
     #[must_use]
     pub fn result_of(name: impl Into<String>) -> Value {
         serde_json::json!({ RESULT: name.into() })
@@ -72,7 +72,7 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Lets the node that was added last wait for another one as well, without receiving its result.
+    /// Makes the last added node wait for another node, too, without receiving its result.
     pub fn after(mut self, parent: impl Into<String>) -> Self {
         if let Some(node) = self.nodes.last_mut() {
             node.after.push(parent.into());
@@ -80,17 +80,17 @@ impl WorkflowBuilder {
         self
     }
 
-    /// The node whose result is the workflow's. Without it, that is the one that no other node waits for.
+    /// Sets the node whose result is the workflow's. By default, it is the one that no other node waits for.
     pub fn output(mut self, name: impl Into<String>) -> Self {
         self.output = Some(name.into());
         self
     }
 
-    /// The workflow; it can be dispatched, and be a step of others.
+    /// Builds the workflow. You can dispatch it, or use it as a step of other workflows.
     ///
     /// # Errors
-    /// [`GraphError`]: duplicate or unknown names, nodes that wait for each other, a node without a payload, and a
-    /// result that could be that of several nodes.
+    /// [`GraphError`]: duplicate or unknown names, nodes that wait for each other, a node without a payload, and a result
+    /// that could come from several nodes.
     pub fn build(self) -> Result<Workflow<Bound, Value>, GraphError> {
         let graph = Graph::read(&self.nodes)?;
         let order = graph.order(&self.nodes)?;
@@ -139,7 +139,7 @@ impl WorkflowBuilder {
     }
 }
 
-/// Who waits for whom, by place in the list of nodes.
+/// Which nodes wait for which, by index in the list of nodes.
 struct Graph<'n> {
     names: HashMap<&'n str, usize>,
     parents: Vec<Vec<usize>>,
@@ -164,7 +164,7 @@ impl<'n> Graph<'n> {
         let mut children = vec![Vec::new(); nodes.len()];
         let mut parents = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.iter().enumerate() {
-            // in the order of their places, and each once
+            // in the order of their indexes, each once
             let mut places = BTreeMap::new();
             for parent in node.parents() {
                 let unknown =
@@ -205,7 +205,7 @@ impl<'n> Graph<'n> {
         }
     }
 
-    /// From a node that never became ready to others that did not, until one comes again.
+    /// Walks from a node that never became ready to others that did not, until a node repeats.
     fn cycle(&self, stuck: usize, open: &[usize], nodes: &[Node]) -> Vec<String> {
         let is_stuck = |at: &&usize| open.get(**at).is_some_and(|count| *count > 0);
         let mut seen: Vec<usize> = Vec::new();
@@ -236,7 +236,7 @@ impl Node {
 
     fn payload(&self, number: impl Fn(&str) -> u32) -> Result<Payload, serde_json::Error> {
         let value = self.payload.as_ref().unwrap_or(&Value::Null);
-        // also of a template: it must not be nested too deep to be read
+        // also for a template: it must not be nested too deep to be read
         let json = to_json(value)?;
         let mut template = Template { text: Vec::new(), holes: Vec::new() };
         template.write(value, &number)?;

@@ -4,7 +4,7 @@ use super::plan::Plan;
 use super::step::{Slot, Step, StepAfter, StepBeside, Workflow};
 use crate::tuples::prefixes;
 
-/// Steps one after the other: each receives what the one before it returns.
+/// Steps one after the other: each receives the output of the one before it.
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -20,7 +20,7 @@ use crate::tuples::prefixes;
 /// # let _ = flow;
 /// ```
 ///
-/// The result is the last step's. Takes a tuple of 1 to 12 steps; for more, go on with [`Step::then`].
+/// The result is that of the last step. Takes a tuple of 1 to 12 steps; for more, continue with [`Step::then`].
 pub fn chain<C, S: Slot, Out>(steps: C) -> Workflow<S, Out>
 where
     C: Chain<Slot = S, Out = Out>,
@@ -28,8 +28,8 @@ where
     Workflow::new(steps.into_plan())
 }
 
-/// Steps side by side: all of them receive what the step before the group returns, and the step after it receives
-/// what they return, as a tuple or, for an array or a `Vec` of steps, as a `Vec`.
+/// Steps side by side: all of them receive the output of the step before the group, and the step after it receives all of
+/// their outputs, as a tuple or, for an array or a `Vec` of steps, as a `Vec`.
 ///
 /// ```
 /// # use taskora::prelude::*;
@@ -46,9 +46,9 @@ where
 /// # let _ = flow;
 /// ```
 ///
-/// A tuple has 1 to 12 members, a `Vec` any number; an empty one completes with `[]`. A group of one is still a tuple
-/// or a `Vec`, and a group in a group is a list in a list. Steps of different tasks that return the same can stand in one
-/// `Vec` as chains of one: `chain((step,))`.
+/// A tuple has 1 to 12 members, a `Vec` any number; an empty one completes with `[]`. A group of one still returns a tuple
+/// or a `Vec`, and a group in a group returns a list in a list. To put steps of different tasks with the same output type
+/// into one `Vec`, make each a chain of one: `chain((step,))`.
 pub fn group<M, S: Slot, Out>(members: M) -> Workflow<S, Out>
 where
     M: Members<Slot = S, Out = Out>,
@@ -77,7 +77,7 @@ where
     Workflow::new(Plan::group(header.into_plans()).then(callback.into_plan()))
 }
 
-/// Steps that can be a [`chain`]: a tuple of 1 to 12 of them, each of which takes what the one before it returns.
+/// Steps that can be a [`chain`]: a tuple of 1 to 12 of them, each of which takes the output of the one before it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a chain of steps",
     label = "not a tuple of steps",
@@ -93,8 +93,8 @@ pub trait Chain {
     fn into_plan(self) -> Plan;
 }
 
-/// Steps that can be a [`group`]: a tuple of 1 to 12 of them, an array, or a `Vec`. Those that wait for an input wait
-/// for the same.
+/// Steps that can be a [`group`]: a tuple of 1 to 12 of them, an array, or a `Vec`. All members that wait for an input wait
+/// for the same one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a group of steps",
     label = "not a tuple or a `Vec` of steps",

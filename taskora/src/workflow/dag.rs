@@ -1,4 +1,4 @@
-//! Typed graphs, for what is neither a chain nor a group.
+//! Typed graphs, for workflows that are neither chains nor groups.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,21 +30,21 @@ use crate::tuples::prefixes;
 /// # let _ = flow;
 /// ```
 ///
-/// A node stands for an argument of the type that it returns: the step waits for the node, and receives its output. To
-/// wait for nodes without receiving anything, or for a step that takes one input, there is [`add_after`](Dag::add_after).
+/// You pass a node as an argument of its output type: the step then waits for the node, and receives its output. To wait for
+/// nodes without receiving anything, or for a step that takes one input, use [`add_after`](Dag::add_after).
 ///
-/// The workflow ends when all nodes have, also those that the result does not need.
+/// The workflow ends when all nodes have ended, even those that the result does not need.
 #[derive(Debug)]
 pub struct Dag {
     id: u64,
     plan: Plan,
-    /// What each step ends in: the nodes to wait for, and what they make.
+    /// The ends of each step: the nodes to wait for, and the shape of their results.
     steps: Vec<(Vec<u32>, Shape)>,
-    /// How many of them have a place in the names of nodes: those of [`Dag::join`] have none.
+    /// How many of them count in the names of nodes; those of [`Dag::join`] do not.
     named: u32,
 }
 
-/// A step of a [`Dag`], which returns a `T`. It can be used with its own `Dag` only.
+/// A step of a [`Dag`], which returns a `T`. You can only use it with its own `Dag`.
 pub struct DagNode<T> {
     place: DagPlace,
     typed: PhantomData<fn() -> T>,
@@ -58,7 +58,7 @@ impl Dag {
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), plan: Plan::default(), steps: Vec::new(), named: 0 }
     }
 
-    /// Adds a step that waits for the nodes that its arguments are given, if any:
+    /// Adds a step that waits for the nodes among its arguments, if any:
     /// `dag.add(Finish::s().order(order).note("thank you"))`.
     pub fn add<S: Step>(&mut self, step: S) -> DagNode<S::Out>
     where
@@ -67,9 +67,9 @@ impl Dag {
         self.put(step, None)
     }
 
-    /// Adds a step that runs when its parents have completed, and receives what they return: of one node its output,
-    /// of a tuple of nodes a tuple, of an array, a slice or a `Vec` of nodes a `Vec`. Its input is its one open argument; a
-    /// step without one ignores what they return.
+    /// Adds a step that runs when its parents have completed, and receives their outputs: one node's output, a tuple for a
+    /// tuple of nodes, or a `Vec` for an array, a slice or a `Vec` of nodes. The input goes to the step's one open argument;
+    /// a step without one ignores it.
     pub fn add_after<P: Parents, S: Step>(&mut self, parents: P, step: S) -> DagNode<S::Out>
     where
         <S::Slot as Slot>::Added: Accepts<P::Out>,
@@ -79,8 +79,8 @@ impl Dag {
         self.put(step, Some(link))
     }
 
-    /// One node that stands for several: it returns what they return together, as the parents of
-    /// [`add_after`](Dag::add_after) do.
+    /// Combines several nodes into one, which returns all of their outputs, in the form that [`add_after`](Dag::add_after)
+    /// describes.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -97,7 +97,7 @@ impl Dag {
         self.node(ends)
     }
 
-    /// The nodes to wait for, and what they make together.
+    /// The nodes to wait for, and the shape of their results together.
     fn ends_of(&mut self, parents: &impl Parents) -> (Vec<u32>, Shape) {
         let mut wait = Vec::new();
         let value = parents.value(&mut |place| {
@@ -131,10 +131,10 @@ impl Dag {
 
     /// The workflow whose result is this node's.
     ///
-    /// As a step of a larger workflow it is over, for the step after it, when this node has completed.
+    /// As a step of a larger workflow, it counts as completed, for the step after it, when this node has completed.
     ///
     /// # Errors
-    /// When it is dispatched: [`GraphError::ForeignNode`], if this or a parent was a node of another graph.
+    /// At the dispatch: [`GraphError::ForeignNode`], if this node or a parent belongs to another graph.
     pub fn finish<T>(mut self, node: DagNode<T>) -> Workflow<Bound, T> {
         match self.steps.into_iter().nth(node.place.step).filter(|_| node.place.dag == self.id) {
             Some((ends, value)) => self.plan.end_in(ends, value),

@@ -33,7 +33,7 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
         id: Option<WorkflowId>,
         options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>> {
-        // what is sent does not depend on the types any more
+        // from here on, nothing depends on the types
         let rule = options.rule.as_ref().map(|rule| rule.check(&options, id.is_some())).transpose();
         let key = options.key.clone();
         let finished = finish(&app, plan, id, options);
@@ -65,7 +65,7 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
     }
 }
 
-/// Tells a workflow from another one: by its tasks, its payloads and how they depend on each other.
+/// Identifies a workflow by its tasks, its payloads and its dependencies.
 fn fingerprint(workflow: &NewWorkflow) -> u64 {
     let joins = format!("{:?}", workflow.joins);
     let shape: Vec<String> =

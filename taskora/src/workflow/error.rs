@@ -1,4 +1,4 @@
-//! How workflows end without a result, and what is wrong with those that cannot start.
+//! How workflows end without a result, and why some cannot start.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::WorkflowId;
 use crate::adapter::AdapterError;
 use crate::error::count;
 
-/// How a workflow ended without a result, or why its result is not at hand.
+/// How a workflow ended without a result, or why its result is not available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkflowError {
@@ -30,13 +30,13 @@ pub enum WorkflowError {
         /// The reason that was given.
         reason: String,
     },
-    /// It had not ended when its time was up.
+    /// It had not ended by its deadline.
     #[error("workflow `{id}` expired before it had ended")]
     Expired {
         /// The workflow.
         id: WorkflowId,
     },
-    /// It is not known: never dispatched, or removed by retention since.
+    /// It is unknown: never dispatched, or removed by retention since.
     #[error(
         "workflow `{id}` is not known: it was never dispatched here, or retention has removed it; to keep finished workflows longer, raise `App::builder(..).retention(..)` in the worker"
     )]
@@ -44,24 +44,24 @@ pub enum WorkflowError {
         /// The workflow.
         id: WorkflowId,
     },
-    /// It had not ended when the caller's timeout had passed. It goes on.
+    /// It had not ended when the caller's timeout passed. It goes on.
     #[error("workflow `{id}` did not end within {waited:?} and goes on: {}", still(*running, *waiting))]
     TimedOut {
         /// The workflow.
         id: WorkflowId,
         /// The caller's timeout.
         waited: Duration,
-        /// How many of its steps workers run now.
+        /// How many of its steps are running.
         running: usize,
-        /// How many of its steps could run, and no worker has claimed them.
+        /// How many of its steps could run, but no worker has claimed them.
         waiting: usize,
     },
-    /// Its result is not of the type that was asked for.
+    /// Its result does not have the requested type.
     #[error("the result of workflow `{id}` is not a `{expected}`: {message}")]
     Undecodable {
         /// The workflow.
         id: WorkflowId,
-        /// The Rust type that was asked for.
+        /// The requested Rust type.
         expected: &'static str,
         /// What is wrong.
         message: String,
@@ -91,7 +91,7 @@ impl WorkflowError {
         }
     }
 
-    /// Whether asking again later may give another answer.
+    /// Whether a later call may return another answer.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -106,13 +106,13 @@ impl WorkflowError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// Two nodes of a [`WorkflowBuilder`](super::WorkflowBuilder) have one name.
+    /// Two nodes of a [`WorkflowBuilder`](super::WorkflowBuilder) have the same name.
     #[error("two nodes are named `{name}`; give one of them another name")]
     DuplicateName {
         /// The name.
         name: String,
     },
-    /// A node has no name that can be shown.
+    /// A node's name cannot be displayed.
     #[error("a node cannot be named {name:?}; use 1 to 200 bytes without control characters")]
     InvalidName {
         /// The name.
@@ -129,7 +129,7 @@ pub enum GraphError {
     /// Nodes wait for each other.
     #[error("nodes wait for each other: {}; remove one of the references", path(nodes))]
     Cycle {
-        /// The nodes of the circle, each waiting for the next one, and the last one for the first.
+        /// The nodes of the cycle, each waiting for the next one, and the last one for the first.
         nodes: Vec<String>,
     },
     /// A node has no payload.
@@ -140,13 +140,13 @@ pub enum GraphError {
         /// The node.
         node: String,
     },
-    /// The result is to be that of a node that does not exist.
+    /// The node chosen for the result does not exist.
     #[error("the result is to be that of `{name}`, which does not exist; add it, or correct the name")]
     UnknownOutput {
         /// The name.
         name: String,
     },
-    /// Several nodes end the graph, so that any of them could give the result.
+    /// Several nodes end the graph, so any of them could be the result.
     #[error("the result could be that of any of {}; choose with `.output(..)`", list(nodes))]
     UnclearOutput {
         /// The nodes that no other one waits for.
@@ -160,7 +160,7 @@ pub enum GraphError {
         "a node of another `Dag` was used; a `Dag` knows only the nodes that its own `add`, `add_after` and `join` gave"
     )]
     ForeignNode,
-    /// `chunk` was asked for chunks of nothing.
+    /// `chunk` was called with a size of 0.
     #[error("chunks of 0 items would never end; use at least 1")]
     EmptyChunks,
     /// There are more nodes than a workflow may have.
@@ -169,16 +169,16 @@ pub enum GraphError {
         /// How many it has.
         len: usize,
     },
-    /// A value would be made of more results and lists than can be.
+    /// A value would contain too many results and lists.
     #[error(
         "{what} is made of more than {} values; let several steps merge parts of them first",
         super::MAX_VALUES
     )]
     TooManyValues {
-        /// The input of which step it is, or the result.
+        /// Which step's input it is, or the result.
         what: String,
     },
-    /// It would take too much to say which results the steps take in.
+    /// The description of which results the steps use would be too large.
     #[error(
         "the steps take in lists of results that are more than {} MiB together; let one step merge such a list, and the \
          others follow that one",

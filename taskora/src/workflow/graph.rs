@@ -1,4 +1,4 @@
-//! A workflow as it can be looked at.
+//! A view of a workflow.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,15 @@ use crate::job::{JobId, JobState, Timestamp};
 
 use super::{WorkflowId, WorkflowState};
 
-/// The nodes of a workflow and what they wait for, as they are now.
+/// The current nodes of a workflow, and what they wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Graph {
-    /// Where the workflow is in its life.
+    /// The workflow's state.
     pub state: WorkflowState,
-    /// The nodes; one comes after all that it waits for.
+    /// The nodes; each comes after all nodes that it waits for.
     pub nodes: Vec<GraphNode>,
-    /// Who waits for whom.
+    /// Which nodes wait for which.
     pub edges: Vec<Edge>,
 }
 
@@ -25,15 +25,15 @@ pub struct Graph {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GraphNode {
-    /// The id of its job, which [`App::job_raw`](crate::App::job_raw) takes once the node has a state.
+    /// The id of its job. You can pass it to [`App::job_raw`](crate::App::job_raw) once the node has a state.
     pub id: JobId,
-    /// Its name: where it stands in the composition and its task, as in `1.0.resize`.
+    /// Its name: its position in the composition and its task, as in `1.0.resize`.
     pub name: String,
     /// Its task.
     pub task: String,
-    /// The state of its job; `None`: it waits for other nodes.
+    /// The state of its job; `None` if it waits for other nodes.
     pub state: Option<JobState>,
-    /// Attempts that have ended, plus the one that runs.
+    /// Attempts that have ended, plus the running one.
     pub attempts: u32,
     /// How often its worker died; see [`JobInfo::stalls`](crate::JobInfo::stalls).
     pub stalls: u32,
@@ -45,14 +45,14 @@ pub struct GraphNode {
     pub error: Option<String>,
 }
 
-/// All nodes of `to` wait for all nodes of `from`; both are places in [`Graph::nodes`]. One such edge stands for the
-/// arrows between two groups, of which there are as many as the product of their members.
+/// All nodes of `to` wait for all nodes of `from`; both are indexes into [`Graph::nodes`]. So one edge stands for all arrows
+/// between two groups, from every member of one to every member of the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Edge {
-    /// What is waited for.
+    /// The nodes that are waited for.
     pub from: Vec<u32>,
-    /// Who waits.
+    /// The nodes that wait.
     pub to: Vec<u32>,
 }
 
@@ -79,7 +79,7 @@ impl Graph {
         Self { state: record.state, nodes: nodes.collect(), edges }
     }
 
-    /// The graph as [Mermaid](https://mermaid.js.org) text, as Markdown viewers draw it: the nodes with their states as
+    /// The graph as [Mermaid](https://mermaid.js.org) text, which Markdown viewers can draw, with the nodes' states as
     /// classes.
     #[must_use]
     pub fn mermaid(&self) -> String {

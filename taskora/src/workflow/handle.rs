@@ -17,7 +17,7 @@ use crate::handle::{ASK, Outcome, no_answer};
 use crate::job::JobState;
 use crate::json;
 
-/// How many results are asked for at once.
+/// How many results are fetched at once.
 const PAGE: usize = 1_000;
 
 /// A workflow, dispatched here or elsewhere. Cheap to clone.
@@ -92,7 +92,7 @@ impl<Out> WorkflowHandle<Out> {
         &self.outcome
     }
 
-    /// Where the workflow is in its life; `None` if it is not known (never dispatched, or trimmed since).
+    /// The workflow's state; `None` if it is unknown (never dispatched, or trimmed since).
     ///
     /// # Errors
     /// If the store cannot be reached.
@@ -100,7 +100,7 @@ impl<Out> WorkflowHandle<Out> {
         Ok(self.info().await?.map(|info| info.state))
     }
 
-    /// What is known of the workflow, without its nodes; `None` if it is not known.
+    /// What is known about the workflow, without its nodes; `None` if it is unknown.
     ///
     /// # Errors
     /// If the store cannot be reached.
@@ -119,7 +119,7 @@ impl<Out> WorkflowHandle<Out> {
     /// The workflow's nodes, their states, and what they wait for.
     ///
     /// # Errors
-    /// [`WorkflowError::NotFound`] if the workflow is not known, [`WorkflowError::Adapter`] if the store cannot be reached.
+    /// [`WorkflowError::NotFound`] if the workflow is unknown, [`WorkflowError::Adapter`] if the store cannot be reached.
     pub async fn graph(&self) -> Result<Graph, WorkflowError> {
         let record = self.app.adapter().workflows().workflow(&self.id, true).await;
         let record = record.map_err(|source| self.adapter_error(source))?;
@@ -128,8 +128,8 @@ impl<Out> WorkflowHandle<Out> {
             .ok_or_else(|| WorkflowError::NotFound { id: self.id.clone() })
     }
 
-    /// Cancels the workflow, from any process. It has ended when this returns: nothing of it starts any more, and steps
-    /// that are running are told to stop. One that has ended stays as it is.
+    /// Cancels the workflow, from any process. When this returns, the workflow has ended: no further step starts, and
+    /// running steps are told to stop. A workflow that has already ended stays as it is.
     ///
     /// # Errors
     /// If the store cannot be reached.
@@ -146,7 +146,7 @@ impl<Out> WorkflowHandle<Out> {
         WorkflowError::Undecodable { id: self.id.clone(), expected, message: error.to_string() }
     }
 
-    /// Puts the result together of the results of nodes, read in pages.
+    /// Assembles the result from the results of nodes, read in pages.
     async fn compose(&self, output: &[u8]) -> Result<Vec<u8>, WorkflowError> {
         let shape = Shape::parse(output).map_err(|error| match error {
             RecipeError::Newer(_) => self.adapter_error(AdapterError::Incompatible(error.to_string())),
@@ -198,11 +198,11 @@ impl<Out> WorkflowHandle<Out> {
 }
 
 impl<Out: DeserializeOwned> WorkflowHandle<Out> {
-    /// Waits until the workflow has ended, however it ends. The end is pushed, not polled for; dropping the future gives
-    /// up the wait and leaves the workflow alone.
+    /// Waits until the workflow has ended, however it ends. The end is pushed, not polled. If you drop the future, the
+    /// workflow goes on.
     ///
     /// # Errors
-    /// [`WorkflowError`], for every end but completion.
+    /// [`WorkflowError`], for every end other than completion.
     pub async fn result(&self) -> Result<Out, WorkflowError> {
         let ended = self.app.adapter().workflows().workflow_ended(&self.id).await;
         match ended.map_err(|source| self.adapter_error(source))? {
@@ -215,8 +215,8 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
         }
     }
 
-    /// Like [`WorkflowHandle::result`], with a timeout. When it has passed, the store is asked where the workflow is, which
-    /// may take a second more.
+    /// Like [`WorkflowHandle::result`], with a timeout. When it has passed, the handle asks the store for the workflow's
+    /// state, which may take another second.
     ///
     /// # Errors
     /// As [`WorkflowHandle::result`]. [`WorkflowError::TimedOut`] if the workflow has not ended by then; the workflow goes on.
@@ -228,7 +228,7 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
         let ask = async {
             let graph = self.graph().await?;
             if graph.state.is_terminal() {
-                return self.result().await; // it has ended just now
+                return self.result().await; // it has just ended
             }
             let in_state = |state| graph.nodes.iter().filter(|node| node.state == Some(state)).count();
             Err(WorkflowError::TimedOut {

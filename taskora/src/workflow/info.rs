@@ -1,4 +1,4 @@
-//! What is known of a workflow.
+//! What is known about a workflow.
 
 use std::fmt;
 
@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{WorkflowId, WorkflowState};
 use crate::job::Timestamp;
 
-/// What is known of a workflow, without its nodes and its result; see [`WorkflowHandle::info`](crate::WorkflowHandle::info).
+/// What is known about a workflow, without its nodes and its result; see
+/// [`WorkflowHandle::info`](crate::WorkflowHandle::info).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WorkflowInfo {
     /// Its id.
     pub id: WorkflowId,
-    /// Where it is in its life.
+    /// Its state.
     pub state: WorkflowState,
     /// How many steps it has.
     pub steps: u32,
@@ -27,7 +28,7 @@ pub struct WorkflowInfo {
 
 impl fmt::Debug for WorkflowInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // no meta: it may hold what the payload holds
+        // no meta: it may be as confidential as the payload
         f.debug_struct("WorkflowInfo")
             .field("id", &self.id)
             .field("state", &self.state)

@@ -8,12 +8,12 @@ use super::shape::{self, ENVELOPE, RecipeError, Shape};
 use crate::contract::Task;
 use crate::json::{self, Unreadable};
 
-/// What stands in a template where a composed value goes.
+/// The placeholder in a template for a composed value.
 const HOLE: &str = "null";
 
-/// The recipe of a composed payload: JSON with holes, and what goes into them.
+/// The recipe of a composed payload: JSON with holes, and what fills them.
 ///
-/// It is stored as JSON itself, and read without copying the results into anything but the payload:
+/// It is stored as JSON itself, and the results are copied only once, into the payload:
 /// `{"form":"arguments","template":[null,800],"holes":[[1,3]]}` is a contract whose first argument is the result of
 /// node 3 and whose second one is 800.
 #[derive(Clone, Serialize, Deserialize)]
@@ -21,24 +21,24 @@ const HOLE: &str = "null";
 pub struct Input {
     form: Form,
     template: Box<RawValue>,
-    /// Where the holes are, in bytes, and what goes into them.
+    /// The positions of the holes, in bytes, and what fills them.
     holes: Vec<(usize, Shape)>,
 }
 
 /// An argument in a recipe.
 #[derive(Clone)]
 pub(super) enum Part {
-    /// It is known, as JSON.
+    /// A known value, as JSON.
     Json(String),
-    /// It is put together of results.
+    /// Assembled from results.
     Value(Shape),
 }
 
-/// What a composed value is.
+/// The form of a composed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// The payload: the contract, as it is written when it is dispatched.
+    /// The payload: the contract, in the format of a dispatch.
     Payload,
     /// The contract's arguments, as a list in the order of their declaration.
     Arguments,
@@ -84,17 +84,17 @@ impl Input {
         self.holes.iter_mut().for_each(|(_, value)| value.shift(by));
     }
 
-    /// Whether all of its values can be put together.
+    /// Whether all of its values can be assembled.
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         self.holes.iter().try_for_each(|(_, value)| value.check())
     }
 
-    /// How much of its JSON says where its values come from.
+    /// How many bytes of its JSON say where its values come from.
     pub(super) fn references(&self, json: &[u8]) -> usize {
         json.len().saturating_sub(self.template.get().len())
     }
 
-    /// Reads what a store has kept.
+    /// Reads the stored form.
     ///
     /// # Errors
     /// [`RecipeError::Invalid`].
@@ -116,20 +116,20 @@ impl Input {
         Ok(input)
     }
 
-    /// As it is stored.
+    /// The stored form.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        // text, numbers and JSON: there is nothing that could fail
+        // text, numbers and JSON cannot fail to serialize
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The numbers of the nodes whose results it needs; one that it needs twice is named twice.
+    /// The numbers of the nodes whose results it needs; a node that it needs twice is listed twice.
     #[must_use]
     pub fn nodes(&self) -> Vec<u32> {
         self.holes.iter().flat_map(|(_, value)| value.nodes()).collect()
     }
 
-    /// Puts the value together.
+    /// Assembles the value.
     ///
     /// # Errors
     /// [`RecipeError::Missing`] for a node without a result.
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Input {
     }
 }
 
-/// Whether this is a recipe with a form or a field that a later version has added, which must be understood.
+/// Whether this is a recipe with a form or a field of a later version, which this version does not understand.
 fn is_newer(json: &[u8]) -> bool {
     if json.first() == Some(&ENVELOPE) {
         return true;
@@ -171,20 +171,20 @@ fn is_newer(json: &[u8]) -> bool {
         || shapes.any(|hole| hole.get(1).is_some_and(shape::is_newer))
 }
 
-/// A value that was put together.
+/// An assembled value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Composed {
-    /// What it is.
+    /// Its form.
     pub form: Form,
     /// The value.
     pub json: Vec<u8>,
 }
 
 impl Composed {
-    /// The contract that this is the payload of, or the arguments.
+    /// Decodes the contract from its payload or its arguments.
     ///
     /// # Errors
-    /// If it is not.
+    /// If the value is not a `T`.
     pub fn decode<T: Task>(&self) -> Result<T, Unreadable> {
         match self.form {
             Form::Payload => json::read(&self.json),

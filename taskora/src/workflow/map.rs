@@ -1,4 +1,4 @@
-//! Many jobs of one contract as a step.
+//! Many jobs of one contract as one step.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, Dispatchable};
 
-/// Jobs of one contract side by side, as [`Task::map`] and [`Task::chunk`] make them: a step that returns the `Vec` of what they
-/// return, in order. It can be dispatched as a workflow of its own.
+/// Jobs of one contract side by side, from [`Task::map`] or [`Task::chunk`]: a step that returns the `Vec` of their outputs,
+/// in order. You can also dispatch it as a workflow.
 #[must_use = "a map does nothing until it is dispatched"]
 pub struct Map<T> {
     plan: Plan,

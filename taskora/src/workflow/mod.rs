@@ -48,10 +48,10 @@ pub use step::{
 /// The most nodes that a workflow can have.
 pub const MAX_NODES: usize = 1_000_000;
 
-/// The most values that the input of a step, or a workflow's result, can be made of: results, and lists of them.
+/// The most values (results, and lists of them) that a step's input or a workflow's result can contain.
 pub const MAX_VALUES: usize = 2 * MAX_NODES;
 
-/// How many bytes it may take to say, for all steps together, which results they take in. A list of results of steps that
-/// are numbered evenly, as those of a group of like members are, takes about 30 bytes; any other one about 7 bytes for each
+/// The most bytes that the descriptions of which results the steps use may take, for all steps together. A list of results
+/// of evenly numbered steps, such as a group of equal members, takes about 30 bytes; any other list takes about 7 bytes per
 /// result.
 pub const MAX_REFERENCES: usize = 64 << 20;

@@ -1,7 +1,7 @@
-//! Partial application: which argument of a signature is open decides what its step waits for.
+//! Partial application: the open argument of a signature decides what its step waits for.
 //!
-//! Nobody has to write these types. The arguments are looked at one after the other, and what has been seen so far
-//! is a type: nothing, [`AllSet`], [`FirstOpen`], [`OneOpen`], [`AllOpen`] or [`SomeOpen`], which fits nowhere.
+//! You never have to write these types. They go through the arguments one after the other; what was seen so far is a type:
+//! nothing, [`AllSet`], [`FirstOpen`], [`OneOpen`], [`AllOpen`] or [`SomeOpen`], which cannot be a step.
 
 use std::marker::PhantomData;
 
@@ -44,14 +44,14 @@ pub trait Argument<T> {
     /// Whether it is set.
     type Is;
 
-    /// The slot of a step with this argument, which waits for `S` besides.
+    /// The slot of a step with this argument that also waits for `S`.
     type Slot<S: Slot>: Slot;
 
     #[doc(hidden)]
     fn into_known(self) -> Known<T>;
 }
 
-/// What is known of an argument.
+/// What is known about an argument.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Known<T> {
@@ -97,9 +97,9 @@ impl<A, T> Argument<T> for Unset<A> {
     }
 }
 
-/// What has been seen of a signature's arguments, and one more of them.
+/// What was seen of a signature's arguments, followed by one more.
 pub trait Followed<Is> {
-    /// What has been seen with it.
+    /// What was seen, including it.
     type By;
 }
 
@@ -137,7 +137,7 @@ impl<Is> Followed<Is> for SomeOpen {
     type By = Self;
 }
 
-/// What has been seen when all arguments of a signature of the contract `C` have.
+/// What was seen after all arguments of a signature of the contract `C`.
 pub trait Seen<C> {
     /// What the step waits for.
     type Slot: Slot;
@@ -168,7 +168,7 @@ impl<C> Seen<C> for SomeOpen {
     type Slot = SeveralOpen<C>;
 }
 
-/// What is known of a payload whose arguments are these.
+/// What is known about a payload with these arguments.
 fn payload(arguments: Vec<ArgumentValue>) -> Payload {
     if arguments.len() > 1 && arguments.iter().all(|argument| matches!(argument, ArgumentValue::Open)) {
         Payload::Piped
@@ -185,7 +185,7 @@ fn json<T: Serialize>(argument: Known<T>) -> Result<ArgumentValue, serde_json::E
     })
 }
 
-/// The slot of a step whose arguments are these.
+/// The slot of a step with these arguments.
 macro_rules! slot {
     ($slot:ty;) => { $slot };
     ($slot:ty; $argument:ident: $ty:ident, $($rest:tt)*) => {
@@ -197,7 +197,7 @@ macro_rules! arguments {
     ($($argument:ident: $ty:ident $value:ident $seen:ident,)*) => {
         arguments!(@impl [$($argument: $ty $value,)*] [$($seen)*] [()] [$($argument $seen,)*] []);
     };
-    // walks along the arguments, and notes for each what is seen before it and with it
+    // goes through the arguments, and notes for each what was seen before it and including it
     (@impl $all:tt $seens:tt [$before:ty] [$argument:ident $seen:ident, $($rest:tt)*] [$($bounds:tt)*]) => {
         arguments!(@impl $all $seens [$seen] [$($rest)*] [$($bounds)* [$before, $argument, $seen]]);
     };

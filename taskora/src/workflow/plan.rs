@@ -16,45 +16,45 @@ use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
 use crate::json;
 
-/// A part of a graph: it begins where it is told to, and ends in a value.
+/// A part of a graph: it begins at any given link, and ends in a value.
 ///
-/// Putting parts together renumbers the smaller, later one, so that a composition costs what it has in nodes.
+/// Joining two parts renumbers only the smaller, later one, so that the cost of a composition is proportional to its nodes.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Plan {
     nodes: Vec<PlanNode>,
     links: Vec<Link>,
-    /// The nodes that what follows has to wait for. None: there is nothing to wait for but what came before.
+    /// The nodes for which the next part has to wait. If empty, it only waits for what came before this part.
     ends: Vec<u32>,
     value: Shape,
-    /// How many steps the chain has that this is; none if it is no chain.
+    /// If this is a chain, its number of steps.
     chain: Option<u32>,
-    /// Why it cannot be dispatched: told when it is.
+    /// Why it cannot be dispatched; reported at the dispatch.
     mistake: Option<DispatchError>,
 }
 
 #[derive(Debug)]
 struct PlanNode {
-    /// Where it stands in the composition, innermost place first.
+    /// Its position in the composition, innermost first.
     path: Vec<u32>,
-    /// Instead of the task's name.
+    /// A name to use instead of the task's name.
     name: Option<String>,
     task: TaskName,
     contract: TaskOptions,
     payload: Payload,
-    /// The link that it stands behind; none: it begins with the part.
+    /// The link before it; `None` if it begins with the part.
     after: Option<u32>,
     priority: Option<i16>,
     delay: Duration,
     ttl: Option<Duration>,
 }
 
-/// The junction of two steps.
+/// A link between two steps.
 #[derive(Debug)]
 struct Link {
-    /// The nodes to wait for; none: it is where the part begins.
+    /// The nodes to wait for; empty if this is where the part begins.
     wait: Vec<u32>,
-    /// What they have made.
+    /// The shape of their results.
     value: Shape,
 }
 
@@ -62,7 +62,7 @@ struct Link {
 pub(super) enum Payload {
     /// All of it, as JSON.
     Bound(Vec<u8>),
-    /// It is the value of what came before.
+    /// The value of what came before.
     Piped,
     /// Its arguments, one by one.
     Arguments(Vec<ArgumentValue>),
@@ -70,26 +70,26 @@ pub(super) enum Payload {
     Recipe(Input),
 }
 
-/// What is known of an argument.
+/// What is known about an argument.
 pub(super) enum ArgumentValue {
     /// All of it, as JSON.
     Json(String),
-    /// It is the value of what came before.
+    /// The value of what came before.
     Open,
-    /// It is what this step of a [`Dag`](super::Dag) returns. Once the step is in that `Dag`, it is a value.
+    /// The output of this step of a [`Dag`](super::Dag). Once the step is in that `Dag`, it becomes a value.
     Node(DagPlace),
-    /// It is put together of what nodes return.
+    /// Assembled from the outputs of nodes.
     Value(Shape),
 }
 
-/// A step of a [`Dag`](super::Dag): the graph, and the step's place in it.
+/// A step of a [`Dag`](super::Dag): the graph, and the step's index in it.
 #[derive(Debug, Clone, Copy)]
 pub struct DagPlace {
     pub(super) dag: u64,
     pub(super) step: usize,
 }
 
-/// What a node is before it has its place.
+/// A node before it has its place.
 pub(super) struct NodeSpec {
     pub(super) name: Option<String>,
     pub(super) task: TaskName,
@@ -104,7 +104,7 @@ impl Default for Shape {
 }
 
 impl Plan {
-    /// One step of this contract, with what is known of its payload.
+    /// One step of this contract, with what is known about its payload.
     pub(super) fn step<T: Task>(payload: Result<Payload, serde_json::Error>) -> Self {
         let mut plan = Self::default();
         let payload = payload.unwrap_or_else(|error| {
@@ -132,12 +132,12 @@ impl Plan {
         Self { mistake: Some(mistake.into()), ..Self::default() }
     }
 
-    /// Remembers the first mistake.
+    /// Records a mistake; keeps the first one.
     pub(super) fn blame(&mut self, mistake: impl Into<DispatchError>) {
         self.mistake.get_or_insert(mistake.into());
     }
 
-    /// Adds a node, which then is the part's end.
+    /// Adds a node, which becomes the part's end.
     pub(super) fn push(&mut self, spec: NodeSpec, after: Option<u32>) -> u32 {
         let node = self.len();
         let NodeSpec { name, task, contract, payload } = spec;
@@ -156,7 +156,7 @@ impl Plan {
         node
     }
 
-    /// Adds a junction.
+    /// Adds a link.
     pub(super) fn link(&mut self, wait: Vec<u32>, value: Shape) -> u32 {
         self.links.push(Link { wait, value });
         number(self.links.len() - 1)
@@ -170,7 +170,7 @@ impl Plan {
         number(self.nodes.len())
     }
 
-    /// `next` follows. Chains are one chain, however they are put together.
+    /// Appends `next`. Joined chains are one chain, however they were composed.
     pub(super) fn then(mut self, mut next: Self) -> Self {
         let before = self.chain.unwrap_or_else(|| {
             self.descend(0);
@@ -202,7 +202,7 @@ impl Plan {
         self
     }
 
-    /// The members side by side; the value is the list of theirs.
+    /// The members side by side; the value is the list of their values.
     pub(super) fn group(members: impl IntoIterator<Item = Self>) -> Self {
         let mut group = Self::default();
         let (mut ends, mut values) = (Vec::new(), Vec::new());
@@ -216,18 +216,18 @@ impl Plan {
         group
     }
 
-    /// The value is the list of all nodes' results, however they follow each other.
+    /// Makes the value the list of all nodes' results, whatever their order of execution.
     pub(super) fn collect(mut self) -> Self {
         self.value = Shape::list((0..self.len()).map(Shape::Node).collect());
         self
     }
 
-    /// The part is at this place of a larger one.
+    /// Puts the part at this position of a larger one.
     pub(super) fn descend(&mut self, place: u32) {
         self.nodes.iter_mut().for_each(|node| node.path.push(place));
     }
 
-    /// Takes in another part, behind this link; says what it ends in.
+    /// Adds another part behind this link. Returns its ends.
     pub(super) fn adopt(&mut self, part: Self, link: Option<u32>) -> (Vec<u32>, Shape) {
         let nodes = self.len();
         let links = number(self.links.len());
@@ -260,8 +260,8 @@ impl Plan {
         (moved(part.ends), shifted(part.value))
     }
 
-    /// As [`Plan::adopt`]; arguments that are steps of a [`Dag`](super::Dag) become what these make, and their nodes wait for
-    /// it.
+    /// Like [`Plan::adopt`]. Arguments that are steps of a [`Dag`](super::Dag) become the values of these steps, and the
+    /// nodes wait for them.
     pub(super) fn adopt_in_dag(
         &mut self,
         part: Self,
@@ -293,7 +293,7 @@ impl Plan {
             }
             wait.sort_unstable();
             wait.dedup();
-            // members of a group that take the same share a link
+            // members of a group with the same input share a link
             let link = links.entry((node.after, wait)).or_insert_with_key(|(after, wait)| {
                 let before = after.and_then(|link| self.links.get(link as usize));
                 let value = before.map(|link| link.value.clone()).unwrap_or_default();
@@ -308,7 +308,8 @@ impl Plan {
         }
     }
 
-    /// Options for all of its steps: a priority and a ttl for those that have none, a further delay for those it begins with.
+    /// Sets options for all of its steps: a priority and a ttl for those without one, an additional delay for those it
+    /// begins with.
     pub(super) fn with(mut self, options: StepOptions) -> Self {
         let links = &self.links;
         for node in &mut self.nodes {
@@ -355,7 +356,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Err
     json::write(value)
 }
 
-/// A count as a node's number; what is beyond counting is refused when the plan is finished.
+/// A count as a node's number. A count that is too large is refused when the plan is finished.
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

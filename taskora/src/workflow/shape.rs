@@ -1,4 +1,4 @@
-//! How a value is put together of the results of nodes.
+//! How a value is assembled from the results of nodes.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{MAX_NODES, MAX_VALUES};
 use crate::json;
 
-/// How a value is put together of node results: as the result of a node, or as a list of such values.
+/// How a value is assembled from node results: as the result of a node, or as a list of such values.
 ///
 /// Written as JSON: a node is its number, a list is a list, and a run is `{"of":0,"len":10000,"step":1}`, so that
 /// the result of a group of 10,000 is described in a few bytes.
@@ -18,7 +18,7 @@ use crate::json;
 pub enum Shape {
     /// The result of the node with this number.
     Node(u32),
-    /// A list; a tuple is one as well.
+    /// A list; also used for a tuple.
     List(Vec<Self>),
     /// A list of `len` values of one shape, each `step` nodes after the one before.
     Run {
@@ -31,10 +31,10 @@ pub enum Shape {
     },
 }
 
-/// Lists of fewer values are not written as runs.
+/// Shorter lists are not written as runs.
 const SHORTEST_RUN: usize = 4;
 
-/// Why a recipe that was stored cannot be followed.
+/// Why a stored recipe cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
@@ -44,7 +44,7 @@ pub enum RecipeError {
     /// A later version of taskora wrote it.
     #[error("a later version of taskora wrote the recipe of a composed value: {0}")]
     Newer(String),
-    /// A result that it needs is not there.
+    /// A result that it needs is missing.
     #[error("the result of node {0} is not there")]
     Missing(u32),
 }
@@ -86,10 +86,10 @@ impl Shape {
         }
     }
 
-    /// Reads what a store has kept.
+    /// Reads the stored form.
     ///
     /// # Errors
-    /// [`RecipeError::Invalid`], also for a shape of more nodes than a workflow may have.
+    /// [`RecipeError::Invalid`], also for a shape with more nodes than a workflow may have.
     pub fn parse(json: &[u8]) -> Result<Self, RecipeError> {
         let shape: Self = json::read(json).map_err(|error| {
             let read = serde_json::from_slice(json);
@@ -100,22 +100,22 @@ impl Shape {
         shape.check().map(|()| shape)
     }
 
-    /// As it is stored.
+    /// The stored form.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        // numbers, lists and objects of numbers: there is nothing that could fail
+        // numbers, lists and objects of numbers cannot fail to serialize
         serde_json::to_vec(self).unwrap_or_default()
     }
 
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         match self.extent() {
-            // a list of all nodes is one value more than they are
+            // a list of all nodes has one value more than there are nodes
             Some((values, last)) if values <= MAX_VALUES as u64 && last <= u64::from(u32::MAX) => Ok(()),
             _ => Err(RecipeError::Invalid(format!("it has more than {MAX_VALUES} values"))),
         }
     }
 
-    /// How many values and lists are in it, and its highest node; `None` if that is beyond counting.
+    /// How many values and lists it has, and its highest node; `None` on overflow.
     fn extent(&self) -> Option<(u64, u64)> {
         match self {
             Self::Node(node) => Some((1, u64::from(*node))),
@@ -131,7 +131,7 @@ impl Shape {
         }
     }
 
-    /// The numbers of its nodes, in the order in which their results stand in the value.
+    /// The numbers of its nodes, in the order of their results in the value.
     #[must_use]
     pub fn nodes(&self) -> Vec<u32> {
         let mut nodes = Vec::new();
@@ -143,7 +143,7 @@ impl Shape {
         nodes
     }
 
-    /// Puts the value together: JSON of JSON, none of which is parsed.
+    /// Assembles the value: JSON from JSON, without parsing any of it.
     ///
     /// # Errors
     /// [`RecipeError::Missing`] for the first node without a result.
@@ -226,10 +226,10 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// What begins a stored value that is not plain JSON.
+/// The first byte of a stored value that is not plain JSON.
 pub(super) const ENVELOPE: u8 = 0xC1;
 
-/// Whether this is a shape with a field that a later version has added, which must be understood.
+/// Whether this is a shape with a field of a later version, which this version does not understand.
 pub(super) fn is_newer(shape: &Value) -> bool {
     match shape {
         Value::Array(shapes) => shapes.iter().any(is_newer),

@@ -1,4 +1,4 @@
-//! Where a workflow is in its life.
+//! The states of a workflow.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::UnknownState;
 
-/// Where a workflow is in its life. It runs from its start, and ends once.
+/// The state of a workflow. It runs from its start, and ends once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum WorkflowState {
-    /// Started, and not ended; also while it waits for its first step's time to come.
+    /// Started, and not ended; also while its first step is delayed.
     Running,
     /// Ended with a result: all of its steps have completed.
     Completed,
@@ -20,7 +20,7 @@ pub enum WorkflowState {
     Failed,
     /// Ended by a cancellation, of itself or of one of its steps.
     Cancelled,
-    /// Had not ended when its time was up.
+    /// Had not ended by its deadline.
     Expired,
 }
 
@@ -34,7 +34,7 @@ impl WorkflowState {
         !matches!(self, Self::Running)
     }
 
-    /// The state's name, as it is shown and stored.
+    /// The state's name, as displayed and stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

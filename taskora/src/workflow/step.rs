@@ -1,4 +1,4 @@
-//! Steps: what workflows are composed of, and what of it the compiler checks.
+//! Steps, which workflows are composed of, and the compiler's checks on them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,10 +8,10 @@ use super::plan::Plan;
 use crate::contract::Task;
 
 /// A step of a workflow: a contract (`SendEmail { .. }`), a signature with at most one open argument
-/// (`SendEmail::s().subject("Hi")`; with all of them open, the whole contract is), or a composition.
+/// (`SendEmail::s().subject("Hi")`; if all of them are open, the input is the whole contract), or a composition.
 ///
-/// The open argument receives what the step before returns. A step without one runs after it as well, and ignores
-/// what it returned.
+/// The open argument receives the output of the step before. A step without an open argument also runs after that step, but
+/// ignores its output.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step of a workflow",
     label = "not a step",
@@ -28,12 +28,12 @@ pub trait Step: Sized {
     #[doc(hidden)]
     fn into_plan(self) -> Plan;
 
-    /// This step, and then the next one, which receives what this one returns. `a.then(b).then(c)` is `chain((a, b, c))`.
+    /// This step, and then the next one, which receives this one's output. `a.then(b).then(c)` is `chain((a, b, c))`.
     fn then<N: StepAfter<Self::Out>>(self, next: N) -> Workflow<Self::Slot, N::Out> {
         Workflow::new(self.into_plan().then(next.into_plan()))
     }
 
-    /// The step with options of its own:
+    /// Sets options for this step:
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -46,8 +46,8 @@ pub trait Step: Sized {
     /// # let _ = flow;
     /// ```
     ///
-    /// On a composition, the priority and the ttl hold for all of its steps that have none of their own, and the delay for
-    /// those that it begins with.
+    /// On a composition, the priority and the ttl apply to all of its steps that have none of their own, and the delay
+    /// applies to the steps that it begins with.
     fn with(self, options: impl FnOnce(StepOptions) -> StepOptions) -> Workflow<Self::Slot, Self::Out> {
         Workflow::new(self.into_plan().with(options(StepOptions::default())))
     }
@@ -63,7 +63,7 @@ pub struct StepOptions {
 }
 
 impl StepOptions {
-    /// Instead of the contract's priority: −1,000 to 1,000, higher goes first.
+    /// Overrides the contract's priority: −1,000 to 1,000, higher goes first.
     pub const fn priority(mut self, priority: i16) -> Self {
         self.priority = Some(priority);
         self
@@ -75,16 +75,15 @@ impl StepOptions {
         self
     }
 
-    /// Instead of the contract's `ttl`: how long the step may wait to be started, from when it becomes ready. One that is not
-    /// started in time ends the workflow as expired.
+    /// Overrides the contract's `ttl`: how long the step may wait to start once it is ready. If it is not started in time,
+    /// the workflow ends as expired.
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 }
 
-/// Steps that were put together. `S` is what the first of them wait for, [`Bound`] or [`Piped`]; `Out` is what the
-/// last of them return.
+/// Composed steps. `S` is what the first of them wait for, [`Bound`] or [`Piped`]; `Out` is what the last of them return.
 #[must_use = "a workflow does nothing until it is dispatched"]
 pub struct Workflow<S, Out> {
     plan: Plan,
@@ -126,7 +125,7 @@ impl<S, Out> fmt::Debug for Workflow<S, Out> {
     }
 }
 
-/// The slot of a step that has all its arguments: it ignores what came before.
+/// The slot of a step with all its arguments: it ignores what came before.
 #[derive(Debug)]
 pub enum Bound {}
 
@@ -139,8 +138,8 @@ impl<T> fmt::Debug for Piped<T> {
     }
 }
 
-/// The slot of a step that takes what nodes of a [`Dag`](super::Dag) return, by name, and waits for `S` besides. It can be
-/// added to that `Dag`, and be nowhere else.
+/// The slot of a step that takes outputs of nodes of a [`Dag`](super::Dag) as arguments, and also waits for `S`. It can only
+/// be added to that `Dag`.
 pub struct InDag<S>(PhantomData<fn() -> S>);
 
 impl<S> fmt::Debug for InDag<S> {
@@ -149,7 +148,7 @@ impl<S> fmt::Debug for InDag<S> {
     }
 }
 
-/// The slot of a signature of `C` that has several open arguments, and not all: it fits nowhere.
+/// The slot of a signature of `C` with several open arguments, but not all: it cannot be a step.
 pub struct SeveralOpen<C>(PhantomData<fn() -> C>);
 
 impl<C> fmt::Debug for SeveralOpen<C> {
@@ -163,7 +162,7 @@ pub trait Slot: sealed::Slot {
     /// What two steps side by side wait for: members of a group receive the same input.
     type Join<Other: Slot>: Slot;
 
-    /// `Other` of a step that takes what nodes return if this one does.
+    /// `Other`, wrapped in [`InDag`] if this slot is.
     type Mark<Other: Slot>: Slot;
 
     /// What is left to wait for in a `Dag`: [`Bound`] or [`Piped`].
@@ -207,7 +206,7 @@ pub trait StepAfter<Previous>: Step {}
 
 impl<Previous, S: Step> StepAfter<Previous> for S where S::Slot: Accepts<Previous> {}
 
-/// A slot that what came before fits into.
+/// A slot that accepts the output `Previous`.
 pub trait Accepts<Previous> {}
 
 impl<Previous> Accepts<Previous> for Bound {}
@@ -218,7 +217,7 @@ impl<S: OutsideDag, Previous> Accepts<Previous> for InDag<S> {}
 
 impl<C: OneOpenArgument, Previous> Accepts<Previous> for SeveralOpen<C> {}
 
-/// An output that is what the next step takes: the same type, and nothing else.
+/// An output that the next step accepts: exactly the same type.
 #[diagnostic::on_unimplemented(
     message = "this step's input does not match the previous step's output: expects `{Input}`, but the previous step returns `{Self}`",
     label = "expects `{Input}`, but is given `{Self}`",
@@ -273,7 +272,7 @@ impl<S: OutsideDag> Starts for InDag<S> {}
 
 impl<C: OneOpenArgument> Starts for SeveralOpen<C> {}
 
-/// Nothing is: of a signature with several open arguments, there is none that a step could receive its input in.
+/// Never implemented: in a signature with several open arguments, it is not clear which one receives the input.
 #[diagnostic::on_unimplemented(
     message = "a step takes one input, but this signature of `{Self}` has more than one open argument",
     label = "more than one argument is open",
@@ -281,7 +280,7 @@ impl<C: OneOpenArgument> Starts for SeveralOpen<C> {}
 )]
 pub trait OneOpenArgument {}
 
-/// Nothing is: a step that takes what nodes return is of their `Dag`.
+/// Never implemented: a step that takes outputs of nodes belongs to their `Dag`.
 #[diagnostic::on_unimplemented(
     message = "a step with a node of a `Dag` as an argument can only be added to that `Dag`",
     label = "an argument of it is a node of a `Dag`",
@@ -289,7 +288,7 @@ pub trait OneOpenArgument {}
 )]
 pub trait OutsideDag {}
 
-/// Nothing is: the input of a first step has to be bound.
+/// Never implemented: the input of a first step must be bound.
 #[diagnostic::on_unimplemented(
     message = "this workflow cannot start: its first step still waits for `{Self}`",
     label = "waits for `{Self}`",

@@ -41,10 +41,10 @@ async fn entries_without_a_job() {
         ("ZADD @owncancelled:send-email 9999999999999 =gone".into(), "the cancelled jobs"),
         ("ZADD @ownexpired:send-email 9999999999999 =gone".into(), "the expired jobs"),
     ] {
-        let expected = format!("`send-email`: {place} name job `gone`, which is not known");
+        let expected = format!("`send-email`: an entry of {place} names job `gone`, which is not known");
         bench.heals(&[&command], &[&expected]).await;
     }
-    let node = "`send-email`: the waiting line name job `gone#1`, which is not known";
+    let node = "`send-email`: an entry of the waiting line names job `gone#1`, which is not known";
     bench.heals(&[&format!("RPUSH @wait:send-email {NUMBER}*=gone#1")], &[node]).await;
     bench.drains().await;
 }
@@ -73,11 +73,12 @@ async fn entries_of_jobs_that_are_elsewhere() {
         ("ZADD @ownfailed:send-email 9999999999999 =done".into(), "the failed jobs", "done"),
         ("ZADD @owncancelled:send-email 9999999999999 =waiting".into(), "the cancelled jobs", "waiting"),
     ] {
-        let expected = format!("`send-email`: {place} name job `{id}`, which does not belong there");
+        let expected =
+            format!("`send-email`: an entry of {place} names job `{id}`, which does not belong there");
         bench.heals(&[&command], &[&expected]).await;
     }
     // of a task that has nothing else
-    let expected = "`other`: the failed jobs name job `failed`, which does not belong there";
+    let expected = "`other`: an entry of the failed jobs names job `failed`, which does not belong there";
     bench.heals(&["ZADD @ownfailed:other 9999999999999 =failed"], &[expected]).await;
     bench.drains().await;
 }
@@ -93,12 +94,12 @@ async fn lost_jobs_run_again() {
         (vec!["ZREM @ownfailed:send-email =failed"], "the failed jobs", "failed"),
         (vec!["ZREM @owncancelled:send-email =cancelled"], "the cancelled jobs", "cancelled"),
     ] {
-        let expected = format!("`send-email`: job `{id}` is missing in {place}");
+        let expected = format!("`send-email`: job `{id}` is missing from {place}");
         bench.heals(&commands, &[&expected]).await;
     }
     // the last two, of which one is cancelled
-    let lost = "`send-email`: job `chord#2` is missing in the waiting line";
-    let mark = "`send-email`: job `stopped#0` is marked as cancelled in line, and is not there";
+    let lost = "`send-email`: job `chord#2` is missing from the waiting line";
+    let mark = "`send-email`: job `stopped#0` is marked as cancelled, but is not in line";
     bench.heals(&["RPOP @wait:send-email", "RPOP @wait:send-email"], &[lost, mark]).await;
     let job = bench.adapter.exchange(exchange("first", 1, Vec::new(), 1)).await.expect("claim").jobs;
     assert_eq!(job[0].lease.id.as_str(), "urgent", "it has its priority");
@@ -123,13 +124,13 @@ async fn lost_deadlines_come_back() {
     let mut bench = Bench::full().await;
     for (stored, id) in [("=brief", "brief"), ("=early", "early"), ("*=first#0", "first#0")] {
         let before = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
-        let lost = format!("`send-email`: job `{id}` is missing in the deadlines to start");
+        let lost = format!("`send-email`: job `{id}` is missing from the deadlines to start");
         bench.heals(&[&format!("ZREM @ttls:send-email {stored}")], &[&lost]).await;
         let after = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
         assert_eq!(before, after, "{id}");
     }
     // its time runs anew
-    let lost = "`send-email`: job `first#0` is missing in the deadlines to start";
+    let lost = "`send-email`: job `first#0` is missing from the deadlines to start";
     bench.heals(&["ZREM @ttls:send-email *=first#0", "HDEL @wf:=first x0"], &[lost]).await;
     bench.drains().await;
 }
@@ -137,8 +138,8 @@ async fn lost_deadlines_come_back() {
 #[tokio::test]
 async fn lost_delayed_jobs_come_back_and_so_does_their_time() {
     let mut bench = Bench::full().await;
-    let lost = "`send-email`: job `delayed` is missing in the waiting line";
-    let due = "`send-email`: the earliest due time is not that of the delayed jobs";
+    let lost = "`send-email`: job `delayed` is missing from the waiting line";
+    let due = "`send-email`: its due time is not the earliest of its delayed jobs";
     bench.heals(&["ZREM @delayed:send-email =delayed"], &[lost, due]).await;
     bench.drains().await;
 }
@@ -163,12 +164,11 @@ async fn a_job_that_is_twice_in_line_runs_once() {
 #[tokio::test]
 async fn marks_of_cancelled_jobs() {
     let mut bench = Bench::full().await;
-    let stray =
-        |id: &str| format!("`send-email`: job `{id}` is marked as cancelled in line, and is not there");
+    let stray = |id: &str| format!("`send-email`: job `{id}` is marked as cancelled, but is not in line");
     for id in ["gone", "done"] {
         bench.heals(&[&format!("SADD @tombstones:send-email ={id}")], &[&stray(id)]).await;
     }
-    let lie = "`send-email`: job `waiting` is marked as cancelled, and is not";
+    let lie = "`send-email`: job `waiting` is marked as cancelled, but has not ended";
     // seen at the mark and in line
     for (command, count) in [("SADD @tombstones:send-email =waiting", 2)] {
         bench.run(command);
@@ -180,7 +180,7 @@ async fn marks_of_cancelled_jobs() {
     bench
         .heals(
             &["SREM @tombstones:send-email =cancelled"],
-            &["`send-email`: the waiting line name job `cancelled`, which does not belong there"],
+            &["`send-email`: an entry of the waiting line names job `cancelled`, which does not belong there"],
         )
         .await;
     bench.drains().await;
@@ -247,25 +247,28 @@ async fn who_waits_for_what_has_ended_is_told() {
 async fn what_is_kept_about_a_task_as_a_whole() {
     let mut bench = Bench::full().await;
     for (commands, expected) in [
-        (vec!["ZREM @ready send-email"], vec!["`send-email`: jobs are in line, and workers do not see that"]),
-        (vec!["ZADD @ready 1 other"], vec!["`other`: it is said that jobs are in line, and none is"]),
+        (
+            vec!["ZREM @ready send-email"],
+            vec!["`send-email`: it has waiting jobs, but is missing from the ready set"],
+        ),
+        (vec!["ZADD @ready 1 other"], vec!["`other`: it is in the ready set, but has no waiting jobs"]),
         (
             vec!["ZADD @due 7 send-email"],
-            vec!["`send-email`: the earliest due time is not that of the delayed jobs"],
+            vec!["`send-email`: its due time is not the earliest of its delayed jobs"],
         ),
         (
             vec!["ZREM @due send-email"],
-            vec!["`send-email`: the earliest due time is not that of the delayed jobs"],
+            vec!["`send-email`: its due time is not the earliest of its delayed jobs"],
         ),
-        (vec!["ZADD @due 7 other"], vec!["`other`: the earliest due time is not that of the delayed jobs"]),
-        (vec!["HSET @timer other 7"], vec!["`other`: a worker has been told a time at which nothing is due"]),
-        (vec!["LPUSH @wake:other 1"], vec!["`other`: there is a wake-up for nothing"]),
-        (vec!["SREM @tasks send-email"], vec!["`send-email`: it has jobs, and is not among the known tasks"]),
+        (vec!["ZADD @due 7 other"], vec!["`other`: its due time is not the earliest of its delayed jobs"]),
+        (vec!["HSET @timer other 7"], vec!["`other`: a worker was told a time at which nothing is due"]),
+        (vec!["LPUSH @wake:other 1"], vec!["`other`: there is a wake-up without work"]),
+        (vec!["SREM @tasks send-email"], vec!["`send-email`: it has jobs, but is not among the known tasks"]),
     ] {
         bench.heals(&commands, &expected).await;
     }
     let sentinel = format!("ZADD @active:other inf {}", "~".repeat(65));
-    bench.heals(&[&sentinel], &["`other`: the sentinel of its leases is left without one"]).await;
+    bench.heals(&[&sentinel], &["`other`: the sentinel of its leases is left, without a lease"]).await;
     bench.drains().await;
 }
 

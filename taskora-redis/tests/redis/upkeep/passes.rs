@@ -39,7 +39,7 @@ async fn what_cannot_be_read_is_named_and_left() {
     found.sort();
     let expected = [
         "`send-email`: the payload of job `large` is missing; cancel the job",
-        "nobody knows the key `{taskora}:mine`; it is left as it is",
+        "unknown key `{taskora}:mine`; it is left as it is",
         "node 1 of workflow `first` cannot be read; look at it by hand",
         "the end of job `failed` cannot be read; look at it by hand",
         "the entry `abc` of `completed` names no job; a repair removes it",

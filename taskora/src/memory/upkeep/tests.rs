@@ -52,7 +52,7 @@ fn heals(damage: impl FnOnce(&mut Store), expected: &[&str]) {
 fn indexes_and_jobs_agree_again() {
     heals(
         |store| drop(store.jobs.remove(&JobId::from("waiting"))),
-        &["`send-email`: the waiting line name job `waiting`, which is not known"],
+        &["`send-email`: an entry of the waiting line names job `waiting`, which is not known"],
     );
     for (id, place) in [
         ("waiting", "the waiting line"),
@@ -63,12 +63,15 @@ fn indexes_and_jobs_agree_again() {
             let place = place_of(&store.jobs[&JobId::from(id)].phase);
             store.queues.get_mut(TASK).expect("a queue").expel(place, &id.into(), None);
         };
-        heals(lose, &[&format!("`send-email`: job `{id}` is missing in {place}")]);
+        heals(lose, &[&format!("`send-email`: job `{id}` is missing from {place}")]);
         let double = |store: &mut Store| {
             let phase = Phase::Active { deadline: 7, claimed_at: 1 };
             store.queues.get_mut(TASK).expect("a queue").insert(&id.into(), &phase);
         };
-        heals(double, &[&format!("`send-email`: the leases name job `{id}`, which does not belong there")]);
+        heals(
+            double,
+            &[&format!("`send-email`: an entry of the leases names job `{id}`, which does not belong there")],
+        );
     }
     let deadlines = "the deadlines to start";
     heals(
@@ -76,14 +79,14 @@ fn indexes_and_jobs_agree_again() {
             let id = JobId::from("delayed");
             store.queues.get_mut(TASK).expect("a queue").expel(Place::Deadlines, &id, None);
         },
-        &[&format!("`send-email`: job `delayed` is missing in {deadlines}")],
+        &[&format!("`send-email`: job `delayed` is missing from {deadlines}")],
     );
     for (id, what) in [("gone", "is not known"), ("waiting", "does not belong there")] {
         let add = |store: &mut Store| {
             let phase = Phase::Delayed { due: 1, retrying: false };
             store.queues.get_mut(TASK).expect("a queue").set_deadline(&id.into(), Some(7), &phase);
         };
-        heals(add, &[&format!("`send-email`: {deadlines} name job `{id}`, which {what}")]);
+        heals(add, &[&format!("`send-email`: an entry of {deadlines} names job `{id}`, which {what}")]);
     }
     heals(
         |store| store.jobs.get_mut(&JobId::from("waiting")).expect("a job").flag = Some("why".into()),
@@ -99,10 +102,10 @@ fn indexes_and_jobs_agree_again() {
 
 #[test]
 fn workflows_agree_again() {
-    heals(|store| flow(store).open = 7, &["workflow `flow` counts 7 open nodes, and has 2"]);
+    heals(|store| flow(store).open = 7, &["workflow `flow` counts 7 open nodes, but has 2"]);
     heals(
         |store| flow(store).joins[0].left = 0,
-        &["join 0 of workflow `flow` says 0, and 1 nodes are to come"],
+        &["join 0 of workflow `flow` says 0, but 1 nodes have not completed"],
     );
     let moved = "workflow `flow` is not in the index it belongs to";
     heals(|store| store.flows.deadlines.clear(), &[moved]);
@@ -110,7 +113,7 @@ fn workflows_agree_again() {
         |store| store.flows.done.extend([(1, "gone".into())]),
         &["an index names workflow `gone`, which is not known"],
     );
-    // it has ended, and nobody goes on with it
+    // it has ended, but nothing goes on with its nodes
     let mut store = store();
     store.end_flow(&"flow".into(), WorkflowState::Cancelled, None, Some("why".into()), 1);
     store.flows.work.clear();

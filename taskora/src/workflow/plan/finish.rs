@@ -1,4 +1,4 @@
-//! A finished plan: what a store takes.
+//! Finishing a plan: the graph that a store takes.
 
 use super::{ArgumentValue, Link, Payload, Plan, PlanNode, number};
 use crate::adapter::NewNode;
@@ -10,11 +10,11 @@ use crate::workflow::input::{Input, Part};
 use crate::workflow::shape::Shape;
 use crate::workflow::{MAX_NODES, MAX_REFERENCES};
 
-/// Deeper places in a composition are named by the node's number instead of their path.
+/// Nodes deeper in a composition are named by their number instead of their path.
 const DEEPEST_PATH: usize = 12;
 
 impl Plan {
-    /// The finished graph: what a store takes. Refuses what cannot be stored.
+    /// The finished graph that a store takes. Refuses what cannot be stored.
     pub(in crate::workflow) fn finish(self, app: &App) -> Result<BuiltGraph, DispatchError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
@@ -43,7 +43,7 @@ pub(in crate::workflow) struct BuiltGraph {
     pub(in crate::workflow) output: Vec<u8>,
 }
 
-/// The links that nodes stand behind, as joins.
+/// The links before nodes, as joins.
 struct Joins {
     links: Vec<(Link, Option<u32>)>,
     used: Vec<Vec<u32>>,
@@ -54,7 +54,7 @@ impl Joins {
         Self { links: links.into_iter().map(|link| (link, None)).collect(), used: Vec::new() }
     }
 
-    /// The join of a link, which is none where a workflow begins; and its value.
+    /// The join of a link (`None` where a workflow begins), and its value.
     fn join(&mut self, link: Option<u32>) -> (Option<u32>, Shape) {
         let Some((link, join)) = link.and_then(|link| self.links.get_mut(link as usize)) else {
             return (None, Shape::default());
@@ -68,7 +68,7 @@ impl Joins {
 }
 
 impl PlanNode {
-    /// Adds to `references` how many bytes it takes to say which results it takes in.
+    /// Adds to `references` the number of bytes that describe which results the node uses.
     fn finish(
         self,
         at: usize,
@@ -121,7 +121,7 @@ impl PlanNode {
         })
     }
 
-    /// Its place and its task, as in `1.0.resize`.
+    /// Its position and its task, as in `1.0.resize`.
     fn full_name(&self, number: usize) -> String {
         use std::fmt::Write as _;
 
