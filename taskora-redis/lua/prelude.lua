@@ -73,12 +73,17 @@ local function is_before(a, b)
   return #a < #b
 end
 
--- a list in `S`, made at its first use
-local function gathered(name)
-  local list = S[name]
+-- a list in a map of lists, made at its first use
+local function list_in(map, key)
+  local list = map[key]
   if not list then
     list = {}
-    S[name] = list
+    map[key] = list
   end
   return list
+end
+
+-- a list in `S`
+local function gathered(name)
+  return list_in(S, name)
 end

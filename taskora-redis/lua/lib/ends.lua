@@ -91,16 +91,6 @@ local function push(list, ids)
   end)
 end
 
--- a new list in a map of lists
-local function list_in(map, key)
-  local list = map[key]
-  if not list then
-    list = {}
-    map[key] = list
-  end
-  return list
-end
-
 local function write_some(list, any_side, keep_completed, keep_failed)
   local nodes, node_ends, done, at, completed, others = nil, nil, {}, 0, {}, nil
   local of_task, same = nil, nil -- the index of the last plain completion: most are of one task

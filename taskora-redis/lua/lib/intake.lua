@@ -51,16 +51,6 @@ function intake.time_of(at)
   return byte(at) == 43 and now + time or time
 end
 
--- a list in a map of lists
-local function list_of(map, task)
-  local list = map[task]
-  if not list then
-    list = {}
-    map[task] = list
-  end
-  return list
-end
-
 -- A record with its deadline, if it has a ttl, which runs from when it is ready. `expiry.write` must follow.
 local function with_deadline(task, id, text, ready)
   local at = record.ttl_at(text)
@@ -88,16 +78,16 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   if is_behind then return end
   local high, low = byte(rest, 2, 3)
   if time > now then
-    local list = list_of(batch.delays, task)
+    local list = list_in(batch.delays, task)
     list[#list + 1] = time
     list[#list + 1] = id
   elseif high == 0 and low == 0 and not is_ranked then
-    local list = list_of(batch.waits, task)
+    local list = list_in(batch.waits, task)
     list[#list + 1] = pack('>I6', number) .. id
   else
     local priority = high * 256 + low
     if priority >= 32768 then priority = priority - 65536 end
-    local list = list_of(batch.prios, task)
+    local list = list_in(batch.prios, task)
     list[#list + 1] = number - priority * line.BAND
     list[#list + 1] = id
   end
