@@ -1,9 +1,9 @@
-//! What the server lets its user do, and what to say when it refuses.
+//! Permissions: what the user needs, and the errors when the server refuses something.
 
 use redis::RedisError;
 use taskora::AdapterError;
 
-/// What is alike in both lines.
+/// The common part of both lines.
 macro_rules! commands {
     ($calls:literal) => {
         concat!(
@@ -14,17 +14,17 @@ macro_rules! commands {
     };
 }
 
-/// The commands that the user of the store needs, as `ACL SETUSER` takes them; `docs/redis.md` explains each. A test runs
+/// The commands that the store's user needs, as arguments of `ACL SETUSER`; `docs/redis.md` explains each. A test runs
 /// everything with exactly these, and shows that none can be left out.
 pub const ACL_COMMANDS: &str = commands!("+fcall +function|load");
 
-/// The same for a user who may not use functions: each command is a script of its own.
+/// The same for a user who may not use functions: each command is a script.
 pub const ACL_SCRIPT_COMMANDS: &str = commands!("+eval +evalsha");
 
-/// What a user of sentinels needs.
+/// What a user for the sentinels needs.
 pub(crate) const ACL_SENTINEL: &str = "&+switch-master +sentinel|get-master-addr-by-name +subscribe";
 
-/// Who the adapter is for the server.
+/// The adapter's user on the server.
 pub(crate) struct User {
     name: String,
     prefix: String,
@@ -35,7 +35,7 @@ impl User {
         Self { name: name.unwrap_or_else(|| "default".to_owned()), prefix: prefix.to_owned() }
     }
 
-    /// The server at `address` has refused something that cannot be done without.
+    /// The error if the server at `address` has refused something that is required.
     pub(crate) fn is_refused(&self, address: &str, message: &str) -> AdapterError {
         let Self { name, prefix } = self;
         AdapterError::Config(format!(
@@ -45,7 +45,7 @@ impl User {
     }
 }
 
-/// Whether a user lacks a right. Scripts and functions say so in their own words.
+/// Whether a user lacks a permission. Scripts and functions report that in different words.
 pub(crate) fn is_denied(error: &RedisError) -> bool {
     let message = error.to_string();
     error.code() == Some("NOPERM")
@@ -62,7 +62,7 @@ pub(crate) fn is_unknown_command(error: &RedisError) -> bool {
         .any(|words| message.contains(words))
 }
 
-/// What an error says, without the arguments that servers quote of a command they do not know: passwords may be among them.
+/// An error's message, without the arguments that servers quote from an unknown command: they may contain passwords.
 pub(crate) fn message_of(error: &RedisError) -> String {
     let message = error.to_string();
     match message.split_once(", with args beginning with") {

@@ -1,4 +1,4 @@
-//! The adapter itself: what its parts share.
+//! The adapter, and the state that its parts share.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,8 +29,9 @@ use crate::work::RedisListener;
 
 /// Keeps jobs in Redis. Clones share their connections.
 ///
-/// It may be used on several tokio runtimes, one after the other or at once: in a static that the tests of a program share, or
-/// with a runtime for each thread. Each has a connection for commands of its own; a worker belongs to the runtime that it was started on.
+/// You may use it on several tokio runtimes, one after the other or at once: for example in a static that tests share, or
+/// with a runtime per thread. Each runtime has its own connection for commands. A worker belongs to the runtime on which it
+/// was started.
 #[derive(Clone)]
 pub struct RedisAdapter {
     pub(crate) inner: Arc<Inner>,
@@ -40,15 +41,15 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     connections: Connections,
     push_connection: OnceLock<PushConnection>,
-    /// How far sweeps are, by the number of their tasks and the first of them.
+    /// The progress of sweeps, by the number of their tasks and the first task.
     rounds: Mutex<HashMap<(usize, Option<TaskName>), Round>>,
-    /// It was said that there are jobs of a later version.
+    /// Whether jobs of a later version were already logged.
     pub(crate) has_met_newer: AtomicBool,
     /// How often such jobs were handed back.
     pub(crate) put_offs: AtomicU64,
 }
 
-/// With which of its tasks a sweep goes on, and whether one before it has more.
+/// The task with which a sweep continues, and whether an earlier task has more to do.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Round {
     pub(crate) from: usize,
@@ -59,9 +60,9 @@ impl RedisAdapter {
     /// Connects to the server at this URL, or as a [`RedisConfig`] says.
     ///
     /// # Errors
-    /// [`AdapterError::Config`] for a URL that cannot be read, a server that refuses access or is older than Redis
-    /// 7.0; [`AdapterError::Unavailable`] if it cannot be reached within a second; [`AdapterError::Incompatible`] if the
-    /// namespace was written by a version of taskora that this one cannot share it with.
+    /// [`AdapterError::Config`] for a URL that cannot be read, or a server that refuses access or is older than Redis 7.0;
+    /// [`AdapterError::Unavailable`] if it cannot be reached within a second; [`AdapterError::Incompatible`] if an
+    /// incompatible version of taskora has written the namespace.
     pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let adapter = Self::lazy(config)?;
         adapter.inner.connections()?.commands.connect().await?;
@@ -71,7 +72,7 @@ impl RedisAdapter {
     /// Connects with the first call, which then fails as [`RedisAdapter::connect`] would.
     ///
     /// # Errors
-    /// [`AdapterError::Config`] if the configuration cannot work.
+    /// [`AdapterError::Config`] if the configuration is invalid.
     pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.into().check()?);
         let connections = Connections::new(Arc::clone(&settings));
@@ -86,14 +87,14 @@ impl RedisAdapter {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What the server's settings would lose, as of the newest connection; empty before the first, and when
-    /// nothing is wrong.
+    /// Warnings about the server's settings, as of the newest connection; empty before the first one, and if nothing is
+    /// wrong.
     #[must_use]
     pub fn warnings(&self) -> Vec<ServerWarning> {
         self.inner.settings.advice.warnings()
     }
 
-    /// For tests: lets the namespace's time pass, see [`RedisConfig::test_clock`].
+    /// For tests: advances the namespace's time, see [`RedisConfig::test_clock`].
     ///
     /// # Errors
     /// As any call.
@@ -113,7 +114,7 @@ impl Inner {
         &self.settings
     }
 
-    /// With which of these tasks a sweep goes on.
+    /// Where a sweep of these tasks continues.
     pub(crate) fn round(&self, tasks: &[TaskName]) -> Round {
         let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds.get(&(tasks.len(), tasks.first().cloned())).copied().unwrap_or_default()
@@ -129,7 +130,7 @@ impl Inner {
         };
     }
 
-    /// Gives a sign of life if one is due, beside the call.
+    /// Gives a sign of life if one is due, in the background.
     pub(crate) fn sign(&self) {
         if !self.settings.process.is_due() {
             return;
@@ -147,7 +148,7 @@ impl Inner {
         });
     }
 
-    /// What belongs to the caller's runtime.
+    /// The connections of the caller's runtime.
     pub(crate) fn connections(&self) -> Result<Arc<RuntimeConnections>, AdapterError> {
         self.connections.here()
     }
@@ -181,7 +182,7 @@ impl Inner {
         self.connections()?.commands.script_carrying(bytes, script, fill).await.map(|(_, value)| value)
     }
 
-    /// The push connection, made at the first need.
+    /// The push connection, opened when it is first needed.
     pub(crate) fn push_connection(&self) -> &PushConnection {
         self.push_connection.get_or_init(|| PushConnection::start(Arc::clone(&self.settings)))
     }
@@ -209,7 +210,7 @@ impl Inner {
         array(answer, "the fields of a hash")?.into_iter().map(read).collect()
     }
 
-    /// Before jobs are claimed, their cancellations must be heard.
+    /// Waits for the subscription to cancellations, which must exist before jobs are claimed.
     pub(crate) async fn hear_cancellations(&self) {
         if let Some(pushes) = self.push_connection.get() {
             pushes.subscribed(self.settings.command_timeout).await;

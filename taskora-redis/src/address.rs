@@ -1,4 +1,4 @@
-//! Addresses of servers: read from URLs, and shown in messages.
+//! Addresses of servers: parsed from URLs, and shown in messages.
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
@@ -6,7 +6,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 const FORM: &str = "write it as `redis://[user:password@]host[:port][/db]`";
 const SCHEMES: [&str; 7] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "valkey+unix", "unix"];
 
-/// Reads a URL. The message says which part is wrong, and never holds a password.
+/// Parses a URL. The message says which part is wrong, and never contains a password.
 pub(crate) fn read(url: &str) -> Result<ConnectionInfo, String> {
     let info = url.into_connection_info().map_err(|_| wrong_part(url.trim()))?;
     if info.redis_settings().db() < 0 {
@@ -15,12 +15,12 @@ pub(crate) fn read(url: &str) -> Result<ConnectionInfo, String> {
     Ok(info)
 }
 
-/// Which part of a URL cannot be read. The reason that the client gives is kept to ourselves: it may quote a password.
+/// Says which part of a URL cannot be read. The client's own message is not shown, because it may quote a password.
 fn wrong_part(url: &str) -> String {
     if url.is_empty() {
         return format!("the Redis URL is empty; {FORM}");
     }
-    // quoted only where it cannot be, or be cut out of, a password
+    // quoted only if it cannot be a password, or part of one
     let quoted = |part: &str| if url.contains('@') { String::new() } else { format!(" `{part}`") };
     let Some((scheme, rest)) = url.split_once("://") else {
         return format!("the Redis URL{} has no scheme; {FORM}", quoted(url));
@@ -69,7 +69,7 @@ fn wrong_part(url: &str) -> String {
     format!("the Redis URL cannot be read; {FORM}")
 }
 
-/// A server as messages name it: host and port, and the number of the database unless it is 0. Never with a password.
+/// The text of a server for messages: host and port, and the number of the database unless it is 0. Never with a password.
 pub(crate) fn shown(server: &ConnectionInfo) -> String {
     with_db(place(server.addr()), server.redis_settings().db())
 }

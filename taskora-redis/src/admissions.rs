@@ -63,7 +63,7 @@ impl Admissions for RedisAdapter {
     }
 }
 
-/// A job under a key, as the script takes it.
+/// A job under a key, in the form that the script takes.
 pub(crate) struct Keyed {
     job: Packed,
     key: String,
@@ -80,7 +80,7 @@ impl Keyed {
     }
 }
 
-/// Whether the key stays if what it stands for ends in vain, its life, and the fingerprint.
+/// Whether the key stays if its job or workflow ends without completing, the key's life, and the fingerprint.
 pub(crate) fn pack_once(once: Once) -> [u8; 15] {
     let mut packed = [0; 15];
     packed[0] = u8::from(once.keep_failures);
@@ -149,7 +149,7 @@ impl Item for Keyed {
     }
 }
 
-/// What the script says of a job.
+/// Reads the script's answer about a job.
 fn read(own: &[u8], answer: &[u8]) -> Result<Admitted, AdapterError> {
     let unreadable = || nonsense("the answer to `admit` cannot be read");
     let job = |stored| id::load(stored).ok_or_else(unreadable);

@@ -1,4 +1,4 @@
-//! Checked reading of what Redis answers.
+//! Checked reading of answers from Redis.
 
 use redis::Value;
 use taskora::AdapterError;
@@ -6,12 +6,12 @@ use taskora::adapter::CancelOutcome;
 
 use crate::codec::state;
 
-/// An answer that makes no sense.
+/// The error for an invalid answer.
 pub(crate) fn nonsense(what: impl Into<String>) -> AdapterError {
     AdapterError::Protocol(what.into())
 }
 
-/// Something that a later version of taskora wrote. It is left alone.
+/// The error for data that a later version of taskora wrote. The data is left alone.
 pub(crate) fn newer(what: &str) -> AdapterError {
     AdapterError::Incompatible(format!(
         "{what} was written by a later version of taskora; use a newer taskora-redis"

@@ -11,7 +11,7 @@ pub(crate) async fn ask(
     name: &'static str,
     cmd: &Cmd,
 ) -> Result<Value, RedisError> {
-    // a script that the server does not know yet has not run: it is sent again with its source
+    // a script that the server does not know has not run: it is sent again with its source
     let has_run = |answer: &Value| !matches!(answer, Value::ServerError(error) if is_unknown(error.code(), error.details()));
     named(name, connection.req_packed_command(cmd), has_run).await
 }

@@ -1,5 +1,6 @@
-//! Puts concurrent dispatches together: jobs with jobs, and starts of small workflows with each other. At most two calls are under way; what comes meanwhile goes with the next one.
-//! A dispatch that finds a call free goes at once, in its caller's own future.
+//! Batches concurrent dispatches: jobs with jobs, and starts of small workflows with each other. At most two calls are in
+//! flight; dispatches that come meanwhile go with the next one. A dispatch that finds a free call goes at once, in its
+//! caller's own future.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,27 +13,27 @@ use tokio::sync::oneshot;
 use crate::fault::again;
 use crate::link::Link;
 
-/// Jobs, or nodes, in one call.
+/// The most jobs, or nodes, in one call.
 const MAX_JOBS: usize = 500;
-/// Of these in one call made of several dispatches.
+/// The most in one call made of several dispatches.
 const MAX_GATHERED: usize = 256;
-/// About how many bytes go in one call.
+/// The approximate limit of bytes in one call.
 const MAX_BYTES: usize = 1 << 20;
-/// A dispatch of more jobs goes by itself.
+/// A dispatch of more jobs goes alone.
 const MAX_SMALL: usize = 64;
 const MAX_CALLS: u8 = 2;
 
-/// What is gathered.
+/// What can be batched.
 pub(crate) trait Item: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    /// How many jobs it is.
+    /// How many jobs it has.
     fn count(&self) -> usize;
 
-    /// About how many bytes travel.
+    /// About how many bytes are sent.
     fn size(&self) -> usize;
 
-    /// One call for all of them; one answer for each.
+    /// Makes one call for all of them, with one answer for each.
     fn send(
         link: &Link,
         items: &[&Self],
@@ -41,7 +42,7 @@ pub(crate) trait Item: Send + Sync + Sized + 'static {
 
 type Answers<T> = Result<Vec<<T as Item>::Answer>, AdapterError>;
 
-/// Dispatches in few calls.
+/// Sends concurrent dispatches in few calls.
 pub(crate) struct Coalescer<T: Item> {
     link: Arc<Link>,
     line: Mutex<Line<T>>,
@@ -116,7 +117,7 @@ impl<T: Item> Coalescer<T> {
         Place::InLine(answer)
     }
 
-    /// What waits, up to the limits of one call. With nothing waiting the caller's turn ends.
+    /// The waiting dispatches, up to the limits of one call. If none waits, the caller's turn ends.
     fn next_batch(&self) -> Vec<Dispatch<T>> {
         let mut line = self.line();
         let (mut jobs, mut bytes) = (0, 0);
@@ -135,8 +136,8 @@ impl<T: Item> Coalescer<T> {
         batch
     }
 
-    /// A call has used up its time, because nobody is there: whoever waits for the next one is not to wait for that one's
-    /// time as well.
+    /// A call has timed out because the server cannot be reached. Fails the waiting dispatches, too, so that they do not
+    /// wait for another timeout.
     fn fail_waiting(&self, error: &AdapterError) {
         if !matches!(error, AdapterError::Unavailable { .. }) {
             return;
@@ -167,16 +168,16 @@ impl<T: Item> Coalescer<T> {
                     Ok(answers) => Ok(answers.by_ref().take(dispatch.items.len()).collect()),
                     Err(error) => Err(again(error)),
                 };
-                // a caller that is gone needs no answer; its jobs are stored all the same
+                // a caller that is gone needs no answer; its jobs are stored nevertheless
                 let _ = dispatch.answer.send(own);
             }
-            // those who were just answered may come back at once, and go together
+            // callers that were just answered may dispatch again at once, and go together
             step_aside().await;
         }
     }
 }
 
-/// A caller's turn. When it is over, also because the caller dropped its future, another caller serves those that wait.
+/// A caller's turn. When it ends, even because the caller dropped its future, another caller serves the waiting ones.
 struct Turn<'a, T: Item>(&'a Arc<Coalescer<T>>);
 
 impl<T: Item> Drop for Turn<'_, T> {
@@ -191,7 +192,7 @@ impl<T: Item> Drop for Turn<'_, T> {
                 drop(line);
                 runtime.spawn(Coalescer::serve(Serving { coalescer: Arc::clone(self.0), is_over: false }));
             }
-            // dropped outside of a runtime, which is being shut down: those who wait are told so
+            // dropped outside a runtime, which is being shut down: tell the waiting callers
             Err(_) => {
                 line.calls -= 1;
                 line.waiting.clear();
@@ -200,8 +201,8 @@ impl<T: Item> Drop for Turn<'_, T> {
     }
 }
 
-/// The turn of [`Coalescer::serve`]. A runtime that is shut down drops it before it is over, or does not even begin it: those
-/// who wait are told so, and the turn is free again.
+/// The turn of [`Coalescer::serve`]. A runtime that is shut down drops it early, or never begins it. Then the waiting
+/// callers are told, and the turn is free again.
 struct Serving<T: Item> {
     coalescer: Arc<Coalescer<T>>,
     is_over: bool,
@@ -225,7 +226,7 @@ fn size<T: Item>(items: &[T]) -> usize {
     items.iter().map(Item::size).sum()
 }
 
-/// How many of these go in one call; at least one.
+/// How many of these fit into one call; at least one.
 fn fitting<T: Item>(items: &[T]) -> usize {
     let (mut jobs, mut bytes) = (0, 0);
     let fit = items.iter().take_while(|item| {

@@ -1,4 +1,4 @@
-//! The packed values that are stored: records, ends, and workflows. `docs/wire-format.md` draws them.
+//! The packed values in the store: records, ends, and workflows. `docs/wire-format.md` shows them.
 
 mod end;
 mod job;

@@ -1,4 +1,4 @@
-//! Where Redis is, and how to speak with it.
+//! How to connect to Redis.
 
 mod servers;
 
@@ -22,8 +22,8 @@ use crate::set_aside::Searches;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
 
-/// How to connect, and what to call things, for [`RedisAdapter::connect`](crate::RedisAdapter::connect), which takes a URL, too, and
-/// [`RedisAdapter::lazy`](crate::RedisAdapter::lazy).
+/// How to connect, and how to name things, for [`RedisAdapter::connect`](crate::RedisAdapter::connect), which takes a URL,
+/// too, and [`RedisAdapter::lazy`](crate::RedisAdapter::lazy).
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +45,7 @@ use crate::tls::Certificates;
 pub struct RedisConfig {
     /// The servers, or the sentinels that know the server.
     servers: Vec<Result<ConnectionInfo, String>>,
-    /// What sentinels call the master.
+    /// The master's name for the sentinels.
     master: Option<String>,
     namespace: String,
     username: Option<String>,
@@ -60,7 +60,7 @@ pub struct RedisConfig {
     test_clock: bool,
 }
 
-/// As [`RedisConfig::new`], for `RedisAdapter::connect("redis://…")`.
+/// Like [`RedisConfig::new`], for `RedisAdapter::connect("redis://…")`.
 impl<S: AsRef<str>> From<S> for RedisConfig {
     fn from(url: S) -> Self {
         Self::new(url)
@@ -75,10 +75,10 @@ impl RedisConfig {
         Self::with_servers(vec![address::read(url.as_ref())])
     }
 
-    /// One more server of the same Redis, as in [`RedisConfig::new`]: another node of its cluster, or the one that takes
-    /// over when the first fails. Those that cannot be reached, are replicas or have lost their cluster are passed over; a
-    /// node of a cluster that does not have the namespace's slot says which one does. After [`RedisConfig::sentinel`], one more
-    /// sentinel.
+    /// Adds a server of the same Redis, with a URL as in [`RedisConfig::new`]: another node of its cluster, or the server
+    /// that takes over when the first fails. The adapter skips servers that cannot be reached, are replicas or have lost
+    /// their cluster. A cluster node without the namespace's slot says which node has it. After [`RedisConfig::sentinel`],
+    /// this adds a sentinel.
     #[must_use]
     pub fn node(mut self, url: impl AsRef<str>) -> Self {
         self.servers.push(address::read(url.as_ref()));
@@ -95,8 +95,8 @@ impl RedisConfig {
     /// password and the TLS (`rediss://`) of the *sentinel*. For the master and its replicas, use
     /// [`username`](Self::username), [`password`](Self::password), [`db`](Self::db) and, for TLS, `tls`.
     ///
-    /// Each new connection asks the sentinels in turn where the master is, and checks that it is one. After a failover the
-    /// adapter's connections go to the new master.
+    /// Each new connection asks the sentinels in turn where the master is, and checks that the server is a master. After a
+    /// failover, the adapter's connections go to the new master.
     ///
     /// ```
     /// use taskora_redis::RedisConfig;
@@ -128,7 +128,7 @@ impl RedisConfig {
         }
     }
 
-    /// What the keys of this application begin with, so that several can share a server; `taskora` by default.
+    /// The prefix of this application's keys, so that several applications can share a server; `taskora` by default.
     /// 1 to 100 bytes, without braces and control characters.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -136,21 +136,21 @@ impl RedisConfig {
         self
     }
 
-    /// The user, instead of one in the URL. `docs/redis.md` lists the rights that it needs.
+    /// The user; overrides the URL's. `docs/redis.md` lists the permissions that it needs.
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// The password, instead of one in the URL.
+    /// The password; overrides the URL's.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// The number of the database, instead of one in the URL; 0 by default.
+    /// The number of the database; overrides the URL's. 0 by default.
     #[must_use]
     pub const fn db(mut self, db: i64) -> Self {
         self.db = Some(db);
@@ -167,7 +167,7 @@ impl RedisConfig {
     }
 
     /// Trusts these root certificates (PEM) instead of the system's, for a server whose certificate comes from a private
-    /// authority.
+    /// certificate authority.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -175,8 +175,8 @@ impl RedisConfig {
         self
     }
 
-    /// Shows this certificate (PEM, with its chain) to a server that asks its clients for one, and proves it with this
-    /// private key (PEM).
+    /// Presents this certificate (PEM, with its chain) and its private key (PEM) to a server that requires client
+    /// certificates.
     ///
     /// ```no_run
     /// use taskora_redis::RedisConfig;
@@ -194,9 +194,9 @@ impl RedisConfig {
         self
     }
 
-    /// How long a call may take in all, reconnecting and repeating included, before it fails with
-    /// [`AdapterError::Unavailable`]; one second by default, more than zero. A call that carries payloads or results has
-    /// a second more for each MiB of them.
+    /// How long a call may take in total, including reconnects and repeats, before it fails with
+    /// [`AdapterError::Unavailable`]; one second by default, more than zero. A call with payloads or results has another
+    /// second for each MiB of them.
     #[must_use]
     pub const fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;
@@ -204,15 +204,16 @@ impl RedisConfig {
     }
 
     /// How long one attempt to connect may take, until the server has answered the first commands; one second by
-    /// default, more than zero. It may be longer than a call: an attempt goes on when the call that began it has failed.
+    /// default, more than zero. It may be longer than a call's limit: an attempt goes on after the call that began it has
+    /// failed.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// For tests: the scripts add what [`RedisAdapter::shift_clock`](crate::RedisAdapter::shift_clock) has set to
-    /// the server's time. Every adapter of the namespace must be built with it.
+    /// For tests: the scripts add the offset of [`RedisAdapter::shift_clock`](crate::RedisAdapter::shift_clock) to the
+    /// server's time. Every adapter of the namespace must be built with it.
     #[doc(hidden)]
     #[must_use]
     pub const fn test_clock(mut self) -> Self {
@@ -286,12 +287,12 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// A configuration that can work, and what is known of the server behind it.
+/// A valid configuration, and what is known about its server.
 pub(crate) struct Settings {
-    /// Where the server is, or all that were configured; never with a password.
+    /// The address of the server, or of all configured ones; never with a password.
     pub(crate) address: String,
     pub(crate) route: Arc<Route>,
-    /// Who knows where the server is, if the configured servers are not it.
+    /// The sentinels that know where the server is, if they were configured.
     pub(crate) sentinels: Option<Arc<Sentinels>>,
     pub(crate) follower: Follower,
     pub(crate) user: User,
@@ -306,7 +307,7 @@ pub(crate) struct Settings {
     pub(crate) functions: AtomicBool,
     pub(crate) process: Process,
     pub(crate) searches: Searches,
-    /// What the newest connection's server said of itself.
+    /// Whether the server of the newest connection is a cluster node.
     pub(crate) is_cluster: AtomicBool,
 }
 

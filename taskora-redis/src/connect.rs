@@ -1,4 +1,4 @@
-//! Makes connections: finds the server, shakes hands, subscribes.
+//! Opens connections: finds the server, does the handshake, subscribes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,37 +25,37 @@ pub(crate) enum Use {
     Commands,
     /// Waiting for work.
     Blocking,
-    /// Scripts, and what is published on these channels; pushes come with the generation of their connection.
+    /// Scripts, and messages on these channels; each push carries the generation of its connection.
     Pushes { channels: Vec<String>, to: mpsc::UnboundedSender<(u64, PushInfo)> },
 }
 
 impl Use {
-    /// Over how much time those come back that are lost together.
+    /// The time over which connections that were lost together spread their reconnects.
     pub(crate) const fn spread(&self) -> Duration {
         match self {
-            // its caller waits, and has paused
+            // its caller waits, and has already backed off
             Self::Commands => Duration::ZERO,
-            // a cancellation that is published meanwhile is learnt when it is back
+            // cancellations that are published meanwhile are learnt after the reconnect
             Self::Pushes { .. } => Duration::from_millis(100),
-            // there is one for each worker
+            // there is one per worker
             Self::Blocking => Duration::from_millis(500),
         }
     }
 }
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) generation: u64,
-    /// Where on the route.
+    /// Its index on the route.
     pub(crate) place: usize,
     pub(crate) target: Arc<Target>,
-    /// What Redis calls a blocking connection.
+    /// The client id of a blocking connection.
     pub(crate) client_id: Option<i64>,
     pub(crate) connection: MultiplexedConnection,
 }
 
-/// One attempt to connect: to the server that is in use, or else to the next one that can be.
+/// One attempt to connect: to the server in use, or otherwise to the next usable one.
 pub(crate) async fn open(
     settings: Arc<Settings>,
     purpose: Use,
@@ -70,7 +70,7 @@ pub(crate) async fn open(
                 settings.follower.ensure(sentinels, route, settings.connect_timeout);
                 match sentinels.find(settings.connect_timeout).await {
                     Ok(server) => route.go_to(server),
-                    // without sentinels, the last master that they named may still be there
+                    // if no sentinel can be reached, the last known master may still be there
                     Err(error) if error.is_retryable() && route.target(route.at()).is_some() => route.at(),
                     Err(error) => return Err(error),
                 }
@@ -92,7 +92,7 @@ pub(crate) async fn open(
     }
 }
 
-/// Connects to this server, for at most the time that the settings give it.
+/// Connects to this server, within the time limit of the settings.
 async fn open_at(
     settings: &Arc<Settings>,
     purpose: &Use,
@@ -124,7 +124,7 @@ async fn open_at(
         let mut client_id = None;
         if matches!(purpose, Use::Blocking) {
             let id = ask(&mut connection, "client_id", redis::cmd("CLIENT").arg("ID")).await;
-            // without the right to ask, waits are ended in another way
+            // without this permission, waits are ended in another way
             client_id = number(&id.map_err(judged)?, "the answer to CLIENT ID").ok();
         }
         if settings.sentinels.is_some() {
@@ -140,7 +140,7 @@ async fn open_at(
         }
         Ok(Live { generation, place, target: Arc::clone(&target), client_id, connection })
     };
-    // the client's own limit is that of its first steps only; this one is also for a server that then says nothing
+    // the client's own limit covers only its first steps; this one also covers a server that then falls silent
     let opened = async {
         timeout(settings.connect_timeout, opened).await.unwrap_or_else(|_| {
             Err(AdapterError::Unavailable {

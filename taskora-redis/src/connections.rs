@@ -1,7 +1,8 @@
-//! What an adapter has for each tokio runtime that it is used on: a connection for commands, and who waits for a turn on it.
+//! What an adapter has for each tokio runtime that uses it: a connection for commands, and the queue of callers that wait
+//! for a turn on it.
 //!
-//! A connection is driven by the runtime that made it: it ends with that one, and stands still while nobody drives it. So
-//! no call relies on another runtime than its caller's.
+//! A connection is driven by the runtime that opened it: it ends with that runtime, and stands still while the runtime is
+//! not driven. So no call relies on any runtime but its caller's.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -46,12 +47,12 @@ pub(crate) struct Connections {
 struct Open {
     runtime: Id,
     connections: Arc<RuntimeConnections>,
-    /// Its other end is in a task that the runtime drops when it ends, and that ends when these connections do.
+    /// Its other end is in a tokio task that the runtime drops when it ends, and that ends with these connections.
     life: oneshot::Sender<()>,
 }
 
 impl Open {
-    /// Another runtime may get the number of one that has ended.
+    /// Whether these belong to this runtime. A new runtime may get the id of one that has ended.
     fn is_of(&self, runtime: Id) -> bool {
         self.runtime == runtime && !self.life.is_closed()
     }
@@ -62,7 +63,7 @@ impl Connections {
         Self { settings, open: RwLock::default() }
     }
 
-    /// The connections of the runtime that this is called on. They are made at the first call.
+    /// The connections of the current runtime; opened at the first call.
     pub(crate) fn here(&self) -> Result<Arc<RuntimeConnections>, AdapterError> {
         let runtime = Handle::try_current().map_err(|_| {
             AdapterError::Config(

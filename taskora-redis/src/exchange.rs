@@ -15,22 +15,22 @@ use crate::arguments;
 use crate::codec::{End, Reader, Record, millis, state, u48};
 use crate::{id, tasks};
 
-/// Jobs that one call claims at most.
+/// The most jobs that one call claims.
 const MAX_CLAIM: usize = 500;
 
-/// A payload that is kept beside its record: the place of its job among those claimed, and the stored id.
+/// A payload that is stored outside its record: the index of its job among the claimed ones, and the stored id.
 pub(crate) type Blob = (usize, Vec<u8>);
 
-/// What an exchange has answered.
+/// The answer to an exchange.
 pub(crate) struct Answer {
     pub(crate) exchanged: Exchanged,
-    /// Of these jobs the payloads are still to be fetched.
+    /// Jobs whose payloads still have to be fetched.
     pub(crate) blobs: Vec<Blob>,
     /// Jobs that a later version wrote.
     pub(crate) newer: Vec<Lease>,
 }
 
-/// An exchange, ready to be sent as often as need be.
+/// An exchange, ready to be sent, and sent again.
 pub(crate) struct Call<'a> {
     arguments: Arguments,
     settlements: usize,
@@ -48,7 +48,7 @@ impl<'a> Call<'a> {
             }
         }
         let mut arguments = Arguments::default();
-        // in the order of `arguments.rs`, which `fill` checks
+        // in the order of `arguments.rs`, as `fill` checks
         arguments.add(call.worker.as_bytes());
         arguments.add_text(call.slot);
         arguments.add_text(call.number);
@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
         Self { arguments, settlements: settle.len(), tasks }
     }
 
-    /// How many bytes travel.
+    /// How many bytes are sent.
     pub(crate) fn size(&self) -> usize {
         self.arguments.bytes.len()
     }
@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads the script's answer. A job that makes no sense is left out: its lease passes, and it ends as stalled.
+    /// Reads the script's answer. A job that cannot be read is left out: its lease expires, and it ends as stalled.
     pub(crate) fn read(&self, answer: Value) -> Result<Answer, AdapterError> {
         let mut values = array(answer, "the answer to `exchange`")?.into_iter();
         let mut next = || values.next().ok_or_else(|| nonsense("the answer to `exchange` is too short"));
@@ -118,7 +118,7 @@ impl<'a> Call<'a> {
             .into_iter()
             .map(|letter| match letter {
                 b'-' => Ok(Settled::Stale),
-                // it has ended already, in a way that a later version knows
+                // it has already ended, in a way that only a later version knows
                 letter if state(letter).is_none() && letter.is_ascii_uppercase() => Ok(Settled::Stale),
                 other => state(other)
                     .map(Settled::Now)
@@ -140,7 +140,7 @@ impl<'a> Call<'a> {
             if let (Some(id), None) = &read
                 && Record::is_newer(&packed, &head)
             {
-                // which of the tasks it is may be in what cannot be read: the others refuse it
+                // its task may be in the unreadable part, so give a lease for each task: the wrong ones are refused
                 let leases = self.tasks.iter().map(|claim| claim.task.clone());
                 newer.extend(leases.map(|task| Lease { id: id.clone(), task, token }));
                 continue;
@@ -179,8 +179,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What an end begins with (kind, attempt (4), stalls (4), claimed at (6)), length of the id, place of the task's name (2), of
-/// a retry its delay (6), then the result or the error.
+/// Writes the start of an end (kind, attempt (4), stalls (4), claimed at (6)), the length of the id, the position of the
+/// task's name (2), for a retry its delay (6), then the result or the error.
 fn write_entry(settlement: &Settlement, id_len: usize, place: usize, to: &mut Vec<u8>) {
     let (kind, delay, body) = match &settlement.end {
         AttemptEnd::Complete(result) => (b'C', None, result.as_slice()),
@@ -208,7 +208,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// What was written since the last argument is one.
+    /// Ends an argument: everything written since the last one.
     fn end(&mut self) {
         self.ends.push(self.bytes.len());
     }

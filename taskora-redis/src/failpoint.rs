@@ -1,15 +1,15 @@
-//! Named points before and after every call to Redis, at which the fault tests of this project let a process die, wait, or
-//! lose its connection. For those tests alone: never enable the feature `failpoints`.
+//! Named points before and after every call to Redis, at which this project's fault tests make a process die, wait, or lose
+//! its connection. Only for those tests: never enable the feature `failpoints`.
 //!
-//! A point is called `<call>.before` or `<call>.after`, see [`names`]. What happens at which point comes from the
-//! environment variable [`VARIABLE`], once, or from [`set`]:
+//! A point is called `<call>.before` or `<call>.after`, see [`names`]. The environment variable [`VARIABLE`], which is read
+//! once, or a call of [`set`] says what happens at which point:
 //!
 //! ```text
 //! TASKORA_FAILPOINTS="exchange.after=kill@3;renew.before=pause:500;note.after=cut"
 //! ```
 //!
-//! The number after the `@` is the hit at which it happens, 1 by default; it happens once, and with `*` instead of a
-//! number at every hit.
+//! The number after the `@` is the hit at which it happens, once; 1 by default. With `*` instead of a number, it happens at
+//! every hit.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,14 +18,14 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-/// What is read for points at the first hit.
+/// The environment variable that is read at the first hit.
 pub const VARIABLE: &str = "TASKORA_FAILPOINTS";
 
-/// The calls that are no scripts.
+/// The calls that are not scripts.
 const COMMANDS: &[&str] =
     &["blpop", "unblock", "hmget", "lrange", "ping", "info", "load", "client_id", "subscribe"];
 
-/// The calls that only tools make: neither workers nor producers do.
+/// The calls that only tools make, neither workers nor producers.
 pub const UPKEEP: &[&str] = &[
     "check",
     "check_keys",
@@ -37,7 +37,7 @@ pub const UPKEEP: &[&str] = &[
     "repair",
 ];
 
-/// The calls that a process makes once a minute, about a payload that it cannot decode, or when somebody asks for it.
+/// The calls that a process makes once a minute, for a payload that it cannot decode, or on request.
 pub const SELDOM: &[&str] = &["processes", "release_key", "sign"];
 
 /// Every call to Redis by its name.
@@ -56,19 +56,19 @@ pub fn names() -> Vec<String> {
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The process is gone at once, with nothing cleaned up.
+    /// The process dies at once, without any cleanup.
     Kill,
-    /// The call rests.
+    /// The call pauses.
     Pause(Duration),
     /// The connection is lost: before the call, it was not sent; after it, its answer was not received.
     Cut,
 }
 
-/// A point at which something is to happen.
+/// A point at which something will happen.
 struct Armed {
     point: String,
     action: Action,
-    /// The hit at which it happens; `None` for every one.
+    /// The hit at which it happens; `None` for every hit.
     hit: Option<u64>,
 }
 
@@ -82,7 +82,7 @@ static POINTS: LazyLock<Mutex<Points>> = LazyLock::new(|| {
     let mut points = Points::default();
     match read(&std::env::var(VARIABLE).unwrap_or_default()) {
         Ok(armed) => points.armed = armed,
-        // a test that believes in a point that does not exist would pass for nothing
+        // a test with a misspelt point would pass without testing anything
         Err(error) => {
             tracing::error!(error, "{VARIABLE} cannot be read");
             std::process::abort();
@@ -95,7 +95,7 @@ fn points() -> MutexGuard<'static, Points> {
     POINTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets something happen at a point's n-th hit from now on.
+/// Makes something happen at a point's n-th hit from now on.
 ///
 /// # Errors
 /// If there is no such point.
@@ -113,7 +113,7 @@ pub fn hits(point: &str) -> u64 {
     points().hits.get(point).copied().unwrap_or(0)
 }
 
-/// A call comes to one of its points. An error stands for a lost connection.
+/// A call reaches one of its points. An error stands for a lost connection.
 pub(crate) async fn reach(call: &str, when: &str) -> Result<(), RedisError> {
     let point = format!("{call}.{when}");
     let actions: Vec<Action> = {
@@ -195,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_point_strikes_once_at_its_hit() {
-        // of a call that no other test of this crate makes
+        // a call that no other test of this crate makes
         set("shift.after", Action::Cut, 2).expect("a point");
         let mut struck = Vec::new();
         for _ in 0..3 {

@@ -12,17 +12,17 @@ use crate::access::{User, is_denied, is_unknown_command, message_of};
 pub(crate) enum Verdict {
     /// The script is not loaded: send its source.
     SendSource,
-    /// The connection is of no use any more: try on a new one.
+    /// The connection can no longer be used: try on a new one.
     Reconnect(AdapterError),
-    /// Refused before anything was done, and another server would not: find it, and try there.
+    /// Refused before anything was done; another server would accept it: find that server, and try there.
     Elsewhere(AdapterError),
-    /// The server is busy with itself: try again on the same connection.
+    /// The server is not ready: try again on the same connection.
     TryLater(AdapterError),
-    /// Trying again changes nothing.
+    /// Trying again would not help.
     GiveUp(AdapterError),
 }
 
-/// Judges an error that a server at `address` gave to this user.
+/// Judges an error of the server at `address` for this user.
 pub(crate) fn judge(error: &RedisError, address: &str, user: &User) -> Verdict {
     let message = message_of(error);
     let unavailable = || AdapterError::Unavailable { address: address.to_owned(), message: message.clone() };
@@ -31,25 +31,25 @@ pub(crate) fn judge(error: &RedisError, address: &str, user: &User) -> Verdict {
     }
     match error.code() {
         Some("OOM") => Verdict::GiveUp(AdapterError::Full { address: address.to_owned(), message }),
-        // refused before anything was done: it cannot save, has too few replicas, or is not ready yet
-        // `ASK` and `TRYAGAIN`: the slot is on its way to another node, and a client that followed it would find half of it
+        // refused before anything was done: the server cannot save, has too few replicas, or is not ready yet.
+        // `ASK` and `TRYAGAIN`: the slot is migrating, and a client that followed it would find only half of its keys
         Some("LOADING" | "BUSY" | "ASK" | "TRYAGAIN" | "MISCONF" | "NOREPLICAS") => {
             Verdict::TryLater(unavailable())
         }
-        // the slot is another node's, the cluster is lost, or the master has become a replica
+        // the slot belongs to another node, the cluster is down, or the master has become a replica
         Some("MOVED" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "UNBLOCKED") => {
             Verdict::Elsewhere(unavailable())
         }
         Some("NOAUTH" | "WRONGPASS") => Verdict::GiveUp(AdapterError::Config(format!(
             "the server at `{address}` refuses access ({message}); check user and password"
         ))),
-        // also for what a script or a function does
+        // also for commands inside a script or a function
         _ if is_denied(error) => Verdict::GiveUp(user.is_refused(address, &message)),
         _ if is_unknown_command(error) => Verdict::GiveUp(AdapterError::Config(format!(
             "the server at `{address}` does not know a command that taskora needs ({message}); \
              give it its name back if it was renamed, and use Redis 7.0 or newer"
         ))),
-        // said in place of an answer to the first command, whichever that is, and then the connection is closed
+        // the server sends this instead of an answer to the first command, then closes the connection
         _ if message.contains("max number of clients") => Verdict::Reconnect(unavailable()),
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Verdict::GiveUp(AdapterError::Config(
             format!("the server at `{address}` refuses access ({message}); check user and password"),
@@ -66,17 +66,17 @@ pub(crate) fn is_unknown(code: &str, detail: Option<&str>) -> bool {
     code == "NOSCRIPT" || detail.is_some_and(|detail| detail.contains("unction not found"))
 }
 
-/// Judges an error that came while a connection was opened: what the server itself objects to then passes, unless it
-/// refuses access or the database.
+/// Judges an error from opening a connection. The server's own errors are temporary then, unless it refuses access or the
+/// database.
 pub(crate) fn judge_opening(error: &RedisError, address: &str, user: &User) -> AdapterError {
     let message = message_of(error);
     match judge(error, address, user) {
-        // the parser's own words are about bytes
+        // the parser's own message is about bytes
         Verdict::Reconnect(_) if error.kind() == redis::ErrorKind::Parse => AdapterError::Unavailable {
             address: address.to_owned(),
             message: "what answers there does not speak Redis's protocol; check host and port, and whether it expects TLS (`rediss://`)".to_owned(),
         },
-        // said by the client itself, of an address that it cannot use as it is built
+        // from the client itself, for an address that this build cannot use
         Verdict::GiveUp(AdapterError::Protocol(_))
             if matches!(
                 error.kind(),
@@ -101,7 +101,7 @@ pub(crate) fn judge_opening(error: &RedisError, address: &str, user: &User) -> A
     }
 }
 
-/// The same error once more, for everybody whose call went with one that failed.
+/// A copy of the error, for all callers whose calls were batched with the failed one.
 pub(crate) fn again(error: &AdapterError) -> AdapterError {
     match error {
         AdapterError::Unavailable { address, message } => {
@@ -124,13 +124,13 @@ pub(crate) fn pause(failures: u32) -> Duration {
     Duration::from_millis(longest / 2 + random(longest / 2))
 }
 
-/// How long to wait with the first try after a connection was lost, as all others may have lost theirs in the same
-/// moment: anything up to `longest`.
+/// How long to wait before the first try after a connection was lost, because many others may have been lost at the same
+/// time: a random time up to `longest`.
 pub(crate) fn spread(longest: Duration) -> Duration {
     Duration::from_micros(random(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX - 1)))
 }
 
-/// From 0 to `last`.
+/// A random number from 0 to `last`.
 fn random(last: u64) -> u64 {
     RandomState::new().build_hasher().finish() % (last + 1)
 }

@@ -1,4 +1,4 @@
-//! The transitions of a job: each is one script.
+//! The transitions of a job; each is one script.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -23,15 +23,15 @@ use crate::process::check_level;
 use crate::scripts::SCRIPTS;
 use crate::{id, tasks};
 
-/// Large payloads asked for in one call.
+/// The most large payloads fetched in one call.
 const MAX_BLOBS: usize = 16;
-/// About how many bytes of them come in one answer; a larger payload comes alone.
+/// The approximate limit of their bytes in one answer; a larger payload comes alone.
 const MAX_BLOB_BYTES: usize = 1 << 20;
-/// How much a call must be able to carry that asks for payloads, whose size is not known before.
+/// The size that a call for payloads must be able to carry, because their size is not known beforehand.
 const ROOM: usize = 8 << 20;
-/// How long a job of a later version rests before it is handed out again.
+/// The delay before a job of a later version is handed out again.
 const REST: Duration = Duration::from_secs(5);
-/// Reports in one call.
+/// The most reports in one call.
 const MAX_NOTES: usize = 64;
 
 #[async_trait]
@@ -158,7 +158,7 @@ impl Item for Packed {
             }
         });
         let what = "the answer to `enqueue`";
-        // letters, then the tasks that have the ids that are taken
+        // letters, then the tasks that own the taken ids
         let (answers, mut tasks) = match answer.await?.1 {
             Value::Array(values) => {
                 let mut values = values.into_iter();
@@ -179,8 +179,8 @@ impl Item for Packed {
     }
 }
 
-/// The task of all these jobs, if they differ in nothing that the script would have to look at, and no two have the same id;
-/// else nothing.
+/// The task of all these jobs, if they differ in nothing that the script has to look at, and no two have the same id;
+/// otherwise empty.
 fn alike<'a>(jobs: &[&'a Packed]) -> &'a [u8] {
     let mut ids = HashSet::with_capacity(if jobs.len() > 1 { jobs.len() } else { 0 });
     if jobs.len() > 1 && !jobs.iter().all(|job| ids.insert(job.id.as_slice())) {
@@ -198,7 +198,7 @@ impl Inner {
         self.read_exchange(call, answer).await
     }
 
-    /// Reads the answer, and fetches what is kept beside it.
+    /// Reads the answer, and fetches payloads that are stored separately.
     pub(crate) async fn read_exchange(
         &self,
         call: &Call<'_>,
@@ -214,8 +214,8 @@ impl Inner {
         Ok(exchanged)
     }
 
-    /// Hands back jobs that a later version wrote, without using up an attempt: a worker of that version may come. If this
-    /// fails, they come back when their leases have passed.
+    /// Hands back jobs that a later version wrote, without using up an attempt, because a worker of that version may come.
+    /// If this fails, they come back when their leases have expired.
     async fn put_off(&self, leases: Vec<Lease>) {
         if !self.has_met_newer.swap(true, Ordering::Relaxed) {
             let id = leases.first().map(|lease| lease.id.to_string()).unwrap_or_default();
@@ -247,7 +247,7 @@ impl Inner {
     }
 }
 
-/// Adds the payloads that are kept beside the records. A job whose payload is gone is left out, like one that cannot be
+/// Adds the payloads that are stored outside the records. A job whose payload is gone is left out, like one that cannot be
 /// read.
 async fn fetch_payloads(
     inner: &Inner,

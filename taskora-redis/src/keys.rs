@@ -1,7 +1,7 @@
-//! The names of all keys and channels: nothing else spells one. Scripts write `K.wait`, and get the name from here.
+//! The names of all keys and channels; no other place spells one. Scripts write `K.wait`, and get the name from here.
 
-/// What scripts call a key, and what it is called in Redis, after the prefix. A name that ends with a colon is
-/// followed by a task, an id, a tag or a worker.
+/// A key's name in scripts, and its name in Redis after the prefix. A name that ends with a colon is followed by a task, an
+/// id, a tag or a worker.
 pub(crate) const NAMES: &[(&str, &str)] = &[
     ("meta", "meta"),
     ("clock", "clock"),
@@ -58,7 +58,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("cancels", "cancels"),
 ];
 
-/// The type of value that each key holds; what is not here is a channel.
+/// The type of each key's value; names that are not listed are channels.
 const TYPES: &[(&str, &str)] = &[
     ("meta", "hash"),
     ("clock", "string"),
@@ -111,8 +111,8 @@ const TYPES: &[(&str, &str)] = &[
     ("failpoint", "string"),
 ];
 
-/// The keys of one namespace. They share a hash tag, so that scripts stay atomic on a cluster; a later version
-/// may put a partition's number into it.
+/// The keys of one namespace. They share a hash tag, so that scripts are atomic on a cluster; a later version may put a
+/// partition's number into it.
 #[derive(Clone)]
 pub(crate) struct Keys {
     prefix: String,
@@ -123,7 +123,7 @@ impl Keys {
         Self { prefix: format!("{{{namespace}}}:") }
     }
 
-    /// What all keys begin with: the one key that scripts are given.
+    /// The prefix of all keys: the one key that scripts get.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -141,13 +141,13 @@ impl Keys {
         format!("{}wake:{task}", self.prefix)
     }
 
-    /// A key by its name in scripts; of a name that ends with a colon, with what follows.
+    /// A key by its name in scripts; `rest` follows a name that ends with a colon.
     pub(crate) fn of(&self, name: &str, rest: &[u8]) -> Vec<u8> {
         let (_, key) = NAMES.iter().find(|(known, _)| *known == name).unwrap_or(&("", ""));
         [self.prefix.as_bytes(), key.as_bytes(), rest].concat()
     }
 
-    /// Name in scripts, type, and what follows of a key that taskora writes.
+    /// The name in scripts, the type and the rest of a key, if taskora writes such a key.
     pub(crate) fn read<'a>(&self, key: &'a [u8]) -> Option<(&'static str, &'static str, &'a [u8])> {
         let key = key.strip_prefix(self.prefix.as_bytes())?;
         TYPES.iter().find_map(|(name, kind)| {
@@ -157,7 +157,7 @@ impl Keys {
         })
     }
 
-    /// What matches all keys, for `SCAN`.
+    /// The pattern of all keys, for `SCAN`.
     pub(crate) fn pattern(&self) -> String {
         let mut pattern = String::new();
         for letter in self.prefix.chars() {

@@ -11,42 +11,45 @@
 //! ```
 //!
 //! Needs Redis 7.0 or newer. Every transition of a job is one atomic script; all keys of a
-//! [namespace](RedisConfig::namespace) share a hash tag. Time is the server's.
-//!
-//! # What is kept through a crash of Redis
-//! What Redis itself keeps: with `appendonly yes` and `appendfsync always` everything, with `appendfsync everysec` all but
-//! about the last second, with snapshots alone all since the last one. A failover to a replica loses what had not been
-//! replicated. The adapter warns when it connects to a server without an append-only file, or with a
-//! `maxmemory-policy` other than `noeviction`: see [`ServerWarning`].
+//! [namespace](RedisConfig::namespace) share a hash tag. All times come from the server's clock.
+//! # What survives a crash of Redis What Redis itself keeps: with `appendonly yes` and `appendfsync always`, everything;
+//! with `appendfsync everysec`, everything except about the last second; with snapshots alone, everything up to the last
+//! snapshot. A failover to a replica loses what had not been replicated. When the adapter connects to a server without an
+//! append-only file, or with a `maxmemory-policy` other than `noeviction`, it warns: see [`ServerWarning`].
 //!
 //! # Connections
-//! One for commands, on each tokio runtime that the adapter is used on; for a worker, one more to wait for work, and one more for renewals and pushes, which also
-//! carries the results that a process awaits. Their number does not depend on the number of tasks. Each is made when it is
-//! first needed, and made again by itself when it is lost: until then calls are repeated for
-//! [`command_timeout`](RedisConfig::command_timeout) and fail with [`AdapterError::Unavailable`](taskora::AdapterError). One
-//! that has fallen silent is noticed within ten seconds, and one that waits for work within fifteen. A caller that awaits a result waits through all of that.
+//! The adapter has:
+//!
+//! - one connection for commands on each tokio runtime that uses it;
+//! - one for each worker, which waits for work;
+//! - one for renewals and pushed messages, such as the results that a process awaits.
+//!
+//! Their number does not depend on the number of tasks. Each is opened when it is first needed, and reconnects by itself.
+//! Until then, calls are repeated for [`command_timeout`](RedisConfig::command_timeout), and then fail with
+//! [`AdapterError::Unavailable`](taskora::AdapterError). A connection that falls silent is noticed within ten seconds; one
+//! that waits for work, within fifteen. A caller that awaits a result waits through all of that.
 //!
 //! # Redis Cluster and failovers
-//! All of a namespace is on one node of a cluster, and the adapter's connections go to that node, wherever they began: they
-//! follow the namespace when its slot moves, and when a replica takes over. Give it several addresses with
-//! [`RedisConfig::node`], so that it can begin, and find the new master, while one of them is down. User, password
-//! and TLS of an address are kept for the nodes that it points to. A cluster has the database 0 only.
+//! A whole namespace is on one node of a cluster, and the adapter's connections go to that node, whichever address you give.
+//! They follow the namespace when its slot moves, and when a replica takes over. Give several addresses with
+//! [`RedisConfig::node`], so that the adapter can connect, and find the new master, while one of them is down. The user,
+//! password and TLS of an address also apply to the nodes that it points to. A cluster only has database 0.
 //!
-//! The same holds for a master and replicas without a cluster: of several addresses, those of replicas are passed over. With
-//! one address, such as that of a proxy, it is connected to again until a master answers. With
-//! [`RedisConfig::sentinel`] the adapter asks Redis Sentinel where the master is, and follows it.
+//! The same is true for a master and replicas without a cluster: of several addresses, the adapter skips those of replicas.
+//! With a single address, such as that of a proxy, it reconnects until a master answers. With [`RedisConfig::sentinel`] the
+//! adapter asks Redis Sentinel where the master is, and follows it.
 //!
-//! While a slot moves from one node to another, the namespace rests: calls are repeated until it has arrived, or for
-//! [`command_timeout`](RedisConfig::command_timeout).
+//! While its slot moves from one node to another, a namespace cannot be used: calls are repeated until the slot has arrived,
+//! for at most [`command_timeout`](RedisConfig::command_timeout).
 //!
 //! # Permissions
-//! `docs/redis.md` has the `ACL SETUSER` line with all that the adapter needs. Without `INFO`, as on hardened and managed servers, it works, and
-//! warns that it could not check the server's settings. If a right is missing that it needs, the error is an
-//! [`AdapterError::Config`](taskora::AdapterError) that names the user and that line.
+//! `docs/redis.md` has the `ACL SETUSER` line with everything that the adapter needs. Without `INFO`, as on hardened and
+//! managed servers, it works, and warns that it could not check the server's settings. If a required permission is missing,
+//! the error is an [`AdapterError::Config`](taskora::AdapterError) that names the user and that line.
 //!
 //! # Limits
-//! At most 255 stalls and 65,535 attempts are stored with a job: larger numbers count as these. No time is longer than
-//! about 4,400 years.
+//! A job stores at most 255 stalls and 65,535 attempts; larger numbers count as these. No duration is longer than about
+//! 4,400 years.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! The library of functions on a server: how a command is called, and how the library comes there.
+//! The library of functions on a server: how a command is called, and how the library is loaded.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use crate::link::Try;
 use crate::scripts::{LIBRARY, Script};
 
 impl Settings {
-    /// Whether commands are functions; else each is a script.
+    /// Whether commands are functions; otherwise each is a script.
     pub(crate) fn has_functions(&self) -> bool {
         self.functions.load(Ordering::Relaxed)
     }
@@ -41,7 +41,7 @@ impl Settings {
         cmd
     }
 
-    /// From now on each command is a script of its own. Says so once.
+    /// Makes each command a script from now on. Logs that once.
     pub(crate) fn give_up_functions(&self, why: &str) {
         if self.functions.swap(false, Ordering::Relaxed) {
             tracing::warn!(
@@ -58,14 +58,14 @@ impl Settings {
 pub(crate) fn refuses_functions(code: &str, detail: Option<&str>) -> bool {
     let detail = detail.unwrap_or_default().to_lowercase();
     let is_about = ["fcall", "function"].iter().any(|word| detail.contains(word));
-    // what a function may not do, it says in its own words
+    // what a function may not do is reported differently
     let is_within = detail.contains("called from script") || detail.contains("@user_function");
     is_about
         && !is_within
         && (code == "NOPERM" || detail.contains("unknown command") || detail.contains("unknown subcommand"))
 }
 
-/// Loads the library. One that is there already, or that another process loads at this moment, is the same.
+/// Loads the library. If it exists already, or another process loads it at the same time, it is the same one.
 pub(crate) async fn load(
     connection: &mut MultiplexedConnection,
     settings: &Settings,

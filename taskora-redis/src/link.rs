@@ -1,4 +1,4 @@
-//! A connection that heals itself: the first caller that needs it connects, and all others wait for that attempt.
+//! A connection that reconnects by itself: the first caller that needs it connects, and all others wait for that attempt.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,17 +19,17 @@ use crate::library;
 use crate::scripts::Script;
 use crate::set_aside::{is_damage, set_aside};
 
-/// How often a call is repeated for which a key was moved out of the way.
+/// How often a call is repeated after a key was moved out of its way.
 const MENDS: u32 = 3;
 
-/// One connection, made when it is first needed and made again when it is lost.
+/// One connection, opened when it is first needed, and opened again when it is lost.
 pub(crate) struct Link {
     settings: Arc<Settings>,
     purpose: Use,
     live: RwLock<Option<Live>>,
     /// The first caller that waits for a connection holds it.
     connecting: Mutex<Connecting>,
-    /// Connections in a row that could not be made, or brought no answer.
+    /// How many connections in a row could not be opened, or brought no answer.
     failures: AtomicU32,
     generations: AtomicU64,
 }
@@ -37,14 +37,14 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct Connecting {
     not_before: Option<Instant>,
-    /// The attempt under way, in a task of its own: it goes on when the caller that began it gives up.
+    /// The attempt in progress, in its own tokio task: it goes on if the caller that began it gives up.
     attempt: Option<JoinHandle<Result<Live, AdapterError>>>,
 }
 
 /// How a command is sent this time.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Try {
-    /// It may have been carried out already: a first answer was lost.
+    /// It may already have been carried out: an earlier answer was lost.
     pub(crate) repeat: bool,
     pub(crate) with_source: bool,
 }
@@ -70,7 +70,7 @@ impl Link {
         self.read_live().map_or(0, |live| live.generation)
     }
 
-    /// What Redis calls this connection, if it is a blocking one and there is one.
+    /// This connection's client id on the server, if it is open and a blocking one.
     pub(crate) fn client_id(&self) -> Option<i64> {
         self.read_live()?.client_id
     }
@@ -83,13 +83,13 @@ impl Link {
         }
     }
 
-    /// The connection; one to a server that the others have left is none.
+    /// The connection, unless it goes to a server that the others have left.
     fn read_live(&self) -> Option<Live> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner).clone();
         live.filter(|live| live.place == self.settings.route.at())
     }
 
-    /// Makes sure of a connection: one try, after the pause that the failures before demand.
+    /// Connects if necessary: one try, after the backoff for the failures so far.
     pub(crate) async fn connect(&self) -> Result<u64, AdapterError> {
         self.get().await.map(|live| live.generation)
     }
@@ -121,7 +121,7 @@ impl Link {
         });
         let result = attempt.await;
         connecting.attempt = None;
-        // a connection that brings no answer is a failure too: only an answer ends the pauses
+        // a connection that brings no answer is a failure, too: only an answer resets the backoff
         connecting.not_before = Some(Instant::now() + pause(failures));
         self.failures.store(failures.saturating_add(1), Ordering::Relaxed);
         let live = match result {
@@ -136,8 +136,8 @@ impl Link {
         AdapterError::Unavailable { address: self.settings.address.clone(), message }
     }
 
-    /// Sends the call of this name that `build` makes, again on a new connection if need be, for at most `limit`. Answers with the generation
-    /// of the connection that was used.
+    /// Sends the call of this name that `build` makes, repeating it on a new connection if necessary, for at most `limit`.
+    /// Also returns the generation of the connection that was used.
     pub(crate) async fn send(
         &self,
         name: &'static str,
@@ -204,7 +204,7 @@ impl Link {
                         }
                     }
                     Verdict::TryLater(error) => {
-                        // a master that was cut off, and lacks its replicas: sentinels may know another one
+                        // a master that was cut off from its replicas: sentinels may know another one
                         if self.settings.sentinels.is_some() {
                             self.drop_generation(live.generation);
                         }
@@ -219,7 +219,7 @@ impl Link {
         if let Ok(result) = timeout(limit, attempts).await {
             return result;
         }
-        // silence: a half-open connection would keep it up for ever; one that was only just made has had no time
+        // no answer: a half-open connection would stay silent for ever, so drop it, unless it is too new to have answered
         if let Some((generation, at)) = sent
             && at.elapsed() >= limit / 2
         {
@@ -234,8 +234,8 @@ impl Link {
         }
     }
 
-    /// Sends commands together, and once. The answer to one of them may be an error of the server. When this fails, or is
-    /// dropped before the answer, the connection is closed, so that the server forgets what it has not begun.
+    /// Sends commands together, only once. The answer to any of them may be an error of the server. If this fails, or is
+    /// dropped before the answer, the connection is closed, so that the server drops commands that it has not begun.
     pub(crate) async fn send_once(
         &self,
         name: &'static str,
@@ -257,7 +257,7 @@ impl Link {
         }
     }
 
-    /// What an error means to a caller that tries only once.
+    /// What an error means for a caller that tries only once.
     fn judged(&self, error: &RedisError) -> AdapterError {
         match judge(error, &self.settings.address, &self.settings.user) {
             Verdict::Reconnect(error)
@@ -268,7 +268,8 @@ impl Link {
         }
     }
 
-    /// The server has refused what was sent once; a new connection, to where it points if it does, may fare better.
+    /// The server has refused a call that is sent only once. Prepares a new connection, to the server of a redirect if it is
+    /// one.
     pub(crate) fn refused(&self, error: &RedisError) -> AdapterError {
         if let Some(live) = self.read_live() {
             self.settings.route.follow(error, live.place);
@@ -286,7 +287,7 @@ impl Link {
         self.script_on(script, fill).await.map(|(_, value)| value)
     }
 
-    /// Like [`Link::script`], and says which connection was used.
+    /// Like [`Link::script`], and returns which connection was used.
     pub(crate) async fn script_on(
         &self,
         script: &Script,
@@ -295,7 +296,7 @@ impl Link {
         self.script_carrying(0, script, fill).await
     }
 
-    /// Like [`Link::script_on`], with the time that this many bytes of payloads and results take.
+    /// Like [`Link::script_on`], with additional time for this many bytes of payloads and results.
     pub(crate) async fn script_carrying(
         &self,
         bytes: usize,
@@ -306,7 +307,7 @@ impl Link {
         let limit = self.settings.limit(bytes);
         let mut begun = std::time::Instant::now();
         let mut answer = self.send(script.name, limit, build).await;
-        // what is damaged may be damaged again while it is mended
+        // a key may be damaged again while it is being repaired
         for _ in 0..MENDS {
             match &answer {
                 Err(error) if is_damage(error) && Box::pin(set_aside(self, begun)).await? => {}

@@ -1,4 +1,4 @@
-//! What a port speaks where a connection fails: Redis in plain text, or TLS. Only so that the error can say it.
+//! Finds out what a port speaks if a connection fails, plain Redis or TLS, so that the error can say it.
 
 use std::io;
 use std::time::Duration;
@@ -13,18 +13,19 @@ use crate::route::Target;
 /// How long the port may take to show what it speaks.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The beginning of a TLS connection, a `ClientHello` for TLS 1.2. It need not succeed, as a refusal is TLS, too.
+/// The beginning of a TLS connection, a `ClientHello` for TLS 1.2. It need not succeed, because a refusal is TLS, too.
 fn client_hello() -> Vec<u8> {
-    let record = [0x16, 3, 1, 0, 47]; // a handshake, and its length
-    let hello = [1, 0, 0, 43]; // a `ClientHello`, and its length
+    let record = [0x16, 3, 1, 0, 47]; // record: handshake, length
+    let hello = [1, 0, 0, 43]; // message: `ClientHello`, length
     let random = [0; 32];
     let ciphers = [0, 4, 0xc0, 0x2f, 0xc0, 0x2b];
     let (version, no_session, no_compression) = ([3, 3], [0], [1, 0]);
     [&record[..], &hello, &version, &random, &no_session, &ciphers, &no_compression].concat()
 }
 
-/// An attempt to connect, and why it fails if the port speaks the other language. A failure that `is_suspect` may come from
-/// that. A server that is spoken to in TLS and does not know it says nothing: then the port is asked after `half` of the time.
+/// Makes an attempt to connect, and explains the failure if the port speaks the other protocol. Failures for which
+/// `is_suspect` is true may have that cause. A plain server does not answer a TLS client at all, so in that case the port is
+/// probed after `half` of the time.
 pub(crate) async fn explain<T>(
     opened: impl Future<Output = Result<T, AdapterError>>,
     target: &Target,
@@ -57,7 +58,7 @@ pub(crate) async fn explain<T>(
     Err(AdapterError::Config(format!("the server at `{}` cannot be used: {why}", target.address)))
 }
 
-/// What to say if the port at this address speaks the other language; `None` if it does not show.
+/// The explanation if the port at this address speaks the other protocol; `None` if that does not show.
 pub(crate) async fn misunderstanding(address: &ConnectionAddr) -> Option<&'static str> {
     match address {
         ConnectionAddr::TcpTls { host, port, .. } => {
@@ -87,7 +88,7 @@ async fn answer_to(host: &str, port: u16, said: &[u8]) -> Option<Vec<u8>> {
     let asked = async {
         let stream = TcpStream::connect((host, port)).await.ok()?;
         stream.writable().await.ok()?;
-        // it fits into an empty buffer
+        // it fits into the empty send buffer
         stream.try_write(said).ok()?;
         let mut answer = vec![0; 16];
         loop {

@@ -1,4 +1,4 @@
-//! What this process registers in the namespace, so that others see it.
+//! The entry that this process registers in the namespace, for others to see.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,23 +10,23 @@ use taskora::adapter::TaskName;
 
 use crate::processes::ProcessInfo;
 
-/// What all processes of a namespace must understand. A namespace is raised to a level when no live process is below it.
+/// The level that this process understands. A namespace is only raised to a level if no live process is below it.
 pub(crate) const LEVEL: u16 = 1;
-/// How often a process that only dispatches gives a sign of life, while it does.
+/// How often a process that only dispatches gives a sign of life, while it dispatches.
 const EVERY: Duration = Duration::from_secs(60);
-/// A task that no sweep named for this long is not served any more.
+/// A task that no sweep has named for this long is no longer served.
 const SERVED: Duration = Duration::from_secs(180);
-/// As many tasks are named.
+/// The most tasks that an entry names.
 const MAX_TASKS: usize = 1_000;
 
-/// This process, as far as one adapter is concerned.
+/// This process, as one adapter sees it.
 pub(crate) struct Process {
     pub(crate) name: String,
     since: u64,
     build: String,
     pub(crate) program: String,
     last_sign: Mutex<Option<Instant>>,
-    /// What it serves, by when it was swept.
+    /// The tasks that it serves, with the time of their last sweep.
     served: Mutex<Vec<(Vec<TaskName>, Instant)>>,
 }
 
@@ -43,7 +43,7 @@ impl Process {
         }
     }
 
-    /// A worker of this process sweeps these tasks; whether it is a new one.
+    /// Notes that a worker of this process sweeps these tasks. Returns whether the worker is new.
     pub(crate) fn serves(&self, tasks: &[TaskName]) -> bool {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = served.iter().any(|(known, _)| known == tasks);
@@ -52,7 +52,7 @@ impl Process {
         !is_known
     }
 
-    /// Which of these tasks another program serves; a program is known by the name of its executable.
+    /// The tasks among these that another program serves. A program is identified by the name of its executable.
     pub(crate) fn shared_with<'a>(&self, other: &ProcessInfo, tasks: &'a [TaskName]) -> Vec<&'a str> {
         if other.program.is_empty() || self.program.is_empty() || other.program == self.program {
             return Vec::new();
@@ -60,7 +60,7 @@ impl Process {
         tasks.iter().map(|task| &**task).filter(|task| other.serves(task)).collect()
     }
 
-    /// Whether another build runs there; its own, or one that nobody knows, is none.
+    /// Whether that process runs another build. An unknown build does not count as another one.
     pub(crate) fn differs_from(&self, other: &ProcessInfo) -> bool {
         !self.build.is_empty() && !other.build.is_empty() && self.build != other.build
     }
@@ -85,7 +85,7 @@ impl Process {
         about
     }
 
-    /// Whether a sign of life is due; it counts as given.
+    /// Whether a sign of life is due; if so, it counts as given.
     pub(crate) fn is_due(&self) -> bool {
         let mut last = self.last_sign.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| last.elapsed() >= EVERY);
@@ -113,7 +113,7 @@ fn host() -> String {
     name.unwrap_or_default().trim().to_owned()
 }
 
-/// What tells this executable from another one: a hash of its length and of when it was written; empty if nobody knows.
+/// Identifies this executable: a hash of its length and modification time; empty if unknown.
 fn build() -> String {
     let about = || {
         let file = std::env::current_exe().and_then(std::fs::metadata).ok()?;

@@ -1,4 +1,4 @@
-//! Who uses a namespace, and the level that all of them must understand.
+//! The processes that use a namespace, and the level that all of them must understand.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,13 +13,13 @@ use crate::codec::Reader;
 use crate::scripts::SCRIPTS;
 use crate::upkeep::strings;
 
-/// A live process of a namespace, as it has described itself.
+/// A live process of a namespace, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessInfo {
-    /// Its name, another one for each adapter that was made.
+    /// Its name; each adapter has its own.
     pub name: String,
-    /// When it was last heard of.
+    /// When it last gave a sign of life.
     pub last_sign: Timestamp,
     /// The level that it understands.
     pub level: u16,
@@ -33,7 +33,7 @@ pub struct ProcessInfo {
     pub since: u64,
     /// The name of its executable.
     pub program: String,
-    /// What tells its executable from others; empty if unknown.
+    /// Identifies its executable; empty if unknown.
     pub build: String,
     /// `worker` or `producer`.
     pub roles: Vec<String>,
@@ -42,7 +42,7 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
-    /// What a later version adds is passed over, and what it leaves out is empty.
+    /// Fields that a later version adds are ignored, and fields that it leaves out are empty.
     fn read(name: &[u8], entry: &[u8]) -> Option<Self> {
         let mut reader = Reader(entry);
         let (last_sign, level) = (Timestamp::from_millis(reader.u48()?), reader.u16()?);
@@ -80,9 +80,9 @@ impl ProcessInfo {
 pub enum LevelError {
     /// Live processes do not understand it.
     NeedsLevel {
-        /// The level that was asked for.
+        /// The requested level.
         level: u16,
-        /// Who does not understand it.
+        /// The processes that do not understand it.
         held_back_by: Vec<ProcessInfo>,
     },
     /// The store could not do it.
@@ -124,10 +124,10 @@ fn names(processes: &[ProcessInfo]) -> String {
 }
 
 impl RedisAdapter {
-    /// Two services that share a namespace by mistake run each other's jobs. Says so once for each worker.
+    /// Warns about two services that share a namespace by mistake and run each other's jobs; once per worker.
     pub(crate) async fn warn_of_other_programs(&self, tasks: &[TaskName]) {
         let settings = self.inner.settings();
-        // it is a help, and no condition
+        // this is only a hint, so errors do not matter
         let Ok(processes) = self.processes().await else { return };
         let mut told = BTreeSet::new();
         for other in &processes {
@@ -157,11 +157,11 @@ impl RedisAdapter {
         pairs(&strings(answer, "the live processes")?)
     }
 
-    /// Raises the level of the namespace, unless a live process does not understand it. With `force` it is raised all the same:
-    /// those processes stop.
+    /// Raises the level of the namespace, unless a live process does not understand it. With `force`, it is raised anyway,
+    /// and those processes stop.
     ///
     /// # Errors
-    /// [`LevelError::NeedsLevel`] with the processes that hold it back; else as any call.
+    /// [`LevelError::NeedsLevel`] with the processes that hold it back; otherwise as for any call.
     #[doc(hidden)]
     pub async fn raise_level(&self, level: u16, force: bool) -> Result<(), LevelError> {
         let writer =
@@ -179,7 +179,7 @@ impl RedisAdapter {
     }
 }
 
-/// Names and entries, in turn.
+/// Names and entries, alternating.
 fn pairs(values: &[Vec<u8>]) -> Result<Vec<ProcessInfo>, AdapterError> {
     let read = |pair: &[Vec<u8>]| match pair {
         [name, entry] => ProcessInfo::read(name, entry),

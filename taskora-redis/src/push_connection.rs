@@ -1,5 +1,5 @@
-//! The push connection: renewals, and what Redis pushes. A thread of its own drives it, so that a lease is kept while
-//! handlers block the threads of their runtime.
+//! The push connection: renewals, and the messages that Redis pushes. A separate thread drives it, so that leases are kept
+//! while handlers block the threads of their runtime.
 
 mod actor;
 
@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::connect::Use;
 use crate::link::Link;
 
-/// Cancellations that a slow listener may be behind with.
+/// How many cancellations a slow listener may lag behind.
 const CANCELS: usize = 4096;
 
 type Answer = Result<Option<Ended>, AdapterError>;
@@ -30,13 +30,13 @@ enum Request {
     Listen,
 }
 
-/// The push connection's handle. The thread ends with the last of them.
+/// The push connection's handle. The thread ends with the last handle.
 pub(crate) struct PushConnection {
     address: String,
     requests: mpsc::UnboundedSender<Request>,
     cancels: broadcast::Sender<Cancellation>,
     connected: watch::Receiver<bool>,
-    /// Somebody has asked for cancellations, and nobody has waited for the subscription yet.
+    /// A caller has asked for cancellations, and nobody has waited for the subscription yet.
     is_new: AtomicBool,
 }
 
@@ -125,7 +125,7 @@ impl PushConnection {
     }
 }
 
-/// What came of a registration: the ids, the connection it was made on, and their tasks and ends.
+/// The outcome of a registration: the ids, the connection on which it was made, and their tasks and ends.
 struct Outcome {
     ids: Vec<Vec<u8>>,
     result: Result<Registered, AdapterError>,
@@ -145,13 +145,13 @@ struct Actor {
     deadlines: BTreeSet<(Instant, Vec<u8>)>,
     /// Awaited jobs that Redis has not been asked about on this connection.
     unregistered: VecDeque<Vec<u8>>,
-    /// The connection that the others were registered on.
+    /// The connection on which the others were registered.
     generation: u64,
     registering: bool,
     /// Registrations that have failed in a row.
     failures: u32,
     registered: mpsc::UnboundedSender<Outcome>,
     listening: bool,
-    /// Where this one is told that its connection is lost.
+    /// Receives pushes, and the news that the connection is lost.
     pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
 }

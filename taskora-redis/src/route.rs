@@ -1,7 +1,7 @@
-//! Which server the connections of an adapter go to: the addresses that it was given, and those that servers point to.
+//! Which server an adapter's connections go to: the configured addresses, and those that servers point to.
 //!
-//! All keys of a namespace share one slot, so that on a cluster, too, one server at a time has all of it. All connections
-//! of an adapter follow one route: where one of them learns that the namespace is elsewhere, the others go there as well.
+//! All keys of a namespace share one slot, so one server at a time has all of it, even on a cluster. All connections of an
+//! adapter follow one route: if one of them learns that the namespace is elsewhere, the others go there, too.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::address::shown;
 
-/// A server, and how it is called.
+/// A server, and its name in messages.
 pub(crate) struct Target {
     pub(crate) server: ConnectionInfo,
     /// Never with a password.
@@ -20,11 +20,11 @@ pub(crate) struct Target {
 
 /// See the [module](self).
 pub(crate) struct Route {
-    /// What was configured, then what was pointed to.
+    /// The configured servers, then those that servers pointed to.
     targets: RwLock<Vec<Arc<Target>>>,
-    /// How many were configured; none if sentinels name the server.
+    /// How many were configured; 0 if sentinels name the server.
     configured: usize,
-    /// The place of the one in use.
+    /// The index of the one in use.
     at: AtomicUsize,
     /// Counts how often sentinels have named another server.
     moves: watch::Sender<u64>,
@@ -43,12 +43,12 @@ impl Route {
         }
     }
 
-    /// The place of the server in use.
+    /// The index of the server in use.
     pub(crate) fn at(&self) -> usize {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// How many servers there are to try before it is time for a rest: the configured ones, and where these point to.
+    /// How many servers to try before a backoff: the configured ones, and those that they point to.
     pub(crate) const fn tries(&self) -> usize {
         2 * self.configured + 1
     }
@@ -57,7 +57,7 @@ impl Route {
         self.targets.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 
-    /// This server cannot be used: on to the next of those that were configured, unless somebody has moved on already.
+    /// Skips an unusable server: goes on to the next configured one, unless another connection has already moved on.
     pub(crate) fn pass_over(&self, place: usize) {
         if self.configured == 0 {
             return;
@@ -66,7 +66,7 @@ impl Route {
         let _ = self.at.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Goes where a server at `place` points to, if the error is one of those that do; whether it is.
+    /// Follows the error of the server at `place` if it is a redirect. Returns whether it is.
     pub(crate) fn follow(&self, error: &RedisError, place: usize) -> bool {
         if error.code() != Some("MOVED") {
             return false;
@@ -78,12 +78,12 @@ impl Route {
         let Some(from) = targets.get(place) else { return false };
         let server = from.server.clone().set_addr(elsewhere(from.server.addr(), host, port));
         let to = place_of(&mut targets, server);
-        // where somebody else is already is at least as new
+        // if another connection has already moved, its target is at least as new
         let _ = self.at.compare_exchange(place, to, Ordering::Relaxed, Ordering::Relaxed);
         to != place
     }
 
-    /// Goes to this server, which sentinels have named; its place.
+    /// Goes to this server, which sentinels have named, and returns its index.
     pub(crate) fn go_to(&self, server: ConnectionInfo) -> usize {
         let to = place_of(&mut self.targets.write().unwrap_or_else(PoisonError::into_inner), server);
         if self.at.swap(to, Ordering::Relaxed) != to {
@@ -92,13 +92,13 @@ impl Route {
         to
     }
 
-    /// Hears of each move that [`Route::go_to`] makes.
+    /// Notified of each move of [`Route::go_to`].
     pub(crate) fn moves(&self) -> watch::Receiver<u64> {
         self.moves.subscribe()
     }
 }
 
-/// The place of a server, which is added if it is new.
+/// The index of a server, which is added if it is new.
 fn place_of(targets: &mut Vec<Arc<Target>>, server: ConnectionInfo) -> usize {
     let address = shown(&server);
     targets.iter().position(|known| known.address == address).unwrap_or_else(|| {
@@ -107,13 +107,13 @@ fn place_of(targets: &mut Vec<Arc<Target>>, server: ConnectionInfo) -> usize {
     })
 }
 
-/// The host may be in brackets, or missing: then it is the one that was asked.
+/// The host may be in brackets, or missing; then it is the server that was asked.
 fn split(node: &str) -> Option<(&str, u16)> {
     let (host, port) = node.rsplit_once(':')?;
     Some((host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok()?))
 }
 
-/// The same kind of address, with the same demands on certificates.
+/// The same kind of address, with the same TLS settings.
 pub(crate) fn elsewhere(from: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
     let host = match from {
         ConnectionAddr::Tcp(own, _) | ConnectionAddr::TcpTls { host: own, .. } if host.is_empty() => own,

@@ -1,7 +1,7 @@
-//! The commands that run inside Redis: one library of functions, put together from `lua/`.
+//! The commands that run inside Redis: one library of functions, built from `lua/`.
 //!
-//! Redis makes the functions of a library once, and calls them by name. Where functions are refused, each command is a script:
-//! the same text, with a line at its end that calls the command.
+//! Redis builds the functions of a library once, and calls them by name. If the server refuses functions, each command is a
+//! script: the same text, with a line at its end that calls the command.
 
 use std::fmt::Write as _;
 use std::sync::{LazyLock, OnceLock};
@@ -13,12 +13,12 @@ use crate::keys::NAMES;
 pub(crate) struct Script {
     pub(crate) name: &'static str,
     flags: &'static str,
-    /// What its function is called.
+    /// The name of its function.
     pub(crate) function: String,
     alone: OnceLock<Alone>,
 }
 
-/// A command as a script of its own.
+/// A command as a script.
 pub(crate) struct Alone {
     pub(crate) source: String,
     pub(crate) sha: String,
@@ -96,7 +96,7 @@ commands!(
     workflow,
 );
 
-// Each is a table of functions that all others may call, so their order means nothing.
+// Each is a table of functions that all others may call, so their order does not matter.
 modules!(
     active,
     caller,
@@ -127,9 +127,10 @@ modules!(
 
 /// The library that holds all commands.
 pub(crate) struct Library {
-    /// Named by its content, so that processes of several versions can each have their own on one server.
+    /// The name contains a hash of the content, so that processes of several versions can each have their own library on one
+    /// server.
     pub(crate) name: String,
-    /// What `FUNCTION LOAD` is given.
+    /// The argument of `FUNCTION LOAD`.
     pub(crate) source: String,
     /// The definition of `build`.
     body: String,
@@ -164,25 +165,25 @@ fn script(name: &'static str) -> Script {
     Script { name, flags: flags(text), function, alone: OnceLock::new() }
 }
 
-/// The flags of a command, which its file begins with.
+/// The flags of a command, from the first line of its file.
 fn flags(text: &'static str) -> &'static str {
     text.lines().next().and_then(|line| line.strip_prefix("-- flags: ")).unwrap_or_default()
 }
 
-/// For the test of the layout: the text of the library's functions, without what tests add to it.
+/// For the layout test: the text of the library's functions, without the additions for tests.
 #[doc(hidden)]
 pub fn library_hash() -> String {
     redis::Script::new(&body(false)).get_hash().to_owned()
 }
 
-/// For tests: each command, and what its function is called.
+/// For tests: each command, and the name of its function.
 #[doc(hidden)]
 #[must_use]
 pub fn functions() -> Vec<(&'static str, String)> {
     COMMANDS.iter().map(|(name, _)| (*name, format!("{}_{name}", LIBRARY.name))).collect()
 }
 
-/// The function `build(keeps_state)`, which makes everything and answers how to call a command.
+/// The function `build(keeps_state)`, which builds everything and returns a function that calls commands.
 fn body(with_failpoints: bool) -> String {
     let mut text = "local function build(KEEPS_STATE)\n".to_owned();
     add_file(&mut text, include_str!("../lua/prelude.lua"), &[]);
@@ -212,12 +213,12 @@ fn body(with_failpoints: bool) -> String {
     text
 }
 
-/// The table that a file's functions are in: a large one is spread over several files.
+/// The table that contains a file's functions; a large table is spread over several files.
 fn table(file: &'static str) -> &'static str {
     file.strip_prefix("workflow_").map_or(file, |_| "workflow")
 }
 
-/// Adds a file as a block of its own; `prelude.lua` and `run.lua` are none.
+/// Adds a file as a separate block, except `prelude.lua` and `run.lua`.
 fn add_file(text: &mut String, file: &str, arguments: &[&str]) {
     let is_block = file.lines().any(|line| line.starts_with("function "));
     if is_block {
@@ -229,8 +230,8 @@ fn add_file(text: &mut String, file: &str, arguments: &[&str]) {
     }
 }
 
-/// Leaves out what Redis need not keep, and puts numbers in the place of names: `A.limit` is the place of an argument,
-/// `R.flags` of a field in a record.
+/// Leaves out what Redis does not need, and replaces names with numbers: `A.limit` is the position of an argument, `R.flags`
+/// that of a field in a record.
 fn add_line(text: &mut String, line: &str, arguments: &[&str]) {
     let line = line.trim_start();
     if line.is_empty() || line.starts_with("--") {
@@ -262,7 +263,7 @@ fn add_line(text: &mut String, line: &str, arguments: &[&str]) {
     text.push('\n');
 }
 
-/// Where the next `A.` or `R.` is that is not the end of a longer name.
+/// The position of the next `A.` or `R.` that is not the end of a longer name.
 fn next_name(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
     (0..bytes.len()).find(|at| {

@@ -15,15 +15,15 @@ use crate::answer::{exactly, nonsense, text};
 use crate::fault::judge_opening;
 use crate::route::elsewhere;
 
-/// How often a sentinel that is listened to is asked all the same.
+/// How often the adapter asks a sentinel that it is subscribed to.
 const RECHECK: Duration = Duration::from_secs(30);
 
 /// See the [module](self).
 pub(crate) struct Sentinels {
     servers: Vec<ConnectionInfo>,
-    /// What they call the master.
+    /// The master's name.
     master: String,
-    /// How to connect to the servers that they name; its host and port stand for these.
+    /// How to connect to the servers that they name; host and port are replaced.
     pattern: ConnectionInfo,
     /// The sentinel to ask first.
     first: AtomicUsize,
@@ -34,7 +34,7 @@ impl Sentinels {
         Self { servers, master, pattern, first: AtomicUsize::new(0) }
     }
 
-    /// All of them, as messages name them.
+    /// All of them, as text for messages.
     pub(crate) fn address(&self) -> String {
         let addresses: Vec<_> = self.servers.iter().map(shown).collect();
         let master = with_db(self.master.clone(), self.pattern.redis_settings().db());
@@ -50,7 +50,7 @@ impl Sentinels {
         &self.pattern
     }
 
-    /// Asks the sentinels in turn, for at most `limit` in all.
+    /// Asks the sentinels in turn, for at most `limit` in total.
     pub(crate) async fn find(&self, limit: Duration) -> Result<ConnectionInfo, AdapterError> {
         let count = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).max(1);
         let first = self.first.load(Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Sentinels {
                     self.first.store(at, Ordering::Relaxed);
                     return Ok(server);
                 }
-                // one that is only unreachable may know more than one that refuses
+                // an unreachable sentinel may know more than one that refuses
                 Err(error) => match &last_error {
                     Some(AdapterError::Unavailable { .. }) if !error.is_retryable() => {}
                     _ => last_error = Some(error),
@@ -73,7 +73,7 @@ impl Sentinels {
         Err(last_error.unwrap_or_else(|| nonsense("no sentinel is configured")))
     }
 
-    /// What the last one named was of no use: the next time, another one is asked first.
+    /// The server that the last sentinel named was unusable: next time, ask another one first.
     pub(crate) fn distrust(&self) {
         self.first.fetch_add(1, Ordering::Relaxed);
     }
@@ -115,7 +115,7 @@ impl Sentinels {
         Ok(self.pattern.clone().set_addr(elsewhere(self.pattern.addr(), host, port)))
     }
 
-    /// Listens to one sentinel until that fails, and tells each master that it names.
+    /// Listens to one sentinel until it fails, and reports each master that it names.
     pub(crate) async fn listen(
         &self,
         limit: Duration,
@@ -139,7 +139,7 @@ impl Sentinels {
         };
         let mut connection = timeout(limit, begin).await.map_err(|_| silent())??;
         loop {
-            // what was announced before is learnt by asking; and a connection that has fallen silent is noticed
+            // asking finds earlier announcements, and detects a connection that has fallen silent
             tell(timeout(limit, self.ask_on(&mut connection, sentinel)).await.map_err(|_| silent())??);
             while let Ok(push) = timeout(RECHECK, pushed.recv()).await {
                 let Some(push) = push else { return Ok(()) };

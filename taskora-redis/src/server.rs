@@ -1,4 +1,4 @@
-//! The first words with a server: is it new enough, is it set up for a queue, and whose is the namespace.
+//! The handshake: is the server new enough, is it set up for a queue, and which version wrote the namespace.
 
 use std::sync::atomic::Ordering;
 
@@ -22,11 +22,11 @@ pub const WIRE_VERSION: u32 = 1;
 /// The oldest version that this crate can share a namespace with.
 pub const MIN_WIRE_VERSION: u32 = 1;
 
-/// The oldest Redis whose scripts can do what ours need.
+/// The oldest Redis whose scripts can do what taskora's need.
 const OLDEST_REDIS: u32 = 7;
 
-/// Checks the server and signs the namespace, or reads its signature. Cheap enough for every connection, so that a
-/// server that came back empty is signed again.
+/// Checks the server, and signs the namespace or reads its signature. Cheap enough for every connection, so that a server
+/// that came back empty is signed again.
 pub(crate) async fn handshake(
     connection: &mut MultiplexedConnection,
     settings: &Settings,
@@ -51,8 +51,8 @@ pub(crate) async fn handshake(
     check_level(number(&level, "the level")?, &text(raised_by, "who raised the level")?)
 }
 
-/// Calls the handshake, after loading the library if the server does not have it. Where functions are refused, from then on
-/// each command is a script.
+/// Calls the handshake, after loading the library if the server does not have it. If the server refuses functions, each
+/// command is a script from then on.
 async fn shake_hands(
     connection: &mut MultiplexedConnection,
     settings: &Settings,
@@ -84,7 +84,8 @@ async fn shake_hands(
     }
 }
 
-/// Whether the server that sentinels have named is a master, as it knows itself; who may not ask takes their word for it.
+/// Asks the server that sentinels have named whether it is a master. Without the permission to ask, the sentinels are
+/// trusted.
 pub(crate) async fn check_role(
     connection: &mut MultiplexedConnection,
     address: &str,
@@ -107,13 +108,13 @@ struct About {
     version: Option<String>,
     is_cluster: bool,
     warnings: Vec<ServerWarning>,
-    /// The server's replication id, which names the history of its data.
+    /// The server's replication id, which identifies the history of its data.
     history: Option<String>,
 }
 
 impl About {
-    /// `INFO` says everything. Hardened and managed servers refuse it, or have renamed it: `HELLO`, which every user may send,
-    /// says the version and the mode.
+    /// `INFO` returns everything. Hardened and managed servers refuse or rename it; then `HELLO`, which every user may send,
+    /// returns the version and the mode.
     async fn learn(
         connection: &mut MultiplexedConnection,
         judged: impl Fn(RedisError) -> AdapterError + Copy,
@@ -164,7 +165,7 @@ impl About {
     }
 }
 
-/// The texts of a map, which a connection without RESP3 gets as an array.
+/// The strings of a map, which a connection without RESP3 gets as an array.
 fn fields_of(answer: Value) -> Vec<(String, String)> {
     let pairs = match answer {
         Value::Map(pairs) => pairs,
@@ -189,7 +190,7 @@ fn check_version(version: &str) -> Result<(), AdapterError> {
     }
 }
 
-/// How a namespace is signed.
+/// The signature of a namespace.
 struct Signature {
     version: String,
     min: String,
@@ -197,7 +198,7 @@ struct Signature {
 }
 
 impl Signature {
-    /// Each side names the oldest version it can live with; both must be content.
+    /// Each side names the oldest version that it accepts; both must agree.
     fn check(&self, namespace: &str) -> Result<(), AdapterError> {
         let ours = format!(
             "this process writes wire version {WIRE_VERSION} and accepts {MIN_WIRE_VERSION} or newer"

@@ -1,26 +1,26 @@
-//! What a server's settings mean for a queue: read when connecting, said loudly, and kept as data.
+//! Warnings about a server's settings: read when connecting, logged, and kept as data.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// A setting of the server under which accepted jobs can be lost. Each is written once as a `tracing` event of the level
-/// `WARN` with the fields `address` and `warning` ([`ServerWarning::code`]), and answered by
-/// [`RedisAdapter::warnings`](crate::RedisAdapter::warnings).
+/// A setting of the server under which accepted jobs can be lost. Each is logged once, as a `tracing` event at level `WARN`
+/// with the fields `address` and `warning` ([`ServerWarning::code`]).
+/// [`RedisAdapter::warnings`](crate::RedisAdapter::warnings) returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerWarning {
-    /// `maxmemory-policy` is not `noeviction`: a server whose memory is full deletes keys, jobs among them.
+    /// `maxmemory-policy` is not `noeviction`: when its memory is full, the server deletes keys, jobs among them.
     Evicts {
-        /// The policy that is set.
+        /// The current policy.
         policy: String,
     },
     /// `appendonly` is `no`: a crash of the server loses all jobs since its last snapshot, if it makes any.
     NoAppendOnlyFile,
-    /// The server does not answer `INFO`, so nothing is known of these settings.
+    /// The server does not answer `INFO`, so these settings are unknown.
     Unchecked {
-        /// Its version, if it said that much; otherwise the adapter assumes that it is new enough.
+        /// Its version, if known; otherwise the adapter assumes that it is new enough.
         version: Option<String>,
-        /// What it said in place of an answer.
+        /// The server's error.
         refusal: String,
     },
 }
@@ -61,7 +61,7 @@ impl fmt::Display for ServerWarning {
     }
 }
 
-/// What is known of the server, as of the newest connection.
+/// What is known about the server, as of the newest connection.
 #[derive(Default)]
 pub(crate) struct Advice {
     warnings: Mutex<Vec<ServerWarning>>,
@@ -72,7 +72,7 @@ impl Advice {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in what was found at the server, and says what it did not say before.
+    /// Stores the warnings that were found, and logs the new ones.
     pub(crate) fn learn(&self, found: Vec<ServerWarning>, address: &str) {
         let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in found.iter().filter(|warning| !known.contains(warning)) {
@@ -82,7 +82,7 @@ impl Advice {
     }
 }
 
-/// What the answer to `INFO` warns of.
+/// The warnings in the answer to `INFO`.
 pub(crate) fn read(info: &str) -> Vec<ServerWarning> {
     let mut warnings = Vec::new();
     if let Some(policy) = field(info, "maxmemory_policy").filter(|policy| *policy != "noeviction") {

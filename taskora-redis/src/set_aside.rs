@@ -1,4 +1,4 @@
-//! Keys of a wrong type, which would make every call fail that reads them, are moved out of the way.
+//! Moves keys of the wrong type out of the way, because every call that reads one fails.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use crate::link::Link;
 use crate::scripts::{SCRIPTS, Script};
 use crate::upkeep::strings;
 
-/// How long nobody looks again after somebody has found nothing.
+/// How long the search is not repeated after it has found nothing.
 const REST: Duration = Duration::from_secs(10);
 /// Keys in one call.
 const PAGE: u32 = 500;
 
-/// When a search for damage last ran. A caller that comes during a search waits for its outcome.
+/// When a search for damage last ran. A caller that arrives during a search waits for its outcome.
 #[derive(Default)]
 pub(crate) struct Searches {
     last: Mutex<Last>,
 }
 
-/// When somebody last found damage, and when nobody did.
+/// When a search last found damage, and when one last found none.
 #[derive(Default)]
 struct Last {
     moved: Option<Instant>,
@@ -38,8 +38,8 @@ pub(crate) fn is_damage(error: &AdapterError) -> bool {
         .any(|sign| message.contains(sign))
 }
 
-/// After a call that began at `begun` and has met damage: looks at all keys of the namespace and moves those aside that hold
-/// something else than they should. Answers whether there were any, so that the call may fare better now.
+/// Call this after a call that began at `begun` has met damage. It looks at all keys of the namespace and moves those with
+/// the wrong type aside. Returns whether there were any, so that repeating the call makes sense.
 pub(crate) async fn set_aside(link: &Link, begun: Instant) -> Result<bool, AdapterError> {
     let mut last = link.settings().searches.last.lock().await;
     if last.moved.is_some_and(|moved| moved >= begun) {

@@ -1,4 +1,4 @@
-//! How a caller's tasks are written for the scripts: one string that is searched, see `lua/lib/caller.lua`.
+//! How a caller's tasks are written for the scripts: one string that scripts search, see `lua/lib/caller.lua`.
 
 use std::fmt::Arguments;
 use std::io::Write as _;
@@ -26,7 +26,7 @@ pub(crate) fn names(tasks: &[TaskName]) -> Vec<u8> {
 }
 
 fn push(text: &mut Vec<u8>, task: &str, terms: Arguments<'_>) {
-    // a name with control characters names no job
+    // no job has a task with control characters in its name
     if task.chars().any(char::is_control) {
         return;
     }

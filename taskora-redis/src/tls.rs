@@ -1,4 +1,4 @@
-//! TLS: the certificates that a connection trusts and shows.
+//! TLS: the certificates that a connection trusts and presents.
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 use rustls::pki_types::pem::PemObject;
@@ -17,7 +17,7 @@ impl Certificates {
         self.roots.is_none() && self.client.is_none()
     }
 
-    /// The server with these certificates, if TLS is used with it. What cannot be read is named.
+    /// The server with these certificates, if it uses TLS. The error names the part that cannot be read.
     pub(crate) fn equip(&self, server: ConnectionInfo) -> Result<ConnectionInfo, String> {
         if self.is_empty() || !is_used_by(&server) {
             return Ok(server);
@@ -62,11 +62,11 @@ pub(crate) fn address(host: &str, port: u16) -> ConnectionAddr {
     ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure: false, tls_params: None }
 }
 
-/// rustls leaves the choice of its cryptography to the program, and panics in the first connection of one that has made
-/// none: unless the program has, it is ring.
+/// rustls leaves the choice of its cryptography to the program, and panics at the first connection if there is none. So
+/// choose ring, unless the program has made a choice.
 pub(crate) fn choose_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // another thread was faster, and has chosen as well
+        // another thread may have been faster, and chosen, too
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

@@ -1,5 +1,5 @@
-//! Checking what is stored, page by page, and repairing it. What is right and wrong of a job is written in `lua/lib/snapshot.lua`, of
-//! a workflow in `workflows.rs` beside this.
+//! Checking the store, page by page, and repairing it. The rules for jobs are in `lua/lib/snapshot.lua`, those for workflows
+//! in `workflows.rs`.
 
 mod found;
 pub(crate) use found::strings;
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// All findings of a pass that remembers few jobs at a time, how many jobs it came to, and in how many pages.
+    /// All findings of a pass that remembers few jobs at a time, with its numbers of jobs and pages.
     async fn pass(adapter: &RedisAdapter) -> (Vec<String>, usize, usize) {
         let mut pass = Pass::new(adapter.inner.clone());
         pass.most = 500;

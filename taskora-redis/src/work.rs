@@ -1,7 +1,7 @@
-//! A worker's listener: `BLPOP` on the wake-up keys of its tasks, on a connection of its own, with the claim right behind it.
+//! A worker's listener: `BLPOP` on the wake-up keys of its tasks, on its own connection, with the claim right behind it.
 //!
-//! Redis runs what follows a blocking command as soon as that ends. So the claim is made the moment a wake-up comes, without
-//! another round trip, and nobody is woken who does not claim.
+//! As soon as a blocking command ends, Redis runs the command after it. So the claim is made at the moment of a wake-up,
+//! without another round trip, and every woken worker claims.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,8 +69,8 @@ impl RedisListener {
         }
     }
 
-    /// The server has refused the wait or the claim. Where that was for a key that holds something else than it should, and that is out
-    /// of the way now, the claim is made in another way.
+    /// The server has refused the wait or the claim. If the reason was a key of the wrong type, and that key is now out of
+    /// the way, the claim is made in another way.
     async fn refused(&self, error: &RedisError, begun: Instant) -> Result<Option<Value>, AdapterError> {
         let error = self.blocking.refused(error);
         if is_damage(&error) && set_aside(&self.inner.connections()?.commands, begun).await? {
@@ -86,13 +86,13 @@ impl RedisListener {
         for task in exchange.claim.iter().flat_map(Claim::open_tasks) {
             cmd.arg(keys.wake(task));
         }
-        // Redis takes zero as for ever
+        // for Redis, zero means for ever
         cmd.arg(limit.as_secs_f64().max(0.001));
         cmd
     }
 
-    /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped, unless the server does not let us end it: then the
-    /// wait must be left.
+    /// Ends the `BLPOP`, as soon as there is one. Runs until it is dropped. Returns only if the server does not allow it to
+    /// end the `BLPOP`; then the wait must be abandoned.
     async fn cut_short(&self) {
         let mut pause = Duration::from_millis(2);
         loop {
@@ -137,13 +137,13 @@ impl WorkListener for RedisListener {
             return self.inner.exchange(&call).await;
         }
         let mut moves = self.inner.settings().route.moves();
-        // in a block, so that a wait that is left has closed its connection before the call is made in another way
+        // in a block, so that an abandoned wait has closed its connection before the call is made in another way
         let answer = {
             let mut answer = std::pin::pin!(self.listen(exchange, limit, &call));
             tokio::select! {
                 biased;
                 answer = &mut answer => answer?,
-                // sentinels have named another server: nobody is woken at the old one
+                // sentinels have named another server: the old one wakes nobody
                 _ = moves.changed() => None,
                 () = wake_early.notified() => tokio::select! {
                     biased;
@@ -159,7 +159,7 @@ impl WorkListener for RedisListener {
     }
 }
 
-/// Connects within the usual time; only the wait itself may take long.
+/// Connects within the usual time limit; only the wait itself may take long.
 async fn connect(link: &Link) -> Result<(), AdapterError> {
     let settings = link.settings();
     let mut last_error = None;

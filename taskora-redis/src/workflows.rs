@@ -17,19 +17,19 @@ use crate::id;
 use crate::link::Link;
 use crate::scripts::SCRIPTS;
 
-/// Nodes read in one call.
+/// The most nodes read in one call.
 const PAGE: u32 = 250;
-/// Results read in one call.
+/// The most results read in one call.
 const MAX_RESULTS: usize = 250;
-/// How long parts of a workflow are kept whose start goes on, in milliseconds.
+/// How long staged parts of a workflow are kept, in milliseconds.
 const ASIDE: u32 = 600_000;
-/// How often a start is tried whose parts are lost meanwhile.
+/// How often a start is tried if its staged parts are lost.
 const TRIES: usize = 3;
-/// How many nodes a call of `catch_up` reaches at least.
+/// The least number of nodes that a call of `catch_up` reaches.
 const REACH: usize = 100;
 
 impl RedisAdapter {
-    /// Starts a workflow, in several calls if it is large; `hold` is the key that is to stand for it, if there is one.
+    /// Starts a workflow, in several calls if it is large; `hold` is the key that stands for it, if there is one.
     pub(crate) async fn start_plan(
         &self,
         workflow: NewWorkflow,
@@ -46,7 +46,7 @@ impl RedisAdapter {
             let staged = self.inner.stage(&plan).await?;
             let answers = start(&self.inner.connections()?.commands, &[&plan], staged).await?;
             match answers.into_iter().next() {
-                // what was put aside is lost
+                // the staged parts are lost
                 Some((b'L', _)) | None => {}
                 Some(started) => {
                     if started.0 == b'1' {
@@ -112,7 +112,7 @@ impl Workflows for RedisAdapter {
                 return Ok(None);
             }
             match self.inner.flow_end(id, &stored).await {
-                // the store went away between the two: as before, there is no end to the wait for it
+                // the store became unreachable between the two calls: go on waiting, as before
                 Err(error) if error.is_retryable() => {}
                 ended => return ended,
             }
@@ -141,7 +141,7 @@ impl Workflows for RedisAdapter {
                 }
                 read.push(read_node(&node, &values).ok_or_else(|| {
                     let [_, end, _] = &values;
-                    // any head of this version says the same of the node
+                    // any head of this version says the same about the node
                     let head = [1].into_iter().chain([0; 44]).collect::<Vec<u8>>();
                     if Record::is_newer(&node, &head) {
                         newer("the workflow")
@@ -183,7 +183,7 @@ impl Inner {
         let mut values = self.fields(&key, &["l", "o"]).await?.into_iter().map(Option::unwrap_or_default);
         let (state, output) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         if state.is_empty() {
-            // trimmed meanwhile
+            // trimmed in the meantime
             return Ok(None);
         }
         if state.first() == Some(&NEWER) {
@@ -202,7 +202,7 @@ impl Inner {
         Ok(Some(WorkflowEnded { state: end.state, output, cause, reason }))
     }
 
-    /// Puts the fields of a workflow aside that does not go in one call; how many they are.
+    /// Stages the fields of a workflow that does not fit into one call. Returns how many there are.
     async fn stage(&self, plan: &Plan) -> Result<usize, AdapterError> {
         for piece in plan.pieces() {
             let put = self.script(&SCRIPTS.stage_workflow, |call, _| {
@@ -216,7 +216,7 @@ impl Inner {
         Ok(plan.fields.len())
     }
 
-    /// Does what was more than a page. What is left if this fails is done by the workers.
+    /// Does the work beyond a page. If this fails, the workers do the rest.
     async fn catch_up(&self, nodes: usize) {
         for _ in 0..=nodes / REACH {
             let answer = self.script(&SCRIPTS.catch_up, |_, _| ()).await;
@@ -260,11 +260,11 @@ impl Item for Plan {
     }
 }
 
-/// `1` started, `0` duplicate, `L` what was put aside is lost, `O` its key stands for another one, `K` for one with another payload; and the
-/// stored id of that one.
+/// `1` started, `0` duplicate, `L` the staged parts are lost, `O` its key stands for another workflow, `K` for one with
+/// another payload; and the stored id of that workflow.
 pub(crate) type Started = (u8, Option<Vec<u8>>);
 
-/// Starts workflows, or one whose fields are all aside.
+/// Starts workflows, or one whose fields are all staged.
 async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<Started>, AdapterError> {
     let size = if staged == 0 { plans.iter().map(|plan| plan.size()).sum() } else { 0 };
     let answer = link.script_carrying(size, &SCRIPTS.start_workflow, |call, how| {
@@ -280,7 +280,7 @@ async fn start(link: &Link, plans: &[&Plan], staged: usize) -> Result<Vec<Starte
         }
     });
     let what = "the answer to `start_workflow`";
-    // letters, then those that keys stand for
+    // letters, then the workflows that keys stand for
     let (answers, mut holders) = match answer.await?.1 {
         Value::Array(values) => {
             let mut values = values.into_iter();

@@ -1,4 +1,4 @@
-//! How jobs end, what they have behind them, and how both show as states.
+//! How jobs end, their history, and the states that follow from both.
 
 use taskora::adapter::{Ended, Ending};
 use taskora::{AdapterError, JobState, Timestamp};
@@ -9,10 +9,10 @@ use crate::answer::{newer, nonsense};
 
 /// The bytes of an end, before the result, the message or the reason.
 const END: usize = 21;
-/// What scripts answer in the place of something that a later version wrote.
+/// What scripts return in place of something that a later version wrote.
 pub(crate) const NEWER: u8 = b'~';
 
-/// What a job has behind it that left its worker without ending.
+/// The history of a job that left its worker without ending.
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) attempts: u32,
@@ -21,7 +21,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Nothing is behind a job without an entry; `None` if these bytes are not one.
+    /// A job without an entry has an empty history. `None` if these bytes are not a history.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::default());

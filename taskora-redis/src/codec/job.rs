@@ -1,4 +1,4 @@
-//! A job's record, and that of a workflow's node.
+//! The record of a job, and of a workflow's node.
 
 use std::time::SystemTime;
 
@@ -16,23 +16,23 @@ const BLOB: u8 = 1;
 const META: u8 = 2;
 /// Dispatched for later: the enqueue script finds the time among its further arguments.
 const DELAYED: u8 = 4;
-/// Of a node: the payload is a recipe.
+/// For a node: the payload is a recipe.
 const COMPOSED: u8 = 8;
 /// An extension follows the task's name, or the annotations.
 const EXTENDED: u8 = 16;
 /// In the sorted set of its line, whatever its priority.
 const RANKED: u8 = 32;
-/// May take the place of a job of its id that has ended without completing.
+/// May replace a job with the same id that has ended without completing.
 const REPLACES: u8 = 64;
-/// What a later version adds changes how a job is to be read.
+/// All known flags. A flag of a later version changes how the record is read.
 const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
-/// The tag of the rule about expiry.
+/// The tag of the expiry rule.
 const TTL: u8 = 4;
-/// What begins a value that is not plain JSON.
+/// The first byte of a value that is not plain JSON.
 const ENVELOPE: u8 = 0xC1;
-/// Longer payloads go to `blobs`, so that whatever reads records reads little.
+/// Longer payloads go to `blobs`, so that reading records stays cheap.
 const INLINE: usize = 4096;
-/// More than a caller may use.
+/// The longest stored id; callers may use less.
 const MAX_ID: usize = 250;
 
 /// A job as the enqueue script takes it.
@@ -45,7 +45,7 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// About how many bytes travel.
+    /// About how many bytes are sent.
     pub(crate) fn size(&self) -> usize {
         self.rest.len() + self.payload.as_ref().map_or(0, Vec::len) + 64
     }
@@ -57,7 +57,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
     if id::is_node(&id) {
         return Err("a job's id cannot end in `#` and a number, which names a node of a workflow".to_owned());
     }
-    // one byte holds the length of a stored id
+    // the length of a stored id takes one byte
     if job.id.as_str().is_empty() || job.id.as_str().len() > MAX_ID {
         return Err(format!("a job's id must have 1 to {MAX_ID} bytes"));
     }
@@ -96,7 +96,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
     Ok(Packed { id, rest, payload, due })
 }
 
-/// When something becomes ready, as scripts take it; `None`: now.
+/// The due time in the form that scripts take; `None` for now.
 pub(crate) fn due_text(due: Due) -> Option<String> {
     match due {
         Due::Now => None,
@@ -105,7 +105,7 @@ pub(crate) fn due_text(due: Due) -> Option<String> {
     }
 }
 
-/// What begins a record, after version and creation time.
+/// Writes the start of a record, after version and creation time.
 fn push_terms(
     record: &mut Vec<u8>,
     flags: u8,
@@ -126,21 +126,22 @@ fn push_terms(
     Ok(())
 }
 
-/// An extension that says when a job expires. The store fills in the deadline; of a node it keeps it elsewhere.
+/// Writes the extension that says when a job expires. The store fills in the deadline; a node's deadline is kept elsewhere.
 fn push_ttl(record: &mut Vec<u8>, ttl: Ttl) {
     record.extend([0, 16, TTL, 0, 13, u8::from(ttl.is_discarded())]);
     record.extend(u48(millis(ttl.max()).max(1)));
     record.extend([0; 6]);
 }
 
-/// The task of a record without its head, if the job is of priority 0, goes in line at once and has its payload inside.
+/// The task of a record without its head, if the job has priority 0, goes in line at once and has its payload inside the
+/// record.
 pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
     let ([flags, 0, 0, _, _, _, len], name) = rest.split_first_chunk()? else { return None };
     if flags & (BLOB | DELAYED | EXTENDED | REPLACES) == 0 { name.get(..usize::from(*len)) } else { None }
 }
 
-/// A node's record, and its payload if that is kept beside it. When it was dispatched is in its workflow's head, and its
-/// delay is with the join that it waits for.
+/// A node's record, and its payload if that is stored separately. The dispatch time is in the workflow's head, and the delay
+/// is with the join that the node waits for.
 pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
     let is_blob = node.payload.len() > INLINE;
     let mut flags = 0;
@@ -161,36 +162,35 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     Ok((record, None))
 }
 
-/// What is said of a node, and its record.
+/// A node's data before its record, and the record.
 pub(crate) fn split_node(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut reader = Reader(bytes);
     let len = reader.u32()?;
     Some((reader.take(usize::try_from(len).ok()?)?, reader.0))
 }
 
-/// Whether what is said of a node has an entry of a later version.
+/// Whether a node's data has an entry of a later version.
 fn is_special(about: &[u8]) -> bool {
     about.get(4) == Some(&u8::MAX)
 }
 
-/// A job's record, read.
+/// A decoded record of a job.
 pub(crate) struct Record<'a> {
     pub(crate) created_at: Timestamp,
     pub(crate) priority: i16,
     pub(crate) max_attempts: u32,
     pub(crate) task: &'a str,
     pub(crate) meta: Vec<(String, String)>,
-    /// `None`: it is in `blobs`, or in the node's workflow.
+    /// `None` if it is in `blobs`, or in the node's workflow.
     pub(crate) payload: Option<&'a [u8]>,
     /// Of a node: the payload is a recipe.
     pub(crate) composed: bool,
-    /// When it expires unless it has started; not of a node.
+    /// When it expires if it has not started; not for a node.
     pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl<'a> Record<'a> {
-    /// A record as scripts answer it: of a node what is stored of it, and its workflow's head. Jobs that are no nodes have
-    /// no head.
+    /// Reads a record as scripts return it: for a node, its field and its workflow's head. Other jobs have no head.
     pub(crate) fn read_of(bytes: &'a [u8], head: &[u8]) -> Option<Self> {
         if head.is_empty() {
             return Self::read(bytes);
@@ -240,7 +240,7 @@ impl<'a> Record<'a> {
         Some(Self { created_at, priority, max_attempts, task, meta, payload, composed, expires_at })
     }
 
-    /// Whether a later version wrote what is stored of a job, or of its workflow: nothing else is wrong with it.
+    /// Whether a later version wrote the data of a job or of its workflow, and nothing else is wrong with it.
     pub(crate) fn is_newer(bytes: &[u8], head: &[u8]) -> bool {
         if head.is_empty() {
             return is_newer_record(bytes);
@@ -249,7 +249,7 @@ impl<'a> Record<'a> {
             || split_node(bytes).is_some_and(|(about, record)| is_special(about) || is_newer_record(record))
     }
 
-    /// What is known of the job from its record alone.
+    /// What is known about the job from its record alone.
     pub(crate) fn info(self, id: taskora::JobId, state: JobState) -> JobInfo {
         let mut info = JobInfo::new(id, self.task, state, self.created_at);
         info.max_attempts = self.max_attempts;
@@ -288,7 +288,7 @@ fn is_newer_record(bytes: &[u8]) -> bool {
     read().unwrap_or(false)
 }
 
-/// Whether a payload, a recipe or a result is not plain JSON: neither JSON nor MessagePack begins so.
+/// Whether a payload, a recipe or a result is not plain JSON. Neither JSON nor MessagePack begins with this byte.
 pub(crate) fn is_envelope(value: &[u8]) -> bool {
     value.first() == Some(&ENVELOPE)
 }
@@ -297,8 +297,8 @@ fn is_known(tag: u8, value: &[u8]) -> bool {
     tag == TTL && value.len() == 13
 }
 
-/// Reads an extension: its length (2), then tags (1), lengths (2) and values. Tags that are even must be understood: `None` if `see`
-/// says of one that it is not.
+/// Reads an extension: its length (2), then tags (1), lengths (2) and values. Even tags must be understood: `None` if `see`
+/// returns that it does not know one.
 pub(super) fn read_extension(reader: &mut Reader<'_>, mut see: impl FnMut(u8, &[u8]) -> bool) -> Option<()> {
     let len = u16::from_be_bytes(reader.array()?);
     let mut rest = Reader(reader.take(len.into())?);

@@ -1,4 +1,4 @@
-//! How a new workflow is written: the fields of its hash. `docs/wire-format.md` draws them.
+//! How a new workflow is written: the fields of its hash. `docs/wire-format.md` shows them.
 
 use taskora::adapter::{NewNode, NewWorkflow};
 use uuid::Uuid;
@@ -8,42 +8,42 @@ use crate::id;
 
 /// What stands for "waits for no join".
 pub(crate) const ROOT: u32 = u32::MAX;
-/// Fields in one call.
+/// The most fields in one call.
 const MAX_FIELDS: usize = 1_000;
-/// About how many bytes of fields go in one call.
+/// The approximate limit of bytes of fields in one call.
 const MAX_BYTES: usize = 1 << 20;
-/// Bytes of a slab of those who wait for a join.
+/// The most bytes in a slab of nodes that wait for a join.
 const MAX_SLAB: usize = 4096;
 
-/// Added to the delay of an entry that a ttl follows; delays are shorter.
+/// Added to the delay of an entry if a ttl follows; delays are always shorter.
 const EXPIRES: u64 = 1 << 40;
 
 /// A field of a workflow's hash, and its value.
 pub(crate) type Field = (String, Vec<u8>);
 
-/// A workflow, ready to be sent as often as need be.
+/// A workflow, ready to be sent, and sent again.
 pub(crate) struct Plan {
     pub(crate) id: Vec<u8>,
-    /// The same if its start is repeated.
+    /// The same for a repeated start.
     pub(crate) nonce: [u8; 16],
     /// Its deadline and its due time, as the start script takes them.
     pub(crate) times: String,
-    /// What its head has after these times.
+    /// The part of its head after these times.
     pub(crate) head: Vec<u8>,
     pub(crate) nodes: usize,
     pub(crate) output: Vec<u8>,
-    /// Empty if they are among the fields.
+    /// The nodes without a join; empty if they are among the fields.
     pub(crate) roots: Vec<u8>,
-    /// The key that is to stand for it, as the start script takes it; empty if there is none.
+    /// The key that stands for it, in the form that the start script takes; empty if there is none.
     pub(crate) hold: Vec<u8>,
-    /// What has a field of its own: nodes and joins.
+    /// The fields: nodes and joins.
     pub(crate) fields: Vec<Field>,
-    /// About how many bytes the fields are.
+    /// The approximate size of the fields in bytes.
     bytes: usize,
 }
 
 impl Plan {
-    /// `Err` says what cannot be stored, or could never end.
+    /// The error says what cannot be stored, or could never end.
     pub(crate) fn new(workflow: NewWorkflow) -> Result<Self, String> {
         let NewWorkflow { id, nodes, joins, output, ttl, due, meta } = workflow;
         id.validate().map_err(|error| error.to_string())?;
@@ -69,7 +69,7 @@ impl Plan {
         for (number, node) in (0u32..).zip(&nodes) {
             let line = match node.after {
                 None => &mut roots,
-                // so that there is no circle
+                // this rules out cycles
                 Some(after) => lines
                     .get_mut(after as usize)
                     .filter(|_| last_of.get(after as usize).is_some_and(|last| *last < number))
@@ -130,24 +130,24 @@ impl Plan {
         if plan.is_small() {
             plan.roots = roots.slabs.concat();
         } else {
-            // not all of them are released by the call that starts it
+            // the call that starts the workflow does not release all of them
             roots.write("r", 0, &mut plan.fields);
             plan.fields.push(("jr".to_owned(), b"-0 0".to_vec()));
         }
         Ok(plan)
     }
 
-    /// Whether all of it goes in one call.
+    /// Whether it fits into one call.
     pub(crate) fn is_small(&self) -> bool {
         self.fields.len() <= MAX_FIELDS && self.bytes <= MAX_BYTES
     }
 
-    /// About how many bytes travel with its start.
+    /// About how many bytes its start sends.
     pub(crate) fn size(&self) -> usize {
         self.bytes + self.head.len() + self.output.len() + self.roots.len() + self.hold.len() + 64
     }
 
-    /// The fields of a workflow that is not small in pieces that each go in one call.
+    /// The fields of a workflow that is not small, in pieces that each fit into one call.
     pub(crate) fn pieces(&self) -> Vec<&[Field]> {
         let (mut pieces, mut rest) = (Vec::new(), self.fields.as_slice());
         while !rest.is_empty() {
@@ -168,14 +168,14 @@ fn size((_, value): &Field) -> usize {
     value.len() + 16
 }
 
-/// Those who wait for a join, in the order of their numbers: entries of nodes that follow each other and are alike, in
-/// slabs, so that a release reads as much as it releases.
+/// The nodes that wait for a join, ordered by number: entries of consecutive, equal nodes, in slabs, so that a release reads
+/// only as much as it releases.
 #[derive(Clone, Default)]
 struct Line {
     slabs: Vec<Vec<u8>>,
-    /// The last node, and where its entry begins in the last slab.
+    /// The last node, and the position of its entry in the last slab.
     last: Option<(u32, usize)>,
-    /// It has gone where the one node is kept that it waits for.
+    /// The entry has moved to the only node that it waits for.
     is_taken: bool,
 }
 
@@ -211,7 +211,7 @@ impl Line {
         Ok(())
     }
 
-    /// Its entry, if that is one node.
+    /// Takes the entry, if it is for a single node.
     fn take_one(&mut self) -> Option<Vec<u8>> {
         let [slab] = self.slabs.as_slice() else { return None };
         let is_one = self.last.is_some_and(|(last, at)| at == 0 && slab.starts_with(&last.to_be_bytes()));
@@ -222,7 +222,7 @@ impl Line {
         self.slabs.pop()
     }
 
-    /// Its fields: the first one begins with the number of nodes that the join waits for, and the number of slabs.
+    /// Writes its fields. The first one begins with the number of nodes that the join waits for, and the number of slabs.
     fn write(self, join: &str, members: usize, fields: &mut Vec<Field>) {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
         let mut first = [number(members), number(self.slabs.len())].concat();

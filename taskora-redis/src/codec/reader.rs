@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest time that is stored, in milliseconds: exact in a double with room to be added to.
+/// The longest time that is stored, in milliseconds: exact in a double, with room for additions.
 const FOREVER: u64 = 1 << 47;
 
 /// A duration in whole milliseconds, rounded up, so that nothing is due early.

@@ -1,4 +1,4 @@
-//! What is stored of a workflow as a whole.
+//! The stored data of a workflow as a whole.
 
 use taskora::Timestamp;
 use taskora::workflow::WorkflowState;
@@ -49,7 +49,7 @@ pub(crate) struct FlowEnd {
 }
 
 impl FlowEnd {
-    /// The end in a workflow's `l`, after the number of its nodes that have not ended; `None` if it runs.
+    /// The end in a workflow's `l`, after the number of nodes that have not ended; `None` while it runs.
     pub(crate) fn within(bytes: &[u8]) -> Option<&[u8]> {
         let space = bytes.iter().position(|byte| *byte == b' ')?;
         bytes.get(space + 1..)

@@ -1,4 +1,4 @@
-//! Which servers a configuration means: with whose password, and with which certificates.
+//! The servers of a configuration, with their passwords and certificates.
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
@@ -9,7 +9,7 @@ use crate::sentinel::Sentinels;
 
 /// The way to the server.
 pub(super) struct Reach {
-    /// As messages name it; never with a password.
+    /// The address that messages show; never with a password.
     pub(super) address: String,
     pub(super) route: Route,
     pub(super) sentinels: Option<Sentinels>,
@@ -37,7 +37,7 @@ impl RedisConfig {
         Ok(Reach { address: sentinels.address(), route: Route::new(Vec::new()), sentinels: Some(sentinels) })
     }
 
-    /// The server with the user, the password and the database that win over the URL's.
+    /// The server, with the user, password and database that override those of the URL.
     fn personal(&self, server: ConnectionInfo) -> ConnectionInfo {
         let mut redis = server.redis_settings().clone();
         if let Some(username) = &self.username {
@@ -52,7 +52,7 @@ impl RedisConfig {
         server.set_redis_settings(redis)
     }
 
-    /// What all servers that sentinels name have in common.
+    /// The settings for all servers that sentinels name.
     fn named_by_sentinels(&self) -> Result<ConnectionInfo, String> {
         let server = ("localhost", 6379).into_connection_info().map_err(|error| error.to_string())?;
         #[cfg(feature = "rustls")]

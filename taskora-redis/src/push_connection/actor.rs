@@ -1,4 +1,4 @@
-//! What the push connection's thread does: requests, pushes and registrations, one after the other.
+//! The loop of the push connection's thread: requests, pushes and registrations, one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::id;
 use crate::link::Link;
 use crate::scripts::SCRIPTS;
 
-/// Leases, or waits, in one call.
+/// The most leases, or waits, in one call.
 const PAGE: usize = 256;
 /// Answers may be large: fewer of them go in one call.
 const MAX_WAITS: usize = 64;
-/// How often a connection is checked on which something is awaited, or cancellations are listened to. A silent one is noticed
-/// after this and the time of one call.
+/// How often a connection is checked while a caller awaits something or listens for cancellations on it. A silent connection
+/// is noticed after this, plus the time of one call.
 const CHECK: Duration = Duration::from_secs(8);
-/// How long this one sleeps at most.
+/// The longest sleep.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 impl Actor {
@@ -42,7 +42,7 @@ impl Actor {
                 request = inbox.recv() => match request {
                     Some(request) => {
                         self.take(request);
-                        // what has come together goes together
+                        // requests that came together are sent together
                         while let Ok(request) = inbox.try_recv() {
                             self.take(request);
                         }
@@ -86,7 +86,7 @@ impl Actor {
     fn hear(&mut self, generation: u64, push: PushInfo) {
         match push.kind {
             PushKind::Disconnection => self.link.drop_generation(generation),
-            // whatever was cancelled before was not heard on this connection
+            // cancellations from before the subscription were not received on this connection
             PushKind::Subscribe if self.is_of_cancellations(push.data.first()) => {
                 let _ = self.cancels.send(Cancellation::Missed);
             }
@@ -141,7 +141,7 @@ impl Actor {
         match outcome.result {
             Ok((generation, ends)) => {
                 if generation != self.generation {
-                    // another connection than the one that the others were registered on
+                    // this is another connection than the one on which the others were registered
                     self.register_all();
                     self.generation = generation;
                     let asked: std::collections::HashSet<&Vec<u8>> = outcome.ids.iter().collect();
@@ -169,11 +169,11 @@ impl Actor {
         }
     }
 
-    /// When a workflow's deadline has passed, asking about it has the store end it.
+    /// Sets a timer for a workflow's deadline. Asking about the workflow then makes the store end it.
     fn wait_for_deadline(&mut self, id: Vec<u8>, millis: &[u8]) {
         let wait = std::str::from_utf8(millis).ok().and_then(|millis| millis.parse().ok());
         if let Some(wait) = wait {
-            // no timer is longer: the store is asked again, and says how long it is then
+            // longer times are cut: the store is asked again, and returns the time that is left
             let at = Instant::now() + Duration::from_millis(wait).min(LONGEST);
             self.deadlines.insert((at, id));
         }
@@ -195,7 +195,7 @@ impl Actor {
         self.unregistered = self.waits.keys().cloned().collect();
     }
 
-    /// Forgets who does not wait any more, and makes sure that the connection is alive while it matters.
+    /// Forgets callers that no longer wait, and checks that the connection is alive while it is needed.
     fn check(&mut self) {
         self.waits.retain(|_, waits| {
             waits.retain(|wait| !wait.is_closed());
@@ -205,10 +205,10 @@ impl Actor {
         if generation != 0 && (self.listening || !self.waits.is_empty()) {
             let (link, pushes) = (Arc::clone(&self.link), self.pushes.clone());
             tokio::spawn(async move {
-                // every user may send it, whatever else it may not
+                // every user may send it, whatever its permissions
                 if link.send("ping", link.settings().command_timeout, |_| redis::cmd("HELLO")).await.is_err()
                 {
-                    // as if the connection had said so itself: a new one is made at once
+                    // as if the connection itself had reported it: a new one is opened at once
                     let _ =
                         pushes.send((generation, PushInfo { kind: PushKind::Disconnection, data: vec![] }));
                 }
@@ -216,7 +216,7 @@ impl Actor {
         }
     }
 
-    /// Registers what is not registered, and connects again if somebody relies on it; one call at a time.
+    /// Registers what is not yet registered, and reconnects if a caller needs the connection; one call at a time.
     fn keep_up(&mut self) {
         let live = self.link.generation();
         self.is_connected

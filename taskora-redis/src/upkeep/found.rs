@@ -1,4 +1,4 @@
-//! What the scripts of a check answer, in the words of its report.
+//! Converts the answers of a check's scripts into violations.
 
 use redis::Value;
 use taskora::adapter::Finding;
@@ -14,12 +14,12 @@ pub(crate) fn strings(value: Value, what: &str) -> Result<Vec<Vec<u8>>, AdapterE
     array(value, what)?.into_iter().map(|value| bytes(value, what)).collect()
 }
 
-/// Bytes as text, whatever they are.
+/// Any bytes as text.
 pub(super) fn shown(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
 }
 
-/// The id that a stored one stands for; its bytes if it is none of ours.
+/// The id that a stored one stands for; its bytes if taskora has not written it.
 fn shown_id(stored: &[u8]) -> JobId {
     let watched = stored.strip_prefix(b"*").and_then(|rest| rest.strip_suffix(b"#"));
     match watched.and_then(id::load_workflow) {
@@ -68,7 +68,7 @@ fn id_in<'a>(role: &[u8], entry: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// A finding as a script answers it: code, role, task, entry, and more, which `repair` takes as it is.
+/// A finding as a script returns it: code, role, task, entry, and more. `repair` takes it unchanged.
 pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
     let [code, role, task, entry, more, ..] = notes.as_slice() else {
         return Err(nonsense("a finding is too short"));
@@ -119,7 +119,7 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
     Ok(Finding { violation, notes })
 }
 
-/// What is wrong with a task as a whole: letters of `lua/lib/invariants.lua`. One repair puts all of it right.
+/// What is wrong with a task as a whole: letters of `lua/lib/invariants.lua`. One repair fixes all of it.
 pub(super) fn task_faults(task: &[u8], letters: &[u8]) -> Vec<Finding> {
     let fault = |letter: &u8| {
         Some(match letter {

@@ -1,8 +1,8 @@
-//! The order in which a check looks at things, and what it remembers from page to page.
+//! The order in which a check reads the store, and what it remembers from page to page.
 //!
-//! Whether a job is in a list can only be told by reading the list. So jobs that must be in one are gathered, then the
-//! list is read from its end on, where nothing leaves it: what is not seen there, and has not moved since it was gathered,
-//! is in no list.
+//! Only reading a whole list shows whether a job is in it. So the check collects the jobs that must be in a list, then reads
+//! the list starting from its tail, because no job leaves from there. A job that was not seen, and has not moved since it
+//! was collected, is in no list.
 
 mod lists;
 mod tasks;
@@ -22,18 +22,18 @@ use crate::adapter::Inner;
 use crate::answer::{array, bytes, exactly, letters, nonsense};
 use crate::scripts::SCRIPTS;
 
-/// Entries of a list, keys, or nodes in one call.
+/// The most entries of a list, keys, or nodes in one call.
 const PAGE: u32 = 200;
-/// Fields of a hash in one call, if they are short.
+/// The most fields of a hash in one call, if they are short.
 const FIELDS: u64 = 200;
-/// About how many bytes of a hash are read in one call.
+/// The approximate limit of bytes of a hash in one call.
 const BYTES: u64 = 512 * 1024;
-/// The limit of jobs in hand before the pass reads the lists: about 50 MB.
+/// How many jobs are collected before the pass reads the lists: about 50 MB.
 const GATHERED: usize = 200_000;
 
-/// The parts of jobs that have a hash of their own.
+/// The parts of jobs that have their own hash.
 const PARTS: [&str; 7] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed"];
-/// The indexes of a task that tell by themselves whether a job is in them.
+/// The indexes of a task that can be asked whether a job is in them.
 const SETS: [&str; 11] = [
     "active",
     "delayed",
@@ -52,7 +52,7 @@ const LISTS: [&str; 3] = ["wait", "completed", "owncompleted"];
 
 /// One page, or the next of several.
 enum Step {
-    /// All keys: first what they are, then, of some, what they hold.
+    /// All keys: first their types, then, for some, their contents.
     Keys {
         cursor: Vec<u8>,
         contents: bool,
@@ -63,25 +63,25 @@ enum Step {
     },
     /// A key of jobs.
     Scan(Scan),
-    /// The names of tasks, and what is kept about each of them.
+    /// The names of tasks, and the data about each of them.
     TaskNames,
     Tasks(Vec<Vec<u8>>),
     Logs(Vec<Vec<u8>>),
     Workflow(Box<WorkflowScan>),
-    /// Reads the lists for what was gathered, and judges what is in them if this is the last time.
+    /// Reads the lists for the collected jobs; the last time, also checks the entries in them.
     Settle {
         last: bool,
     },
-    /// Judges what was gathered and not seen.
+    /// Checks what was collected and not seen.
     Confirm,
-    /// What can only be repaired after all the rest.
+    /// What can only be repaired after everything else.
     Last,
 }
 
 /// A key that is read in pages.
 #[derive(Clone)]
 struct Scan {
-    /// What is judged, as `lua/check.lua` says.
+    /// What is checked, as `lua/commands/check.lua` says.
     role: &'static str,
     /// The key's name.
     name: &'static str,
@@ -90,13 +90,13 @@ struct Scan {
     count: u64,
 }
 
-/// What was gathered of a job or a mark, and where it was seen since.
+/// What was collected about a job or a mark, and where it was seen since.
 struct Gathered {
     stamp: Vec<u8>,
     seen: Option<Vec<u8>>,
 }
 
-/// Which list must have it, or whose mark it is, and the task.
+/// The list that must have it, or whose mark it is, and the task.
 type Home = (&'static str, Vec<u8>);
 
 pub(super) struct Pass {
@@ -105,9 +105,9 @@ pub(super) struct Pass {
     tasks: BTreeSet<Vec<u8>>,
     gathered: HashMap<Home, HashMap<Vec<u8>, Gathered>>,
     count: usize,
-    /// How many may be gathered.
+    /// How many may be collected.
     pub(super) most: usize,
-    /// Entries of a job that was seen already: home, id, stamp, the first entry, another one.
+    /// Entries of a job that was already seen: home, id, stamp, the first entry, another one.
     doubles: Vec<(Home, Vec<u8>, [Vec<u8>; 3])>,
     is_broken: bool,
     last: Vec<Finding>,
@@ -179,7 +179,7 @@ impl Pass {
         while let (Some(key), Some(found), Some(orphan)) = (answer.next(), answer.next(), answer.next()) {
             page.scanned += usize::from(contents);
             let known = keys.read(&key);
-            // what was moved out of the way stays there to be looked at
+            // keys that were moved out of the way stay there for inspection
             if key.starts_with(&keys.of("aside", b"")) {
                 continue;
             }
@@ -221,7 +221,7 @@ impl Pass {
         if cursor != b"0" {
             next.push(Step::Keys { cursor, contents });
         } else if self.is_broken {
-            // nothing else can be read without running into it
+            // everything else would fail on this key
             self.steps.clear();
         }
         self.next(next);
@@ -292,7 +292,7 @@ impl Pass {
         if cursor != b"0" {
             self.next([Step::Scan(Scan { cursor, ..scan })]);
         }
-        // while lists are read, nothing is gathered: they are not begun anew
+        // nothing is collected while lists are read, so they are not started again
         if self.count > before && self.count >= self.most {
             self.next([Step::Settle { last: false }]);
         }
@@ -328,7 +328,7 @@ impl Pass {
             Next::Done(findings, newer) => {
                 page.newer += newer;
                 let findings = findings.into_iter();
-                // nodes that are lost come back first, so that they can be cancelled
+                // lost nodes are repaired first, so that they can be cancelled
                 let (last, now): (Vec<_>, Vec<_>) =
                     findings.partition(|finding| matches!(finding.violation, Violation::NotWoundUp { .. }));
                 page.findings = now;
@@ -346,7 +346,7 @@ impl Pass {
     }
 }
 
-/// All of a task's index, judged.
+/// A scan of a task's whole index that checks its entries.
 fn whole(name: &'static str, task: &[u8]) -> Scan {
     let (task, cursor) = (task.to_vec(), b"0".to_vec());
     Scan { role: name, name, task, cursor, count: PAGE.into() }

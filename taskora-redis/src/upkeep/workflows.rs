@@ -1,4 +1,4 @@
-//! Whether what a workflow counts agrees with its nodes.
+//! Checks a workflow's counts against its nodes.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,19 @@ use crate::answer::{array, bytes, exactly, number};
 use crate::codec::{Head, Reader};
 use crate::id;
 
-/// How often a workflow is looked at anew that moves while it is.
+/// How often a workflow is read again if it moves in between.
 const TRIES: u32 = 5;
 
-/// A workflow that is looked at, in pages of its nodes and joins.
+/// The scan of a workflow, in pages of its nodes and joins.
 #[derive(Debug)]
 pub(super) struct WorkflowScan {
     pub(super) stored: Vec<u8>,
     pub(super) from: u32,
     tries: u32,
-    /// What must not change from page to page: its end, and how many nodes have not ended.
+    /// Must not change from page to page: its end, and the number of nodes that have not ended.
     mark: Option<(Vec<u8>, Vec<u8>)>,
     open: u32,
-    /// A node that has ended otherwise than completed.
+    /// A node that has ended without completing.
     broken: Option<u32>,
     /// A node that has not ended and is not active.
     waiting: Option<u32>,
@@ -35,34 +35,34 @@ pub(super) struct WorkflowScan {
     last: Vec<Option<u32>>,
     /// The last node that waits for none.
     last_root: Option<u32>,
-    /// The node that keeps the entry of the one that follows it, by the join between them.
+    /// The node that has the entry of the node after it, by the join between them.
     keepers: HashMap<u32, u32>,
     findings: Vec<Finding>,
     has_unreadable: bool,
     /// Nodes that a later version wrote.
     newer: usize,
-    /// Work on it is postponed, or was when an earlier page was read.
+    /// Whether it has deferred work, or had some when an earlier page was read.
     pending: bool,
 }
 
-/// What is stored of a join.
+/// The stored data of a join.
 #[derive(Debug)]
 struct Join {
-    /// `None`: the one that the first nodes wait for.
+    /// `None` for the join that the first nodes wait for.
     number: Option<u32>,
-    /// `j`, or how many nodes it waits for if nobody has counted it down.
+    /// `j`, or the number of nodes that it waits for if it was never counted down.
     count: Vec<u8>,
     is_counted: bool,
     /// Whether it has a `c`.
     is_kept: bool,
 }
 
-/// How far a join is.
+/// The progress of a join.
 #[derive(Clone, Copy)]
 enum Reached {
     /// How many nodes it waits for.
     Open(u32),
-    /// It has released those below this number.
+    /// It has released the nodes below this number.
     Below(u32),
 }
 
@@ -79,7 +79,7 @@ impl Reached {
         }
     }
 
-    /// As a number for the report: released ones are negative.
+    /// As a number for the report; negative once released.
     fn shown(self) -> i64 {
         match self {
             Self::Open(count) => count.into(),
@@ -88,14 +88,14 @@ impl Reached {
     }
 }
 
-/// A node that should be in line, and what only a pass over the line can tell of it.
+/// A node that should be in line, which only a pass over the line can confirm.
 pub(super) struct InLine {
     pub(super) task: Vec<u8>,
     pub(super) id: Vec<u8>,
     pub(super) stamp: Vec<u8>,
 }
 
-/// What a page has brought.
+/// The result of a page.
 pub(super) enum Next {
     /// There are more pages.
     More(Box<WorkflowScan>),
@@ -103,7 +103,7 @@ pub(super) enum Next {
     Done(Vec<Finding>, usize),
     /// A later version wrote it.
     Newer,
-    /// Its nodes end faster than they are looked at.
+    /// Its nodes end faster than they are read.
     Skipped,
 }
 
@@ -140,7 +140,7 @@ impl WorkflowScan {
         id::load_workflow(&self.stored).unwrap_or_else(|| WorkflowId::from(shown(&self.stored)))
     }
 
-    /// Takes in a page; nodes that should be in line go to `in_line`.
+    /// Processes a page; adds nodes that should be in line to `in_line`.
     pub(super) fn page(
         mut self: Box<Self>,
         answer: Value,
@@ -182,7 +182,7 @@ impl WorkflowScan {
             });
         }
         self.mark = Some(mark);
-        // what was on its way at any page may have been half done there
+        // work that was deferred at any page may have been half done there
         self.pending |= number::<u8>(&pending, what)? == 1;
         self.from = self.from.saturating_add(count);
         if self.from < read.nodes.max(read.joins) {
@@ -207,7 +207,7 @@ impl WorkflowScan {
             self.broken.get_or_insert(node);
         }
         if about == b"~" {
-            // nothing is known of what a later version wrote
+            // data of a later version cannot be checked
             self.has_unreadable = true;
             self.newer += 1;
             return Ok(());
@@ -266,7 +266,7 @@ impl WorkflowScan {
         let workflow = self.workflow();
         let (open, is_running) = (self.open, end.is_empty());
         let counted = parse(&left);
-        // what follows is repaired after the number of open nodes is
+        // the findings below are repaired after the number of open nodes
         let mut token = left.clone();
         let mut find = |code: &str, violation: Violation, notes: &[&[u8]]| {
             let mut all = vec![code.as_bytes().to_vec(), Vec::new(), Vec::new(), self.stored.clone()];
@@ -324,7 +324,7 @@ impl WorkflowScan {
             return Some(self.unreadable(format!("join {name}")));
         }
         let reached = match keeper {
-            // one node follows one: there is nothing to count
+            // one node after one node: there is nothing to count
             Some(_) if !join.is_counted => Some(Reached::Open(1)),
             _ => Reached::read(&join.count),
         };
@@ -340,7 +340,7 @@ impl WorkflowScan {
         let violation =
             Violation::JoinCount { workflow: self.workflow(), join: join.number, counted, found: due };
         let target = match reached {
-            // they were made ready too early, and stay
+            // nodes that were made ready too early are left alone
             Some(Reached::Below(_)) if due > 0 => return Some(Finding { violation, notes: None }),
             // the rest follows from there
             Some(Reached::Below(reached)) => format!("-{reached} 0").into_bytes(),

@@ -1,4 +1,4 @@
-//! Jobs that must be in a list: gathered, struck out as the list is read, and judged when it was.
+//! Jobs that must be in a list: collected, struck out as the list is read, and checked afterwards.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ impl Pass {
         self.gathered.entry((place, task)).or_default().insert(id, Gathered { stamp, seen: None });
     }
 
-    /// What was gathered, and is in its list.
+    /// Strikes out collected jobs that are in their list.
     pub(super) fn strike(&mut self, scan: &Scan, entries: Vec<Vec<u8>>) {
         let places: &[&'static str] = match scan.name {
             "wait" => &["wait", "tombstones"],
@@ -75,7 +75,7 @@ impl Pass {
             }
         }
         for (home, id, [stamp, first, second]) in self.doubles.drain(..) {
-            // the one that is further behind goes
+            // remove the entry that is further behind
             let (stays, goes) = if first < second { (first, second) } else { (second, first) };
             let notes = vec![b"U".to_vec(), b"wait".to_vec(), home.1.clone(), goes, stays];
             suspects.push((home, id, stamp, notes));

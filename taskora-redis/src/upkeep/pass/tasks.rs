@@ -1,4 +1,4 @@
-//! Which tasks there are, and what is kept about each as a whole.
+//! The existing tasks, and the data about each task as a whole.
 
 use std::sync::Arc;
 
