@@ -1,12 +1,12 @@
--- What every command shares: short names, the state of one call, and small helpers. `build` runs once for a library and
--- once a call where functions are refused, so nothing here depends on the call.
+-- Shared by all commands: short names, the state of one call, and small helpers. `build` runs once per library, or once per call
+-- if the server refuses functions, so nothing here depends on the call.
 local call, try = redis.call, redis.pcall
 local sub, byte, find, match, format = string.sub, string.byte, string.find, string.match, string.format
 local pack, read, concat, floor = struct.pack, struct.unpack, table.concat, math.floor
 local unpack = table.unpack or unpack
 
--- Of this call: the keys of its namespace, its arguments, the server's time in milliseconds and in six bytes, what is known
--- of its namespace from earlier calls, and `S`, which holds everything else.
+-- The state of this call: the keys of its namespace, its arguments, the server's time in milliseconds and in six bytes, what is
+-- known about its namespace from earlier calls, and `S`, which has everything else.
 local K, argv, now, now6, space, S
 
 local ZERO4, ZERO6 = '\0\0\0\0', '\0\0\0\0\0\0'
@@ -32,7 +32,7 @@ local function fields_of(key, fields)
   return values
 end
 
--- a whole number as text; small ones come often
+-- a whole number as text; cached for small ones, which are frequent
 local DIGITS = {}
 local function digits(number)
   if number > 15 then return format('%.0f', number) end
@@ -48,7 +48,7 @@ local function u32(number)
   return pack('>I4', number)
 end
 
--- numbers of six and four bytes at a place of a text; nothing if it is too short
+-- numbers of six and four bytes at a position of a string; nothing if it is too short
 local function u48_at(text, at)
   return #text >= at + 5 and read('>I6', text, at) or nil
 end
@@ -57,14 +57,14 @@ local function u32_at(text, at)
   return #text >= at + 3 and read('>I4', text, at) or nil
 end
 
--- a stored count below some number; nothing if it is none (`tonumber` would take `nan` for a number)
+-- a stored count below a limit; nothing if it is not one (`tonumber` would accept `nan`)
 local function whole(text, below)
   local number = text and match(text, '^%d+$') and tonumber(text)
   return number and number < below and number or nil
 end
 local U32 = 4294967296
 
--- byte order, which is the order of a sorted set; `<` would ask the server's locale
+-- byte order, as in a sorted set; `<` would use the server's locale
 local function is_before(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = byte(a, i), byte(b, i)

@@ -1,9 +1,9 @@
--- What is known of namespaces from call to call, by prefix.
+-- What is remembered about namespaces between calls, by prefix.
 local namespaces, count = {}, 0
 
 return function(name, prefix, arguments)
-  -- The first argument is `1` for adapters with a test clock, else `0`; then the number of the database if that is not 0, for
-  -- a namespace of the same name there is another one.
+  -- The first argument is `1` for adapters with a test clock, else `0`; then the number of the database if it is not 0, because
+  -- another database may have a namespace of the same name.
   local first = arguments[1]
   local place = #first > 1 and prefix .. sub(first, 2) or prefix
   space = namespaces[place]
@@ -14,7 +14,7 @@ return function(name, prefix, arguments)
     space = { keys = keys }
     namespaces[place], count = space, count + 1
   end
-  -- with room for what commands put there
+  -- with space for the commands' own fields
   K, argv, S = space.keys, arguments, {
     command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
     is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false,
@@ -25,7 +25,7 @@ return function(name, prefix, arguments)
   now6 = pack('>I6', now)
   local ok, result = pcall(commands[name])
   if ok then return result end
-  -- What was written stays. Until a repair, commands look twice at what a failed one may have left in two places.
+  -- Writes are not rolled back. Until a repair, commands check for jobs that a failed command may have left in two places.
   try('SET', K.damaged, name, 'EX', '604800')
   error(result, 0)
 end

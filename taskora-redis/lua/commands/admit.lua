@@ -1,12 +1,14 @@
 -- Stores jobs under keys, each as its rule says, one after the other.
--- Arguments: repeat (1 if the outcome of a first try is unknown); for each job (at most 500): id, record without layout and creation
---   time, payload (empty if it is in the record), due time (empty: now; else as `enqueue` takes it), key, rule. Rules: `T` most jobs (4)
---   and window (6); `D` delay (6) and longest wait (6, zero if there is none); `U` states in which an owner keeps the job out (bits: 1
---   waiting, 2 delayed, 4 active, 8 retrying) and what else is done with it (0 nothing, 1 replace, 2 follow, 3 follow and cancel)
---   or `I` whether the key stays if the job ends in vain (1: 0 no, 1 yes), life of the key (6) and fingerprint of the payload (8)
--- Returns: for each: 1 stored, 0 duplicate, `T` and the task that its id belongs to, `O` and the id of the job that keeps it out, `R` and the
---   id of the job that it has replaced, `K` and the id of the job that its key stands for, which has another payload, `W` and the milliseconds until it would be let through
--- Events: wakes a worker per task; pushes ends to who waits for them, or tells the workers
+-- Arguments: repeat (1 if the outcome of a first try is unknown); for each job (at most 500): id, record without layout and
+--   creation time, payload (empty if it is in the record), due time (empty: now; else as `enqueue` takes it), key, rule. Rules:
+--   `T` most jobs (4) and window (6); `D` delay (6) and longest wait (6, zero if there is none); `U` states in which an owner
+--   keeps the job out (bits: 1 waiting, 2 delayed, 4 active, 8 retrying) and what happens to it then (0 nothing, 1 replace, 2
+--   follow, 3 follow and cancel); `I` whether the key stays if the job ends without completing (1: 0 no, 1 yes), life of the key
+--   (6) and fingerprint of the payload (8)
+-- Returns: for each: 1 stored, 0 duplicate, `T` and the task that its id belongs to, `O` and the id of the job that keeps it out,
+--   `R` and the id of the job that it has replaced, `K` and the id of the job that its key stands for, which has another payload,
+--   `W` and the milliseconds until it would be stored
+-- Events: wakes a worker per task; pushes ends to waiters, or tells the workers
 local REASON = 'superseded by a later dispatch of its key'
 
 -- a job of the arguments
@@ -28,7 +30,7 @@ end
 
 local function throttle(job)
   local key, max, window = K.throttle .. job.task .. '\0' .. job.key, read('>I4I6', job.rule, 2)
-  -- what is no list holds up nobody
+  -- a key of the wrong type must not block anything
   local length = try('LLEN', key)
   if type(length) ~= 'number' then
     call('RENAME', key, K.aside .. sub(key, #K.aside - 5))
@@ -48,7 +50,7 @@ local function debounce(job)
   local id, before, first = keyed.owner(field)
   local at = id and not record.is_newer(before) and tonumber(call('ZSCORE', K.delayed .. job.task, id) or '')
   if not at then return store(job, now + delay, field) end
-  -- one that is due already, and that nobody has started, has no more time to give
+  -- a job that is already due keeps its due time
   if at > now then
     local last = at
     at = now + delay
@@ -63,20 +65,20 @@ local function debounce(job)
   return 'R' .. id
 end
 
--- where an unfinished job is, its state's bit, whether a worker has claimed it before, and when it is ready
+-- where an unfinished job is, its state's bit, whether a worker has ever claimed it, and when it is ready
 local function state_of(task, id, text)
   local past = call('HGET', K.life, id)
   local place, at = active.place_of(task, id, text, past)
   if place == 'active' then return place, 4, true, now end
   local attempts, stalls, _, last = history.of(past)
-  -- a job that took the place of a failed one has a history that is none of its own
+  -- a job that replaced a failed one has a history that is not its own
   local is_inherited = attempts + stalls == 0 and last == (u48_at(text, R.created) or 0) * tokens.SHARE
   local was_claimed = past and not is_inherited
   if place == 'delayed' then return place, attempts > 0 and 8 or 2, was_claimed, math.max(tonumber(at), now) end
   return place, 1, was_claimed, now
 end
 
--- stores a job behind another one; or the one that is there gets what the new one has
+-- stores a job behind another one, or replaces the job that already waits there
 local function follow(job, owner)
   local id = keyed.follower(owner)
   local before = id and call('HGET', K.jobs, id)
@@ -112,7 +114,7 @@ local function deduplicate(job)
   return answer
 end
 
--- keeps the key of a job that is stored
+-- stores the key of a stored job
 local function hold(job)
   local _, life, fingerprint = read('>BI6c8', job.rule, 2)
   once.hold('j' .. job.task .. '\0' .. job.key, life, fingerprint, job.id)
@@ -122,7 +124,7 @@ local function store_once(job)
   local keeps, _, fingerprint = read('>BI6c8', job.rule, 2)
   local name = 'j' .. job.task .. '\0' .. job.key
   local id, is_same = once.holder(name, fingerprint)
-  -- a try that has failed may have left the key without its job
+  -- a failed try may have left the key without its job
   if id and id ~= job.id then return (is_same and 'O' or 'K') .. id end
   if keeps == 0 then call('HSET', K.keyed, job.id, 'i\0' .. name) end
   store(job, intake.time_of(job.at))
@@ -138,7 +140,7 @@ function commands.admit()
     local job = job_at(at)
     local before = call('HGET', K.jobs, job.id)
     local letter, other = intake.judge(job.id, job.rest, before, again)
-    -- our own, although another job has taken its place since the try whose answer was lost: a UUID comes once
+    -- our own, although another job has replaced it since the lost answer: a UUID occurs only once
     if again and letter == '0' and byte(job.id) ~= 61 then letter = '1' end
     if letter == '1' and byte(job.rule) == 73 then hold(job) end
     if letter then

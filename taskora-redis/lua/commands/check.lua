@@ -1,15 +1,15 @@
 -- flags: no-writes
--- Looks at a page of one key, and at the jobs that it is about, at one moment.
--- Arguments: what the key is to hold (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `line`: a list that is
---   only read); type; key; task; cursor (of a list: how many entries from its end on were seen); number of entries
--- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates of which
---   only a pass over a list can tell (each: place, task, id, stamp), of a list of jobs its entries, and how many values of a
---   later version were seen
+-- Reads a page of one key, and a snapshot of the jobs in it.
+-- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `line`: a list
+--   that is only read); type; key; task; cursor (for a list: how many entries from its tail were seen); number of entries
+-- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates that only a
+--   pass over a list can check (each: place, task, id, stamp), for a list of jobs its entries, and how many values of a later
+--   version were seen
 
 -- a page of entries, and the next cursor
 local function read_page(kind, key, cursor, count)
   if kind == 'list' then
-    -- From the end: nothing leaves a list there, so that nobody who stays is passed over.
+    -- From the tail: nothing leaves a list there, so no entry that stays is missed.
     local from = tonumber(cursor)
     local page = call('LRANGE', key, -from - count, -from - 1)
     return page, #page == count and digits(from + count) or '0'
@@ -23,7 +23,7 @@ local function read_page(kind, key, cursor, count)
   return found, page[1], values
 end
 
--- whether a later version wrote what a part of a job holds
+-- whether a later version wrote this part of a job
 local function is_newer_part(role, value)
   if role == 'blobs' then return record.is_envelope(value, 1) end
   local state = role == 'done' and #value >= 21 and match(value, '^%u')
@@ -65,7 +65,7 @@ function commands.check()
     elseif kind == 'list' then
       id = #entry > 6 and sub(entry, 7)
     elseif role == 'waiters' and byte(entry) == 42 and match(entry, '^%*(.*)#$') then
-      -- who waits for a workflow
+      -- waiters for a workflow
       local flow = workflow.of((match(entry, '^%*(.*)#$')))
       if not workflow.is_newer(flow) and (not flow.left or flow.ended) then report('O', entry) end
       id = nil
@@ -94,7 +94,7 @@ function commands.check()
       if f.is_node then
         report('?', kept[i])
       elseif f.is_newer then
-        -- of one whose end is a later version's, that is counted
+        -- if its end is from a later version, that is counted
         if f.record and record.is_newer(f.record) then newer = newer + 1 end
       elseif f.unreadable then
         report('R', f.id, f.unreadable)

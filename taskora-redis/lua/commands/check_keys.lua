@@ -1,8 +1,8 @@
 -- flags: no-writes
 -- A page of the keys of the namespace.
 -- Arguments: pattern; cursor; number of keys
--- Returns: next cursor (0: that was all), then each key, its type (`text`: a counter that is none), and 1 if it belongs to a
---   workflow that is gone, or was put aside for one and does not expire
+-- Returns: next cursor (0: that was all), then each key, its type (`text`: a counter that is not a number), and 1 if it belongs
+--   to a workflow that is gone, or if it is staged and does not expire
 function commands.check_keys()
   local page = call('SCAN', argv[A.cursor], 'MATCH', argv[A.pattern], 'COUNT', argv[A.count])
   local answer = { page[1] }

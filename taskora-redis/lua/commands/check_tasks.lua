@@ -1,5 +1,5 @@
 -- flags: no-writes
--- What is wrong with what is kept about tasks as a whole.
+-- What is wrong with the data about tasks as a whole.
 -- Arguments: tasks
 -- Returns: for each task: letters, see lib/invariants.lua
 function commands.check_tasks()

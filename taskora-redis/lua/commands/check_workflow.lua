@@ -1,11 +1,11 @@
 -- flags: no-writes
--- A page of a workflow's nodes and joins, at one moment.
+-- A snapshot of a page of a workflow's nodes and joins.
 -- Arguments: stored id; number of the first node and join; number of nodes and joins
 -- Returns: nothing if it is unknown, `~` if it is a later version's, else: head, its end, nodes that have not ended, score in
 --   `wfdue`, in `wfdone`, in `wfrun` (each empty if there is none), 1 if `deferred` has something about it, then nodes, then
---   joins. Of a node: what `n` says before the entry and the name, `?` if it cannot be read, `~` if it is a later version's;
---   state of its end; its home; its task; its stamp; 1 if it lacks in `ttls`. Of a join: its `j`, how many nodes it waits for in all if that is none,
---   and 1 if it has a `c`
+--   joins. For a node: the part of `n` before the entry and the name, `?` if it cannot be read, `~` if it is a later version's;
+--   state of its end; its home; its task; its stamp; 1 if it is missing from `ttls`. For a join: its `j`, or, if there is none,
+--   how many nodes it waits for in total; and 1 if it has a `c`
 local LARGE = 65536 -- longer payloads are not read
 
 function commands.check_workflow()

@@ -1,5 +1,5 @@
 -- flags: no-writes
--- Which jobs and marks are still where they were, and so have been there all the time.
+-- Which jobs and marks are still in their places, and so have been there all the time.
 -- Arguments: for each: place (a list, or `tombstones`), task, id, stamp
 -- Returns: for each one character: 1 it is, 0
 function commands.confirm()

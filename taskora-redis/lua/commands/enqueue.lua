@@ -1,19 +1,19 @@
 -- Stores new jobs. A known id is left alone.
--- Arguments: repeat (1 if the outcome of a first try is unknown); the task of all jobs if their ids differ and none has what
---   flags announce or a priority (else empty); number of jobs (at most 500); their ids; their records without layout and
---   creation time; then, in the order of the jobs, what their flags announce: the payload (flag 1), the due time (flag 4: `+`
---   milliseconds from now or `@` milliseconds of the epoch)
--- Returns: one character per job: 1 stored, 0 duplicate, T the id is another task's, and the names of these tasks
+-- Arguments: repeat (1 if the outcome of a first try is unknown); the task of all jobs if their ids differ and none has a
+--   priority or data that flags announce (else empty); number of jobs (at most 500); their ids; their records without layout and
+--   creation time; then, in the order of the jobs, the data that their flags announce: the payload (flag 1), the due time (flag
+--   4: `+` milliseconds from now or `@` milliseconds of the epoch)
+-- Returns: one character per job: 1 stored, 0 duplicate, T the id belongs to another task; then the names of these tasks
 -- Events: wakes a worker per task
 
--- jobs that differ in nothing that would have to be looked at, all of them new
+-- stores jobs that need no individual treatment, if all of them are new
 local function store_alike(task, count, first)
   local head = '\1' .. now6
   if count == 1 then
     local id = argv[A.ids]
     line.enter(task, { pack('>I6', first + 1) .. id })
     if call('HSETNX', K.jobs, id, head .. argv[A.ids + 1]) == 1 then return '1' end
-    -- it is known, and has its place
+    -- it is known, and already has its place
     call('RPOP', K.wait .. task)
     line.still_ready(task)
     return false
@@ -35,7 +35,7 @@ end
 
 function commands.enqueue()
   local alike, count, again = argv[A.alike], tonumber(argv[A.count]), argv[A.again] == '1'
-  -- each has a number, also those that need none: numbers only have to grow
+  -- each job uses up a number, even if it needs none: numbers only have to grow
   local first = line.arrivals(count)
   local answer = alike ~= '' and store_alike(alike, count, first)
   if answer then return answer end

@@ -1,14 +1,13 @@
 -- flags: allow-oom
--- Settles attempts, then claims jobs, as one step.
--- Arguments: worker; slot; number of the call; completed jobs to keep, failed ones, workflows; claim limit (-1: no claim);
---   room (the limit or more); own tasks; number of names, the names of the tasks to settle, then for each settlement its
---   lease and its entry, see lib/settle.lua
+-- Settles attempts, then claims jobs, in one step.
+-- Arguments: worker; slot; number of the call; completed jobs to keep, failed ones, workflows; claim limit (-1: no claim); room
+--   (the limit or more); own tasks; number of names, the names of the tasks to settle, then for each settlement its lease and its
+--   entry, see lib/settle.lua
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, D delayed, W waiting; - refused), more (0 or 1),
---   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is),
---   for each job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, then for
---   each job: id, record (of a node: what `n` says, then its workflow's head, and the end of the node before it if that may
---   be of use to it, or nothing)
--- Events: pushes ends to who waits for them; wakes a worker per task with jobs left
+--   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is), for each
+--   job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, then for each job:
+--   id, record (for a node: its `n`, then its workflow's head, and the end of the node before it if it may need that, or nothing)
+-- Events: pushes ends to waiters; wakes a worker per task with jobs left
 function commands.exchange()
   S.tasks = argv[A.tasks]
   local names = tonumber(argv[A.names])
@@ -63,7 +62,7 @@ function commands.exchange()
     ids, texts, heads, befores, lives, leases, unfinished = claim.run(limit, argv[A.limit], is_plain)
     if unfinished or is_left then more = 1 end
     if has_due then
-      -- what was promoted is due no more, nor what has ended with its workflow
+      -- promoted jobs are no longer due, nor are jobs that have ended with their workflow
       if promoted > 0 or S.is_touched then dues = due.first() end
       next_due = due.take_timer(dues, argv[A.worker], #ids < tonumber(argv[A.room]))
     end

@@ -1,6 +1,6 @@
 -- flags: no-writes
--- Payloads that are kept beside the records.
--- Arguments: about how many bytes to answer; ids
+-- Payloads that are stored outside the records.
+-- Arguments: about how many bytes to return; ids
 -- Returns: the payloads of the first ids, at least one (nothing for one that is gone), until they are that many bytes
 function commands.fetch()
   local most, size = tonumber(argv[A.most]), 0

@@ -1,20 +1,20 @@
 -- flags: allow-oom
--- Signs an empty namespace, and reads the signature of any other. Notes which history of data it is met with.
--- Arguments: wire version; oldest version it can share a namespace with; writer; the server's replication id
---   (empty: not known); name of the process; what is known of it
--- Returns: the version, oldest version and writer that the namespace is signed with, its level, who raised that
+-- Signs an empty namespace, and reads the signature of any other. Notes the history of the data.
+-- Arguments: wire version; oldest version it can share a namespace with; writer; the server's replication id (empty: unknown);
+--   name of the process; its description
+-- Returns: the version, oldest version and writer in the signature, the level, who raised it
 function commands.handshake()
-  -- somebody else's data is not touched
+  -- another program's data is not touched
   if call('EXISTS', K.meta) == 0 then
     call('HSET', K.meta, 'version', argv[A.version], 'min', argv[A.min], 'writer', argv[A.writer], 'created', digits(now),
       'level', '1', 'partitions', '1', 'epoch', digits(space.epoch or 0))
   end
   local meta, level = call('HMGET', K.meta, 'version', 'min', 'writer'), processes.level()
   local version, min = tonumber(meta[1] or ''), tonumber(meta[2] or '')
-  -- whoever cannot share the namespace leaves no trace in it
+  -- an incompatible process leaves no trace in the namespace
   if version and min and version >= tonumber(argv[A.min]) and min <= tonumber(argv[A.version]) then
     tokens.meet(argv[A.server])
-    -- a list that is damaged keeps nobody away who might mend it
+    -- a damaged list must not keep out a process that might repair it
     pcall(processes.sign, argv[A.process], argv[A.about])
   end
   return { meta[1] or '', meta[2] or '', meta[3] or '', level[1], level[2] }

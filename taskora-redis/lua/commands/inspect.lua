@@ -1,8 +1,9 @@
 -- flags: no-writes
--- What is known of a job.
+-- What is known about a job.
 -- Arguments: id
--- Returns: nothing if it is unknown, else: record (of a node: what `n` says), history, end without a result, progress (each
---   empty if there is none), place of an unfinished job, due time of a delayed one or the id of whom one is behind, of a node its workflow's head
+-- Returns: nothing if it is unknown, else: record (for a node: its `n`), history, end without a result, progress (each empty if
+--   there is none), place of an unfinished job, due time of a delayed job or the id of the job that it waits behind, for a node
+--   its workflow's head
 function commands.inspect()
   local id = argv[A.id]
   local text, done, flow, number = workflow.job_of(id)

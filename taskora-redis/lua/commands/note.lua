@@ -1,10 +1,10 @@
 -- flags: allow-oom
--- Keeps a handler's progress and log lines, while its lease is valid.
+-- Stores a handler's progress and log lines, while its lease is valid.
 -- Arguments: repeat (1 if the outcome of a first try is unknown); lines to keep; then for each note: task, `<id>:<token>`, id,
 --   progress (empty: none), number of lines, the lines
 -- Returns: one character per note: 1 kept, 0 refused
 
--- whether a log has these lines, one after the other, as far as it would have kept them
+-- whether a log already has these lines, in this order, as far as it would have kept them
 local function has(key, lines, keep)
   local log, skip = call('LRANGE', key, -keep, -1), math.max(#lines - keep, 0)
   for first = #log - #lines + skip, 0, -1 do
@@ -23,11 +23,11 @@ function commands.note()
     if call('ZSCORE', K.active .. task, member) then
       answer[#answer + 1] = '1'
       if byte(id) == 42 then
-        -- what belongs to a node goes with its workflow
+        -- a node's data is removed with its workflow
         local flow, number = workflow.node_of(id)
         if progress ~= '' then call('HSET', K.wf .. flow, 'g' .. number, progress) end
         if count > 0 then call('SADD', K.noted .. flow, number) end
-      -- an entry without progress says that there are lines
+      -- an empty entry says that there are only log lines
       elseif progress ~= '' then
         call('HSET', K.progress, id, progress)
       elseif count > 0 then
@@ -35,7 +35,7 @@ function commands.note()
       end
       local lines = {}
       for at = i + 5, i + 4 + count do lines[#lines + 1] = argv[at] end
-      -- after a lost answer our own lines are there already
+      -- after a lost answer, our own lines may already be there
       if count > 0 and not (again and has(K.log .. id, lines, keep)) then
         pages(lines, function(...) call('RPUSH', K.log .. id, ...) end)
         call('LTRIM', K.log .. id, -keep, -1)

@@ -1,6 +1,6 @@
 -- flags: allow-oom
 -- Raises the level of the namespace, unless a live process is below it.
--- Arguments: level; force (1: whoever is below must stop); who raises it
+-- Arguments: level; force (1: processes below it must stop); who raises it
 -- Returns: the level of the namespace now, then names and entries of the processes that hold it back
 function commands.raise_level()
   local wanted, level = tonumber(argv[A.level]), processes.level()[1]

@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- Frees a key of one unfinished job, whatever becomes of its owner.
+-- Frees a key of one unfinished job; its owner goes on.
 -- Arguments: field of the key
 -- Returns: the id of the owner, or nothing
 function commands.release_key()

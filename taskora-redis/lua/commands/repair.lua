@@ -1,8 +1,8 @@
 -- flags: allow-oom
--- Repairs one thing that a check has found, if it is still so.
--- Arguments: code; role; task; entry; then what the code needs beside: see the functions
--- Returns: F repaired, G it is not so any more
--- Events: wakes a worker if a job comes back to its line; tells who waits for what has ended
+-- Repairs one finding of a check, if it is still true.
+-- Arguments: code; role; task; entry; then what else the code needs (`more`): see the functions
+-- Returns: F repaired, G it is no longer true
+-- Events: wakes a worker if a job comes back to its line; tells waiters about ends
 local role, task, entry
 local LISTS = { wait = true, completed = true, owncompleted = true }
 
@@ -23,7 +23,7 @@ local function remove_entry()
   local found = snapshot.wrong_entry(role, task, f, tonumber(token), marked)
   if found ~= 'D' and found ~= 'M' then return false end
   if role == 'active' and f.record and not f.unreadable and not snapshot.is_leftover('life', f) then
-    -- a worker may hold this lease: the next one must be another
+    -- a worker may hold this lease: the next one must be different
     local attempts, stalls, message, last = history.of(f.life)
     call('HSET', K.life, id, history.of_leaving(math.max(last, tonumber(token)), attempts, stalls, message))
   end
@@ -50,14 +50,14 @@ local function remove_garbage()
   return true
 end
 
--- t: a key of a wrong type, or a counter that is none, is moved out of the way; beside: the type that it should have
+-- t: moves a key of the wrong type, or a counter that is not a number, out of the way; more: the type that it should have
 local function set_aside()
   local kind, wanted = call('TYPE', entry).ok, argv[A.more]
   local is_counter = entry == K.seq or entry == K.front
   if kind == 'none' or kind == wanted and (not is_counter or line.is_counter(call('GET', entry))) then return false end
   call('RENAME', entry, K.aside .. sub(entry, #K.aside - 5))
   if entry == K.seq then
-    -- numbers go on behind those in line
+    -- numbers continue after those in line
     local last = 0
     local names = call('TYPE', K.tasks).ok == 'set' and call('SRANDMEMBER', K.tasks, 500) or {}
     for _, name in ipairs(names) do
@@ -77,25 +77,25 @@ local function remove_false_mark()
   return call('SREM', K.tombstones .. task, id) == 1
 end
 
--- K: a mark without an entry; beside: its stamp
+-- K: a mark without an entry; more: its stamp
 local function remove_mark()
   if not snapshot.has_stayed('tombstones', task, snapshot.of({ entry })[1], argv[A.more]) then return false end
   return call('SREM', K.tombstones .. task, entry) == 1
 end
 
--- U: a second entry of a job; beside: the other one, which stays
+-- U: a second entry of a job; more: the other one, which stays
 local function remove_second()
   if not entries.find(K.wait .. task, argv[A.more]) then return false end
   return entries.fill_in('wait', task, entry)
 end
 
--- L: a job that is in no index; beside: where it belongs, and its stamp if only a pass could tell. It comes back with the
--- next token: whoever repairs it at the same time, or still holds it, finds another job than the one it knows.
+-- L: a job that is in no index; more: where it belongs, and its stamp if only a pass could find it. It comes back with the next
+-- token, so that a concurrent repair, or a worker that still holds it, no longer matches it.
 local function put_back()
   local home, stamp, f = argv[A.more], argv[A.more + 1], snapshot.of({ entry })[1]
   if not f.record or f.unreadable or f.is_newer then return false end
   if home == 'ttls' then
-    -- its time runs anew if nobody knows when it began
+    -- its time starts again, because its beginning is unknown
     local at = snapshot.expires(f) and not f.ttls and record.ttl_at(f.record)
     if not at then return false end
     return call('ZADD', K.ttls .. f.task, digits(expiry.of(f.id, f.record) or now + read('>I6', f.record, at + 1)), f.id) == 1
@@ -122,7 +122,7 @@ local function put_back()
   return call('ZADD', ends.index_of(f.done, task, f.id), at, f.id) == 1
 end
 
--- O: a part of a job that is gone, or that it has no use for any more
+-- O: a part of a job that is gone, or that no longer needs it
 local function remove_part()
   local watched = role == 'waiters' and byte(entry) == 42 and match(entry, '^%*(.*)#$')
   if watched then
@@ -133,7 +133,7 @@ local function remove_part()
   end
   if role == 'log' then return call('UNLINK', K.log .. entry) == 1 end
   if role == 'waiters' then
-    -- they ask again, and learn what there is to know
+    -- the waiters ask again, and get the current state
     waiters.tell(call('HGET', K.waiters, entry) or '', pack('B', #entry) .. entry .. '\1?')
   end
   if role == 'keyed' then
@@ -143,12 +143,12 @@ local function remove_part()
   return call('HDEL', K[role], entry) == 1
 end
 
--- k: a key whose owner is none
+-- k: a key whose owner does not own it
 local function free_key()
   return not keyed.owner(entry) and call('HDEL', K.uniq, entry) == 1
 end
 
--- G: a log of which its job does not know
+-- G: a log that its job does not know about
 local function note_log()
   local f = snapshot.of({ entry })[1]
   if snapshot.wrong_log(f) ~= 'G' then return false end
@@ -156,11 +156,11 @@ local function note_log()
   return call('HSETNX', K.progress, entry, '') == 1
 end
 
--- F: something about a task as a whole
+-- F: the data about a task as a whole
 local function put_task_right()
   if invariants.of(task) == '' then return false end
   if line.still_ready(task) then
-    -- below whoever is first
+    -- below the score of the first entry
     call('ZADD', K.ready, '-inf', task)
     line.wake(task)
   end
@@ -173,14 +173,14 @@ local function put_task_right()
   return true
 end
 
--- N: what is noted of a workflow that is gone, or was put aside for one and does not expire
+-- N: notes of a workflow that is gone, or staged data that does not expire
 local function remove_noted()
   if role == 'stage' then return call('PTTL', K.stage .. entry) == -1 and call('UNLINK', K.stage .. entry) == 1 end
   if call('EXISTS', K.wf .. entry) == 1 then return false end
   return call('UNLINK', K.noted .. entry) == 1
 end
 
--- W, i: a workflow that is in a wrong index, or lacks in one
+-- W, i: a workflow that is in a wrong index, or missing from one
 local function put_workflow_right()
   local flow = workflow.of(entry)
   if workflow.is_newer(flow) then return false end
@@ -197,15 +197,15 @@ local function put_workflow_right()
   return true
 end
 
--- What follows is about a running or ended workflow whose number of open nodes is what it was, beside: that number. It
--- only falls, so that no node has ended since the check has counted.
+-- The functions below repair a running or ended workflow whose number of open nodes has not changed; more: that number. It only
+-- falls, so no node has ended since the check counted.
 local function unchanged_workflow()
   local flow = workflow.of(entry)
   if not workflow.head_of(flow) or flow.newer == '~' or (flow.left and digits(flow.left) or '') ~= argv[A.more] then return nil end
   return flow
 end
 
--- l: the number is wrong; beside: what it should be, and whether all nodes have completed
+-- l: the number is wrong; more: the right number, and whether all nodes have completed
 local function set_open()
   local flow = unchanged_workflow()
   if not flow then return false end
@@ -216,7 +216,7 @@ local function set_open()
   return put_workflow_right()
 end
 
--- e: it runs, and a node has ended it; beside: that node
+-- e: it runs, although a node has ended it; more: that node
 local function end_flow()
   local flow = unchanged_workflow()
   local done = flow and not flow.ended and call('HGET', flow.key, 'd' .. argv[A.more + 1])
@@ -227,7 +227,7 @@ local function end_flow()
   return put_workflow_right()
 end
 
--- x: it has ended, and its nodes do not follow
+-- x: it has ended, but its nodes do not end
 local function wind_up()
   local flow = unchanged_workflow()
   if not flow or not flow.ended or deferred.has(entry) then return false end
@@ -235,8 +235,8 @@ local function wind_up()
   return true
 end
 
--- j: the count of a join is wrong, or it has released and not all of them followed; beside: the join, its count, what it
--- should be, and the node that it follows if that keeps the entry of the only one that waits for it
+-- j: the count of a join is wrong, or it has released but not all nodes followed; more: the join, its count, the right count, and
+-- the node before it if that node has the entry of the only node that waits for it
 local function set_join()
   local flow = unchanged_workflow()
   local field = 'j' .. argv[A.more + 1]

@@ -1,5 +1,5 @@
 -- flags: allow-oom
--- For tests: lets the namespace's time pass, and wakes who sleeps until a time.
+-- For tests: advances the namespace's time, and wakes workers with timers.
 -- Arguments: milliseconds
 function commands.shift()
   call('INCRBY', K.clock, argv[A.by])

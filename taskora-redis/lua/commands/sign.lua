@@ -1,6 +1,6 @@
 -- flags: allow-oom
--- A process says that it is there, or (with no text) that it goes.
--- Arguments: name of the process; what is known of it, see lib/processes.lua
+-- A process gives a sign of life, or (with an empty description) signs off.
+-- Arguments: name of the process; its description, see lib/processes.lua
 -- Returns: level of the namespace, who raised it
 function commands.sign()
   if argv[A.about] == '' then

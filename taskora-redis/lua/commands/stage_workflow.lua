@@ -1,5 +1,5 @@
--- Puts a part of a large workflow aside, for `start_workflow` to take it all at once.
--- Arguments: nonce; how long it is kept in milliseconds; fields and values
+-- Stages a part of a large workflow; `start_workflow` takes over all parts at once.
+-- Arguments: nonce; how long it is kept, in milliseconds; fields and values
 function commands.stage_workflow()
   local fields = {}
   for i = A.fields, #argv do fields[#fields + 1] = argv[i] end

@@ -1,22 +1,22 @@
 -- Starts workflows. A known id is left alone.
--- Arguments: repeat (1 if the outcome of a first try is unknown); number of workflows; then for each: stored id,
---   times (empty: it has no deadline and is due now; else milliseconds from now to its deadline or nothing, a space, and its
---   due time: nothing, `+` milliseconds from now or `@` milliseconds of the epoch), what its head has after the times (number
---   of nodes (4), of joins (4), nonce (16, the same if this is repeated), extension, annotations), number of nodes, output,
---   the roots as entries of a slab, the key that is to stand for it (empty: none; else whether it stays if the workflow ends in vain (1: 0
---   no, 1 yes), life (6), fingerprint (8), the key), number of fields that were put aside, number of other fields, these and their values
--- Returns: one character per workflow: 1 started, 0 duplicate, L what was put aside is lost, O the key stands for another one, K the same of
---   one with another payload; and the ids of these
+-- Arguments: repeat (1 if the outcome of a first try is unknown); number of workflows; then for each: stored id, times (empty: it
+--   has no deadline and is due now; else milliseconds from now to its deadline or nothing, a space, and its due time: nothing,
+--   `+` milliseconds from now or `@` milliseconds of the epoch), the rest of its head (number of nodes (4), of joins (4), nonce
+--   (16, the same for a repeat), extension, annotations), number of nodes, output, the roots as entries of a slab, the key that
+--   stands for it (empty: none; else whether the key stays if the workflow ends without completing (1: 0 no, 1 yes), life (6),
+--   fingerprint (8), the key), number of staged fields, number of other fields, these and their values
+-- Returns: one character per workflow: 1 started, 0 duplicate, L the staged parts are lost, O the key stands for another
+--   workflow, K the key stands for one with another payload; then the ids of these
 -- Events: wakes a worker per task
 local NO_TIMES = string.rep('\0', 12)
 
--- Answers a character, and what is to be written of a workflow that starts.
+-- Returns a character, and the data to write for a workflow that starts.
 local function start(at, again)
   local id, times, rest, nodes, staged = argv[at], argv[at + 1], argv[at + 2], tonumber(argv[at + 3]), tonumber(argv[at + 7])
   local standing = argv[at + 6]
   local nonce = sub(rest, 9, 24)
   local key, aside = K.wf .. id, K.stage .. nonce
-  -- after a lost answer our own workflow is no duplicate, and is not run again if it has come and gone
+  -- after a lost answer, our own workflow is not a duplicate, and it does not run again if it was already removed
   if again and call('ZSCORE', K.wfgone, nonce) then return '1' end
   if call('EXISTS', key) == 1 or S.flows and S.flows[id] then
     if sub(call('HGET', key, 'm') or '', 28, 43) == nonce then return '1' end
@@ -30,7 +30,7 @@ local function start(at, again)
     local known = gathered('held')[name]
     local holder, is_same = once.holder(name, fingerprint)
     if known then holder, is_same = known[1], known[2] == fingerprint end
-    -- a try that has failed may have left the key without its workflow
+    -- a failed try may have left the key without its workflow
     if holder and holder ~= id then
       if staged > 0 then call('UNLINK', aside) end
       return is_same and 'O' or 'K', nil, holder
@@ -52,7 +52,7 @@ local function start(at, again)
   local flow = workflow.remember(id, key, digits(nodes))
   flow.head = '\1' .. now6 .. times .. rest
   flow.deadline, flow.aside = deadline, staged > 0 and aside
-  -- there are no more than one call brings
+  -- never more than fit into one call
   local first, values = at + 9, 2 * tonumber(argv[at + 8])
   flow.fields = { key, 'l', argv[at + 3], 'm', flow.head, 'o', argv[at + 4], unpack(argv, first, first + values - 1) }
   if name then
@@ -75,13 +75,13 @@ function commands.start_workflow()
     answer[i], started[#started + 1], holders[#holders + 1] = start(at, again)
     at = at + 9 + 2 * tonumber(argv[at + 8])
   end
-  -- lines first: a node in line whose workflow is not there is stepped over
+  -- lines first: claims skip a node in line whose workflow does not exist
   local starts = S.starts
   S.starts = nil
   workflow.flush()
   local running, deadlines, empty = {}, {}, {}
   for _, flow in ipairs(started) do
-    -- a workflow is there whole or not at all: one that was put aside is completed where it is
+    -- a workflow exists as a whole or not at all: a staged one is completed under its staging key
     if flow.aside then flow.fields[1] = flow.aside end
     call('HSET', unpack(flow.fields))
     if flow.aside then
@@ -101,7 +101,7 @@ function commands.start_workflow()
   expiry.write_nodes()
   pages(running, function(...) call('ZADD', K.wfrun, ...) end)
   pages(deadlines, function(...) call('ZADD', K.wfdue, ...) end)
-  -- those without nodes have completed
+  -- workflows without nodes have completed
   local done = {}
   for _, flow in ipairs(empty) do
     workflow.finish(flow, 'C')

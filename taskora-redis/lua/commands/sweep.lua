@@ -1,20 +1,21 @@
 -- flags: allow-oom
--- Takes back jobs whose lease has passed, expires jobs that were not started in time, makes due jobs ready, ends workflows that are late, wakes workers, removes what
--- has ended. One budget for all of the tasks: the answer says with which the next call begins.
--- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed jobs to keep, of failed ones, and of
---   workflows; name of the process, what is known of it (see lib/processes.lua)
--- Returns: rescued, stalled, more (0 or 1), number of the task to go on with, whether a task before it has more (0 or 1), ids of the first that were rescued, of the first
---   that stalled, level of the namespace, who raised it
--- Events: pushes ends to who waits for them; wakes a worker per task with jobs waiting
+-- Rescues jobs whose lease has expired, expires jobs that were not started in time, makes due jobs ready, ends workflows past
+-- their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with which task the next call
+-- begins.
+-- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
+--   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
+-- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
+--   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it
+-- Events: pushes ends to waiters; wakes a worker per task with waiting jobs
 local RESCUES, REMOVALS, TASKS, NAMED = 100, 256, 128, 5
 
--- takes back late leases of a task, at most `budget`; answers how many it looked at
+-- rescues jobs of a task with expired leases, at most `budget`; returns how many it looked at
 local function rescue(task, budget, counts)
   local key = K.active .. task
   local late = call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, budget)
   if #late == 0 then return 0 end
   local front, ranked, pasts, newer = {}, {}, {}, {}
-  -- the last one to return goes first: the one that was claimed first must be that one
+  -- the last job to return goes first, so the job that was claimed first must return last
   local number = line.returns(#late)
   for i = #late, 1, -1 do
     number = number - 1
@@ -27,13 +28,13 @@ local function rescue(task, budget, counts)
     if not stored or past and last >= token or workflow.end_of(id) then
       -- it names no job, or a failed call has settled it
     elseif record.is_newer(stored) then
-      -- it waits for a worker of that version
+      -- it waits for a worker of that later version
       newer[#newer + 1] = now + 5000
       newer[#newer + 1] = id
       pasts[#pasts + 1] = id
       pasts[#pasts + 1] = history.of_leaving(token, attempts, stalls, message)
     elseif not text then
-      -- damaged: nobody can run it
+      -- damaged: no worker can run it
       ends.add_idle(task, id, 'S', past, 1, '')
       counts.stalled[#counts.stalled + 1] = id
     else
@@ -66,7 +67,7 @@ local function rescue(task, budget, counts)
   return #late
 end
 
--- removes completed jobs that are too old or too many, at most `budget`; answers how many went
+-- removes completed jobs that are too old or too many, at most `budget`; returns how many it removed
 local function remove_completed(key, budget, age, keep)
   local length = call('LLEN', key)
   if length == 0 then return 0 end
@@ -105,7 +106,7 @@ function commands.sweep()
   processes.sign(argv[A.process], argv[A.about])
   if workflow.expire_late() then more = true end
 
-  -- the tasks in turn, as far as the budget goes
+  -- the tasks in turn, within the budget
   local rescues, removals, expiries = RESCUES, REMOVALS, expiry.PAGE
   local at, carry = tonumber(argv[A.from]), argv[A.carry] == '1'
   local last = math.min(at + TASKS, #names)
@@ -152,7 +153,7 @@ function commands.sweep()
   if at < #names then
     more = true
   else
-    -- the round is over; another one follows if some task has more
+    -- the round is over; another one follows if any task has more
     more, at, carry = more or carry, 0, false
   end
   claim.wake(caller.present_in(K.ready))

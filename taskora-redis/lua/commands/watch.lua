@@ -1,8 +1,9 @@
 -- flags: allow-oom
--- Answers how jobs and workflows have ended, and notes who waits for the others. A workflow that is late ends.
--- Arguments: tag of the process that waits; ids; of a workflow: `*<stored id>#`
--- Returns: for each id: its task and its end; an empty end if it has not ended; an empty task if it is unknown;
---   `~` of one that a later version wrote; of a workflow: `w`, and its state as an end, or `+` and the milliseconds to its deadline if it has one
+-- Returns how jobs and workflows have ended, and registers the caller as a waiter for the others. A workflow past its deadline
+-- ends.
+-- Arguments: tag of the waiting process; ids; for a workflow: `*<stored id>#`
+-- Returns: for each id: its task and its end; an empty end if it has not ended; an empty task if it is unknown; `~` if a later
+--   version wrote it; for a workflow: `w`, and its state as an end, or `+` and the milliseconds to its deadline if it has one
 function commands.watch()
   local answer = {}
   for i = A.ids, #argv do

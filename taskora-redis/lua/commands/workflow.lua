@@ -1,8 +1,8 @@
 -- flags: no-writes
--- What is known of a workflow, and of a page of its nodes.
+-- What is known about a workflow, and about a page of its nodes.
 -- Arguments: stored id; number of the first node; number of nodes
--- Returns: nothing if it is unknown, `~` and nothing if a later version wrote it, else: head, its end (empty: it runs), then for each node: what `n` says of it, without
---   its payload, history, end without a result, place (empty: it waits for other nodes)
+-- Returns: nothing if it is unknown, `~` and nothing if a later version wrote it, else: head, its end (empty: it runs), then for
+--   each node: its `n` without the payload, history, end without a result, place (empty: it waits for other nodes)
 function commands.workflow()
   local flow = workflow.of(argv[A.id])
   if workflow.is_newer(flow) then return { '~', '' } end

@@ -2,19 +2,19 @@
 -- Redis use a skip list from the first member on; a small sorted set is otherwise a flat list with linear costs.
 active.SENTINEL = string.rep('~', 65)
 
--- Takes leases out of the active set. The one way to leave it, and the last write of a transition: until then an error
--- leaves the job here as well, and never nowhere.
+-- Removes leases from the active set. This is the only way to leave it, and the last write of a transition: after an error before
+-- it, the job is still here, so it is never in no place.
 function active.leave(task, members)
   pages(members, function(...) call('ZREM', K.active .. task, ...) end)
 end
 
--- the sentinel goes with the last lease
+-- the sentinel is removed with the last lease
 function active.tidy(task)
   local key = K.active .. task
   if call('ZCARD', key) == 1 then call('ZREM', key, active.SENTINEL) end
 end
 
--- leases: per task deadlines and members, in turn, after the sentinel
+-- `leases`: per task, deadlines and members, alternating, after the sentinel
 function active.enter(leases)
   for task, list in pairs(leases) do
     pages(list, function(...) call('ZADD', K.active .. task, 'NX', ...) end)

@@ -1,8 +1,8 @@
--- The tasks of the caller come as one string, `\n` name `\1` limit ` ` lease `\n` …, so that fifty of them
--- cost no more than one. A command that has them puts the string into `S.tasks`.
+-- The tasks of the caller come as one string, `\n` name `\1` limit ` ` lease `\n` …, so that fifty tasks cost no more than one. A
+-- command that has them puts the string into `S.tasks`.
 
--- What the string says: the names in order, limits and leases by name. It is the same at each call of a worker, and read
--- once where the server keeps state.
+-- Parses the string: the names in order, limits and leases by name. It is the same at each call of a worker, and parsed only once
+-- if the library keeps state.
 local function terms_of_all()
   local known = S.terms
   if known then return known end
@@ -38,7 +38,7 @@ function caller.names()
   return terms_of_all().names
 end
 
--- the caller's tasks that are in a sorted set of tasks; scores are not read, which cost as much as commands
+-- the caller's tasks that are in a sorted set of tasks; without scores, because a score costs as much as a command
 function caller.present_in(key)
   local known, present, from = caller.has, {}, 0
   repeat
@@ -67,7 +67,7 @@ function caller.all_of(key)
   return list
 end
 
--- The same of `ready`. One task alone has no score, as it is compared with none: a score costs as much as a command.
+-- The same for `ready`. A single task gets no score, because it is compared with none: a score costs as much as a command.
 function caller.ready()
   local names, list = call('ZRANGE', K.ready, '0', '64'), {}
   for i = 1, #names do
@@ -77,8 +77,7 @@ function caller.ready()
   return caller.first_of(K.ready)
 end
 
--- The same, of the first 65 tasks in the set (or `most`) if any of these is the caller's; answers also whether these are not
--- all.
+-- The same for the first 65 tasks in the set (or `most`), if any of these is the caller's; also returns whether there are more.
 function caller.first_of(key, most)
   most = most or 65
   local some, list = call('ZRANGE', key, '0', digits(most - 1), 'WITHSCORES'), {}

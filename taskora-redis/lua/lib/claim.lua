@@ -1,8 +1,7 @@
--- Claims jobs: reads them in their lines, judges them, leases those that may run, and takes all of them out of their lines
--- last.
+-- Claims jobs: reads them in their lines, checks them, leases those that may run, and last removes all of them from their lines.
 
 -- The first jobs of several lines in one order: by priority, then by sequence number. Lines are read in pages that grow,
--- and only those that can have one of the first jobs. Steps over tombstones.
+-- and only those that can have one of the first jobs. Skips tombstones.
 local function merge(ready, limit)
   local ids, from, sources, opened, gave_up, late, timed = {}, {}, {}, 0, false, {}, {}
 
@@ -32,7 +31,7 @@ local function merge(ready, limit)
   end
 
   -- Finds the source's next job: its `id` and its `score`, which is nothing if there is none; and its deadline to start, if it
-  -- has one. Steps over at most 1,000 tombstones.
+  -- has one. Skips at most 1,000 tombstones.
   local function advance(source)
     while true do
       if source.at > #source.page then
@@ -79,7 +78,7 @@ local function merge(ready, limit)
     if quota > 0 then
       local task = ready[opened][1]
       local owner = { task = task, quota = quota }
-      -- most have none of these
+      -- most tasks have none of these
       local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task) > 0
       local expires = is_more and call('EXISTS', K.ttls .. task) == 1 and K.ttls .. task
       add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1, expires)
@@ -126,7 +125,7 @@ local function merge(ready, limit)
   return ids, from, sources, gave_up, late, timed
 end
 
--- takes what was claimed, and the tombstones before it, out of the lines
+-- removes the claimed jobs, and the tombstones before them, from the lines
 local function leave_lines(sources)
   local heads = {}
   for _, source in ipairs(sources) do
@@ -139,11 +138,12 @@ local function leave_lines(sources)
     local task, head = source.owner.task, source.score
     if head and (not heads[task] or head < heads[task]) then heads[task] = head end
   end
-  -- so that the next claim reads no more lines than it must
+  -- so that the next claim reads no more lines than necessary
   for task, head in pairs(heads) do call('ZADD', K.ready, 'XX', format('%.0f', head), task) end
 end
 
--- A node came in line by a call that failed before it wrote what the node waits for; that call's job brings it again.
+-- The node is in line because of a call that failed before it wrote the state of the node's join. That call's job will release it
+-- again.
 local function is_too_early(id, node)
   local flow, number = workflow.node_of(id)
   return flow and not workflow.is_released(workflow.of(flow), number, node)
@@ -161,7 +161,7 @@ local function drop_taken(ids, from, texts, heads)
   end
 end
 
--- leaves out the jobs that cannot run: somebody removed the record by hand, or the workflow has ended
+-- drops jobs that cannot run: the record was removed by hand, or the workflow has ended
 local function keep_runnable(ids, texts, from, heads)
   local kept, kept_texts, kept_from, kept_heads, seen = {}, {}, {}, {}, {}
   for i, id in ipairs(ids) do
@@ -174,7 +174,7 @@ local function keep_runnable(ids, texts, from, heads)
   return kept, kept_texts, kept_from, kept_heads
 end
 
--- Leases these jobs. Answers token (8) and attempt (4) of each; nothing if all are first attempts with the first token.
+-- Leases these jobs. Returns token (8) and attempt (4) of each; nothing if all are first attempts with the first token.
 local function lease(ids, texts, from, heads, is_plain, has_own, length)
   local lives, any_past = '', not is_plain and call('EXISTS', K.life) == 1
   local epoch, suffixes = tokens.epoch(), nil
@@ -200,7 +200,7 @@ local function lease(ids, texts, from, heads, is_plain, has_own, length)
         leases[task] = list
       end
       if not length or task ~= from[1] then _, length = caller.terms(task) end
-      deadline = format('%.0f', now + length) -- a number would be written anew for each job
+      deadline = format('%.0f', now + length) -- as text, because a number would be formatted for each job
     end
     at = #list
     list[at + 1], list[at + 2] = deadline, ids[i] .. (suffixes and suffixes[i] or suffix)
@@ -209,8 +209,8 @@ local function lease(ids, texts, from, heads, is_plain, has_own, length)
   return lives, leases
 end
 
--- What is stored of a job (nothing if it names none), and its record if that can be read. Of a node whose record cannot be
--- read, what is stored begins with that record. Of a node that a later version wrote, it is something that nobody can read.
+-- The stored data of a job (nothing if there is no such job), and its record if that can be read. For a node whose record cannot
+-- be read, the stored data begins with that record. For a node of a later version, it is an unreadable value.
 function claim.stored(id)
   if not id then return nil end
   if byte(id) ~= 42 then
@@ -225,7 +225,7 @@ function claim.stored(id)
   return text or #node > 4 and sub(node, 5 + read('>I4', node)) or '', text
 end
 
--- these tasks, which have jobs in line, get a wake-up each
+-- leaves a wake-up for each of these tasks, which have jobs in line
 function claim.wake(names)
   if #names > 2 then
     local keys = {}
@@ -243,8 +243,8 @@ local function count_by(names)
   return counts
 end
 
--- Of tasks that are ready beyond the first, one page a call, in turn: a worker that was woken for one of them has claimed
--- others. A sweep wakes for all of them.
+-- Of the ready tasks beyond the first ones, wakes for one page per call, in turn: a worker that was woken for one of them may
+-- have claimed jobs of others. A sweep wakes for all of them.
 local function add_others(rest)
   local from = 65 + now % math.max(call('ZCARD', K.ready) - 65, 1)
   for _, task in ipairs(call('ZRANGE', K.ready, digits(from), digits(from + 63))) do
@@ -252,8 +252,8 @@ local function add_others(rest)
   end
 end
 
--- Claims at most `limit` jobs. Answers ids, what is stored of them, their workflows' heads, the ends before them, lives,
--- leases by task, and whether there may be more.
+-- Claims at most `limit` jobs. Returns ids, their stored data, their workflows' heads, the ends before them, histories, leases by
+-- task, and whether there may be more.
 function claim.run(limit, limit_text, is_plain)
   local ready, is_partial = caller.ready()
   local open, quota, length = {}, nil, nil
@@ -275,7 +275,7 @@ function claim.run(limit, limit_text, is_plain)
     local task = open[1][1]
     if call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task) == 0 then
       only, changed[task] = task, true
-      -- one more, which tells whether some are left; numbers go as text, which saves writing them anew
+      -- one more, which shows whether some are left; numbers are passed as text, which saves formatting them
       entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))
       local most = limit <= quota and limit or quota
       is_left = #entries > most
@@ -284,7 +284,7 @@ function claim.run(limit, limit_text, is_plain)
         local entry = entries[i]
         ids[i], from[i] = sub(entry, 7), task
         local kind = byte(entry, 7) or 0
-        if kind > 41 then -- no UUID of our time
+        if kind > 41 then -- not a UUID v7 of our time
           if kind == 42 then has_nodes = true elseif kind == 61 then has_own = true end
         end
       end
@@ -325,7 +325,7 @@ function claim.run(limit, limit_text, is_plain)
       has_written = true
     end
     if #ids > 0 then lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length) end
-    -- out of the lines, last
+    -- last, remove the jobs from their lines
     if sources then leave_lines(sources) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then
     if S.ends or S.ended then
@@ -352,7 +352,7 @@ function claim.run(limit, limit_text, is_plain)
     if is_ready then
       rest[#rest + 1] = task
       if limit > 0 and #ids >= limit and not unfinished then
-        -- a higher limit would have brought more of it, if its own is not reached
+        -- a higher limit would have returned more of it, if its own is not reached
         taken_of = taken_of or count_by(from)
         unfinished = caller.terms(task) > (taken_of[task] or 0)
       end

@@ -1,13 +1,13 @@
--- What was more than a page: every exchange and every sweep does a page of it, whoever's it is.
+-- Work beyond one page: every exchange and every sweep does a page of it, whatever its tasks.
 
--- An entry of a later version goes to the end, for a worker that knows it. One is stepped over in a call.
+-- An entry of a later version moves to the end, for a worker that knows it. A call skips only one of them.
 local function step_over(budget, has_stepped)
   call('LMOVE', K.deferred, K.deferred, 'LEFT', 'RIGHT')
   if has_stepped or call('LLEN', K.deferred) == 1 then return false end
   return deferred.work_off(budget, true)
 end
 
--- At most `budget` nodes, of those to cancel a quarter, which costs as much; answers whether there is more.
+-- Does at most `budget` nodes, or a quarter of that for cancellations, which cost more; returns whether there is more.
 function deferred.work_off(budget, has_stepped)
   local entry = call('LINDEX', K.deferred, 0)
   if not entry then return false end
@@ -15,9 +15,9 @@ function deferred.work_off(budget, has_stepped)
   if match(entry, '^%u') and not match(entry, '^[XRJ]') then return step_over(budget, has_stepped) end
   from = tonumber(from)
   local flow = kind and workflow.of(id)
-  -- an entry may have outlived its workflow, and another one may have its id by now
+  -- an entry may have outlived its workflow, and another workflow may have its id by now
   if not flow then
-    -- nobody can tell what it is about
+    -- its meaning is unknown
   elseif workflow.is_newer(flow) then
     return step_over(budget, has_stepped)
   elseif flow.left and flow.ended and kind == 'X' then
@@ -34,12 +34,12 @@ function deferred.work_off(budget, has_stepped)
     workflow.count_down(flow, joins)
   end
   if S.is_moved then workflow.flush() end
-  -- what it has put off itself is behind it
+  -- work that it has deferred itself is behind it
   call('LPOP', K.deferred)
   return call('EXISTS', K.deferred) == 1
 end
 
--- whether `deferred` has something about a workflow, or is too long to be looked through
+-- whether `deferred` has something about a workflow, or is too long to search
 function deferred.has(flow)
   local entries = call('LRANGE', K.deferred, 0, 999)
   if #entries == 1000 then return true end

@@ -1,9 +1,9 @@
--- Delayed jobs: one sorted set per task, and `due`, which holds each task's earliest time. `timer` holds the worker that
--- was told that time: one wakes up for it, not all.
+-- Delayed jobs: one sorted set per task, and `due`, which has each task's earliest time. `timer` has the worker that was told
+-- that time, so that one worker wakes up for it, not all.
 local PAGE = 4
-local TIMERS = 16 -- of so many tasks one worker takes the timer in one call
+local TIMERS = 16 -- the most tasks whose timer a worker takes in one call
 
--- The caller's tasks with delayed jobs, each with its earliest time: the first of them, which is enough to tell a worker; and
+-- The caller's tasks with delayed jobs, each with its earliest time: only the first few, which is enough to tell a worker, or
 -- more if all of those are due.
 function due.first()
   local dues = caller.first_of(K.due, TIMERS)
@@ -12,7 +12,7 @@ function due.first()
   return dues
 end
 
--- keeps `due` in step after jobs have left; answers the earliest time, if any
+-- updates `due` after jobs have left; returns the earliest time, if any
 function due.plan(task)
   local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')
   if first[2] then
@@ -21,7 +21,7 @@ function due.plan(task)
   end
   call('ZREM', K.due, task)
   call('HDEL', K.timer, task)
-  -- a wake-up that stood for this time is for nothing now
+  -- a wake-up for this time is now without work
   if not call('ZSCORE', K.ready, task) then call('DEL', K.wake .. task) end
 end
 
@@ -31,14 +31,14 @@ local function read_timer(value)
   return tonumber(at), worker
 end
 
--- What workers were told is no more than a help: a key that does not hold it goes out of the way, and holds up no claim.
+-- Timers are only a hint: a key with the wrong type is moved out of the way, and blocks no claim.
 local function read_told(key, answer)
   if type(answer) ~= 'table' or not answer.err then return answer end
   call('RENAME', key, K.aside .. sub(key, #K.aside - 5))
   return nil
 end
 
--- Delays jobs: times and ids, in turn. Wakes a worker if nobody was told of a time as early.
+-- Delays jobs: times and ids, alternating. Wakes a worker if no worker was told a time as early.
 function due.enter(task, list)
   S.is_touched = true
   local earliest = list[1]
@@ -62,8 +62,8 @@ local function comes_first(time, task, best)
 end
 
 -- Makes due jobs of these tasks ready, at most `budget`: in the order of their times, then of their tasks, then of their
--- ids. `dues` are tasks with their earliest times, in the order of the sorted set. Answers whether more may be due, and how
--- many were.
+-- ids. `dues` are tasks with their earliest times, in the order of the sorted set. Returns whether more may be due, and how many
+-- were.
 function due.promote(dues, budget)
   local sources, opened, taken = {}, 0, {}
 
@@ -116,7 +116,7 @@ function due.promote(dues, budget)
         if not text then
           -- it names no job
         elseif not record.is_readable(text) or record.is_listed(text) then
-          -- what cannot be read is the claim's to judge
+          -- the claim handles records that cannot be read
           back[#back + 1] = pack('>I6', numbers[id]) .. id
         else
           ranked[#ranked + 1] = numbers[id] - record.priority_of(text) * line.BAND
@@ -146,7 +146,7 @@ function due.take_deadline(at, worker, has_room)
   return -1
 end
 
--- A worker with room is told the earliest time among those that nobody else was told; one without room passes its own on.
+-- A worker with room is told the earliest time that no other worker was told; a worker without room passes its own on.
 function due.take_timer(dues, worker, has_room)
   local next_due, tasks, count = -1, {}, math.min(#dues, TIMERS)
   if count == 0 then return -1 end
@@ -155,12 +155,12 @@ function due.take_timer(dues, worker, has_room)
   for i = 1, count do
     local task, at = tasks[i], dues[i][2]
     local told, holder = read_timer(timers[i])
-    -- one that is a second late belongs to a worker that is gone
+    -- a timer that is a second late belongs to a worker that is gone
     if not told or holder == worker or told > at or told + 1000 < now then
       if has_room then
         if told ~= at or holder ~= worker then
           call('HSET', K.timer, task, format('%.0f %s', at, worker))
-          -- a wake-up that stood for this time has been heard
+          -- a wake-up for this time has been received
           if not call('ZSCORE', K.ready, task) then call('DEL', K.wake .. task) end
         end
         local wait = math.max(at - now, 0)

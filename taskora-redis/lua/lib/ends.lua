@@ -1,33 +1,32 @@
--- The one way in which a job ends, however it ends: `ends.add` for each, then `ends.write` once. The ends of a
--- workflow's nodes are written to it, and not to the task's indexes.
--- An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it), finished (6), then the result, message or
--- reason. States: C completed, F failed, S stalled, X cancelled, E expired.
-local INLINE = 32768 -- longer ends are not pushed: who waits fetches them
-local SLAB = 64 -- jobs beyond the limit are removed when they are so many
-ends.OWN_LIMIT = 100000 -- of jobs with a caller's own id, which are kept for their age
+-- Every end of a job goes through here: `ends.add` for each, then `ends.write` once. The ends of nodes are written to their
+-- workflow, not to the task's indexes. An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it),
+-- finished (6), then the result, message or reason. States: C completed, F failed, S stalled, X cancelled, E expired.
+local INLINE = 32768 -- longer ends are not pushed: waiters fetch them
+local SLAB = 64 -- jobs beyond the limit are removed once there are this many
+ends.OWN_LIMIT = 100000 -- the limit of jobs with a caller's own id, which are kept by age
 
--- `text` is the end; `S.careful` commands ask for its job's earlier one first. The list holds four values for each job, in
--- turn: a table for each would cost more than the rest of this.
+-- `text` is the end; commands with `S.careful` first look for an earlier end of the job. The list has four values per job, one
+-- after the other: a table per job would cost more than everything else here.
 function ends.add(task, id, state, text)
   local list = gathered('ends')
   local at = #list
   list[at + 1], list[at + 2], list[at + 3], list[at + 4] = task, id, state, text
   if byte(id) == 42 and state ~= 'C' then
-    -- at once, for what comes later in this call belongs to a workflow that has ended
+    -- at once, because the rest of this call must see that the workflow has ended
     local flow, number = workflow.node_of(id)
     flow = workflow.of(flow)
     if flow.left and not flow.ended then workflow.finish(flow, state == 'S' and 'F' or state, tonumber(number)) end
   end
 end
 
--- of a job that no attempt has ended
+-- the end of a job that no attempt has ended
 function ends.add_idle(task, id, state, past, more_stalls, body)
   local attempts, stalls = history.of(past)
   ends.add(task, id, state, state .. u32(attempts) .. u32(stalls + more_stalls) .. ZERO6 .. now6 .. body)
 end
 
--- The index of a state: completed jobs in a list, for they are many; the others in a sorted set by time. Jobs with a
--- caller's own id have indexes of their own, as these are not trimmed by number.
+-- The index of a state: a list for completed jobs, because they are many; a sorted set by time for the others. Jobs with a
+-- caller's own id have separate indexes, because these are not trimmed by the usual number.
 function ends.index_of(state, task, id)
   local is_own = byte(id) == 61
   if state == 'C' then return (is_own and K.owncompleted or K.completed) .. task end
@@ -36,7 +35,7 @@ function ends.index_of(state, task, id)
   return (is_own and K.ownfailed or K.failed) .. task
 end
 
--- everything of these jobs goes
+-- removes everything about these jobs
 function ends.forget(ids)
   pages(ids, function(...)
     call('HDEL', K.jobs, ...)
@@ -50,7 +49,7 @@ function ends.forget(ids)
   end)
 end
 
--- removes the oldest `count` jobs of a list of completed ones, 256 at most; answers how many went
+-- removes the oldest `count` jobs of a list of completed ones, at most 256; returns how many it removed
 function ends.drop_completed(key, count)
   count = math.min(count, 256)
   local entries = call('LRANGE', key, 0, count - 1)
@@ -60,8 +59,8 @@ function ends.drop_completed(key, count)
   return #entries
 end
 
--- Removes these jobs from a sorted set of ended ones; answers how many went. One whose place in the
--- line is still a tombstone stays: its id must not become free before the tombstone is gone.
+-- Removes these jobs from a sorted set of ended ones; returns how many it removed. A job with a tombstone in the line stays: its
+-- id must not become free before the tombstone is gone.
 function ends.drop_ended(task, key, ids)
   local gone = ids
   if #ids > 0 and call('EXISTS', K.tombstones .. task) == 1 then
@@ -75,7 +74,7 @@ function ends.drop_ended(task, key, ids)
   return #gone
 end
 
--- best effort: a user without these channels must not undo what is written
+-- best effort: a missing permission for these channels must not fail the command
 local function push(list, ids)
   local at = -3
   pages(ids, function(...)
@@ -93,7 +92,7 @@ end
 
 local function write_some(list, any_side, keep_completed, keep_failed)
   local nodes, node_ends, done, at, completed, others = nil, nil, {}, 0, {}, nil
-  local of_task, same = nil, nil -- the index of the last plain completion: most are of one task
+  local of_task, same = nil, nil -- the index of the last plain completion: most belong to one task
   for i = 1, #list, 4 do
     local task, id, state, text = list[i], list[i + 1], list[i + 2], list[i + 3]
     local kind = byte(id)
@@ -116,7 +115,7 @@ local function write_some(list, any_side, keep_completed, keep_failed)
         others = others or {}
         local index = list_in(others, ends.index_of(state, task, id))
         index.task = task
-        -- what is not kept is older than all the rest
+        -- jobs that are not kept get the oldest time
         index[#index + 1] = S.discards and S.discards[id] and 0 or now
         index[#index + 1] = id
       end
@@ -154,8 +153,8 @@ local function write_some(list, any_side, keep_completed, keep_failed)
   end
 end
 
--- Writes what `ends.add` has gathered, and cancels the nodes of workflows that have ended by it. `any_side` is false if
--- nobody has a history, is cancelled or awaited. With limits, jobs beyond them are removed, in slabs.
+-- Writes the ends that `ends.add` has collected, and cancels the nodes of workflows that have ended by them. `any_side` is false
+-- if no job has a history, is cancelled or awaited. With limits, jobs beyond them are removed, in batches.
 function ends.write(any_side, keep_completed, keep_failed)
   local spare = workflow.INLINE_NODES
   while S.ends or S.ended or S.cancels do
@@ -170,7 +169,7 @@ function ends.write(any_side, keep_completed, keep_failed)
       if flow then
         workflow.cancel_nodes(flow, 0, spare)
         spare = math.max(spare - workflow.node_count(flow), 0)
-        -- they may have a history since this call
+        -- this call may have given them a history
         any_side = true
       end
     end

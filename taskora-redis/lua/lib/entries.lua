@@ -1,7 +1,7 @@
--- Entries in the middle of a list: a number (6) that only grows along the list, and an id. Nothing can be taken from there
--- without reading the whole list, so that a wrong entry becomes a filler, which goes when its turn comes.
+-- Entries in the middle of a list: a number (6) that only grows along the list, and an id. Removing one would mean reading the
+-- whole list, so a wrong entry becomes a filler, which goes when its turn comes.
 
--- the place of an entry, if it is there; the numbers tell where to look
+-- the index of an entry, if it is there; the numbers say where to look
 function entries.find(key, entry)
   local low, high, wanted = 0, call('LLEN', key), u48_at(entry, 1) or 0
   if high > 1000 then
@@ -14,7 +14,7 @@ function entries.find(key, entry)
   for i, found in ipairs(call('LRANGE', key, low, low + 999)) do
     if found == entry then return low + i - 1 end
   end
-  -- a damaged one may be out of order, and lead astray whoever looks for another
+  -- a damaged entry may be out of order, and mislead a search for another one
   for _, rank in ipairs({ '1', '-1' }) do
     local at = call('LPOS', key, entry, 'RANK', rank, 'MAXLEN', '100000')
     if at then return at end
@@ -34,7 +34,7 @@ function entries.fill_in(place, task, entry)
   return true
 end
 
--- Takes an entry that names no job out of a list, if it is near one of its ends; in the middle a claim comes to it.
+-- Removes an entry that names no job from a list, if it is near one of the ends; a claim reaches one in the middle.
 function entries.remove_near(key, entry)
   for _, from in ipairs({ 0, -1000 }) do
     for i, found in ipairs(call('LRANGE', key, from, from + 999)) do

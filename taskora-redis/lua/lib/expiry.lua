@@ -1,8 +1,8 @@
--- Deadlines to start: `ttls` holds the jobs of a task that expire unless they are started in time, by deadline, while they are
--- in line or delayed. A job's deadline is in its record, that of a node in `x` of its workflow.
-expiry.PAGE = 256 -- one call expires so many jobs of a claim, or of all tasks of a sweep
+-- Deadlines to start: `ttls` has the expiring jobs of a task by deadline, while they are in line or delayed. A job's deadline is
+-- in its record, a node's is in `x` of its workflow.
+expiry.PAGE = 256 -- the most jobs that one claim, or one sweep over all tasks, expires
 
--- a job with a deadline comes into its line or is delayed; `expiry.write` must follow before it does
+-- a job with a deadline joins its line or is delayed; `expiry.write` must run before that
 function expiry.add(task, id, deadline)
   local ttls = gathered('ttls')
   local list = ttls[task]
@@ -23,7 +23,7 @@ function expiry.write()
   end
 end
 
--- the deadlines of nodes, once their workflows are there
+-- writes the deadlines of nodes, once their workflows exist
 function expiry.write_nodes()
   local starts = S.starts or {}
   S.starts = nil
@@ -52,21 +52,21 @@ function expiry.of(id, text)
   return tonumber(call('HGET', K.wf .. flow, 'x' .. number) or '')
 end
 
--- these jobs are in line and delayed no more
+-- these jobs are no longer in line or delayed
 function expiry.leave(task, ids)
   pages(ids, function(...) call('ZREM', K.ttls .. task, ...) end)
 end
 
--- Ends a job that was not started in time, if it is none that has started or ended. `is_out`: a claim has it, and takes it out
--- of its line last. Of another one its place is looked up.
+-- Ends a job that was not started in time, unless it has started or ended. `is_out`: a claim has it, and removes it from its line
+-- last; otherwise its place is looked up.
 local function judge(task, id, is_out)
   local text, done, flow = workflow.job_of(id)
   if not text or done then
-    -- it is gone, or has ended
+    -- it was removed, or has ended
     return expiry.leave(task, { id })
   end
   if record.is_newer(text) then
-    -- it waits for a worker of that version
+    -- it waits for a worker of that later version
     call('ZADD', K.ttls .. task, 'XX', digits(now + 5000), id)
     if is_out then due.enter(task, { now + 5000, id }) end
     return
@@ -88,12 +88,12 @@ local function judge(task, id, is_out)
   list[at + 1], list[at + 2], list[at + 3] = place, task, id
 end
 
--- what a claim has met in lines: tasks and ids, in turn
+-- jobs that a claim has met in lines: tasks and ids, alternating
 function expiry.end_claimed(late)
   for i = 1, #late, 2 do judge(late[i], late[i + 1], true) end
 end
 
--- expires jobs of a task that nobody has claimed; answers how many it looked at
+-- expires unclaimed jobs of a task; returns how many it looked at
 function expiry.sweep(task, budget)
   local late = call('ZRANGEBYSCORE', K.ttls .. task, '-inf', now, 'LIMIT', 0, budget)
   for _, id in ipairs(late) do judge(task, id, false) end

@@ -1,5 +1,5 @@
--- What a job has behind it that left `active` without ending: its last token (8), attempts and stalls (4 each), and `1` with
--- the last error, or `0`. A job without an entry has nothing behind it, nor has one whose entry cannot be read.
+-- The history of a job that left `active` without ending: its last token (8), attempts and stalls (4 each), and `1` with the last
+-- error, or `0`. A job without a readable entry has no history.
 
 function history.is_readable(value)
   return #value >= 17 and read('>I8', value) < 9007199254740992

@@ -1,26 +1,26 @@
--- New jobs: whether one is stored, and storing it. A batch gathers what is to be written; places first, records last, so that an
--- error leaves an entry that names no job, which a claim drops, and never a job without a place.
-local REPLACES = 64 -- the flag of a job that takes the place of one that has failed, was cancelled or has expired
+-- New jobs: decides whether a job is stored, and stores it. A batch collects the writes: places first, records last, so that an
+-- error leaves an entry that names no job (which a claim drops), and never a job without a place.
+local REPLACES = 64 -- the flag of a job that may replace one that has failed, expired or been cancelled
 local RANKED = 32
-local CALL = 60000 -- for how long a call may be repeated, in milliseconds
+local CALL = 60000 -- how long a call may be repeated, in milliseconds
 
 function intake.batch()
   return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {} }
 end
 
--- task of a record as its dispatch sends it: without layout and creation time
+-- the task of a record in the form of a dispatch: without layout and creation time
 function intake.task_of(rest)
   return sub(rest, 8, 7 + byte(rest, 7))
 end
 
--- a record as its dispatch sent it: without a deadline
+-- a record in the form in which its dispatch sent it: without a deadline
 local function as_sent(text)
   local at = record.ttl_at(text)
   return sub(at and record.with_deadline(text, at, ZERO6) or text, 8)
 end
 
--- What is to be said of a job whose id is known: `1` it is our own, stored by a try whose answer was lost; `0` a duplicate; or `T`
--- and the task that the id belongs to. Nothing if it is to be stored. `before` is the record of its id.
+-- The answer for a job whose id is known: `1` it is our own, stored by a try whose answer was lost; `0` a duplicate; or `T` and
+-- the task that the id belongs to. Nothing if the job should be stored. `before` is the existing record with its id.
 function intake.judge(id, rest, before, again)
   if not before then return nil end
   local ended = byte(rest) % 128 >= REPLACES and call('HGET', K.done, id)
@@ -30,8 +30,8 @@ function intake.judge(id, rest, before, again)
   return nil
 end
 
--- Removes a job that has ended without completing. Answers when the new one counts as created, so that its tokens lie above
--- the old one's, and whether it cannot go to the list.
+-- Removes a job that has ended without completing. Returns the creation time of the new one, so that its tokens lie above the old
+-- one's, and whether it cannot go to the list.
 local function replace(id, task, before)
   local created = math.max(now, (u48_at(before, R.created) or 0) + 1)
   local ended = call('HGET', K.done, id)
@@ -44,7 +44,8 @@ local function replace(id, task, before)
   return pack('>I6', created), call('SISMEMBER', K.tombstones .. task, id) == 1
 end
 
--- when a job becomes ready, as its dispatch says it: `+` and milliseconds from now, or `@` and milliseconds of the epoch; 0: now
+-- when a job becomes ready, in the form of its dispatch: `+` and milliseconds from now, or `@` and milliseconds of the epoch; 0:
+-- now
 function intake.time_of(at)
   if not at or at == '' then return 0 end
   local time = tonumber(sub(at, 2))

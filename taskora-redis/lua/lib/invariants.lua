@@ -1,6 +1,6 @@
--- What is wrong with what is kept about a task as a whole, as letters: r somebody is in line and `ready` does not say so,
--- R the other way round, d `due` is not the earliest delayed job, t a timer for nothing, w a wake-up for nothing,
--- n not in `tasks`, s the sentinel is alone.
+-- What is wrong with the data about a task as a whole, as letters: r jobs are in line, but the task is missing from `ready`; R
+-- the other way round; d `due` is not the earliest delayed job; t a timer for nothing; w a wake-up without work; n missing from
+-- `tasks`; s the sentinel is alone.
 function invariants.of(task)
   local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
   local bound = tonumber(call('ZSCORE', K.ready, task) or '')
@@ -12,7 +12,7 @@ function invariants.of(task)
   local faults = ''
   if has_line and not is_ready then faults = faults .. 'r' end
   if is_ready and has_line then
-    -- the bound may be too low, and never too high
+    -- the bound may be too low, but never too high
     local first_back = call('LINDEX', K.wait .. task, 0)
     local first_ranked = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')[2]
     local head = first_back and u48_at(first_back, 1) or first_ranked and tonumber(first_ranked)

@@ -1,8 +1,9 @@
--- Jobs that were stored under keys. `uniq` holds who owns a key: when it was free last (6), and the owner's id. Its fields begin with
--- `u` for keys of one unfinished job and with `d` for debounced ones, then task, a zero byte and the key. `keyed` holds what a job
--- has to do with keys until it has ended: its role, another job's id with its length (1), and the field. Roles: `u` it was stored as the
--- owner, and the other one waits for its end; `d` the same of a debounced key, which has no other one; `b` it is behind the other one; `i` the field names a
--- key that stands for it, see lib/once.lua, and is free if it ends in vain.
+-- Jobs that were stored under keys. `uniq` has the owner of a key: when the key was last free (6), and the owner's id. Its fields
+-- begin with `u` for keys of one unfinished job and with `d` for debounced ones, then task, a zero byte and the key. `keyed` has
+-- a job's relation to keys until it has ended: its role, another job's id with its length (1), and the field. Roles: `u` it was
+-- stored as the owner, and the other job waits for its end; `d` the same for a debounced key, without another job; `b` it waits
+-- behind the other job; `i` the field names an idempotency key (see lib/once.lua), which is freed if the job ends without
+-- completing.
 
 -- role, the other job's id, field; nothing if it cannot be read
 function keyed.split(value)
@@ -16,7 +17,7 @@ local function pack_role(role, other, field)
   return role .. pack('B', #other) .. other .. field
 end
 
--- the owner of a key, if that has not ended: its id, record, and when the key was free last
+-- the owner of a key, if it has not ended: its id, record, and when the key was last free
 function keyed.owner(field)
   local value = call('HGET', K.uniq, field)
   if not value or #value < 7 then return nil end
@@ -33,7 +34,7 @@ function keyed.own(id, field)
   call('HSET', K.keyed, id, pack_role(sub(field, 1, 1), '', field))
 end
 
--- the job that waits for the end of this one; nothing if there is none
+-- the job that waits for this one to end; nothing if there is none
 function keyed.follower(id)
   local role, next_id = keyed.split(call('HGET', K.keyed, id))
   if role ~= 'u' or next_id == '' then return nil end
@@ -41,7 +42,7 @@ function keyed.follower(id)
   return behind == 'b' and front == id and next_id or nil
 end
 
--- A job is behind another one; before it is stored.
+-- Puts a job behind another one; call it before the job is stored.
 function keyed.put_behind(task, id, front)
   local _, _, field = keyed.split(call('HGET', K.keyed, front))
   call('HSET', K.keyed, id, pack_role('b', front, field))
@@ -49,7 +50,7 @@ function keyed.put_behind(task, id, front)
   call('ZADD', K.behind .. task, digits(now), id)
 end
 
--- whom a job is behind, if that one knows of it; `value` is what is kept of the job
+-- the job that this one waits behind, if that job refers to it; `value` is this job's entry in `keyed`
 function keyed.front_of(id, value)
   local role, front = keyed.split(value)
   if role ~= 'b' then return nil end
@@ -57,7 +58,7 @@ function keyed.front_of(id, value)
   return owner == 'u' and next_id == id and front or nil
 end
 
--- The one behind a job that has ended comes into its line, first of all. Answers whether it owns the key.
+-- The job behind one that has ended joins its line, before anything else. Returns whether it owns the key.
 local function let_in(front, id, field, is_free)
   local role, known = keyed.split(call('HGET', K.keyed, id))
   local text = role == 'b' and known == front and call('HGET', K.jobs, id)
@@ -70,7 +71,7 @@ local function let_in(front, id, field, is_free)
   return is_free
 end
 
--- These jobs have ended, in these states if they are given, or, with a role, those of that role own their keys no more.
+-- These jobs have ended (in `states`, if given). With `wanted`, only jobs with that role give up their keys.
 function keyed.release(ids, wanted, states)
   for i, value in ipairs(fields_of(K.keyed, ids)) do
     local role, other, field = keyed.split(value)

@@ -1,16 +1,16 @@
 -- The waiting line of a task: a list for priority 0, a sorted set for the others, both ordered by sequence number.
--- Numbers of arrivals grow from `BASE`, those of returned jobs fall from it, so that these go first. `ready` holds the
--- tasks with somebody in line; its scores are no higher than the first one's, so that a claim reads few lines.
+-- Numbers of arrivals grow from `BASE`, those of returned jobs fall from it, so that these go first. `ready` has the tasks with
+-- jobs in line; a score is never above that of the first job, so that a claim reads few lines.
 line.BASE = 2199023255552 -- 2^41
 line.BAND = 4398046511104 -- 2^42: one priority's share of the scores; 1,000 of them are exact in a double
 
--- leaves a marker that wakes one worker; false if there is one
+-- leaves a marker that wakes one worker; false if there already is one
 function line.wake(task)
   local key = K.wake .. task
   return call('EXISTS', key) == 0 and call('LPUSH', key, '1')
 end
 
--- whether a text can be one of the two counters
+-- whether a value is valid for one of the two counters
 function line.is_counter(text)
   return whole(text, line.BASE) ~= nil
 end
@@ -24,15 +24,15 @@ function line.returns(count)
   return line.BASE - call('INCRBY', K.front, digits(count)) + count
 end
 
--- Puts jobs in line: the one way into it. `back` and `front` are entries of the list, `ranked` scores and ids of the
--- sorted set, in turn; each may be nothing. Wakes a worker.
+-- Puts jobs in line; this is the only way into it. `back` and `front` are entries of the list, `ranked` scores and ids of the
+-- sorted set, alternating; each may be nothing. Wakes a worker.
 function line.enter(task, back, front, ranked)
   local length, bound
   if back and #back > 0 then
     pages(back, function(...) length = call('RPUSH', K.wait .. task, ...) end)
   end
   local woke = line.wake(task)
-  -- a line that somebody was in, and whose worker was told, is known
+  -- if the line had jobs, and a worker was told, the task is already in `ready`
   if length and (woke or length == #back) then bound = read('>I6', back[1]) end
   if front and #front > 0 then
     pages(front, function(...) call('LPUSH', K.wait .. task, ...) end)
@@ -47,7 +47,7 @@ function line.enter(task, back, front, ranked)
   if bound and call('ZADD', K.ready, 'LT', format('%.0f', bound), task) == 1 then call('SADD', K.tasks, task) end
 end
 
--- One job comes to the end of its line, or back to its front.
+-- Puts one job at the end of its line.
 function line.to_back(task, id, text)
   local number = line.arrivals(1) + 1
   if record.is_listed(text) then return line.enter(task, { pack('>I6', number) .. id }) end
@@ -67,14 +67,14 @@ function line.still_ready(task)
   return false
 end
 
--- nobody is in this line any more
+-- this line is empty now
 function line.close(task)
   call('ZREM', K.ready, task)
   call('DEL', K.wake .. task)
 end
 
--- The tombstones at the head of a line go, 500 at most; a claim takes the rest. The line itself is read, not only counted:
--- a mark without an entry must not cost another job its place.
+-- Removes the tombstones at the head of a line, 500 at most; a claim removes the rest. It reads the line and does not rely on the
+-- counts: a mark without an entry must not cost another job its place.
 function line.clear_head(task)
   local wait, tombstones = K.wait .. task, K.tombstones .. task
   local ids, count = call('LRANGE', wait, 0, 499), 0
@@ -94,7 +94,7 @@ function line.clear_head(task)
   line.still_ready(task)
 end
 
--- Takes jobs that have ended out of where they waited; `leaving` holds place, task and id of each, in turn.
+-- Removes ended jobs from the places where they waited; `leaving` has place, task and id of each, one after the other.
 function line.leave(leaving)
   for i = 1, #leaving, 3 do
     local place, task, id = leaving[i], leaving[i + 1], leaving[i + 2]
@@ -108,11 +108,11 @@ function line.leave(leaving)
       call('ZREM', K.prio .. task, id)
       line.still_ready(task)
     else
-      -- to find its place in the list would cost as much as the list is long: it stays behind as a tombstone
+      -- finding it in the list would cost more the longer the list is, so its entry stays as a tombstone
       local tombstones = K.tombstones .. task
       call('SADD', tombstones, id)
       if call('LLEN', K.wait .. task) <= call('SCARD', tombstones) then
-        -- a claim that is under way knows how far it has read
+        -- the running claim knows how far it has read
         if S.is_claiming then gathered('heads')[task] = true else line.clear_head(task) end
       end
       if byte(id) == 42 and call('SISMEMBER', tombstones, id) == 1 then

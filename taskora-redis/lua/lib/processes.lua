@@ -1,13 +1,13 @@
--- The processes that use the namespace, each with its last sign (6), its wire level (2), and what it says of itself as JSON.
--- A level is what all of them must understand: it may rise when no live process is below it.
-local LIVE = 180000 -- one that has given no sign for so many milliseconds is gone
-local LOOKS = 4 -- each sign looks at so many others
+-- The processes that use the namespace, each with its last sign of life (6), its level (2), and its description as JSON. All of
+-- them must understand the namespace's level: it may only rise if no live process is below it.
+local LIVE = 180000 -- a process without a sign of life for this many milliseconds is gone
+local LOOKS = 4 -- each sign of life looks at this many other processes
 
 local function is_live(entry)
   return (u48_at(entry, 1) or 0) > now - LIVE
 end
 
--- A sign of life; `about` is the level (2) and the JSON. Forgets some of those that are gone.
+-- A sign of life; `about` is the level (2) and the JSON. Removes some of the processes that are gone.
 function processes.sign(process, about)
   if process == '' then return end
   call('HSET', K.procs, process, now6 .. about)

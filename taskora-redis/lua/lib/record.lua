@@ -1,21 +1,21 @@
 -- A job's record: layout, created (6), flags, priority (2), stalls allowed, attempts allowed (2), length of the task's
 -- name, the name, the rest. `R` holds the offsets, which Rust shares.
 
--- Whether this is a record that every version can read: of a known layout, whole up to the task's name.
+-- Whether this record is readable: of a known layout, and complete up to the task's name.
 function record.is_readable(text)
   local length = byte(text, R.name_length)
   return byte(text) == 1 and length and length > 0 and #text >= R.name_length + length or false
 end
 
--- whether a value is an envelope of a later version, and no plain JSON
+-- whether a value is an envelope of a later version, not plain JSON
 function record.is_envelope(text, at)
   return byte(text, at) == 193
 end
 
-local TTL, RULE = 4, 13 -- the tag of a job's rule of expiry, which is the first of its extension, and its length
+local TTL, RULE = 4, 13 -- the tag of a job's expiry rule, which is the first of its extension, and its length
 
--- Whether an extension, whose length (2) is at this place, has a tag that must be understood, and is none of those known: such
--- tags are even. Answers also where it ends.
+-- Whether an extension, whose length (2) is at this position, has an unknown tag that must be understood, that is, an even one.
+-- Also returns where the extension ends.
 function record.has_even_tag(text, at, known)
   local high, low = byte(text, at, at + 1)
   if not low then return false, at end
@@ -44,7 +44,7 @@ function record.payload_at(text)
   return low and at + 2 + high * 256 + low or at
 end
 
--- Whether a later version wrote it: it is to be left alone.
+-- Whether a later version wrote it; such a record is left alone.
 function record.is_newer(text)
   if byte(text) ~= 1 then return (byte(text) or 0) > 1 end
   if not record.is_readable(text) then return false end
@@ -79,8 +79,8 @@ function record.stalls_allowed(text)
   return byte(text, R.stalls)
 end
 
--- Where a job's rule of expiry is in its record: whether it is kept (1: 0 yes, 1 no), how long it may wait (6), and the deadline (6),
--- which the store fills in; of a node it is zero. Nothing if the job does not expire.
+-- The position of a job's expiry rule in its record: whether it is kept (1: 0 yes, 1 no), how long it may wait (6), and the
+-- deadline (6), which the store fills in; zero for a node. Nothing if the job does not expire.
 function record.ttl_at(text)
   if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
   local at = extension_at(text)
@@ -94,7 +94,7 @@ function record.with_deadline(text, at, deadline)
   return sub(text, 1, at + 6) .. deadline .. sub(text, at + 13)
 end
 
--- whether nothing is kept of the job when it has expired
+-- whether nothing is kept of the job once it has expired
 function record.is_discarded(text)
   local at = record.ttl_at(text)
   return at ~= nil and byte(text, at) == 1

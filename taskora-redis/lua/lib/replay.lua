@@ -8,9 +8,8 @@ local function read_saved(text)
   return saved
 end
 
--- The answer to a call that was made before: the same, as far as its jobs are there, and who was cancelled since.
--- A call that comes after the slot's next one (`saved` is false) is too late. A wake-up that this call may have taken is for
--- somebody else.
+-- The answer to a repeated call: the same, except for jobs that are gone, and with cancellations since then. A call that comes
+-- after the slot's next one (`saved` is false) is too late. A wake-up that this call may have taken is passed on.
 function replay.answer(saved, settlements, claims)
   if claims then
     for _, found in ipairs((caller.first_of(K.ready))) do line.wake(found[1]) end
@@ -25,7 +24,7 @@ function replay.answer(saved, settlements, claims)
   for i, id in ipairs(ids) do
     local text, is_node = texts[i], byte(id) == 42
     local dated = text and (is_node and heads[i] or not is_node and text)
-    -- a job of this id that was made since is another one
+    -- a later job with the same id is a different one
     if dated and #dated > 6 and read('>I6', dated, 2) <= saved[4] then
       flags[#flags + 1] = call('HEXISTS', K.cancel, id)
       kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)

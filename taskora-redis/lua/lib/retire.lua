@@ -1,7 +1,7 @@
--- Workflows removed.
-local CALL = 60000 -- for how long a call may be repeated, in milliseconds
+-- Removing workflows.
+local CALL = 60000 -- how long a call may be repeated, in milliseconds
 
--- Removes workflows that have ended, with all their nodes, as far as a number of logs allows; answers whether any was left.
+-- Removes ended workflows with all their nodes, up to a number of logs; returns whether any was left.
 function retire.remove(ids)
   local logs, gone, keys, later, nonces, tombstones = 256, {}, {}, {}, {}, {}
   local noted, stamp = {}, digits(now)
@@ -18,7 +18,7 @@ function retire.remove(ids)
         if tombstones[task] then is_awaited = true end
       end
     end
-    -- nobody knows what else belongs to what a later version wrote
+    -- a later version's workflow may have data that this version does not know
     if workflow.is_newer(workflow.remember(id, key, values[3])) then is_awaited = true end
     if is_awaited then
       later[#later + 1] = stamp
@@ -44,7 +44,7 @@ function retire.remove(ids)
     call('ZREMRANGEBYSCORE', K.wfgone, '-inf', now - CALL)
     call('PEXPIRE', K.wfgone, CALL)
   end
-  -- looked at again when their turn comes, so that they do not stand in the way of others
+  -- moved to the end, so that they do not block others
   pages(later, function(...) call('ZADD', K.wfdone, 'XX', ...) end)
   pages(keys, function(...) call('UNLINK', ...) end)
   pages(gone, function(...) call('ZREM', K.wfdone, ...) end)
@@ -57,7 +57,7 @@ function retire.beyond(keep)
   if beyond > 0 then retire.remove(call('ZRANGE', K.wfdone, 0, math.min(beyond, 64) - 1)) end
 end
 
--- removes workflows that are too old or too many; answers whether there are more
+-- removes workflows that are too old or too many; returns whether there are more
 function retire.old(age, keep)
   local list = call('ZRANGEBYSCORE', K.wfdone, '-inf', now - age, 'LIMIT', 0, 128)
   local beyond = math.min(call('ZCARD', K.wfdone) - keep, 128)

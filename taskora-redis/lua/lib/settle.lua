@@ -1,8 +1,8 @@
--- Settles attempts. A settlement is `<id>:<token>`, and an entry: what its end begins with (kind, attempt (4), stalls (4),
--- claimed at (6)), id length, place of the task's name (2), of a retry or a release its delay (6), then result or error.
--- Kinds: C complete, F fail, R retry, X cancel, L release.
+-- Settles attempts. A settlement is `<id>:<token>`, and an entry: the start of an end (kind, attempt (4), stalls (4), claimed at
+-- (6)), id length, position of the task's name (2), for a retry or a release its delay (6), then result or error. Kinds: C
+-- complete, F fail, R retry, X cancel, L release.
 
--- Whether leases are valid: for each member, in order; one that comes twice is valid once.
+-- Whether each lease is valid, in order; a lease that occurs twice is valid only once.
 local function valid_leases(members, tasks)
   local count = #members
   -- a rank costs less to write than a score
@@ -32,13 +32,13 @@ local function valid_leases(members, tasks)
   return valid
 end
 
--- A settlement that is more than a plain completion. Answers the job's new state.
+-- Settles anything other than a plain completion. Returns the job's new state.
 local function settle_one(task, member, entry, past, reason)
   local length = byte(entry, 16)
   local id, kind, attempt, started = sub(member, 1, length), sub(entry, 1, 1), sub(entry, 2, 5), sub(entry, 10, 15)
   local _, stalls, last_error, last = history.of(past)
   if S.careful then
-    -- what a failed call has done already is not done again
+    -- do not repeat what a failed call has already done
     local known = workflow.end_of(id)
     if known then return sub(known, 1, 1) end
     if past and last >= tonumber(sub(member, length + 2)) then return 'W' end
@@ -63,7 +63,7 @@ local function settle_one(task, member, entry, past, reason)
     return 'F'
   end
   if deadline then expiry.add(task, id, deadline) end
-  -- what a later version wrote waits for it
+  -- a job of a later version waits for a worker of that version
   if not text and delay == 0 then delay = 5000 end
   if delay > 0 then
     local delays = gathered('delays')
@@ -83,15 +83,15 @@ local function settle_one(task, member, entry, past, reason)
   return state
 end
 
--- what `settle_one` has gathered: places first, so that a job is in one before its lease counts as settled
+-- writes what `settle_one` has collected: places first, so that a job has a place before its lease counts as settled
 local function write_returns()
   expiry.write()
   for task, list in pairs(S.delays or {}) do due.enter(task, list) end
   if S.pasts then pages(S.pasts, function(...) call('HSET', K.life, ...) end) end
 end
 
--- Settles what the arguments hold from `first` on. `is_plain`: nobody has a history, is cancelled or awaited. Answers the
--- new states, and the leases to leave at the end of the call, by task.
+-- Settles the settlements in the arguments from `first` on. `is_plain`: no job has a history, is cancelled or awaited. Returns
+-- the new states, and the leases to remove at the end of the call, by task.
 function settle.all(first, names, is_plain, keep_completed, keep_failed)
   local count = (#argv - first + 1) / 2
   local members, tasks, states, leaving = { '' }, { '' }, { '' }, {}

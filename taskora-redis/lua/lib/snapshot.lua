@@ -1,19 +1,19 @@
--- What is known of jobs at one moment, where each of them belongs, and what is wrong with what is found of them: the
--- rules that `check` reports by, and by which `repair` makes sure before it touches anything.
+-- A snapshot of jobs: their data, where each of them belongs, and what is wrong with them. These rules decide what `check`
+-- reports, and `repair` verifies them before it touches anything.
 snapshot.PLACES = {
   wait = true, prio = true, delayed = true, active = true, ttls = true, behind = true,
   completed = true, failed = true, cancelled = true, expired = true,
   owncompleted = true, ownfailed = true, owncancelled = true, ownexpired = true,
 }
 local ENDS_IN = { C = 'completed', F = 'failed', S = 'failed', X = 'cancelled', E = 'expired' }
-local LARGE = 4096 -- longer ends are not read: what they are is seen in the indexes
+local LARGE = 4096 -- longer ends are not read: the indexes show their states
 
--- an entry that `repair` has put in the place of a wrong one, in a list from whose middle nothing can be taken
+-- whether `repair` has put this entry in the place of a wrong one, because nothing can be removed from the middle of a list
 local function is_filler(id)
   return byte(id) == 33 and #id < 16
 end
 
--- reads one hash for some facts; `field` is what each of them calls its field
+-- reads one hash for a list of snapshots; `field` names the property that has the hash's field
 local function read_facts(key, list, field, into)
   local fields, at = {}, 0
   for i, f in ipairs(list) do fields[i] = f[field] end
@@ -25,7 +25,7 @@ local function read_facts(key, list, field, into)
   end)
 end
 
--- reads ends: a long result is as much work as all the rest together
+-- reads ends, without long results, which would cost as much as everything else together
 local function read_ends(key, list, field)
   local short = {}
   for _, f in ipairs(list) do
@@ -151,7 +151,7 @@ function snapshot.of(ids)
   return facts
 end
 
--- where a job belongs; `none` if in no index
+-- where a job belongs; `none` if it belongs in no index
 function snapshot.home_of(f)
   if f.done then
     local place = not f.is_node and ENDS_IN[f.done]
@@ -164,22 +164,22 @@ function snapshot.home_of(f)
   return f.line
 end
 
--- whether it expires unless it is started, and has not been
+-- whether it has not been started, and expires if it is not
 function snapshot.expires(f)
   local home = snapshot.home_of(f)
   return (home == 'wait' or home == 'prio' or home == 'delayed' or home == 'behind') and record.ttl_at(f.record) ~= nil
 end
 
--- What cannot change while a job stays where it is, and does change when it leaves: a job that was seen twice with the
--- same stamp has been there all the time.
+-- A value that stays the same while a job stays in its place, and changes when it leaves: a job that was seen twice with the same
+-- stamp has been there all the time.
 function snapshot.stamp_of(f)
   if not f.record then return '' end
   local created = f.flow and f.flow.head or f.record
   return sub(created, 2, 7) .. pack('>I8', f.last or 0) .. (f.ended and sub(f.ended, 1, 21) or f.end_size or '')
 end
 
--- what is wrong with an entry of an index: D no such job, M the job does not belong here, T it is marked as a tombstone
--- and is none. `marked` says that for the list's own task.
+-- what is wrong with an entry of an index: D no such job, M the job does not belong here, T it is marked as a tombstone but is
+-- not one. `marked`: whether the list's own task has the mark.
 function snapshot.wrong_entry(place, task, f, token, marked)
   if is_filler(f.id) and (place == 'completed' or place == 'owncompleted' or marked) then return nil end
   if f.is_newer then return nil end
@@ -194,7 +194,7 @@ function snapshot.wrong_entry(place, task, f, token, marked)
   return 'M'
 end
 
--- what is wrong with a job: L it is in no index; or the name of a list if only a pass over that can tell
+-- what is wrong with a job: L it is in no index; or the name of a list if only a pass over that list can tell
 function snapshot.wrong_job(f)
   local home = snapshot.home_of(f)
   if f.is_newer then return nil end
@@ -203,7 +203,7 @@ function snapshot.wrong_job(f)
   return 'L'
 end
 
--- whether a part of a job is of no use any more
+-- whether a part of a job is no longer needed
 function snapshot.is_leftover(part, f)
   if f.is_newer then return false end
   if not f.record then return true end
@@ -218,7 +218,7 @@ function snapshot.is_leftover(part, f)
   return false
 end
 
--- a log goes with its job, if that knows of it
+-- a log is removed with its job, if the job knows about it
 function snapshot.wrong_log(f)
   if call('EXISTS', K.log .. f.id) == 0 then return nil end
   if f.is_newer then return nil end
@@ -227,7 +227,7 @@ function snapshot.wrong_log(f)
   return call('HEXISTS', K.progress, f.id) == 0 and 'G' or nil
 end
 
--- whether a job or a mark is where it was when it had this stamp
+-- whether a job or a mark is still where it was when it had this stamp
 function snapshot.has_stayed(place, task, f, stamp)
   if snapshot.stamp_of(f) ~= stamp then return false end
   if place == 'tombstones' then return call('SISMEMBER', K.tombstones .. task, f.id) == 1 end

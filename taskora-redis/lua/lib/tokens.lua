@@ -1,15 +1,15 @@
--- Fencing tokens. A job's claims count on from its first token. Ids that we made never come again, so theirs is 1. A
--- caller's own id (`=`), or a node of a workflow with one (`*=`), may come again once it was trimmed: its tokens begin
--- where no earlier job of this id has had any, by when it was created.
+-- Fencing tokens. A job's claims count up from its first token. Generated ids never occur again, so theirs is 1. A caller's own
+-- id (`=`), or a node of a workflow with one (`*=`), may occur again once it was trimmed: its first token follows from its
+-- creation time, so it lies above all tokens of earlier jobs with this id.
 --
--- A server that came back from a copy may have forgotten claims. So tokens also lie above the namespace's *epoch*: 0, or the
--- time at which the namespace was met with another history of its data than before. A server's replication id names that
--- history: it is a new one after each start and each promotion.
+-- A server that came back from a copy may have forgotten claims. So tokens also lie above the namespace's *epoch*: 0, or the time
+-- at which the namespace's data was found to have another history than before. A server's replication id identifies that history:
+-- it changes with each start and each promotion.
 tokens.SHARE = 1024 -- tokens for each millisecond; no job is claimed more often
 local LATEST = 8796093022208 -- 2^43: tokens are exact until then
-local EPOCHS = 32 -- leases of so many epochs are found
+local EPOCHS = 32 -- how many epochs are searched for leases
 
--- Stands for the replication id where a user may not ask for it: the state of this library, which goes with its process.
+-- Replaces the replication id if the user may not ask for it: the state of this library, which ends with its server process.
 local stand_in
 
 local function history_id()
@@ -33,9 +33,9 @@ local function raise(epoch, before, older)
   return epoch
 end
 
--- Compares the history of data that the namespace was met with last with that of now. `server` names it, if a handshake
--- knows it. A stand-in is only looked at once by a library, so that users who may ask and those who may not, or
--- libraries of two versions, raise no epoch in turn.
+-- Compares the last known history of the data with the current one. `server` identifies it, if a handshake knows it. A library
+-- looks at its stand-in only once, so that users with and without permission, or libraries of two versions, do not raise the
+-- epoch alternately.
 function tokens.meet(server)
   local meta = call('HMGET', K.meta, 'epoch', 'incarnation', 'epochs', 'version')
   local epoch = whole(meta[1], LATEST) or 0
@@ -46,7 +46,7 @@ function tokens.meet(server)
     call('HSET', K.meta, 'incarnation', server)
   end
   if KEEPS_STATE then
-    -- emptied, and signed by somebody who did not know the epoch: leases may have tokens of it already
+    -- the namespace was emptied, and signed without knowledge of the epoch: leases may already have tokens of it
     if space.epoch and space.epoch > epoch then raise(space.epoch, epoch, meta[3]) end
     epoch = math.max(epoch, space.epoch or 0)
     space.epoch = epoch
@@ -66,7 +66,7 @@ function tokens.is_own(id)
   return byte(id) == 61 or byte(id) == 42 and byte(id, 2) == 61
 end
 
--- `dated` holds when the job (of a node: its workflow) was created, after one byte; exact until the year 2248
+-- `dated` has the creation time of the job (for a node: of its workflow) after one byte; exact until the year 2248
 function tokens.first(id, dated, epoch)
   local from = epoch
   if dated and tokens.is_own(id) then from = math.max(from, u48_at(dated, 2) or 0) end

@@ -1,12 +1,12 @@
--- Who awaits the end of a job or a workflow: `<tag>=<second>` for each process, the newest last, between spaces.
+-- The processes that await the end of a job or a workflow: `<tag>=<second>` for each, the newest last, separated by spaces.
 local MOST = 64 -- the newest are kept
-local LIFE = 3600 -- seconds; who still waits comes again
+local LIFE = 3600 -- seconds; a process that still waits registers again
 
 function waiters.tell(waiting, message)
   for tag in string.gmatch(waiting, '([^%s=]+)=%d+') do try('PUBLISH', K.push .. tag, message) end
 end
 
--- notes that this process waits
+-- registers this process as a waiter
 function waiters.add(id, tag)
   local known, kept = call('HGET', K.waiters, id) or '', {}
   local second = floor(now / 1000)

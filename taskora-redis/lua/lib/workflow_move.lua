@@ -1,6 +1,6 @@
--- Workflows, moved: a node's end counts down joins, a join at zero releases the nodes that wait for it, and an end other
--- than completion ends the workflow. What is beyond a page goes to `deferred`: R release, J count down, X cancel.
-local INLINE_END = 4096 -- longer ends do not go with a claim: who needs them fetches them
+-- The transitions of workflows: a node's end counts down joins, a join at zero releases the nodes that wait for it, and an end
+-- other than completion ends the workflow. Work beyond a page goes to `deferred`: R release, J count down, X cancel.
+local INLINE_END = 4096 -- longer ends are not part of a claim's answer: workers fetch them
 
 -- An ended workflow's record: state, ended (6), the number of the node that ended it plus one (4), reason.
 function workflow.finish(flow, state, cause, reason)
@@ -17,12 +17,12 @@ function workflow.finish(flow, state, cause, reason)
   end
 end
 
--- these workflows have no deadline any more; whoever was told one that is gone is told another one
+-- removes the deadlines of these workflows; a worker that was told one of them is told another
 function workflow.drop_deadlines(...)
   if call('EXISTS', K.wfdue) == 1 and call('ZREM', K.wfdue, ...) > 0 then call('DEL', K.wftimer) end
 end
 
--- takes ended workflows out of the indexes of running ones, and tells who waits for them
+-- removes ended workflows from the indexes of running ones, and tells their waiters
 function workflow.tell_ends()
   local flows, ids, watched, told, at = S.ended, {}, {}, false, 0
   S.ended = nil
@@ -48,7 +48,7 @@ function workflow.expire_if_late(flow)
   if deadline > 0 and deadline <= now and flow.left and not flow.ended then workflow.finish(flow, 'E') end
 end
 
--- Ends workflows that are late, at most 16; answers whether there may be more.
+-- Ends workflows past their deadline, at most 16; returns whether there may be more.
 function workflow.expire_late()
   local late = call('ZRANGEBYSCORE', K.wfdue, '-inf', now, 'LIMIT', 0, 16)
   for _, id in ipairs(late) do
@@ -56,7 +56,7 @@ function workflow.expire_late()
     if flow.left and workflow.head_of(flow) and not flow.ended then
       workflow.expire_if_late(flow)
     elseif flow.newer or flow.left and not workflow.head_of(flow) then
-      -- a later version's, or damaged: looked at again in a while
+      -- a later version's, or damaged: looked at again later
       call('ZADD', K.wfdue, 'XX', digits(now + 5000), id)
     else
       workflow.drop_deadlines(id)
@@ -65,7 +65,7 @@ function workflow.expire_late()
   return #late == 16
 end
 
--- why the nodes of an ended workflow are cancelled
+-- the reason with which the nodes of an ended workflow are cancelled
 function workflow.reason_of(flow)
   local state = sub(flow.ended, 1, 1)
   if state == 'F' then return 'workflow failed' end
@@ -74,7 +74,7 @@ function workflow.reason_of(flow)
   return sub(flow.ended, 12)
 end
 
--- goes on with the release of the nodes that wait for a join
+-- continues the release of the nodes that wait for a join
 function workflow.release_rest(flow, name)
   local values = fields_of(flow.key, { 'j' .. name, 'c' .. name })
   local reached, slab = workflow.reach_of(values[1])
@@ -86,8 +86,8 @@ function workflow.release_rest(flow, name)
   workflow.release(flow, { { name = name, text = text, at = at, slab = slab, slabs = slabs, reached = reached } })
 end
 
--- Counts down joins, each as often as it says. Those that come to zero by the same node are released together. A join that
--- was not counted down yet has no `j`: how many nodes it waits for (4) begins its `c`, then the number of slabs (4).
+-- Counts down joins, each by its own number. Joins that reach zero by the same node are released together. A join that was not
+-- counted down yet has no `j`: its `c` begins with the number of nodes that it waits for (4) and the number of slabs (4).
 function workflow.count_down(flow, joins)
   if #joins == 0 then return end
   if #joins > 1 then
@@ -109,7 +109,7 @@ function workflow.count_down(flow, joins)
       local counted = whole(before, U32)
       local open = (counted or members) - join.count
       if before and not counted then
-        -- released already, or damaged: nothing to count
+        -- already released, or damaged: nothing to count
       elseif open <= 0 then
         join.text, join.slabs = text, slabs
         done[#done + 1] = join
@@ -124,7 +124,7 @@ function workflow.count_down(flow, joins)
   end
 end
 
--- adds the joins of the node with this place among those that have ended, from one of them on; answers at which to go on
+-- adds the joins, from `from` on, of the node at this index among the ended ones; returns where to continue
 function workflow.add_joins(node, from, joins, known, place)
   local total = math.min(u32_at(node, 10) or 0, floor((#node - 13) / 4))
   local to = math.min(total, from + workflow.INLINE_NODES)
@@ -142,9 +142,9 @@ function workflow.add_joins(node, from, joins, known, place)
   return to < total and to
 end
 
--- Releases the one node that follows a node, if it waits for nobody else and nobody else for that one: their join is no `c`,
--- but an entry in `n`. There are no more of them than nodes that have ended, whatever else this call releases. Answers what to
--- write of the join.
+-- Releases the single node after a node, if it waits for no other and no other waits for that one: their join has no `c`, but an
+-- entry in `n`. There are never more of them than ended nodes, whatever else this call releases. Returns what to write for the
+-- join.
 function workflow.release_next(id, node)
   local join = read('>I4', node, 14)
   local number, _, delay, priority, task, _, ttl = workflow.entry_at(node, 18)
@@ -152,19 +152,19 @@ function workflow.release_next(id, node)
   return 'j' .. digits(join), '-' .. digits(number + 1) .. ' 0'
 end
 
--- whether a node's `n` keeps the entry of the one that follows it, whole; 255 is a later version's
+-- whether a node's `n` has the complete entry of the node after it; 255 is from a later version
 local function has_next(node)
   local length = #node > 18 and byte(node, 9) or 0
   return length > 0 and length < 255 and #node >= 17 + length
 end
 
--- after these nodes of a running workflow have completed; `nodes` is what their `n` say, from a place on
+-- goes on after these nodes of a running workflow have completed; `nodes` are their `n`, from an index on
 local function advance(flow, fields, nodes, before)
   local joins, known = nil, nil
   for at, field in ipairs(fields) do
     local node = nodes[before + at]
     if not node or #node < 19 then
-      -- gone, or damaged: nobody can tell who waits for it
+      -- gone, or damaged: the nodes that wait for it are unknown
     elseif has_next(node) then
       if joins then
         workflow.count_down(flow, joins)
@@ -181,8 +181,8 @@ local function advance(flow, fields, nodes, before)
   if joins then workflow.count_down(flow, joins) end
 end
 
--- Takes in the ends of nodes, which their workflows are told: those of one that follow each other together. Most are steps
--- of a chain that goes on: these are written as they are read, without more.
+-- Applies the ends of nodes to their workflows; consecutive nodes of one workflow together. Most are steps of a running chain,
+-- which are written directly.
 function workflow.write_nodes(ids, texts)
   local done = {}
   local function write(first, flow, fields, nodes, before)
@@ -227,8 +227,7 @@ function workflow.write_nodes(ids, texts)
   end
 end
 
--- Ends a job that is to be cancelled, or flags it if it is active; answers whether it has ended. It leaves its line when
--- its end is written.
+-- Cancels a job: ends it, or flags it if it is active; returns whether it has ended. It leaves its line when its end is written.
 function workflow.withdraw(task, id, text, past, reason)
   local place = active.place_of(task, id, text, past)
   if place == 'active' then
@@ -266,22 +265,22 @@ function workflow.cancel_nodes(flow, from, budget)
   if to < total then workflow.put_off('X', 'n', to, flow) end
 end
 
--- Of jobs taken out of their lines: what is stored of those that may run, and of nodes their workflow's heads; and by id, of
--- those that wait for others, the end of the node before them, for that is what a step of a chain is made of. Who
--- needs more asks for it. The nodes of ended workflows end here.
+-- For jobs taken from their lines: the stored data of those that may run, and for nodes their workflow's heads; and by id, for
+-- nodes that waited for others, the end of the node before them, which is all that a step of a chain needs. Workers ask for
+-- anything else. The nodes of ended workflows end here.
 function workflow.claimable(ids, from)
   local texts, heads, befores, plain, places = {}, {}, {}, {}, {}
   local function judge(i, flow, node)
     workflow.expire_if_late(flow)
     if flow.ended and node then
-      -- after a failed call, one that has ended may be in line
+      -- after a failed call, an ended node may be in line
       if not workflow.end_of(ids[i]) then
         ends.add_idle(from[i], ids[i], 'X', call('HGET', K.life, ids[i]), 0, workflow.reason_of(flow))
       end
       node = false
     end
     if flow.newer or flow.left and not workflow.head_of(flow) then
-      -- a later version's: the worker finds that it cannot read it, and puts it off
+      -- a later version's: the worker finds that it cannot read it, and hands it back with a delay
       heads[i] = call('HGET', flow.key, 'm') or ''
       if flow.newer then heads[i] = '~' .. heads[i] end
     else

@@ -1,37 +1,37 @@
--- Workflows, read. A workflow is one hash, `wf:<stored id>`; the job of a node is `*<stored id>#<number>`, and its
--- record and its end are in that hash. Fields: `l` how many nodes have not ended, and after a space its end; `m` its head,
--- `o` its output, `t` tasks with tombstones of its nodes; for each join `j` and `c`, for each node `n`, `d`, `b` and `g`.
--- A head is layout, created (6), deadline (6), due (6), nodes (4), joins (4), nonce (16), length of its extension (2), the
--- extension, annotations. An `n` is the length (4) of what is said of the node, that, and its record.
+-- Reading workflows. A workflow is one hash, `wf:<stored id>`; the job of a node is `*<stored id>#<number>`, and its
+-- record and its end are in that hash. Fields: `l` the number of nodes that have not ended, and after a space the end; `m` the
+-- head, `o` the output, `t` tasks with tombstones of its nodes; for each join `j` and `c`, for each node `n`, `d`, `b` and `g`. A
+-- head is layout, created (6), deadline (6), due (6), nodes (4), joins (4), nonce (16), length of its extension (2), the
+-- extension, annotations. An `n` is the length (4) of the data about the node, that data, and the node's record.
 
--- the workflow and the number of a node's job; jobs that are no nodes do not begin with this byte
+-- the workflow and the number of a node's job; the ids of other jobs do not begin with this byte
 function workflow.node_of(id)
   return match(id, '^%*(.*)#(%d+)$')
 end
 
--- A workflow as its `l` says: how many of its nodes have not ended (nothing if there is no such workflow), and its end.
--- One that a later version wrote (`newer`) is neither.
+-- A workflow according to its `l`: how many of its nodes have not ended (nothing if there is no such workflow), and its end. A
+-- workflow of a later version (`newer`) has neither.
 function workflow.remember(id, key, state)
   local left, ended = whole(state, U32), nil
   if state and not left then
     left, ended = match(state, '^(%d+) (%u..........*)$')
     left = whole(left, U32)
   end
-  -- what begins otherwise than with `~` is nobody's, and `check` reports it
+  -- any other value is damage, which `check` reports
   local newer = state and not left and (byte(state) == 126 and '~' or '?') or false
   local flow = { id = id, key = key, left = left or false, ended = ended or false, newer = newer }
   gathered('flows')[id] = flow
   return flow
 end
 
--- what was written of this workflow in this call must be seen before more of it is read
+-- what this call has written about the workflow must be visible before more of it is read
 local function known(id)
   local flow = S.flows and S.flows[id]
   if S.is_moved and (not flow or flow.puts) and (flow or S.moved and S.moved[id]) then workflow.flush() end
   return flow
 end
 
--- A workflow, which is read once in a call. Further fields of it are read with it: their values begin after that place.
+-- A workflow, which is read once per call. Further fields are read with it; their values begin after that index.
 function workflow.of(id, fields)
   local flow = known(id)
   if flow then return flow, fields and fields_of(flow.key, fields), 0 end
@@ -54,13 +54,13 @@ function workflow.checked(head)
   return head
 end
 
--- a workflow's head, which is read when it is asked for; nothing if that cannot be read
+-- a workflow's head, read on demand; nothing if it cannot be read
 function workflow.head_of(flow)
   if flow.head == nil then flow.head = workflow.checked(call('HGET', flow.key, 'm')) or false end
   return flow.head
 end
 
--- whether a later version wrote this workflow's head, or its state: it is to be left alone
+-- whether a later version wrote this workflow's head or state; such a workflow is left alone
 function workflow.has_newer_head(flow)
   if workflow.head_of(flow) then return false end
   local head = call('HGET', flow.key, 'm')
@@ -71,12 +71,12 @@ function workflow.is_newer(flow)
   return flow.newer ~= false or workflow.has_newer_head(flow)
 end
 
--- the same of what `n` says of a node
+-- the same for a node's `n`
 function workflow.is_newer_node(node)
   return node and #node > 18 and (byte(node, 9) == 255 or record.is_newer(sub(node, 5 + read('>I4', node)))) or false
 end
 
--- a damaged head may promise more nodes than there are
+-- a damaged head may name more nodes than there are
 function workflow.node_count(flow)
   if not flow.count then
     flow.count = workflow.head_of(flow) and math.min(u32_at(flow.head, 20) or 0, call('HLEN', flow.key)) or 0
@@ -84,20 +84,20 @@ function workflow.node_count(flow)
   return flow.count
 end
 
--- the record in an `n`; none if that is damaged
+-- the record in an `n`; nothing if it is damaged
 function workflow.record_in(node)
   local text = node and #node > 18 and sub(node, 5 + read('>I4', node))
   return text and record.is_readable(text) and text or nil
 end
 
--- The nodes that wait for a join are released in the order of their numbers. Of a join that has begun with it, `j` says
--- which: those below a number; and in which slab of `c` it goes on. Both are none if it still counts.
+-- The nodes that wait for a join are released in the order of their numbers. Once a join has begun to release, its `j` has the
+-- number below which all nodes are released, and the slab of `c` with which it continues. Both are nothing while it still counts.
 function workflow.reach_of(open)
   local reached, slab = match(open or '', '^%-(%d+) (%d+)$')
   return tonumber(reached), tonumber(slab)
 end
 
--- Roots wait for the join `r`, which waits for nobody; it has no `j` if all of them were released by the start.
+-- Roots wait for the join `r`, which waits for no node; it has no `j` if the start released all of them.
 function workflow.is_released(flow, number, node)
   local after = u32_at(node, 5)
   if not after then return false end
@@ -114,8 +114,8 @@ function workflow.end_of(id)
   return flow and call('HGET', K.wf .. flow, 'd' .. number)
 end
 
--- The fields `n` of the nodes of one workflow that follow each other: the first has this number, and the one after it has
--- the other. Then what `node_of` says of the one after them all.
+-- The fields `n` of consecutive nodes of one workflow: the first has this number, and the one after it has the other. Then the
+-- result of `node_of` for the node after the run.
 local function run_of(ids, first, id, number, next_number)
   local fields, at = { 'n' .. number, 'n' .. next_number }, first + 2
   while ids[at] do
@@ -127,9 +127,9 @@ local function run_of(ids, first, id, number, next_number)
   return fields
 end
 
--- Calls `one` for each node whose neighbours in the list are of other workflows: with its place, its workflow and its
--- number; and `many` for nodes of one workflow that follow each other: with the place of the first, the workflow and their
--- fields `n`. Jobs that are no nodes are passed over.
+-- Calls `one` for each node whose neighbours in the list belong to other workflows, with its index, its workflow and its number;
+-- and `many` for consecutive nodes of one workflow, with the index of the first, the workflow and their fields `n`. Skips jobs
+-- that are not nodes.
 function workflow.each_run(ids, one, many)
   local i, count, id, number = 1, #ids, nil, nil
   if count > 0 then id, number = workflow.node_of(ids[1]) end
@@ -149,7 +149,7 @@ function workflow.each_run(ids, one, many)
   end
 end
 
--- what is stored of these jobs: records, or of nodes what `n` says, and the `m` of the workflow of each
+-- the stored data of these jobs: records, or for nodes their `n`, and the `m` of each node's workflow
 function workflow.stored_of(ids)
   local texts, heads, plain, places = {}, {}, {}, {}
   local function see(first, id, fields)
@@ -167,8 +167,8 @@ function workflow.stored_of(ids)
   return texts, heads
 end
 
--- The record and the end of a job, and of a node also its workflow and number; nothing of a node that waits for others. Of a
--- node that a later version wrote, something that nobody can read.
+-- The record and the end of a job, and for a node also its workflow and number; nothing for a node that waits for others. For a
+-- node of a later version, an unreadable value.
 function workflow.job_of(id)
   if byte(id) ~= 42 then
     local text = call('HGET', K.jobs, id)

@@ -1,6 +1,6 @@
--- Nodes released: those that wait for a join at zero, or for nobody, come in line. What is beyond a page goes to `deferred`.
--- Releases and what is written of workflows are gathered, and `flush` writes them: lines first, so that an error leaves a
--- node in line that its workflow does not know as released yet, and never the other way round.
+-- Releasing nodes: those that wait for a join at zero, or for no node, join their lines. Work beyond a page goes to `deferred`.
+-- Releases and changes of workflows are collected, and `flush` writes them: lines first, so that an error leaves a node in line
+-- that its workflow does not yet count as released, and never the other way round.
 workflow.INLINE_NODES = 64
 
 function workflow.put_off(kind, what, from, flow)
@@ -8,7 +8,7 @@ function workflow.put_off(kind, what, from, flow)
   call('RPUSH', K.deferred, kind .. what .. ':' .. digits(from) .. ' ' .. flow.id)
 end
 
--- this workflow has something to be written
+-- this workflow has something to write
 local function touch(flow)
   S.is_moved = true
   if not flow.is_dirty then
@@ -30,7 +30,7 @@ function workflow.put(flow, field, value)
   end
 end
 
--- takes a released node down for `line_up`
+-- collects a released node for `line_up`
 function workflow.release_node(id, number, at, priority, task, ttl)
   S.is_moved = true
   if ttl then expiry.add_node(task, '*' .. id .. '#' .. digits(number), id, number, at, ttl) end
@@ -50,8 +50,8 @@ function workflow.release_node(id, number, at, priority, task, ttl)
   list[count + 1], list[count + 2] = at, '*' .. id .. '#' .. digits(number)
 end
 
--- An entry of a slab, if there is one at this place: first and last node, delay, priority, task, where the next one begins, and how
--- long such a node may wait to be started, if there is a limit: a number (6) behind the name, which the delay announces.
+-- An entry of a slab, if there is one at this place: first and last node, delay, priority, task, where the next one begins, and,
+-- if there is a limit, how long such a node may wait to start: a number (6) after the name, which the delay announces.
 local EXPIRES = 1099511627776 -- 2^40, milliseconds
 
 function workflow.entry_at(text, at)
@@ -62,7 +62,7 @@ function workflow.entry_at(text, at)
   return first, last, delay - EXPIRES, priority, task, next_at + 6, (read('>I6', text, next_at))
 end
 
--- whether a text holds entries from a place on, and nothing else
+-- whether a string has only entries from a position on
 function workflow.is_slab(text, at, nodes)
   if #text < at - 1 then return false end
   while at <= #text do
@@ -74,15 +74,15 @@ function workflow.is_slab(text, at, nodes)
 end
 
 -- Releases nodes that wait for these joins, as many as this call has room for, in the order of their numbers; the rest is
--- put off. A join is its name, and how far it is: slab, number of slabs, text of the slab and where its next entry is in it,
--- and the number that all released nodes are below. An entry is first and last node (4 each), delay (6), priority (2), length
--- of the task's name, the name, and what the delay announces.
+-- deferred. A join is its name and its progress: slab, number of slabs, text of the slab and the position of its next entry, and
+-- the number below which all nodes are released. An entry is first and last node (4 each), delay (6), priority (2), length of the
+-- task's name, the name, and what the delay announces.
 function workflow.release(flow, joins)
   local several, base = #joins > 1 and {}, now
   local spare = S.spare_releases or workflow.INLINE_NODES
   for _, join in ipairs(joins) do
     local text, at, slab, reached, is_left = join.text, join.at, join.slab or 0, join.reached or 0, false
-    -- roots wait for the time that the workflow was started for
+    -- roots wait for the workflow's due time
     if join.name == 'r' then
       base = workflow.head_of(flow) and math.max(now, (read('>I6', flow.head, 14))) or now
     end
@@ -92,7 +92,7 @@ function workflow.release(flow, joins)
         text, at = slab < (join.slabs or 1) and call('HGET', flow.key, 'c' .. join.name .. '.' .. digits(slab)), 1
         if not text then break end
       end
-      -- a damaged slab has nobody that could be read
+      -- a damaged slab has no readable entry
       local first, last, delay, priority, task, next_at, ttl = workflow.entry_at(text, at)
       if not first then break end
       for number = math.max(first, reached), last do
@@ -154,7 +154,7 @@ local function save(flow)
   pages(puts, function(...) call('HSET', flow.key, ...) end)
 end
 
--- writes what was gathered of workflows
+-- writes what was collected about workflows
 function workflow.flush()
   S.is_moved = false
   line_up()
