@@ -5,9 +5,9 @@ use crate::calendar::{MONTHS_OF_THE_CYCLE, Month, weekday};
 use crate::error::{CronError, CronErrorKind, Mistake};
 use crate::parse;
 
-/// A cron expression that has been read and checked.
+/// A parsed and checked cron expression.
 ///
-/// The [crate's documentation](crate) says what can be written.
+/// The [crate's documentation](crate) describes the syntax.
 ///
 /// ```
 /// use taskora_cron::Cron;
@@ -55,7 +55,7 @@ pub(crate) struct Days {
 }
 
 impl Cron {
-    /// Reads a cron expression.
+    /// Parses a cron expression.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Cron {
     pub fn parse(expression: &str) -> Result<Self, CronError> {
         let text = expression.trim_ascii();
         let fields = parse::fields(expression).map_err(|mistake| CronError::new(text, mistake))?;
-        // the calendar repeats after these months, so what is in none of them is in none at all
+        // the calendar repeats after these months, so a date that is in none of them never occurs
         if (0..MONTHS_OF_THE_CYCLE).all(|month| fields.days_in(Month(month)) == 0) {
             let span = 0..expression.len();
             let never = Mistake { kind: CronErrorKind::Never, span, text: String::new() };

@@ -19,15 +19,15 @@ pub struct CronError {
 pub enum CronErrorKind {
     /// There are neither five nor six fields.
     Fields,
-    /// A number or a step is outside of what its field can hold.
+    /// A number or a step is outside the range of its field.
     Outside,
     /// A name is not that of a month, a weekday or an `@` expression.
     Name,
     /// A range ends before it begins.
     Backwards,
-    /// Something else that no field can be read from.
+    /// Any other text that is not a valid field.
     Syntax,
-    /// Each field is right, and no date has them all, such as 30 February.
+    /// Each field is valid, but no date matches all of them, such as 30 February.
     Never,
 }
 

@@ -1,4 +1,4 @@
-//! The search for a pattern's times on a clock that nobody ever changes, in seconds since 1970 as that clock shows them.
+//! Finds a pattern's times on a clock without changes, in seconds since 1970 on that clock.
 
 use crate::calendar::{MONTHS_OF_THE_CYCLE, Month};
 use crate::cron::Fields;

@@ -11,7 +11,7 @@ const FURTHEST_BACK: i64 = 52 * 60 * 60;
 /// Where time ends for the last stretch.
 const FOREVER: i64 = i64::MAX / 4;
 
-/// A span of time within which nobody changes the clock; seconds since the epoch, and on the clock.
+/// A span of time without a clock change; seconds since the epoch, and on the clock.
 #[derive(Debug)]
 pub(crate) struct Stretch {
     pub(crate) start: i64,

@@ -10,8 +10,8 @@ const SEARCHED: i64 = 400 * 366 * 24 * 60 * 60;
 
 /// When a schedule ticks.
 ///
-/// Points in time are milliseconds since the Unix epoch, in UTC. Nothing is remembered between calls and no clock is read, so any process
-/// computes the same.
+/// Points in time are milliseconds since the Unix epoch, in UTC. It keeps no state between calls and reads no clock, so
+/// every process computes the same.
 ///
 /// ```
 /// use taskora_cron::{Cron, Times};
@@ -46,7 +46,7 @@ impl Times {
         Ok(Self(Spec::Every { period, offset: millis(offset) % period }))
     }
 
-    /// When the clocks of a time zone show what the expression says.
+    /// At the times of a cron expression, on the clocks of a time zone.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Times {
 
     /// The newest ticks that are later than `after` and not later than `until`: at most `newest` of them, the oldest first.
     ///
-    /// What it costs depends on `newest`, not on how many there are.
+    /// The cost depends on `newest`, not on how many there are.
     #[must_use]
     pub fn missed(&self, after: u64, until: u64, newest: usize) -> Vec<u64> {
         let mut before = until.saturating_add(1);

@@ -6,7 +6,7 @@ use crate::error::{hint, nearest};
 /// writes them anew if `TASKORA_CRON_BLESS` is set.
 const NAMES: &str = include_str!("zones.txt");
 
-/// A time zone that is not known, or of which this system knows no more than its name.
+/// A time zone that is unknown, or for which this system has no data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneError {
     name: String,
@@ -22,7 +22,7 @@ pub fn zone_names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 ///
-/// [`ZoneError`], whose text proposes the name that was probably meant.
+/// [`ZoneError`], whose text suggests the name that was probably meant.
 ///
 /// ```
 /// let error = taskora_cron::check_zone("Europe/Berln").unwrap_err();

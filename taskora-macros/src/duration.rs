@@ -1,4 +1,4 @@
-//! Durations as they are written in options: `500ms`, `30s`, `0.5s`, `5m`, `2h`, `1d`.
+//! Durations in options: `500ms`, `30s`, `0.5s`, `5m`, `2h`, `1d`.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ const UNITS: [(&str, u128); 5] = [
     ("d", 24 * 60 * 60 * NANOS_PER_SECOND),
 ];
 
-/// Longer than any task needs, and short enough that no clock overflows when it is added.
+/// Longer than any task needs, and short enough that adding it overflows no clock.
 const LONGEST: u128 = 100 * 365 * 24 * 60 * 60 * NANOS_PER_SECOND;
 
-/// Stores keep milliseconds, so a shorter duration would be none.
+/// Stores keep milliseconds, so a shorter duration would be zero.
 const SHORTEST: u128 = NANOS_PER_SECOND / 1_000;
 
 /// The duration that `text` means, or what is wrong with it.

@@ -10,7 +10,7 @@ use quote::ToTokens;
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// A mistake at one token or at a place that is already known.
+    /// A mistake at one token, or at a known span.
     pub(crate) fn at(&mut self, span: Span, message: impl Display) {
         self.push(syn::Error::new(span, message));
     }
@@ -24,7 +24,7 @@ impl Errors {
         self.0.push(error);
     }
 
-    /// Keeps the value, or the reason why there is none.
+    /// Returns the value, or records the error.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }

@@ -1,4 +1,4 @@
-//! A contract is named after its function, and hides what else has that name there.
+//! A contract is named after its function, and hides other types of that name.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -7,10 +7,10 @@ use syn::{FnArg, ReturnType, Signature, Type};
 use crate::errors::Errors;
 use crate::types::group_free;
 
-/// Types that are at hand everywhere: a signature that names one of them means it, and never the contract.
+/// Types that are in scope everywhere: a signature that names one of them means that type, never the contract.
 const AT_HAND: [&str; 7] = ["Box", "Context", "Option", "Result", "State", "String", "Vec"];
 
-/// Whether a function's signature names its own contract where it must mean another type; if so, says what to do.
+/// Reports a signature that names its own contract where it must mean another type.
 pub(crate) fn check(sig: &Signature, contract: &Ident, errors: &mut Errors) -> bool {
     let before = errors.len();
     let function = &sig.ident;

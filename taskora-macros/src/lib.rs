@@ -1,8 +1,7 @@
 //! The `#[task]` attribute and the `Task` and `FromRef` derives of taskora, which re-exports and documents them.
 //!
-//! Each macro is one line: parse into a model that keeps its spans, validate it, expand it. Every mistake of an item is
-//! collected on the way; the expansion is made all the same, so that one mistake is one error and not a cascade of
-//! missing types.
+//! Each macro is one line: parse into a model that keeps its spans, validate it, expand it. It collects every mistake of an
+//! item and still generates the expansion, so that one mistake gives one error, not a cascade of missing types.
 #![allow(
     missing_docs,
     reason = "`taskora` documents the macros where it re-exports them, and rustdoc would append what stands here"

@@ -1,4 +1,4 @@
-//! Reads a list of options one by one, so that one mistake does not hide the next.
+//! Parses a list of options one by one, so that one mistake does not hide the next.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
@@ -8,14 +8,14 @@ use crate::errors::Errors;
 use crate::names;
 use crate::place::{self, Known, Place, Side};
 
-/// What the parentheses of `#[task(..)]`, or of an option in it, may hold.
+/// The options in the parentheses of `#[task(..)]`, or of an option in it.
 pub(crate) trait List: Default {
     const KNOWN: &'static [Known];
 
-    /// What was written, even if its value is mistaken.
+    /// The options that were written, even those with an invalid value.
     fn given(&self) -> &[Given];
 
-    /// Notes that an option was written, and reads what stands behind its name.
+    /// Records an option, and parses what follows its name.
     fn set(&mut self, given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()>;
 
     /// Where an option was written, if it was.
@@ -38,7 +38,7 @@ impl Given {
         syn::Error::new(self.span, format!("`{name}` is written as in `{example}`"))
     }
 
-    /// Refuses what does not belong to where it was written.
+    /// Refuses an option that does not belong where it was written.
     pub(crate) fn must_be_for(&self, side: Side) -> syn::Result<()> {
         match side.refusal(self.option.name, self.place) {
             Some(message) => Err(syn::Error::new(self.span, message)),
@@ -70,7 +70,7 @@ fn split_outside(tokens: TokenStream, angles: bool) -> (Vec<TokenStream>, bool) 
         before = punct;
         let is_between = punct == ',' && depth == 0;
         if !is_between || item.is_empty() {
-            // a comma with nothing before it is an item, about which there is something to say
+            // a comma with nothing before it is an item, so that it is reported
             item.extend([token]);
         }
         if is_between {
@@ -88,7 +88,7 @@ pub(crate) fn is_named(item: &TokenStream, name: &str) -> bool {
     matches!(item.clone().into_iter().next(), Some(TokenTree::Ident(ident)) if ident == name)
 }
 
-/// Reads the items, and adds them to what is there.
+/// Parses the items, and adds them to the list.
 pub(crate) fn read<L: List>(list: &mut L, items: Vec<TokenStream>, place: Place, errors: &mut Errors) {
     for item in items {
         let option = |input: ParseStream<'_>| {
@@ -109,14 +109,14 @@ pub(crate) fn read<L: List>(list: &mut L, items: Vec<TokenStream>, place: Place,
     }
 }
 
-/// Reads the list that is an option's value.
+/// Parses the list that is an option's value.
 pub(crate) fn inner<L: List>(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<L> {
     let mut list = L::default();
     read(&mut list, split(contents(given, input)?), given.place, errors);
     Ok(list)
 }
 
-/// What stands between the parentheses behind an option's name.
+/// The tokens in the parentheses after an option's name.
 pub(crate) fn contents(given: Given, input: ParseStream<'_>) -> syn::Result<TokenStream> {
     if !input.peek(syn::token::Paren) {
         return Err(given.malformed());

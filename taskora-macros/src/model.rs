@@ -1,4 +1,4 @@
-//! What the macros know of an item: as it was written, and as it is expanded.
+//! The model of an item: as it was written, and as it is expanded.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
@@ -7,7 +7,7 @@ use syn::{Attribute, Path, Signature, Type, Visibility};
 
 use crate::options::Options;
 
-/// A function as it was written. Its body is not looked at, so that it may be half typed.
+/// A function as it was written. Its body is not parsed, so it may be half typed.
 pub(crate) struct TaskFn {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -26,7 +26,7 @@ impl Parse for TaskFn {
     }
 }
 
-/// The same tokens at another place in the source; names mean what they meant.
+/// The same tokens with another span; names resolve as before.
 pub(crate) fn at(span: Span, tokens: TokenStream) -> TokenStream {
     let moved = |token: TokenTree| match token {
         TokenTree::Group(group) => {
@@ -42,7 +42,7 @@ pub(crate) fn at(span: Span, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(moved).collect()
 }
 
-/// How the runtime crate is called where the macro is used.
+/// The path of the runtime crate where the macro is used.
 pub(crate) struct Krate(Path);
 
 impl Krate {
@@ -54,13 +54,13 @@ impl Krate {
         Self(path.unwrap_or_else(default))
     }
 
-    /// The path of what only expansions use.
+    /// The path of the module that only expansions use.
     pub(crate) fn private(&self) -> TokenStream {
         let path = &self.0;
         quote_spanned!(Span::mixed_site()=> #path::__private)
     }
 
-    /// The same, so that what is wrong with the expression around it is shown at `span`.
+    /// The same, so that errors in the expression around it appear at `span`.
     pub(crate) fn private_at(&self, span: Span) -> TokenStream {
         at(span, self.private())
     }
@@ -69,12 +69,12 @@ impl Krate {
 /// A contract, ready to be expanded.
 pub(crate) struct Contract {
     pub(crate) krate: Krate,
-    /// What stands before every item that is made, see [`crate::validate::before_items`].
+    /// The attributes of every generated item, see [`crate::validate::before_items`].
     pub(crate) before: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
     pub(crate) name: String,
-    /// `None`: it is not a struct with named fields, which has been complained about.
+    /// `None` if it is not a struct with named fields, which was already reported.
     pub(crate) fields: Option<Vec<Field>>,
     pub(crate) output: Output,
     pub(crate) options: Options,
@@ -87,34 +87,34 @@ pub(crate) struct Field {
     pub(crate) ty: TokenStream,
     /// `#[serde(..)]` and docs, which move from the parameter to the field.
     pub(crate) attrs: Vec<Attribute>,
-    /// Whether it is written as its type is, and not as an attribute such as `#[serde(with = ..)]` says.
+    /// Whether it has its type's format, without an attribute such as `#[serde(with = ..)]`.
     pub(crate) plain: bool,
 }
 
-/// What a task is awaited for.
+/// A task's output.
 #[derive(Clone)]
 pub(crate) enum Output {
     /// This type.
     Value(TokenStream),
-    /// The output of this type, which is named like a `Result`.
+    /// The output of this type, whose name ends like `Result`.
     Of(Box<Type>),
 }
 
 /// A function that runs a contract, ready to be expanded.
 pub(crate) struct Handler {
     pub(crate) krate: Krate,
-    /// What stands before every item that is made.
+    /// The attributes of every generated item.
     pub(crate) before: Vec<Attribute>,
-    /// What is registered.
+    /// The type to register.
     pub(crate) ident: Ident,
     pub(crate) contract: Path,
-    /// Whether the contract was written elsewhere.
+    /// Whether the contract is defined elsewhere.
     pub(crate) implements: bool,
     pub(crate) function: Ident,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Output,
     pub(crate) options: Options,
-    /// The signature cannot be called; only the types are made, so that nothing else breaks.
+    /// The signature cannot be called; only the types are generated, so that nothing else breaks.
     pub(crate) broken: bool,
 }
 
@@ -144,6 +144,6 @@ pub(crate) enum Injected {
     Context,
     /// `State<T>`, with this `T`.
     State(Type),
-    /// A type that only the compiler can look behind, by `#[inject]`.
+    /// A type with `#[inject]`, which only the compiler can resolve.
     Other(Type),
 }

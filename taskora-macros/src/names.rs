@@ -1,4 +1,4 @@
-//! Names made from names, and the grammar of task names.
+//! Names derived from names, and the grammar of task names.
 
 use proc_macro2::{Ident, Span};
 use quote::format_ident;
@@ -52,7 +52,7 @@ pub(crate) fn unraw(name: &Ident) -> String {
     text.strip_prefix("r#").map(ToOwned::to_owned).unwrap_or(text)
 }
 
-/// A name that no user's code can see or meet: for locals.
+/// A name for locals that cannot clash with the user's code.
 pub(crate) fn local(name: &str, span: Span) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(span))
 }

@@ -1,4 +1,4 @@
-//! What stands in `#[task(..)]`: one line for each option. Each list is a struct, and knows its options.
+//! The options of `#[task(..)]`, one line each. Each list is a struct, and knows its options.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -11,8 +11,8 @@ use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
 use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
 
-/// Makes a struct of optional fields, and the table of what is written for each of them. A line is `field: Type, side,
-/// example`; an option that cannot be named like a field is `field as "name"`.
+/// Generates a struct of optional fields, and the table of options. A line is `field: Type, side, example`; an option whose
+/// name cannot be a field's is `field as "name"`.
 macro_rules! options {
     (
         $(#[$doc:meta])*
@@ -109,7 +109,7 @@ impl Value for Retry {
 
     fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
         if !input.peek(syn::token::Paren) {
-            // the number is about the contract, while `retry(..)` may be about either
+            // the number concerns the contract, while `retry(..)` may concern either
             given.must_be_for(Side::Contract)?;
             return Ok(Self { attempts: Some(Value::read(given, input, errors)?), ..Self::default() });
         }
@@ -150,7 +150,7 @@ impl Value for Stall {
 }
 
 impl Options {
-    /// Reads what stands between the parentheses, and adds it to what is there. `derived`: on a struct.
+    /// Parses the tokens between the parentheses, and adds them to the options. `derived`: on a struct.
     pub(crate) fn read(&mut self, tokens: TokenStream, derived: bool, errors: &mut Errors) {
         let items = list::split(tokens);
         let place = match derived {
@@ -162,7 +162,7 @@ impl Options {
     }
 }
 
-/// The place of a whole pattern or path.
+/// The span of a whole pattern or path.
 pub(crate) fn span_of(tokens: &impl ToTokens) -> Span {
     tokens.to_token_stream().span()
 }

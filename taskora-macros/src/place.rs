@@ -1,9 +1,9 @@
-//! Which options exist, and where each of them belongs.
+//! The existing options, and where each of them belongs.
 
 /// What `#[task(..)]` was written on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A function that makes its own contract.
+    /// A function with its own contract.
     Function,
     /// A function that implements a contract.
     Implementation,
@@ -14,9 +14,9 @@ pub(crate) enum Place {
 /// An option as it is offered and explained.
 pub(crate) struct Known {
     pub(crate) name: &'static str,
-    /// How it is written, for errors.
+    /// An example of its use, for errors.
     pub(crate) example: &'static str,
-    /// What it speaks of.
+    /// What it concerns.
     pub(crate) side: Side,
     /// The options that its parentheses hold.
     pub(crate) inner: &'static [Known],
@@ -37,7 +37,7 @@ pub(crate) enum Side {
     Both,
 }
 
-/// What other queues have as an option of the task, and where it is said here.
+/// Options of other queues' tasks, and the equivalent here.
 static ELSEWHERE: [(&[&str], &str); 10] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
@@ -63,7 +63,7 @@ static ELSEWHERE: [(&[&str], &str); 10] = [
     ),
 ];
 
-/// What to do about an option that is not in `list`, if its name says it.
+/// The advice for an option that is not in `list`, if its name is known.
 pub(crate) fn elsewhere(typed: &str, list: &'static [Known]) -> Option<String> {
     // a list within another offers nothing but itself
     if list.iter().all(|option| option.inner.is_empty()) {
@@ -81,7 +81,7 @@ pub(crate) fn elsewhere(typed: &str, list: &'static [Known]) -> Option<String> {
 }
 
 impl Side {
-    /// Whether such an option is offered to who writes one on a struct, or else on a function.
+    /// Whether such an option is offered in this place.
     pub(crate) fn fits(self, place: Place) -> bool {
         match self {
             Self::Contract | Self::Both => true,
@@ -90,7 +90,7 @@ impl Side {
         }
     }
 
-    /// Why an option that speaks of this does not belong where it was written, and where it does.
+    /// Why such an option does not belong where it was written, and where it does.
     pub(crate) fn refusal(self, name: &str, place: Place) -> Option<String> {
         Some(match (place, self) {
             (Place::Implementation, Self::Contract) => format!(

@@ -1,4 +1,4 @@
-//! Every rule about a function's signature, and what is made of it.
+//! Every rule about a function's signature, and the model built from it.
 
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -14,7 +14,7 @@ use crate::types::{
 use crate::validate::with_name;
 use crate::values::Word;
 
-/// More arguments than these belong into a struct of their own.
+/// More arguments than this belong in a struct.
 const MAX_ARGUMENTS: usize = 12;
 
 /// Async, or plain and `blocking`.
@@ -35,7 +35,7 @@ pub(crate) fn check_runs_alone(options: &Options, sig: &Signature, errors: &mut 
     }
 }
 
-/// Whether a function is none of an `impl`, as far as its signature says. A macro does not see what it stands in.
+/// Whether a function is outside an `impl`, as far as its signature shows. A macro does not see its surroundings.
 pub(crate) fn check_is_free(sig: &Signature, errors: &mut Errors) -> bool {
     if let Some(receiver) = sig.receiver() {
         errors.on(

@@ -1,4 +1,4 @@
-//! What can be seen of a type, and of the attributes beside it, by their tokens.
+//! What the tokens of a type, and of the attributes beside it, show.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
@@ -35,7 +35,7 @@ pub(crate) fn peel(ty: &Type) -> (bool, &Type) {
     }
 }
 
-/// A type without what `macro_rules!` and parentheses put around it.
+/// A type without the groups of `macro_rules!` and without parentheses.
 pub(crate) fn group_free(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => group_free(&group.elem),
@@ -44,7 +44,7 @@ pub(crate) fn group_free(ty: &Type) -> &Type {
     }
 }
 
-/// What owns the data that `&ty` borrows.
+/// The owned type for `&ty`.
 pub(crate) fn owned(ty: &Type) -> TokenStream {
     match group_free(ty) {
         Type::Path(path) if path.path.is_ident("str") => quote!(::std::string::String),
@@ -56,7 +56,7 @@ pub(crate) fn owned(ty: &Type) -> TokenStream {
     }
 }
 
-/// What else a reference to a type with a name of its own may have been meant for: something that the worker has.
+/// A hint for a reference to a named type: it may belong to the worker.
 pub(crate) fn or_state(referred: &Type) -> String {
     match last_segment(group_free(referred)) {
         Some((ident, _)) if !["str", "String", "Vec"].iter().any(|data| ident == data) => {
@@ -80,7 +80,7 @@ pub(crate) fn output_of(ty: &Type) -> &Type {
     first.unwrap_or(ty)
 }
 
-/// Whether a type may be another one under a name of the user's.
+/// Whether a type may be a user's alias.
 pub(crate) fn may_be_an_alias(ty: &TokenStream) -> bool {
     const AT_HAND: [&str; 20] = [
         "Box", "Option", "String", "Vec", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128",
@@ -98,8 +98,8 @@ pub(crate) fn may_be_an_alias(ty: &TokenStream) -> bool {
     }
 }
 
-/// Whether a type has a reference or a lifetime, other than `'static`. An argument or an output is made anew from
-/// what was stored, so that it cannot be a `&'static` either; an error can.
+/// Whether a type has a reference or a lifetime, other than `'static`. An argument or an output is rebuilt from stored data,
+/// so it cannot be a `&'static` either; an error can.
 pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -134,7 +134,7 @@ pub(crate) fn mentioned(tokens: TokenStream, wanted: &dyn Fn(&Ident) -> bool) ->
     })
 }
 
-/// A type as a person writes it.
+/// A type formatted as a person writes it.
 pub(crate) fn tidy(ty: &impl quote::ToTokens) -> String {
     let spaced = ty.to_token_stream().to_string();
     let tight =
@@ -143,7 +143,7 @@ pub(crate) fn tidy(ty: &impl quote::ToTokens) -> String {
     text.replace("::std::string::String", "String").replace("::std::vec::Vec", "Vec")
 }
 
-/// Whether a field with these serde attributes is written as its type is.
+/// Whether a field with these serde attributes has its type's format.
 pub(crate) fn is_plain(attrs: &[Attribute]) -> bool {
     const OTHERWISE: [&str; 7] = [
         "with",

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::signature::{self, argument};
 use crate::types::is_plain;
 
-/// A function's own contract, if it makes one, and its handler.
+/// A function's own contract, if it has one, and its handler.
 pub(crate) fn function(
     item: &TaskFn,
     mut options: Options,
@@ -82,7 +82,7 @@ pub(crate) fn function(
     (contract, handler)
 }
 
-/// A struct that is a contract; nothing if it can be none.
+/// A struct that is a contract; `None` if it cannot be one.
 pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract> {
     let mut options = Options::default();
     for attribute in with_name(&item.attrs, "task") {
@@ -158,7 +158,7 @@ fn name(
     name
 }
 
-/// Keeps the aliases that are none of the task's other names.
+/// Removes aliases that repeat another name of the task.
 fn check_aliases(options: &mut Options, name: &str, errors: &mut Errors) {
     let mut aliases: Vec<String> = Vec::new();
     options.aliases.iter_mut().for_each(|given| {
@@ -179,7 +179,7 @@ fn check_aliases(options: &mut Options, name: &str, errors: &mut Errors) {
     });
 }
 
-/// The conditions of an item; and if it is deprecated, the leave to use it in what is made for it.
+/// The `#[cfg]`s of an item; if it is deprecated, also an `allow` for the code that is generated for it.
 fn before_items(attrs: &[Attribute]) -> Vec<Attribute> {
     let mut before = with_name(attrs, "cfg");
     if !with_name(attrs, "deprecated").is_empty() {

@@ -1,4 +1,4 @@
-//! The values of options, each kind with its own words for what is wrong.
+//! The values of options, each kind with its own error texts.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -14,12 +14,12 @@ use crate::errors::Errors;
 use crate::list::{self, Given};
 use crate::place::Known;
 
-/// What may stand behind the name of an option.
+/// What may follow the name of an option.
 pub(crate) trait Value: Sized {
     /// The options that its parentheses hold.
     const INNER: &'static [Known] = &[];
 
-    /// Reads it, its `=` or its parentheses included.
+    /// Parses it, including its `=` or its parentheses.
     fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self>;
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Word(pub(crate) Span);
 #[derive(Clone, Copy)]
 pub(crate) struct Attempts(pub(crate) u32);
 
-/// The number of attempts at once, at least 1.
+/// The number of concurrent attempts, at least 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Concurrency(pub(crate) usize);
 
@@ -68,7 +68,7 @@ impl Value for Word {
         if input.peek(Token![=]) || input.peek(syn::token::Paren) {
             let name = given.option.name;
             errors.at(given.span, format!("`{name}` takes no value; write `{name}` alone"));
-            // what was meant is clear, so nothing else is complained about
+            // the intention is clear, so nothing else is reported
             input.parse::<TokenStream>()?;
         }
         Ok(Self(given.span))
@@ -262,7 +262,7 @@ fn behind_equals<T: Parse>(given: Given, input: ParseStream<'_>) -> syn::Result<
     input.parse().map_err(|_| syn::Error::new(span, given.malformed()))
 }
 
-/// Reads the `=`, and says where the value begins.
+/// Parses the `=`, and returns the span of the value.
 fn value_span(given: Given, input: ParseStream<'_>) -> syn::Result<Span> {
     input.parse::<Token![=]>().map_err(|_| given.malformed())?;
     if input.is_empty() { Err(given.malformed()) } else { Ok(input.span()) }

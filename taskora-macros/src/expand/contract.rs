@@ -13,7 +13,7 @@ use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
 use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Priority, Recoveries};
 
-/// The struct that holds a function's payload arguments.
+/// The struct of a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
     let site = Span::mixed_site();
     let Contract { before, vis, ident, name, .. } = contract;

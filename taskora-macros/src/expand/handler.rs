@@ -8,7 +8,7 @@ use crate::model::{self, Argument, Handler, Injected, Output};
 use crate::names;
 use crate::values::Concurrency;
 
-/// What is registered for a contract that was written elsewhere.
+/// The type to register for a contract that is defined elsewhere.
 pub(super) fn definition(handler: &Handler, vis: &Visibility, deprecated: &[Attribute]) -> TokenStream {
     let Handler { before, ident, contract, function, .. } = handler;
     let contract = contract.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
         }
     });
     let bounds = handler.arguments.iter().filter_map(|argument| bound(argument, &private));
-    // what is wrong with the future as a whole is shown at the function's name
+    // errors about the whole future appear at the function's name
     let at = site.located_at(handler.function.span());
     let run =
         if handler.broken { quote_spanned!(site=> ::core::unreachable!()) } else { body(handler, &private) };
@@ -84,7 +84,7 @@ fn bound(argument: &Argument, private: &TokenStream) -> Option<TokenStream> {
     }
 }
 
-/// Takes the contract apart, calls the function, and turns what it returns into what the worker wants to know.
+/// Takes the contract apart, calls the function, and converts its return value for the worker.
 fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let is_blocking = handler.options.blocking.is_some();
@@ -99,7 +99,7 @@ fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
         }
         Argument::Injected { from, by_ref, span } => inject(from, *by_ref, *span, is_blocking, private),
     });
-    // an output or an error that does not fit is shown at its type
+    // errors about an output or an error type appear at that type
     let (output_at, error_at) = (handler.returns.output_span(), handler.returns.error_span());
     let wait = (!is_blocking).then(|| quote_spanned!(error_at=> .await));
     let function = model::at(error_at, handler.function.to_token_stream());
@@ -160,7 +160,7 @@ fn take_apart(handler: &Handler, names: &[Ident]) -> TokenStream {
 fn inject(from: &Injected, by_ref: bool, span: Span, blocking: bool, private: &TokenStream) -> TokenStream {
     let at = Span::mixed_site().located_at(span);
     let scope = names::local("scope", at);
-    // off the async threads the scope is there by reference already
+    // for a blocking function, the scope is already a reference
     let scope_ref = if blocking { scope.to_token_stream() } else { quote_spanned!(at=> &#scope) };
     let value = match from {
         Injected::Context if by_ref => return quote_spanned!(at=> #scope.context()),

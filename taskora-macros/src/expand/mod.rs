@@ -1,5 +1,5 @@
-//! From the model to tokens. Nothing is refused here; what can be said in generic functions of the runtime is said
-//! there, so that the expansion stays small.
+//! From the model to tokens. Nothing is refused here. Logic lives in generic functions of the runtime where possible, so
+//! that the expansion stays small.
 
 mod contract;
 mod handler;
@@ -41,14 +41,14 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
         contract.as_ref().is_some_and(|contract| hides::check(&parsed.sig, &contract.ident, &mut errors));
     let original = original(parsed);
     if !is_free || is_hidden {
-        // nothing else can stand in an `impl`, or have a name that means another type
+        // generate nothing else inside an `impl`, or under a name that means another type
         return quote!(#original #errors);
     }
     let docs = validate::with_name(&original.attrs, "doc");
     let deprecated = validate::with_name(&original.attrs, "deprecated");
     let types = match &contract {
         Some(contract) => {
-            // the signature goes first, as it has the clearest words for an argument that cannot be stored
+            // the signature comes first, because it has the clearest error for an argument that cannot be stored
             let implementation = contract::implementation(contract);
             let definition = contract::definition(contract, &docs, &deprecated);
             quote!(#implementation #definition)
@@ -80,7 +80,7 @@ impl quote::ToTokens for TaskFn {
     }
 }
 
-/// The function as the compiler wants to see it: without the attributes that were meant for the macro.
+/// The function for the compiler: without the attributes that were meant for the macro.
 fn original(mut item: TaskFn) -> TaskFn {
     let meant_for_us = |attribute: &Attribute| HELPERS.iter().any(|name| attribute.path().is_ident(name));
     for input in &mut item.sig.inputs {
@@ -92,7 +92,7 @@ fn original(mut item: TaskFn) -> TaskFn {
     item
 }
 
-/// What to say about an item that is no function at all.
+/// The error for an item that is not a function.
 fn not_a_function(item: &TokenStream) -> Option<(Span, &'static str)> {
     let item = syn::parse2::<syn::Item>(item.clone()).ok()?;
     match item {

@@ -68,7 +68,7 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
                 type Handle = <#ident as #private::Dispatchable>::Handle;
                 type Slot = #private::Bound;
 
-                // compiled where it is used, if it is
+                // compiled only where it is used
                 #[inline]
                 fn __into_dispatch(self, app: &#private::App) -> #private::Dispatch<Self::Handle> {
                     #private::Dispatchable::__into_dispatch(#ident { #(#arguments: self.#arguments.into_value()),* }, app)

@@ -34,7 +34,7 @@ pub(super) fn signature(
             }
         };
     }
-    // an argument that is not written as its type is cannot be what another task returns: all are set, or none
+    // an argument with a format other than its type's cannot be another task's output: all are set, or none
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let none_set = (fields.len() > 1).then(|| {
         quote_spanned! {site=>
