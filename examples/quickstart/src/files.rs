@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) struct File {
-    /// As it is shown.
+    /// The path to display.
     pub(crate) name: String,
-    /// As it is dispatched: absolute, since the worker may run elsewhere.
+    /// The path to dispatch: absolute, because the worker may run in another directory.
     pub(crate) path: PathBuf,
 }
 
-/// The files named on the command line, or else this repository's Markdown files.
+/// The files named on the command line, or this repository's Markdown files by default.
 pub(crate) fn chosen() -> io::Result<Vec<File>> {
     let named: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     if named.is_empty() {

@@ -1,4 +1,4 @@
-//! Summarises text files: one typed job per file, and a table of what became of them.
+//! Summarises text files: one typed job per file, and a table of the results.
 //!
 //! ```text
 //! cargo run -p quickstart                          this repository's Markdown files, jobs in memory

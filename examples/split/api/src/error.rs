@@ -1,4 +1,4 @@
-//! What the API answers when it cannot do what was asked.
+//! The API's error responses.
 
 use axum::Json;
 use axum::http::StatusCode;

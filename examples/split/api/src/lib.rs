@@ -1,4 +1,4 @@
-//! The routes of the API: each dispatches a job, or asks after one. Nothing here knows how a task is carried out.
+//! The routes of the API: each dispatches a job, or asks about one. Nothing here knows how a task is carried out.
 
 mod error;
 
@@ -35,7 +35,7 @@ struct DispatchOptions {
     delay: u64,
 }
 
-/// Dispatches a contract that came as JSON: 202, and where to ask after it.
+/// Dispatches a contract that came as JSON: answers 202, with the URL of the job.
 async fn dispatch<T: Task>(
     State(app): State<App>,
     Query(options): Query<DispatchOptions>,
@@ -79,7 +79,7 @@ async fn look_up(
     {
         return Err(error.into());
     }
-    // whatever else the wait has said is in the job's state
+    // any other outcome of the wait shows in the job's state
     let info = handle.info().await?.ok_or(ApiError::NotFound)?;
     let result = match info.state {
         JobState::Completed => Some(handle.result().await?),

@@ -1,6 +1,6 @@
 //! The contracts of the split example: the names, arguments, outputs and options of its tasks, and no code that runs them.
 //!
-//! The API dispatches these structs; the worker implements them. The compiler holds both to what is written here.
+//! The API dispatches these structs; the worker implements them. The compiler checks both against these contracts.
 
 use serde::{Deserialize, Serialize};
 use taskora::Task;
@@ -24,7 +24,7 @@ pub struct SendEmail {
     pub subject: String,
 }
 
-/// What the mail server said of an e-mail.
+/// The mail server's answer to an e-mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The message's id.

@@ -36,8 +36,8 @@ impl Mailer {
     }
 }
 
-/// How often is the contract's business; which of its own errors are worth another attempt is the handler's. The job's id
-/// makes a second attempt recognisable to the mail server, as one may follow a first that succeeded unnoticed.
+/// The contract says how often to retry; the handler says which of its errors are worth a retry. The job's id
+/// lets the mail server recognise a second attempt, which may follow a first one that succeeded unnoticed.
 #[task(implements = SendEmail, retry(never_on = MailError::BadAddress(_)))]
 pub(crate) async fn send_email(
     to: String,

@@ -1,4 +1,4 @@
-//! Runs the jobs of the split example until SIGTERM or ctrl-c, then lets running ones finish.
+//! Runs the jobs of the split example until SIGTERM or ctrl-c, then lets running jobs finish.
 //!
 //! ```text
 //! cargo run -p split-worker

@@ -1,4 +1,4 @@
-//! The API and the worker together: requests go in over HTTP, the worker runs as a process of its own, Redis is between them.
+//! The API and the worker together: requests come in over HTTP, the worker runs as a separate process, and Redis is between them.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use taskora_test_server::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The worker's process; killed at the end of the test, also of one that fails.
+/// The worker's process; killed at the end of the test, even if the test fails.
 struct Worker(Child);
 
 impl Worker {
@@ -41,7 +41,7 @@ impl Api {
         Self(address)
     }
 
-    /// Sends a request; the answer's status and body.
+    /// Sends a request, and returns the answer's status and body.
     async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let request = format!(
@@ -59,7 +59,7 @@ impl Api {
         (status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())))
     }
 
-    /// Dispatches a job; its id.
+    /// Dispatches a job, and returns its id.
     async fn dispatch(&self, path: &str, body: Value) -> String {
         let (status, answer) = self.send("POST", path, Some(body)).await;
         assert_eq!(status, 202, "{answer}");
@@ -101,7 +101,7 @@ async fn failures_and_cancellations_come_back_with_their_reasons() {
     let api = Api::start(&redis).await;
     let _worker = Worker::start(&redis);
 
-    // what the handler calls final is not tried again; what it does not is, as often as the contract says
+    // an error that the handler calls final is not retried; any other is, as often as the contract says
     let bad = api.dispatch("/emails", json!({ "to": "nobody", "subject": "Hi" })).await;
     let busy = api.dispatch("/emails", json!({ "to": "busy@example.com", "subject": "Hi" })).await;
     for (id, attempts, error) in [(bad, 1, "bad address `nobody`"), (busy, 3, "the mail server is busy")] {
