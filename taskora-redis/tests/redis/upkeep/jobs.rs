@@ -140,7 +140,7 @@ async fn lost_delayed_jobs_come_back_and_so_does_their_time() {
     let mut bench = Bench::full().await;
     let lost = "`send-email`: job `delayed` is missing from the waiting line";
     let due = "`send-email`: its due time is not the earliest of its delayed jobs";
-    bench.heals(&["ZREM @delayed:send-email =delayed"], &[lost, due]).await;
+    bench.heals(&["ZREM @delayed:send-email =delayed"], &[due, lost]).await;
     bench.drains().await;
 }
 
