@@ -372,7 +372,7 @@ impl fmt::Display for Violation {
             Self::ScheduleIndex { schedule, is_known: false } => {
                 write!(f, "what is kept of schedule `{schedule}` has no schedule; a repair removes it")
             }
-            Self::UnknownKey { key } => write!(f, "nobody knows the key `{key}`; it is left as it is"),
+            Self::UnknownKey { key } => write!(f, "unknown key `{key}`; it is left as it is"),
             Self::WrongType { key, expected, found } => {
                 write!(f, "the key `{key}` must be a {expected}, but is a {found}; a repair moves it aside")
             }
