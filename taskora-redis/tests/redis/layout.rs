@@ -105,7 +105,7 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
         JobReport { lease: claimed[5].lease.clone(), progress: Some(b"50".to_vec()), logs: vec![line] };
     assert_eq!(adapter.note(vec![notes]).await.expect("note"), [true]);
 
-    let delayed = NewJob { due: Due::After(Duration::from_secs(300)), ..job("delayed") };
+    let delayed = NewJob { due: Due::After(Duration::from_secs(200)), ..job("delayed") };
     let urgent = NewJob { priority: 5, ..job("urgent") };
     let large =
         NewJob { payload: vec![b'x'; 5000], meta: vec![("tenant".into(), "7".into())], ..job("large") };
