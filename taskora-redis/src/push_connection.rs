@@ -44,30 +44,10 @@ impl PushConnection {
     pub(crate) fn start(settings: Arc<Settings>) -> Self {
         let (requests, inbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::unbounded_channel();
+        let (registered, outcomes) = mpsc::unbounded_channel();
         let (cancels, _) = broadcast::channel(CANCELS);
         let (is_connected, connected) = watch::channel(false);
-        let tag = uuid::Uuid::now_v7().simple().to_string();
-        let channels = vec![settings.keys.cancel_channel(), settings.keys.push_channel(&tag)];
-        let purpose = Use::Pushes { channels, to: pushes.clone() };
-        let link = Arc::new(Link::new(Arc::clone(&settings), purpose));
-        let cancel_channel = settings.keys.cancel_channel();
-        let (registered, outcomes) = mpsc::unbounded_channel();
-        let actor = Actor {
-            link,
-            tag,
-            cancel_channel,
-            cancels: cancels.clone(),
-            is_connected,
-            waits: HashMap::new(),
-            deadlines: BTreeSet::new(),
-            unregistered: VecDeque::new(),
-            generation: 0,
-            registering: false,
-            failures: 0,
-            registered,
-            listening: false,
-            pushes,
-        };
+        let actor = Actor::new(&settings, cancels.clone(), is_connected, registered, pushes);
         // without a thread the inbox is dropped, and every request is answered with an error
         let thread = std::thread::Builder::new().name("taskora-redis".to_owned());
         let spawned =
@@ -154,4 +134,35 @@ struct Actor {
     listening: bool,
     /// Receives pushes, and the news that the connection is lost.
     pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
+}
+
+impl Actor {
+    fn new(
+        settings: &Arc<Settings>,
+        cancels: broadcast::Sender<Cancellation>,
+        is_connected: watch::Sender<bool>,
+        registered: mpsc::UnboundedSender<Outcome>,
+        pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
+    ) -> Self {
+        let tag = uuid::Uuid::now_v7().simple().to_string();
+        let cancel_channel = settings.keys.cancel_channel();
+        let channels = vec![cancel_channel.clone(), settings.keys.push_channel(&tag)];
+        let link = Link::new(Arc::clone(settings), Use::Pushes { channels, to: pushes.clone() });
+        Self {
+            link: Arc::new(link),
+            tag,
+            cancel_channel,
+            cancels,
+            is_connected,
+            waits: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            unregistered: VecDeque::new(),
+            generation: 0,
+            registering: false,
+            failures: 0,
+            registered,
+            listening: false,
+            pushes,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The loop of the push connection's thread: requests, pushes and registrations, one after the other.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,10 +143,8 @@ impl Actor {
             Ok((generation, ends)) => {
                 if generation != self.generation {
                     // this is another connection than the one on which the others were registered
-                    self.register_all();
+                    self.register_all_but(&outcome.ids);
                     self.generation = generation;
-                    let asked: std::collections::HashSet<&Vec<u8>> = outcome.ids.iter().collect();
-                    self.unregistered.retain(|id| !asked.contains(id));
                 }
                 for (id, (task, end)) in outcome.ids.iter().zip(ends) {
                     if task.is_empty() {
@@ -192,7 +191,17 @@ impl Actor {
     }
 
     fn register_all(&mut self) {
-        self.unregistered = self.waits.keys().cloned().collect();
+        self.register_all_but(&[]);
+    }
+
+    /// Queues every awaited job, except those of `asked` that nobody has queued since.
+    fn register_all_but(&mut self, asked: &[Vec<u8>]) {
+        let mut known: HashSet<&Vec<u8>> = asked.iter().collect();
+        // somebody waits for it again: the answer for the first caller was pushed before this one came
+        for id in &self.unregistered {
+            known.remove(id);
+        }
+        self.unregistered = self.waits.keys().filter(|id| !known.contains(id)).cloned().collect();
     }
 
     /// Forgets callers that no longer wait, and checks that the connection is alive while it is needed.
@@ -299,4 +308,36 @@ async fn renew(link: &Link, leases: &[RenewLease]) -> Renewals {
         }
     }
     Ok(renewals)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{broadcast, oneshot, watch};
+
+    use super::*;
+    use crate::config::RedisConfig;
+
+    fn wait(actor: &mut Actor, id: &[u8]) -> oneshot::Receiver<Answer> {
+        let (answer, reply) = oneshot::channel();
+        actor.take(Request::Await { id: id.to_vec(), answer });
+        reply
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_comes_between_a_push_and_the_first_answer_is_registered() {
+        let settings = RedisConfig::new("redis://localhost").check().expect("a valid configuration");
+        let (registered, _outcomes) = mpsc::unbounded_channel();
+        let (pushes, _pushed) = mpsc::unbounded_channel();
+        let (cancels, connected) = (broadcast::channel(1).0, watch::channel(false).0);
+        let mut actor = Actor::new(&Arc::new(settings), cancels, connected, registered, pushes);
+        let _first = wait(&mut actor, b"a");
+        let _other = wait(&mut actor, b"b");
+        // both are sent on a new connection, and the end of one is pushed before their answer is read
+        let ids: Vec<Vec<u8>> = actor.unregistered.drain(..).collect();
+        actor.answer(b"a", || Ok(None));
+        let _again = wait(&mut actor, b"a");
+        let ends = ids.iter().map(|_| ("task".to_owned(), Vec::new())).collect();
+        actor.settle(Outcome { ids, result: Ok((1, ends)) });
+        assert_eq!(Vec::from(actor.unregistered), [b"a".to_vec()]);
+    }
 }
