@@ -163,8 +163,9 @@ on_both! {
         until_is(|told| *told, || async { probe.count("told") + listening.count("told") > 0 }, || "told".into()).await;
         assert_eq!(info(&kept).await.stalls, 0);
         switch.refusal.clear();
-        probe.open(2);
-        listening.open(2);
+        // an attempt that was told may still be at the gate, and takes a turn
+        probe.open(20);
+        listening.open(20);
         result(&kept).await.unwrap();
         result(&lost).await.unwrap();
         assert_eq!((info(&kept).await.stalls, info(&kept).await.attempts), (0, 1));
