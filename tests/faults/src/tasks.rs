@@ -16,6 +16,9 @@ pub struct Act {
     /// How long it takes, in milliseconds.
     #[serde(default)]
     pub millis: u64,
+    /// The only process in which it takes this time; in any other it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_in: Option<u32>,
     /// How it ends.
     #[serde(default)]
     pub end: End,
@@ -92,7 +95,8 @@ impl<'a> Run<'a> {
             ctx.progress(ctx.attempt());
             ctx.info("at work");
         }
-        let time = Duration::from_millis(act.millis);
+        let is_short = act.only_in.is_some_and(|pid| pid != std::process::id());
+        let time = Duration::from_millis(if is_short { 0 } else { act.millis });
         if act.end == End::Block {
             let end = Instant::now() + time;
             while Instant::now() < end {

@@ -12,6 +12,9 @@ use crate::tasks::{Act, End, Work};
 /// A lease, in which nothing is heard of the worker three times over.
 const LEASE: Duration = Duration::from_secs(1);
 
+/// How long those of its jobs take that end while it is away. A busy machine may need a good part of it to start them.
+const LENGTH: Duration = Duration::from_secs(6);
+
 /// Fault 4: SIGSTOP for three leases, then SIGCONT. The jobs run elsewhere; what the worker still says is refused, and its
 /// handlers are told.
 pub async fn frozen(seed: u64, scale: u32) -> Report {
@@ -19,11 +22,20 @@ pub async fn frozen(seed: u64, scale: u32) -> Report {
     let (mut findings, mut workers) = (Vec::new(), vec![stage.worker(settings())]);
     for _ in 0..scale {
         let away = stage.start(Config { threads: 3, worker: Some(settings()), ..stage.config("away") });
-        let jobs = busy_with(&mut stage, &away).await;
-        stage.fault("SIGSTOP", away.pid());
-        away.freeze();
+        let mut load = Load::default();
+        let jobs = loop {
+            load.keep_busy(&mut stage, &away).await;
+            stage.fault("SIGSTOP", away.pid());
+            away.freeze();
+            match load.running(&stage, &away) {
+                Some(jobs) => break jobs,
+                // one of them has ended just before
+                None => away.thaw(),
+            }
+        };
+        let frozen_at = Instant::now();
         until_elsewhere(&stage, &away, &jobs).await;
-        tokio::time::sleep(LEASE).await;
+        tokio::time::sleep_until((frozen_at + LENGTH).into()).await;
         away.thaw();
         findings.extend(refused(&stage, &away, &jobs).await);
         workers.push(away);
@@ -47,15 +59,24 @@ pub async fn cut_off(seed: u64, scale: u32) -> Report {
         let worker = Some(settings());
         let away = Config { url: proxy.url(), threads: 3, worker, ..stage.config("away") };
         let away = stage.start(away);
-        let jobs = busy_with(&mut stage, &away).await;
         let silently = round % 2 == 0;
-        stage.fault(if silently { "black hole" } else { "refused connections" }, away.pid());
-        if silently {
-            proxy.set(Fate::BlackHole);
-        } else {
-            proxy.refuse(true);
-            proxy.reset();
-        }
+        let mut load = Load::default();
+        let jobs = loop {
+            load.keep_busy(&mut stage, &away).await;
+            stage.fault(if silently { "black hole" } else { "refused connections" }, away.pid());
+            if silently {
+                proxy.set(Fate::BlackHole);
+            } else {
+                proxy.refuse(true);
+                proxy.reset();
+            }
+            if let Some(jobs) = load.running(&stage, &away) {
+                break jobs;
+            }
+            // one of them has ended just before
+            proxy.set(Fate::Pass);
+            proxy.refuse(false);
+        };
         until_elsewhere(&stage, &away, &jobs).await;
         proxy.set(Fate::Pass);
         proxy.refuse(false);
@@ -80,24 +101,41 @@ fn settings() -> WorkerPart {
     WorkerPart { lease: LEASE, sweep: Duration::from_millis(300), ..WorkerPart::default() }
 }
 
-/// Dispatches until the worker runs a job that keeps a thread busy, one that ends while it is away, and a long one.
-async fn busy_with(stage: &mut Stage, worker: &Process) -> Vec<String> {
-    let app = stage.app().await;
-    let kinds = [Act::ends(2_500, End::Block), Act::returns(2_000), Act::returns(6_000)];
-    let mut jobs = [const { Vec::new() }; 3];
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+/// What the worker that is about to be away is given: jobs that keep a thread busy, jobs that end while it is away, and long ones.
+#[derive(Default)]
+struct Load([Vec<String>; 3]);
+
+impl Load {
+    /// Dispatches until the worker runs a job of each kind.
+    async fn keep_busy(&mut self, stage: &mut Stage, worker: &Process) {
+        let app = stage.app().await;
+        let long = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        let length = u64::try_from(LENGTH.as_millis()).unwrap_or(u64::MAX);
+        let kinds = [Act::ends(length, End::Block), Act::returns(length), Act::returns(long)];
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let running = running(&stage.history(), worker.pid());
+            let Some(kind) = self.lacking(&running) else { return };
+            assert!(Instant::now() < deadline, "the worker is given no jobs of kind {kind}");
+            let (Some(act), Some(jobs)) = (kinds.get(kind), self.0.get_mut(kind)) else { continue };
+            let act = Act { only_in: Some(worker.pid()), ..act.clone() };
+            let handle = stage.dispatched(app.dispatch(Work { act }).await);
+            jobs.push(handle.id().to_string());
+            // given to this worker, or to the other one
+            stage
+                .until("its start", || std::future::ready(stage.history().starts(handle.id().as_str()) > 0))
+                .await;
+        }
+    }
+
+    /// The jobs that the worker runs now, if there is one of each kind.
+    fn running(&self, stage: &Stage, worker: &Process) -> Option<Vec<String>> {
         let running = running(&stage.history(), worker.pid());
-        let lacks = |jobs: &Vec<String>| !jobs.iter().any(|job| running.contains(job));
-        let Some(kind) = jobs.iter().position(lacks) else { return running };
-        assert!(Instant::now() < deadline, "the worker is given no jobs of kind {kind}");
-        let (Some(act), Some(jobs)) = (kinds.get(kind), jobs.get_mut(kind)) else { continue };
-        let handle = stage.dispatched(app.dispatch(Work { act: act.clone() }).await);
-        jobs.push(handle.id().to_string());
-        // given to this worker, or to the other one
-        stage
-            .until("its start", || std::future::ready(stage.history().starts(handle.id().as_str()) > 0))
-            .await;
+        self.lacking(&running).is_none().then_some(running)
+    }
+
+    fn lacking(&self, running: &[String]) -> Option<usize> {
+        self.0.iter().position(|jobs| !jobs.iter().any(|job| running.contains(job)))
     }
 }
 
