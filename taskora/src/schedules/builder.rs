@@ -130,7 +130,7 @@ impl Schedule {
     /// second. It replaces a cron expression and its time zone.
     ///
     /// # Errors
-    /// [`ScheduleError::Option`] if the period is too short.
+    /// [`ScheduleError::Misfit`] if the period is too short.
     pub fn every(mut self, period: Duration) -> Result<Self, ScheduleError> {
         if matches!(self.times, Some(Times::Cron(_))) {
             self.tz = None;
@@ -254,7 +254,7 @@ impl Schedule {
 
     /// What is stored, once everything fits together.
     pub(crate) fn into_definition(self, app: &App, default_tz: &str) -> Result<Definition, ScheduleError> {
-        check_name(&self.name).map_err(|misfit| ScheduleError::Option { name: self.name.clone(), misfit })?;
+        check_name(&self.name).map_err(|misfit| ScheduleError::Misfit { name: self.name.clone(), misfit })?;
         self.fits(&self.options())?;
         let Self { name, priority, meta, .. } = self;
         let nothing = || ScheduleError::NothingToRun { name: name.clone() };
@@ -341,7 +341,7 @@ impl Schedule {
     fn fits(&self, options: &ScheduleOptions) -> Result<(), ScheduleError> {
         match options.misfits().into_iter().next() {
             None => Ok(()),
-            Some(misfit) => Err(ScheduleError::Option { name: self.name.clone(), misfit }),
+            Some(misfit) => Err(ScheduleError::Misfit { name: self.name.clone(), misfit }),
         }
     }
 }

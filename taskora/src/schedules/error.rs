@@ -16,8 +16,9 @@ pub enum ScheduleError {
     #[error(transparent)]
     TimeZone(#[from] ZoneError),
     /// An option's value cannot be used, or does not fit the other options.
+    // a variant named `Option` makes rustc write `std::option::Option` in the errors of everybody who uses this crate
     #[error("schedule `{name}`: {misfit}")]
-    Option {
+    Misfit {
         /// The schedule.
         name: String,
         /// What is wrong.
