@@ -13,7 +13,7 @@ use crate::adapter::{
 use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 
-pub async fn s289_a_waiting_job_is_cancelled_at_once(f: &impl Fixture) {
+pub(super) async fn s289_a_waiting_job_is_cancelled_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), prioritised("b", TASK, 5)]).await;
     for id in ["a", "b"] {
@@ -34,7 +34,7 @@ pub async fn s289_a_waiting_job_is_cancelled_at_once(f: &impl Fixture) {
     );
 }
 
-pub async fn s053_a_delayed_job_is_cancelled_at_once(f: &impl Fixture) {
+pub(super) async fn s053_a_delayed_job_is_cancelled_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000), delayed("b", TASK, 60_000)]).await;
     assert_eq!(adapter.jobs().cancel(&"a".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
@@ -47,7 +47,7 @@ pub async fn s053_a_delayed_job_is_cancelled_at_once(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["b"], "it does not become ready");
 }
 
-pub async fn a_retrying_job_is_cancelled_at_once(f: &impl Fixture) {
+pub(super) async fn a_retrying_job_is_cancelled_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -61,7 +61,7 @@ pub async fn a_retrying_job_is_cancelled_at_once(f: &impl Fixture) {
     assert!(worker.claim(9, &[TASK]).await.is_empty());
 }
 
-pub async fn s289_an_active_job_is_flagged_and_its_worker_told(f: &impl Fixture) {
+pub(super) async fn s289_an_active_job_is_flagged_and_its_worker_told(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -85,7 +85,7 @@ pub async fn s289_an_active_job_is_flagged_and_its_worker_told(f: &impl Fixture)
     );
 }
 
-pub async fn the_first_reason_stays(f: &impl Fixture) {
+pub(super) async fn the_first_reason_stays(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -99,7 +99,7 @@ pub async fn the_first_reason_stays(f: &impl Fixture) {
     assert_eq!(ending(&adapter, "a").await, Ending::Cancelled(String::new()), "an empty reason is a reason");
 }
 
-pub async fn x39_a_job_flagged_just_before_it_settles_ends_as_cancelled(f: &impl Fixture) {
+pub(super) async fn x39_a_job_flagged_just_before_it_settles_ends_as_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let ends = [
@@ -129,7 +129,7 @@ pub async fn x39_a_job_flagged_just_before_it_settles_ends_as_cancelled(f: &impl
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "none of them runs again");
 }
 
-pub async fn a_flag_goes_with_its_job(f: &impl Fixture) {
+pub(super) async fn a_flag_goes_with_its_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -143,7 +143,7 @@ pub async fn a_flag_goes_with_its_job(f: &impl Fixture) {
     assert_eq!(worker.settle(&jobs[0], complete("1")).await, Settled::Now(JobState::Cancelled));
 }
 
-pub async fn s055_a_job_that_has_ended_cannot_be_cancelled(f: &impl Fixture) {
+pub(super) async fn s055_a_job_that_has_ended_cannot_be_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, [job("completed", TASK)]).await;
@@ -168,7 +168,7 @@ pub async fn s055_a_job_that_has_ended_cannot_be_cancelled(f: &impl Fixture) {
     }
 }
 
-pub async fn s059_the_others_keep_their_order(f: &impl Fixture) {
+pub(super) async fn s059_the_others_keep_their_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for priority in [0, 3] {
         put(&adapter, (0..6).map(|n| prioritised(&format!("{priority}/{n}"), TASK, priority))).await;
@@ -185,7 +185,7 @@ pub async fn s059_the_others_keep_their_order(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["0/4", "new"]);
 }
 
-pub async fn cancelling_all_that_waits_leaves_nothing(f: &impl Fixture) {
+pub(super) async fn cancelling_all_that_waits_leaves_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     put(&adapter, [job("d", OTHER)]).await;
@@ -202,7 +202,7 @@ pub async fn cancelling_all_that_waits_leaves_nothing(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["e"]);
 }
 
-pub async fn a_cancelled_id_stays_taken(f: &impl Fixture) {
+pub(super) async fn a_cancelled_id_stays_taken(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     adapter.jobs().cancel(&"a".into(), "why").await.unwrap();
@@ -211,7 +211,7 @@ pub async fn a_cancelled_id_stays_taken(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["b"]);
 }
 
-pub async fn a_job_that_came_back_can_be_cancelled(f: &impl Fixture) {
+pub(super) async fn a_job_that_came_back_can_be_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -223,7 +223,7 @@ pub async fn a_job_that_came_back_can_be_cancelled(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"]);
 }
 
-pub async fn cancellations_reach_every_connection(f: &impl Fixture) {
+pub(super) async fn cancellations_reach_every_connection(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("größe", TASK), job("b", TASK)]).await;
     Caller::new(&adapter).claim(2, &[TASK]).await;

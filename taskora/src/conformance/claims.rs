@@ -12,7 +12,7 @@ use crate::adapter::{CallId, Due, JobCounts, NewJob, Settled};
 use crate::job::JobState;
 use crate::policy::Retention;
 
-pub async fn s286_a_claim_hands_over_the_job(f: &impl Fixture) {
+pub(super) async fn s286_a_claim_hands_over_the_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let meta = vec![("tenant".to_owned(), "größe".to_owned()), ("trace".to_owned(), String::new())];
     put(&adapter, [NewJob { meta: meta.clone(), ..job("a", TASK) }]).await;
@@ -32,7 +32,7 @@ pub async fn s286_a_claim_hands_over_the_job(f: &impl Fixture) {
     );
 }
 
-pub async fn s101_first_come_first_served_within_a_task(f: &impl Fixture) {
+pub(super) async fn s101_first_come_first_served_within_a_task(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for id in ["c", "a", "b"] {
         put(&adapter, [job(id, TASK)]).await;
@@ -45,14 +45,14 @@ pub async fn s101_first_come_first_served_within_a_task(f: &impl Fixture) {
     assert!(worker.claim(1, &[TASK]).await.is_empty());
 }
 
-pub async fn first_come_first_served_across_tasks(f: &impl Fixture) {
+pub(super) async fn first_come_first_served_across_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("1", TASK), job("2", OTHER), job("3", OTHER), job("4", TASK)]).await;
     put(&adapter, [job("5", OTHER), job("6", TASK)]).await;
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[OTHER, TASK]).await), ["1", "2", "3", "4", "5", "6"]);
 }
 
-pub async fn s100_higher_priority_goes_first(f: &impl Fixture) {
+pub(super) async fn s100_higher_priority_goes_first(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = [("zero", 0), ("ten", 10), ("five", 5), ("minus", -1), ("ten too", 10), ("zero too", 0)];
     put(&adapter, jobs.map(|(id, priority)| prioritised(id, TASK, priority))).await;
@@ -60,14 +60,14 @@ pub async fn s100_higher_priority_goes_first(f: &impl Fixture) {
     assert_eq!(ids(&claimed), ["ten", "ten too", "five", "zero", "zero too", "minus"]);
 }
 
-pub async fn s100_priority_goes_before_arrival_across_tasks(f: &impl Fixture) {
+pub(super) async fn s100_priority_goes_before_arrival_across_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("1", TASK), prioritised("2", OTHER, 3), prioritised("3", TASK, 3)]).await;
     put(&adapter, [prioritised("4", TASK, -3), job("5", OTHER), prioritised("6", OTHER, 4)]).await;
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK, OTHER]).await), ["6", "2", "3", "1", "5", "4"]);
 }
 
-pub async fn order_holds_over_many_small_claims(f: &impl Fixture) {
+pub(super) async fn order_holds_over_many_small_claims(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let priority = |n: i16| [0, 3, 0, -2, 3][n.unsigned_abs() as usize % 5];
     let task = |n: i16| if n % 3 == 0 { OTHER } else { TASK };
@@ -86,7 +86,7 @@ pub async fn order_holds_over_many_small_claims(f: &impl Fixture) {
     assert_eq!(claimed, expected);
 }
 
-pub async fn a_claim_takes_only_the_tasks_it_asks_for(f: &impl Fixture) {
+pub(super) async fn a_claim_takes_only_the_tasks_it_asks_for(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("1", TASK), job("2", OTHER)]).await;
     let mut worker = Caller::new(&adapter);
@@ -95,7 +95,7 @@ pub async fn a_claim_takes_only_the_tasks_it_asks_for(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &["unheard-of", TASK]).await), ["1"]);
 }
 
-pub async fn the_total_limit_is_kept(f: &impl Fixture) {
+pub(super) async fn the_total_limit_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["1", "2", "3", "4"].map(|id| job(id, if id == "2" { OTHER } else { TASK }))).await;
     let mut worker = Caller::new(&adapter);
@@ -107,7 +107,7 @@ pub async fn the_total_limit_is_kept(f: &impl Fixture) {
     assert!(!answer.more, "as many as were asked for, and as many as there were");
 }
 
-pub async fn there_is_more_only_of_what_may_be_claimed(f: &impl Fixture) {
+pub(super) async fn there_is_more_only_of_what_may_be_claimed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["1", "2", "3", "4"].map(|id| job(id, if id < "3" { TASK } else { OTHER }))).await;
     let mut worker = Caller::new(&adapter);
@@ -121,7 +121,7 @@ pub async fn there_is_more_only_of_what_may_be_claimed(f: &impl Fixture) {
     assert_eq!((ids(&answer.jobs), answer.more), (vec!["4"], false));
 }
 
-pub async fn the_limit_of_each_task_is_kept(f: &impl Fixture) {
+pub(super) async fn the_limit_of_each_task_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = ["1", "2", "3", "4", "5"].map(|id| job(id, if id < "4" { TASK } else { OTHER }));
     put(&adapter, jobs).await;
@@ -133,7 +133,7 @@ pub async fn the_limit_of_each_task_is_kept(f: &impl Fixture) {
     assert_eq!(state(&adapter, "3").await, Some(JobState::Waiting));
 }
 
-pub async fn a_claim_of_none_takes_none(f: &impl Fixture) {
+pub(super) async fn a_claim_of_none_takes_none(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("1", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -142,7 +142,7 @@ pub async fn a_claim_of_none_takes_none(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["1"]);
 }
 
-pub async fn s004_a_delayed_job_is_not_claimed_before_it_is_due(f: &impl Fixture) {
+pub(super) async fn s004_a_delayed_job_is_not_claimed_before_it_is_due(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("late", TASK, 60_000), job("now", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -156,7 +156,7 @@ pub async fn s004_a_delayed_job_is_not_claimed_before_it_is_due(f: &impl Fixture
     assert_eq!(info(&adapter, "late").await.due_at, None, "it is not delayed any more");
 }
 
-pub async fn x19_jobs_that_are_due_together_go_in_due_order(f: &impl Fixture) {
+pub(super) async fn x19_jobs_that_are_due_together_go_in_due_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(
         &adapter,
@@ -169,7 +169,7 @@ pub async fn x19_jobs_that_are_due_together_go_in_due_order(f: &impl Fixture) {
     assert_eq!(ids(&claimed), ["0", "1", "2", "3", "4"], "what was ready first, then by due time");
 }
 
-pub async fn x19_due_order_holds_across_tasks(f: &impl Fixture) {
+pub(super) async fn x19_due_order_holds_across_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("3", TASK, 3_000), delayed("2", OTHER, 2_000), delayed("1", TASK, 1_000)]).await;
     put(&adapter, [delayed("4", OTHER, 60_000)]).await;
@@ -177,7 +177,7 @@ pub async fn x19_due_order_holds_across_tasks(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[OTHER, TASK]).await), ["1", "2", "3"]);
 }
 
-pub async fn jobs_due_at_the_same_time_go_by_id(f: &impl Fixture) {
+pub(super) async fn jobs_due_at_the_same_time_go_by_id(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("now", OTHER)]).await;
     let due = info(&adapter, "now").await.created_at.to_system_time() + Duration::from_secs(5);
@@ -186,7 +186,7 @@ pub async fn jobs_due_at_the_same_time_go_by_id(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["a", "b", "c"]);
 }
 
-pub async fn a_delayed_job_keeps_its_priority(f: &impl Fixture) {
+pub(super) async fn a_delayed_job_keeps_its_priority(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [NewJob { priority: 1, ..delayed("high", TASK, 1_000) }, job("zero", TASK)]).await;
     put(&adapter, [NewJob { priority: -1, ..delayed("low", TASK, 500) }]).await;
@@ -194,7 +194,7 @@ pub async fn a_delayed_job_keeps_its_priority(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["high", "zero", "low"]);
 }
 
-pub async fn thousands_of_jobs_due_at_once_are_all_claimed_in_order(f: &impl Fixture) {
+pub(super) async fn thousands_of_jobs_due_at_once_are_all_claimed_in_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let ids: Vec<String> = (0..2_500).map(|n| format!("{n:04}")).collect();
     for chunk in ids.chunks(500) {
@@ -206,7 +206,7 @@ pub async fn thousands_of_jobs_due_at_once_are_all_claimed_in_order(f: &impl Fix
     assert_eq!(super::kit::ids(&claimed), ids, "the store says `more` until all were handed out");
 }
 
-pub async fn two_workers_never_get_the_same_job(f: &impl Fixture) {
+pub(super) async fn two_workers_never_get_the_same_job(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, (0..300).map(|n| prioritised(&n.to_string(), TASK, n % 2))).await;
     let drain = |adapter| async move {
@@ -228,7 +228,7 @@ pub async fn two_workers_never_get_the_same_job(f: &impl Fixture) {
     assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), 300, "no job was handed out twice");
 }
 
-pub async fn a_repeated_call_answers_what_the_first_one_did(f: &impl Fixture) {
+pub(super) async fn a_repeated_call_answers_what_the_first_one_did(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let meta = vec![("k".to_owned(), "v".to_owned())];
     put(&adapter, [job("a", TASK), NewJob { meta, ..job("b", TASK) }, job("c", TASK)]).await;
@@ -259,7 +259,7 @@ pub async fn a_repeated_call_answers_what_the_first_one_did(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"], "the next call is a new one");
 }
 
-pub async fn calls_of_other_slots_and_workers_are_other_calls(f: &impl Fixture) {
+pub(super) async fn calls_of_other_slots_and_workers_are_other_calls(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let call = Caller::new(&adapter).call(Vec::new(), Some(claim(1, &[(TASK, 1)])));

@@ -26,7 +26,7 @@ fn replaced(id: &str) -> Admitted {
     Admitted::Replaced(id.into())
 }
 
-pub async fn s083_the_last_of_many_runs(f: &impl Fixture) {
+pub(super) async fn s083_the_last_of_many_runs(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(admit(&adapter, debounced("a")).await, Admitted::New);
@@ -46,7 +46,7 @@ pub async fn s083_the_last_of_many_runs(f: &impl Fixture) {
     assert_eq!(jobs[0].payload, b"\"d\"");
 }
 
-pub async fn s085_each_key_has_its_own_job(f: &impl Fixture) {
+pub(super) async fn s085_each_key_has_its_own_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let other = Admission { key: "k2".to_owned(), ..debounced("b") };
     let owned = super::admission_kit::unique("c", TASK);
@@ -56,7 +56,7 @@ pub async fn s085_each_key_has_its_own_job(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["c", "a", "b"]);
 }
 
-pub async fn constant_traffic_postpones_it_up_to_max_wait(f: &impl Fixture) {
+pub(super) async fn constant_traffic_postpones_it_up_to_max_wait(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let max_wait = Some(DELAY * 2);
     admit(&adapter, up_to("a", max_wait)).await;
@@ -77,7 +77,7 @@ pub async fn constant_traffic_postpones_it_up_to_max_wait(f: &impl Fixture) {
     assert_eq!(info.due_at.expect("delayed").since(info.created_at), DELAY);
 }
 
-pub async fn x24_a_due_job_that_nobody_started_keeps_its_time(f: &impl Fixture) {
+pub(super) async fn x24_a_due_job_that_nobody_started_keeps_its_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     admit(&adapter, debounced("a")).await;
     let due = info(&adapter, "a").await.due_at;
@@ -88,7 +88,7 @@ pub async fn x24_a_due_job_that_nobody_started_keeps_its_time(f: &impl Fixture) 
     assert_eq!((ids(&jobs), &*jobs[0].payload), (vec!["a"], &b"\"b\""[..]));
 }
 
-pub async fn x24_a_job_that_is_ready_is_left_alone(f: &impl Fixture) {
+pub(super) async fn x24_a_job_that_is_ready_is_left_alone(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, debounced("a")).await;
@@ -109,7 +109,7 @@ pub async fn x24_a_job_that_is_ready_is_left_alone(f: &impl Fixture) {
     assert_eq!(worker.claim_one().await.attempt, 2);
 }
 
-pub async fn each_end_frees_a_debounced_key(f: &impl Fixture) {
+pub(super) async fn each_end_frees_a_debounced_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     admit(&adapter, debounced("a")).await;
     adapter.jobs().cancel(&"a".into(), "no").await.unwrap();
@@ -121,7 +121,7 @@ pub async fn each_end_frees_a_debounced_key(f: &impl Fixture) {
     assert_eq!(admit(&adapter, debounced("c")).await, Admitted::New);
 }
 
-pub async fn a_ttl_moves_with_the_due_time(f: &impl Fixture) {
+pub(super) async fn a_ttl_moves_with_the_due_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let brief = |id: &str| {
         let new = NewJob { ttl: Some(Ttl::new(MINUTE)), ..job(id, TASK) };
@@ -136,7 +136,7 @@ pub async fn a_ttl_moves_with_the_due_time(f: &impl Fixture) {
     }
 }
 
-pub async fn a_worker_that_sleeps_wakes_for_a_postponed_job(f: &impl Fixture) {
+pub(super) async fn a_worker_that_sleeps_wakes_for_a_postponed_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let soon = |id: &str| Admission {
@@ -154,7 +154,7 @@ pub async fn a_worker_that_sleeps_wakes_for_a_postponed_job(f: &impl Fixture) {
     assert_eq!((job.lease.id.as_str(), &*job.payload), ("a", &b"\"b\""[..]));
 }
 
-pub async fn thousands_of_keys_are_kept_apart(f: &impl Fixture) {
+pub(super) async fn thousands_of_keys_are_kept_apart(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("plain", TASK)]).await;
     let of = |n: usize, id: String| Admission { key: n.to_string(), ..debounced(&id) };

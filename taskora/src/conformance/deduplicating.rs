@@ -21,7 +21,7 @@ fn kept_out_by(id: &str) -> Admitted {
     Admitted::Duplicate(id.into())
 }
 
-pub async fn s093_a_key_has_one_unfinished_job(f: &impl Fixture) {
+pub(super) async fn s093_a_key_has_one_unfinished_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(owner(&adapter, TASK).await, None);
     let admitted = admit_all(&adapter, [unique("a", TASK), unique("b", TASK), unique("c", OTHER)]).await;
@@ -35,7 +35,7 @@ pub async fn s093_a_key_has_one_unfinished_job(f: &impl Fixture) {
     assert_eq!(state(&adapter, "b").await, None);
 }
 
-pub async fn x23_an_unfinished_job_keeps_its_key(f: &impl Fixture) {
+pub(super) async fn x23_an_unfinished_job_keeps_its_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let first = deduplicated(delayed("a", TASK, 1_000), Otherwise::Drop);
@@ -63,7 +63,7 @@ pub async fn x23_an_unfinished_job_keeps_its_key(f: &impl Fixture) {
     still(JobState::Waiting).await;
 }
 
-pub async fn s095_s098_each_end_frees_the_key(f: &impl Fixture) {
+pub(super) async fn s095_s098_each_end_frees_the_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for (id, end) in [("completed", complete("1")), ("failed", fail("no"))] {
@@ -101,7 +101,7 @@ pub async fn s095_s098_each_end_frees_the_key(f: &impl Fixture) {
     assert_eq!(admit(&adapter, unique("last", TASK)).await, Admitted::New);
 }
 
-pub async fn x23_an_older_job_frees_nothing_of_a_later_owner(f: &impl Fixture) {
+pub(super) async fn x23_an_older_job_frees_nothing_of_a_later_owner(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let while_in = BlockingStates::new([JobState::Waiting, JobState::Delayed]).unwrap();
@@ -122,7 +122,7 @@ pub async fn x23_an_older_job_frees_nothing_of_a_later_owner(f: &impl Fixture) {
     assert_eq!(admit(&adapter, next("e")).await, Admitted::New, "nor does one that waits to be retried");
 }
 
-pub async fn a_released_key_is_free(f: &impl Fixture) {
+pub(super) async fn a_released_key_is_free(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(adapter.admissions().release_key(TASK, "k").await.unwrap(), None);
@@ -135,7 +135,7 @@ pub async fn a_released_key_is_free(f: &impl Fixture) {
     assert_eq!(owner(&adapter, TASK).await, Some("b".into()), "the end of the earlier one changes nothing");
 }
 
-pub async fn an_id_is_looked_at_before_its_key(f: &impl Fixture) {
+pub(super) async fn an_id_is_looked_at_before_its_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("other", OTHER)]).await;
     assert_eq!(admit(&adapter, unique("a", TASK)).await, Admitted::New);
@@ -151,7 +151,7 @@ pub async fn an_id_is_looked_at_before_its_key(f: &impl Fixture) {
     assert_eq!(owner(&adapter, TASK).await, Some("a".into()));
 }
 
-pub async fn trimming_touches_no_key(f: &impl Fixture) {
+pub(super) async fn trimming_touches_no_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(admit(&adapter, unique("a", TASK)).await, Admitted::New);
     Caller::new(&adapter).run_one(complete("1")).await;
@@ -170,7 +170,7 @@ fn newer(id: &str, otherwise: Otherwise) -> Admission {
     deduplicated(NewJob { meta, max_attempts: 7, max_stalls: 4, ..prioritised(id, TASK, 5) }, otherwise)
 }
 
-pub async fn a_job_that_waits_is_replaced_in_its_place(f: &impl Fixture) {
+pub(super) async fn a_job_that_waits_is_replaced_in_its_place(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let large = NewJob { payload: vec![b'1'; 100_000], ..job("a", TASK) };
     assert_eq!(admit(&adapter, deduplicated(large, REPLACE)).await, Admitted::New);
@@ -190,7 +190,7 @@ pub async fn a_job_that_waits_is_replaced_in_its_place(f: &impl Fixture) {
     }
 }
 
-pub async fn a_delayed_job_is_replaced_and_keeps_its_time(f: &impl Fixture) {
+pub(super) async fn a_delayed_job_is_replaced_and_keeps_its_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let first = deduplicated(delayed("a", TASK, 10_000), REPLACE);
     assert_eq!(admit(&adapter, first).await, Admitted::New);
@@ -206,7 +206,7 @@ pub async fn a_delayed_job_is_replaced_and_keeps_its_time(f: &impl Fixture) {
     assert_eq!(jobs[0].payload, b"\"b\"");
 }
 
-pub async fn a_replacement_brings_its_own_ttl(f: &impl Fixture) {
+pub(super) async fn a_replacement_brings_its_own_ttl(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let of = |id: &str, ttl: Option<u32>| {
         let ttl = ttl.map(|minutes| Ttl::new(MINUTE * minutes));
@@ -226,7 +226,7 @@ pub async fn a_replacement_brings_its_own_ttl(f: &impl Fixture) {
     assert_eq!(ending(&adapter, "a").await, Ending::Expired);
 }
 
-pub async fn a_job_that_was_claimed_is_not_replaced(f: &impl Fixture) {
+pub(super) async fn a_job_that_was_claimed_is_not_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, newer("a", REPLACE)).await;

@@ -27,7 +27,7 @@ async fn told(waiting: JoinHandle<Option<Ended>>) -> Ended {
     within(PROMPT, "the news of the end", waiting).await.unwrap().expect("the job is known")
 }
 
-pub async fn a_wait_that_begins_before_the_end(f: &impl Fixture) {
+pub(super) async fn a_wait_that_begins_before_the_end(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -42,7 +42,7 @@ pub async fn a_wait_that_begins_before_the_end(f: &impl Fixture) {
     }
 }
 
-pub async fn a_wait_that_begins_after_the_end(f: &impl Fixture) {
+pub(super) async fn a_wait_that_begins_after_the_end(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     Caller::new(&adapter).run_one(complete("1")).await;
@@ -55,13 +55,13 @@ pub async fn a_wait_that_begins_after_the_end(f: &impl Fixture) {
     }
 }
 
-pub async fn a_wait_for_an_unknown_job_ends_at_once(f: &impl Fixture) {
+pub(super) async fn a_wait_for_an_unknown_job_ends_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let ended = within(PROMPT, "the answer", adapter.signals().ended(&"nobody".into())).await.unwrap();
     assert_eq!(ended, None);
 }
 
-pub async fn x06_all_who_wait_are_told(f: &impl Fixture) {
+pub(super) async fn x06_all_who_wait_are_told(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("größe", TASK)]).await;
     let mut waiting = Vec::new();
@@ -74,7 +74,7 @@ pub async fn x06_all_who_wait_are_told(f: &impl Fixture) {
     }
 }
 
-pub async fn a_wait_hears_of_a_failure(f: &impl Fixture) {
+pub(super) async fn a_wait_hears_of_a_failure(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let waiting = wait(&second, "a").await;
@@ -82,7 +82,7 @@ pub async fn a_wait_hears_of_a_failure(f: &impl Fixture) {
     assert_eq!(told(waiting).await.ending, Ending::Failed("bad address".into()));
 }
 
-pub async fn s060_a_wait_hears_of_a_cancellation(f: &impl Fixture) {
+pub(super) async fn s060_a_wait_hears_of_a_cancellation(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("active", TASK), job("waiting", TASK), delayed("delayed", TASK, 600_000)]).await;
     let mut worker = Caller::new(&adapter);
@@ -101,7 +101,7 @@ pub async fn s060_a_wait_hears_of_a_cancellation(f: &impl Fixture) {
     }
 }
 
-pub async fn a_wait_hears_of_a_stall(f: &impl Fixture) {
+pub(super) async fn a_wait_hears_of_a_stall(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [NewJob { max_stalls: 0, ..job("a", TASK) }, job("b", TASK)]).await;
     Caller::new(&adapter).claim(2, &[TASK]).await;
@@ -113,7 +113,7 @@ pub async fn a_wait_hears_of_a_stall(f: &impl Fixture) {
     assert_eq!(told(b).await.ending, Ending::Cancelled("why".into()));
 }
 
-pub async fn a_wait_goes_on_over_retries_and_rescues(f: &impl Fixture) {
+pub(super) async fn a_wait_goes_on_over_retries_and_rescues(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut waiting = wait(&adapter, "a").await;
@@ -131,7 +131,7 @@ pub async fn a_wait_goes_on_over_retries_and_rescues(f: &impl Fixture) {
     assert_eq!((ended.attempts, ended.ending), (3, Ending::Completed(b"1".to_vec())));
 }
 
-pub async fn a_wait_that_was_given_up_harms_no_other(f: &impl Fixture) {
+pub(super) async fn a_wait_that_was_given_up_harms_no_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     for _ in 0..3 {
@@ -147,7 +147,7 @@ pub async fn a_wait_that_was_given_up_harms_no_other(f: &impl Fixture) {
     assert_eq!(told(other).await.ending, Ending::Completed(b"2".to_vec()));
 }
 
-pub async fn a_hundred_waits_each_hear_of_their_own_job(f: &impl Fixture) {
+pub(super) async fn a_hundred_waits_each_hear_of_their_own_job(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let ids: Vec<String> = (0..100).map(|n| format!("job {n}")).collect();
     put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
@@ -173,7 +173,7 @@ pub async fn a_hundred_waits_each_hear_of_their_own_job(f: &impl Fixture) {
     }
 }
 
-pub async fn a_large_result_is_pushed_whole(f: &impl Fixture) {
+pub(super) async fn a_large_result_is_pushed_whole(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let waiting = wait(&second, "a").await;
@@ -182,7 +182,7 @@ pub async fn a_large_result_is_pushed_whole(f: &impl Fixture) {
     assert!(told(waiting).await.ending == Ending::Completed(result), "the result is what was settled");
 }
 
-pub async fn who_waits_is_told_even_if_nothing_is_kept(f: &impl Fixture) {
+pub(super) async fn who_waits_is_told_even_if_nothing_is_kept(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let waiting = wait(&second, "a").await;

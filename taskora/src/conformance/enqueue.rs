@@ -9,7 +9,7 @@ use crate::adapter::{
 };
 use crate::job::{JobId, JobState, Timestamp};
 
-pub async fn s285_a_new_job_waits(f: &impl Fixture) {
+pub(super) async fn s285_a_new_job_waits(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [NewJob { priority: 7, max_attempts: 5, ..job("a", TASK) }]).await;
 
@@ -24,7 +24,7 @@ pub async fn s285_a_new_job_waits(f: &impl Fixture) {
     );
 }
 
-pub async fn created_at_is_the_stores_time(f: &impl Fixture) {
+pub(super) async fn created_at_is_the_stores_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     f.advance(Duration::from_secs(100)).await;
@@ -35,14 +35,14 @@ pub async fn created_at_is_the_stores_time(f: &impl Fixture) {
     assert!((100..160).contains(&apart.as_secs()), "100 s passed between the two, not {apart:?}");
 }
 
-pub async fn the_second_connection_sees_the_same_jobs(f: &impl Fixture) {
+pub(super) async fn the_second_connection_sees_the_same_jobs(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     assert_eq!(info(&second, "a").await, info(&adapter, "a").await);
     assert_eq!(second.jobs().enqueue(vec![job("a", TASK)]).await.unwrap(), [Enqueued::Duplicate]);
 }
 
-pub async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
+pub(super) async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), prioritised("b", TASK, 2)]).await;
     let before = info(&adapter, "a").await;
@@ -56,7 +56,7 @@ pub async fn a_job_that_is_known_already_is_left_as_it_is(f: &impl Fixture) {
     assert_eq!(claimed[1].payload, b"\"a\"", "the first payload stays");
 }
 
-pub async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
+pub(super) async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("b", TASK)]).await;
     let jobs =
@@ -68,7 +68,7 @@ pub async fn answers_come_in_the_order_of_the_jobs(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK, OTHER]).await), ["b", "a", "d"]);
 }
 
-pub async fn an_id_belongs_to_one_task(f: &impl Fixture) {
+pub(super) async fn an_id_belongs_to_one_task(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, [job("waiting", TASK), delayed("delayed", TASK, 60_000)]).await;
@@ -99,7 +99,7 @@ pub async fn an_id_belongs_to_one_task(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["waiting", "new", "newer"]);
 }
 
-pub async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixture) {
+pub(super) async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let again = NewJob { payload: b"2".to_vec(), ..job("a", TASK) };
     let jobs = vec![job("a", TASK), job("b", TASK), again.clone()];
@@ -119,7 +119,7 @@ pub async fn of_jobs_that_are_alike_the_first_of_an_id_is_stored(f: &impl Fixtur
     );
 }
 
-pub async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
+pub(super) async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for (id, end) in [("done", complete("1")), ("failed", AttemptEnd::Fail("no".into()))] {
@@ -132,7 +132,7 @@ pub async fn a_job_stays_known_after_it_has_ended(f: &impl Fixture) {
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "nothing runs again");
 }
 
-pub async fn a_job_that_is_active_is_known(f: &impl Fixture) {
+pub(super) async fn a_job_that_is_active_is_known(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -141,7 +141,7 @@ pub async fn a_job_that_is_active_is_known(f: &impl Fixture) {
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "it is not handed out twice");
 }
 
-pub async fn s288_a_delayed_job_is_delayed(f: &impl Fixture) {
+pub(super) async fn s288_a_delayed_job_is_delayed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
     let info = info(&adapter, "a").await;
@@ -154,7 +154,7 @@ pub async fn s288_a_delayed_job_is_delayed(f: &impl Fixture) {
     );
 }
 
-pub async fn a_job_may_be_due_at_a_time(f: &impl Fixture) {
+pub(super) async fn a_job_may_be_due_at_a_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("now", TASK)]).await;
     let now = info(&adapter, "now").await.created_at.to_system_time();
@@ -168,7 +168,7 @@ pub async fn a_job_may_be_due_at_a_time(f: &impl Fixture) {
     assert_eq!(info(&adapter, "yesterday").await.due_at, None);
 }
 
-pub async fn a_delay_of_nothing_is_no_delay(f: &impl Fixture) {
+pub(super) async fn a_delay_of_nothing_is_no_delay(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let distant = NewJob { due: Due::At(SystemTime::UNIX_EPOCH), ..job("b", TASK) };
     put(&adapter, [delayed("a", TASK, 0), distant]).await;
@@ -177,7 +177,7 @@ pub async fn a_delay_of_nothing_is_no_delay(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["a", "b"]);
 }
 
-pub async fn ids_may_be_any_text_of_up_to_200_bytes(f: &impl Fixture) {
+pub(super) async fn ids_may_be_any_text_of_up_to_200_bytes(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let long = "ü".repeat(100);
     let ids = [
@@ -205,7 +205,7 @@ pub async fn ids_may_be_any_text_of_up_to_200_bytes(f: &impl Fixture) {
     }
 }
 
-pub async fn tasks_may_have_any_name(f: &impl Fixture) {
+pub(super) async fn tasks_may_have_any_name(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let long = "é".repeat(100);
     let tasks =
@@ -219,7 +219,7 @@ pub async fn tasks_may_have_any_name(f: &impl Fixture) {
     }
 }
 
-pub async fn a_payload_and_a_result_may_have_a_megabyte(f: &impl Fixture) {
+pub(super) async fn a_payload_and_a_result_may_have_a_megabyte(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let json = |fill: &str| serde_json::to_vec(&fill.repeat((1 << 20) / fill.len())).unwrap();
     let (payload, result) = (json("p\\\"\u{e9}"), json("r\n"));
@@ -233,7 +233,7 @@ pub async fn a_payload_and_a_result_may_have_a_megabyte(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"]);
 }
 
-pub async fn a_thousand_jobs_in_one_call_keep_their_order(f: &impl Fixture) {
+pub(super) async fn a_thousand_jobs_in_one_call_keep_their_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let ids: Vec<String> = (0..1_000).map(|n| format!("job {n}")).collect();
     put(&adapter, ids.iter().map(|id| job(id, TASK))).await;
@@ -242,7 +242,7 @@ pub async fn a_thousand_jobs_in_one_call_keep_their_order(f: &impl Fixture) {
     assert_eq!(super::kit::ids(&claimed), ids);
 }
 
-pub async fn the_range_of_priorities_is_kept(f: &impl Fixture) {
+pub(super) async fn the_range_of_priorities_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = [("low", MIN_PRIORITY), ("middle", 0), ("high", MAX_PRIORITY)];
     put(&adapter, jobs.map(|(id, priority)| prioritised(id, TASK, priority))).await;
@@ -252,12 +252,12 @@ pub async fn the_range_of_priorities_is_kept(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["high", "middle", "low"]);
 }
 
-pub async fn nothing_to_store_is_nothing(f: &impl Fixture) {
+pub(super) async fn nothing_to_store_is_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(adapter.jobs().enqueue(Vec::new()).await.unwrap(), []);
 }
 
-pub async fn an_unknown_job_is_unknown_everywhere(f: &impl Fixture) {
+pub(super) async fn an_unknown_job_is_unknown_everywhere(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let id = JobId::from("nobody");
     assert_eq!(adapter.inspection().job(&id).await.unwrap(), None);

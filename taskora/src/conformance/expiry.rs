@@ -34,7 +34,7 @@ async fn only_expired(adapter: &Arc<dyn Adapter>, expired: usize) {
     assert_eq!(counts, JobCounts { expired, ..JobCounts::default() });
 }
 
-pub async fn s071_a_job_that_is_not_started_in_time_expires(f: &impl Fixture) {
+pub(super) async fn s071_a_job_that_is_not_started_in_time_expires(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [brief("a"), job("b", TASK), NewJob { priority: 3, ..brief("c") }]).await;
     f.advance(TTL).await;
@@ -54,7 +54,7 @@ pub async fn s071_a_job_that_is_not_started_in_time_expires(f: &impl Fixture) {
     assert_eq!(counts, JobCounts { active: 1, expired: 2, ..JobCounts::default() });
 }
 
-pub async fn s073_a_job_that_is_started_in_time_does_not_expire(f: &impl Fixture) {
+pub(super) async fn s073_a_job_that_is_started_in_time_does_not_expire(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [brief("a"), brief("b")]).await;
     let (a, b) = (info(&adapter, "a").await, info(&adapter, "b").await);
@@ -72,7 +72,7 @@ pub async fn s073_a_job_that_is_started_in_time_does_not_expire(f: &impl Fixture
     assert_eq!(worker.settle(&b, fail("no")).await, Settled::Now(JobState::Failed));
 }
 
-pub async fn a_sweep_expires_what_nobody_claims(f: &impl Fixture) {
+pub(super) async fn a_sweep_expires_what_nobody_claims(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let late = NewJob { ttl: Some(Ttl::new(TTL)), ..delayed("later", TASK, 30_000) };
     put(&adapter, [brief("a"), prioritised("plain", TASK, 1), NewJob { priority: -2, ..brief("b") }, late])
@@ -99,7 +99,7 @@ pub async fn a_sweep_expires_what_nobody_claims(f: &impl Fixture) {
     assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["plain"]);
 }
 
-pub async fn the_deadline_of_a_delayed_job_runs_from_when_it_is_due(f: &impl Fixture) {
+pub(super) async fn the_deadline_of_a_delayed_job_runs_from_when_it_is_due(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let ttl = Some(Ttl::new(TTL));
     let past = Due::At(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1));
@@ -122,7 +122,7 @@ pub async fn the_deadline_of_a_delayed_job_runs_from_when_it_is_due(f: &impl Fix
     assert_eq!(state(&adapter, "b").await, Some(JobState::Expired));
 }
 
-pub async fn a_retry_that_would_be_too_late_fails_the_job(f: &impl Fixture) {
+pub(super) async fn a_retry_that_would_be_too_late_fails_the_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [brief("a"), brief("b"), brief("c")]).await;
     let mut worker = Caller::new(&adapter);
@@ -141,7 +141,7 @@ pub async fn a_retry_that_would_be_too_late_fails_the_job(f: &impl Fixture) {
     assert_eq!((info.state, info.attempts), (JobState::Expired, 1));
 }
 
-pub async fn what_comes_back_too_late_expires(f: &impl Fixture) {
+pub(super) async fn what_comes_back_too_late_expires(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [brief("released"), brief("resting"), brief("rescued"), brief("flagged")]).await;
     let mut worker = Caller::new(&adapter);
@@ -162,7 +162,7 @@ pub async fn what_comes_back_too_late_expires(f: &impl Fixture) {
     assert_eq!(info(&adapter, "rescued").await.stalls, 1);
 }
 
-pub async fn s074_nothing_is_kept_of_a_discarded_job(f: &impl Fixture) {
+pub(super) async fn s074_nothing_is_kept_of_a_discarded_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(
         &adapter,
@@ -191,7 +191,7 @@ pub async fn s074_nothing_is_kept_of_a_discarded_job(f: &impl Fixture) {
     assert_eq!(Caller::new(&adapter).claim_one().await.lease.id, "a".into());
 }
 
-pub async fn an_expired_job_can_be_replaced_and_cancelled_no_more(f: &impl Fixture) {
+pub(super) async fn an_expired_job_can_be_replaced_and_cancelled_no_more(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [brief("a"), brief("b")]).await;
     assert_eq!(adapter.jobs().cancel(&"b".into(), "why").await.unwrap(), CancelOutcome::Cancelled);
@@ -207,7 +207,7 @@ pub async fn an_expired_job_can_be_replaced_and_cancelled_no_more(f: &impl Fixtu
     assert_eq!(Caller::new(&adapter).claim_one().await.lease.id, "a".into(), "its time runs anew");
 }
 
-pub async fn many_expired_jobs_go_in_bounded_steps(f: &impl Fixture) {
+pub(super) async fn many_expired_jobs_go_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for page in 0..6 {
         put(&adapter, (0..400).map(|n| brief(&format!("late {page} {n}")))).await;
@@ -223,7 +223,7 @@ pub async fn many_expired_jobs_go_in_bounded_steps(f: &impl Fixture) {
     assert_eq!((counts.waiting, counts.completed, counts.expired), (0, 1, 2_800));
 }
 
-pub async fn x14_a_node_that_expires_ends_its_workflow(f: &impl Fixture) {
+pub(super) async fn x14_a_node_that_expires_ends_its_workflow(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for (id, on_expire) in [("kept", OnExpire::Fail), ("discarded", OnExpire::Discard)] {
         let ttl = Some(Ttl::new(TTL).on_expire(on_expire));
@@ -247,7 +247,7 @@ pub async fn x14_a_node_that_expires_ends_its_workflow(f: &impl Fixture) {
     }
 }
 
-pub async fn a_node_comes_back_with_its_deadline(f: &impl Fixture) {
+pub(super) async fn a_node_comes_back_with_its_deadline(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let brief = NewNode { ttl: Some(Ttl::new(TTL)), ..node(None) };
     start(&adapter, flow("flow", vec![brief.clone(), brief], &[])).await;
@@ -262,7 +262,7 @@ pub async fn a_node_comes_back_with_its_deadline(f: &impl Fixture) {
     assert_eq!(worker.settle(&jobs[1], retry("late", MOMENT)).await, Settled::Now(JobState::Cancelled));
 }
 
-pub async fn each_state_with_a_deadline_is_sound(f: &impl Fixture) {
+pub(super) async fn each_state_with_a_deadline_is_sound(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let checked = |step: &'static str| {
         let adapter = Arc::clone(&adapter);

@@ -20,7 +20,7 @@ fn following(id: &str) -> Admission {
     deduplicated(job(id, TASK), Otherwise::Follow { cancel_running: false })
 }
 
-pub async fn the_newest_runs_after_the_one_that_runs(f: &impl Fixture) {
+pub(super) async fn the_newest_runs_after_the_one_that_runs(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(admit(&adapter, following("a")).await, Admitted::New);
@@ -49,7 +49,7 @@ pub async fn the_newest_runs_after_the_one_that_runs(f: &impl Fixture) {
     assert_eq!(counts, JobCounts { completed: 3, ..JobCounts::default() });
 }
 
-pub async fn a_settled_owner_hands_over_in_the_same_call(f: &impl Fixture) {
+pub(super) async fn a_settled_owner_hands_over_in_the_same_call(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, following("a")).await;
@@ -61,7 +61,7 @@ pub async fn a_settled_owner_hands_over_in_the_same_call(f: &impl Fixture) {
     assert_eq!(ids(&answer.jobs), ["b"]);
 }
 
-pub async fn whatever_ends_the_owner_lets_the_next_one_run(f: &impl Fixture) {
+pub(super) async fn whatever_ends_the_owner_lets_the_next_one_run(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let fragile = NewJob { max_stalls: 0, ..job("stalls", TASK) };
@@ -100,7 +100,7 @@ pub async fn whatever_ends_the_owner_lets_the_next_one_run(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["f"]);
 }
 
-pub async fn an_owner_that_comes_back_goes_first(f: &impl Fixture) {
+pub(super) async fn an_owner_that_comes_back_goes_first(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, following("a")).await;
@@ -119,7 +119,7 @@ pub async fn an_owner_that_comes_back_goes_first(f: &impl Fixture) {
     assert_eq!(worker.claim_one().await.lease.id, "b".into());
 }
 
-pub async fn an_owner_that_runs_is_told_to_stop(f: &impl Fixture) {
+pub(super) async fn an_owner_that_runs_is_told_to_stop(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, deduplicated(job("a", TASK), CANCEL)).await;
@@ -144,7 +144,7 @@ pub async fn an_owner_that_runs_is_told_to_stop(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"]);
 }
 
-pub async fn a_job_behind_another_can_be_cancelled(f: &impl Fixture) {
+pub(super) async fn a_job_behind_another_can_be_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, following("a")).await;
@@ -158,7 +158,7 @@ pub async fn a_job_behind_another_can_be_cancelled(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"]);
 }
 
-pub async fn a_job_behind_another_expires(f: &impl Fixture) {
+pub(super) async fn a_job_behind_another_expires(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, following("a")).await;
@@ -174,7 +174,7 @@ pub async fn a_job_behind_another_expires(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["c"]);
 }
 
-pub async fn a_job_behind_another_keeps_its_priority(f: &impl Fixture) {
+pub(super) async fn a_job_behind_another_keeps_its_priority(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let follow = |new| deduplicated(new, Otherwise::Follow { cancel_running: false });
@@ -188,7 +188,7 @@ pub async fn a_job_behind_another_keeps_its_priority(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["y", "b", "x"]);
 }
 
-pub async fn a_delayed_owner_is_replaced_and_not_followed(f: &impl Fixture) {
+pub(super) async fn a_delayed_owner_is_replaced_and_not_followed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let follow = Otherwise::Follow { cancel_running: true };
     admit(&adapter, deduplicated(delayed("a", TASK, 1_000), follow)).await;
@@ -198,7 +198,7 @@ pub async fn a_delayed_owner_is_replaced_and_not_followed(f: &impl Fixture) {
     assert_eq!((a.payload, a.cancelled), (b"\"b\"".to_vec(), false));
 }
 
-pub async fn a_key_that_was_released_keeps_the_order(f: &impl Fixture) {
+pub(super) async fn a_key_that_was_released_keeps_the_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     admit(&adapter, following("a")).await;

@@ -28,7 +28,7 @@ fn nothing_kept() -> Retention {
     Retention::all(RetentionLimit::new(Duration::ZERO, 0))
 }
 
-pub async fn a_key_stands_for_its_job_longer_than_the_job_is_kept(f: &impl Fixture) {
+pub(super) async fn a_key_stands_for_its_job_longer_than_the_job_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(admit(&adapter, once("a", ONCE)).await, Admitted::New);
@@ -49,7 +49,7 @@ pub async fn a_key_stands_for_its_job_longer_than_the_job_is_kept(f: &impl Fixtu
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"]);
 }
 
-pub async fn a_key_of_another_payload_is_reused(f: &impl Fixture) {
+pub(super) async fn a_key_of_another_payload_is_reused(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(admit(&adapter, once("a", ONCE)).await, Admitted::New);
     let other = Once { fingerprint: u64::MAX, ..ONCE };
@@ -61,7 +61,7 @@ pub async fn a_key_of_another_payload_is_reused(f: &impl Fixture) {
     assert_eq!(admit(&adapter, of_another).await, Admitted::New);
 }
 
-pub async fn each_end_in_vain_frees_the_key_unless_it_is_kept(f: &impl Fixture) {
+pub(super) async fn each_end_in_vain_frees_the_key_unless_it_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for (round, rule) in [("x", ONCE), ("y", KEEP)] {
@@ -96,7 +96,7 @@ pub async fn each_end_in_vain_frees_the_key_unless_it_is_kept(f: &impl Fixture) 
     }
 }
 
-pub async fn an_id_is_looked_at_before_its_idempotency_key(f: &impl Fixture) {
+pub(super) async fn an_id_is_looked_at_before_its_idempotency_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("other", OTHER)]).await;
     assert_eq!(admit(&adapter, once("a", ONCE)).await, Admitted::New);
@@ -116,7 +116,7 @@ fn known(id: &str) -> AdmittedWorkflow {
     AdmittedWorkflow::Duplicate(id.into())
 }
 
-pub async fn a_key_stands_for_a_workflow(f: &impl Fixture) {
+pub(super) async fn a_key_stands_for_a_workflow(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(start(&adapter, "a", ONCE).await, AdmittedWorkflow::New);
@@ -137,7 +137,7 @@ pub async fn a_key_stands_for_a_workflow(f: &impl Fixture) {
     assert_eq!(start(&adapter, "b", ONCE).await, AdmittedWorkflow::New);
 }
 
-pub async fn a_workflow_that_ends_in_vain_frees_its_key_unless_it_is_kept(f: &impl Fixture) {
+pub(super) async fn a_workflow_that_ends_in_vain_frees_its_key_unless_it_is_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(start(&adapter, "a", ONCE).await, AdmittedWorkflow::New);
@@ -154,7 +154,7 @@ pub async fn a_workflow_that_ends_in_vain_frees_its_key_unless_it_is_kept(f: &im
     assert_eq!(start(&adapter, "e", KEEP).await, known("d"));
 }
 
-pub async fn a_large_workflow_has_a_key_too(f: &impl Fixture) {
+pub(super) async fn a_large_workflow_has_a_key_too(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let large = |id: &str| flow(id, vec![node(None); 1_500], &[]);
     for (id, expected) in [("a", AdmittedWorkflow::New), ("b", known("a"))] {

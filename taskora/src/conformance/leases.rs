@@ -15,7 +15,7 @@ use crate::policy::{Retention, RetentionLimit};
 
 const KEEP: fn() -> Retention = Retention::default;
 
-pub async fn a_lease_holds_until_it_has_passed(f: &impl Fixture) {
+pub(super) async fn a_lease_holds_until_it_has_passed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -26,7 +26,7 @@ pub async fn a_lease_holds_until_it_has_passed(f: &impl Fixture) {
     assert_eq!(worker.settle(&claimed, complete("1")).await, Settled::Now(JobState::Completed));
 }
 
-pub async fn a_lost_lease_is_a_lost_right(f: &impl Fixture) {
+pub(super) async fn a_lost_lease_is_a_lost_right(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -48,7 +48,7 @@ pub async fn a_lost_lease_is_a_lost_right(f: &impl Fixture) {
     }
 }
 
-pub async fn a_lease_is_never_one_of_a_later_job_with_its_id(f: &impl Fixture) {
+pub(super) async fn a_lease_is_never_one_of_a_later_job_with_its_id(f: &impl Fixture) {
     let adapter = f.adapter().await;
     // the second one is a UUID, but not a generated one
     for id in ["a", "3f0e2f7c-9d1b-4a52-8c39-5f1d1f0c7a11"] {
@@ -60,7 +60,7 @@ pub async fn a_lease_is_never_one_of_a_later_job_with_its_id(f: &impl Fixture) {
     }
 }
 
-pub async fn a_lease_of_a_node_is_never_one_of_a_later_workflow_with_its_id(f: &impl Fixture) {
+pub(super) async fn a_lease_of_a_node_is_never_one_of_a_later_workflow_with_its_id(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for id in ["w", "3f0e2f7c-9d1b-4a52-8c39-5f1d1f0c7a11"] {
         start(&adapter, group(id, 1)).await;
@@ -107,7 +107,7 @@ async fn assert_refused_by_the_next(adapter: &Arc<dyn Adapter>, old: &[ClaimedJo
     }
 }
 
-pub async fn a_lease_that_has_passed_is_valid_until_it_is_taken_back(f: &impl Fixture) {
+pub(super) async fn a_lease_that_has_passed_is_valid_until_it_is_taken_back(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -118,7 +118,7 @@ pub async fn a_lease_that_has_passed_is_valid_until_it_is_taken_back(f: &impl Fi
     assert_eq!(sweep(&adapter, &[TASK], KEEP()).await, Swept::default());
 }
 
-pub async fn renewing_extends_from_now(f: &impl Fixture) {
+pub(super) async fn renewing_extends_from_now(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -134,7 +134,7 @@ pub async fn renewing_extends_from_now(f: &impl Fixture) {
     assert_eq!(sweep(&adapter, &[TASK], KEEP()).await.rescued, 1, "and the other one when nobody renews it");
 }
 
-pub async fn a_renewal_may_shorten_or_lengthen_a_lease(f: &impl Fixture) {
+pub(super) async fn a_renewal_may_shorten_or_lengthen_a_lease(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let jobs = Caller::new(&adapter).claim(2, &[TASK]).await;
@@ -148,7 +148,7 @@ pub async fn a_renewal_may_shorten_or_lengthen_a_lease(f: &impl Fixture) {
     assert_eq!(state(&adapter, "b").await, Some(JobState::Active));
 }
 
-pub async fn s289_renewals_say_what_became_of_each_lease(f: &impl Fixture) {
+pub(super) async fn s289_renewals_say_what_became_of_each_lease(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("held", TASK), job("flagged", OTHER), job("settled", TASK), job("released", TASK)])
         .await;

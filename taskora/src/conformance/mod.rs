@@ -37,56 +37,37 @@ use std::time::Duration;
 use crate::adapter::Adapter;
 
 mod admission_kit;
-#[doc(hidden)]
-pub mod cancelling;
-#[doc(hidden)]
-pub mod claims;
-#[doc(hidden)]
-pub mod debouncing;
-#[doc(hidden)]
-pub mod deduplicating;
-#[doc(hidden)]
-pub mod endings;
-#[doc(hidden)]
-pub mod enqueue;
-#[doc(hidden)]
-pub mod expiry;
+mod cancelling;
+mod claims;
+mod debouncing;
+mod deduplicating;
+mod endings;
+mod enqueue;
+mod expand;
+mod expiry;
 mod flow_kit;
-#[doc(hidden)]
-pub mod following;
-#[doc(hidden)]
-pub mod idempotency;
+mod following;
+mod idempotency;
 mod kit;
-#[doc(hidden)]
-pub mod leases;
-#[doc(hidden)]
-pub mod notes;
-#[doc(hidden)]
-pub mod replacing;
-#[doc(hidden)]
-pub mod rescues;
-#[doc(hidden)]
-pub mod retention;
+mod leases;
+mod notes;
+mod replacing;
+mod rescues;
+mod retention;
 mod schedule_kit;
-#[doc(hidden)]
-pub mod schedules;
-#[doc(hidden)]
-pub mod settling;
+mod schedules;
+mod settling;
 mod suite;
+mod throttling;
+mod ticks;
+mod upkeep;
+mod wakes;
+mod workflow_ends;
+mod workflow_retention;
+mod workflow_steps;
+
 #[doc(hidden)]
-pub mod throttling;
-#[doc(hidden)]
-pub mod ticks;
-#[doc(hidden)]
-pub mod upkeep;
-#[doc(hidden)]
-pub mod wakes;
-#[doc(hidden)]
-pub mod workflow_ends;
-#[doc(hidden)]
-pub mod workflow_retention;
-#[doc(hidden)]
-pub mod workflow_steps;
+pub use expand::checks;
 
 /// An empty store for one check, and what the check needs from it.
 pub trait Fixture {

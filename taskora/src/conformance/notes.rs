@@ -28,7 +28,7 @@ fn lines(job: &ClaimedJob, numbers: impl IntoIterator<Item = usize>) -> JobRepor
     JobReport { lease: job.lease.clone(), progress: None, logs: numbers.into_iter().map(line).collect() }
 }
 
-pub async fn s293_progress_and_logs_are_kept(f: &impl Fixture) {
+pub(super) async fn s293_progress_and_logs_are_kept(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("größe", TASK)]).await;
     let claimed = Caller::new(&adapter).claim_one().await;
@@ -39,7 +39,7 @@ pub async fn s293_progress_and_logs_are_kept(f: &impl Fixture) {
     assert_eq!(second.inspection().logs(&"größe".into()).await.unwrap(), [line(0), line(1), line(2)]);
 }
 
-pub async fn s045_nothing_reported_is_nothing(f: &impl Fixture) {
+pub(super) async fn s045_nothing_reported_is_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let claimed = Caller::new(&adapter).claim_one().await;
@@ -49,7 +49,7 @@ pub async fn s045_nothing_reported_is_nothing(f: &impl Fixture) {
     assert_eq!(adapter.inspection().logs(&"a".into()).await.unwrap(), []);
 }
 
-pub async fn progress_replaces_and_lines_are_appended(f: &impl Fixture) {
+pub(super) async fn progress_replaces_and_lines_are_appended(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let jobs = Caller::new(&adapter).claim(2, &[TASK]).await;
@@ -66,7 +66,7 @@ pub async fn progress_replaces_and_lines_are_appended(f: &impl Fixture) {
     assert_eq!(info(&adapter, "b").await.progress, Some(Value::Null), "null is a progress");
 }
 
-pub async fn several_notes_of_one_job_in_one_call_keep_their_order(f: &impl Fixture) {
+pub(super) async fn several_notes_of_one_job_in_one_call_keep_their_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let claimed = Caller::new(&adapter).claim_one().await;
@@ -77,7 +77,7 @@ pub async fn several_notes_of_one_job_in_one_call_keep_their_order(f: &impl Fixt
     assert_eq!(adapter.inspection().logs(&"a".into()).await.unwrap(), [line(1), line(2)]);
 }
 
-pub async fn the_newest_thousand_lines_are_kept(f: &impl Fixture) {
+pub(super) async fn the_newest_thousand_lines_are_kept(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let claimed = Caller::new(&adapter).claim_one().await;
@@ -94,7 +94,7 @@ pub async fn the_newest_thousand_lines_are_kept(f: &impl Fixture) {
     }
 }
 
-pub async fn x40_notes_without_a_valid_lease_are_refused(f: &impl Fixture) {
+pub(super) async fn x40_notes_without_a_valid_lease_are_refused(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["lost", "settled", "retried", "held"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -121,7 +121,7 @@ pub async fn x40_notes_without_a_valid_lease_are_refused(f: &impl Fixture) {
     assert_eq!(adapter.inspection().logs(&"nobody".into()).await.unwrap(), []);
 }
 
-pub async fn notes_stay_over_attempts_and_after_the_end(f: &impl Fixture) {
+pub(super) async fn notes_stay_over_attempts_and_after_the_end(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);

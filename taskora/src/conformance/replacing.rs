@@ -20,7 +20,7 @@ fn replacing(new: NewJob) -> NewJob {
     NewJob { replace_failed: true, ..new }
 }
 
-pub async fn a_job_that_has_failed_is_replaced(f: &impl Fixture) {
+pub(super) async fn a_job_that_has_failed_is_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for id in IDS {
@@ -64,7 +64,7 @@ pub async fn a_job_that_has_failed_is_replaced(f: &impl Fixture) {
     }
 }
 
-pub async fn each_end_in_vain_can_be_replaced(f: &impl Fixture) {
+pub(super) async fn each_end_in_vain_can_be_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, [job("failed", TASK)]).await;
@@ -90,7 +90,7 @@ pub async fn each_end_in_vain_can_be_replaced(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["failed", "stalled", "active"]);
 }
 
-pub async fn a_job_that_was_cancelled_in_the_line_is_replaced(f: &impl Fixture) {
+pub(super) async fn a_job_that_was_cancelled_in_the_line_is_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for (priority, prefix) in [(0, ""), (5, "high ")] {
         let names = ["a", "b", "c"].map(|name| format!("{prefix}{name}"));
@@ -114,7 +114,7 @@ pub async fn a_job_that_was_cancelled_in_the_line_is_replaced(f: &impl Fixture) 
     }
 }
 
-pub async fn what_has_not_failed_is_not_replaced(f: &impl Fixture) {
+pub(super) async fn what_has_not_failed_is_not_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, [job("completed", TASK)]).await;
@@ -140,7 +140,7 @@ pub async fn what_has_not_failed_is_not_replaced(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["waiting"]);
 }
 
-pub async fn a_new_job_is_replaced_by_none_of_its_call(f: &impl Fixture) {
+pub(super) async fn a_new_job_is_replaced_by_none_of_its_call(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -155,7 +155,7 @@ pub async fn a_new_job_is_replaced_by_none_of_its_call(f: &impl Fixture) {
     assert_eq!(claimed[2].payload, b"\"a\"", "the first one's payload");
 }
 
-pub async fn a_lease_is_never_one_of_the_job_that_replaces_its_own(f: &impl Fixture) {
+pub(super) async fn a_lease_is_never_one_of_the_job_that_replaces_its_own(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for id in IDS {
@@ -187,7 +187,7 @@ pub async fn a_lease_is_never_one_of_the_job_that_replaces_its_own(f: &impl Fixt
     }
 }
 
-pub async fn whoever_waits_for_the_new_job_is_told_of_its_end(f: &impl Fixture) {
+pub(super) async fn whoever_waits_for_the_new_job_is_told_of_its_end(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);

@@ -14,7 +14,7 @@ use crate::policy::Retention;
 
 const KEEP: fn() -> Retention = Retention::default;
 
-pub async fn a_job_whose_lease_has_passed_is_taken_back(f: &impl Fixture) {
+pub(super) async fn a_job_whose_lease_has_passed_is_taken_back(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -38,7 +38,7 @@ pub async fn a_job_whose_lease_has_passed_is_taken_back(f: &impl Fixture) {
     assert_eq!(info(&adapter, "a").await.stalls, 1, "and is remembered");
 }
 
-pub async fn s063_a_job_that_is_taken_back_too_often_fails(f: &impl Fixture) {
+pub(super) async fn s063_a_job_that_is_taken_back_too_often_fails(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [NewJob { max_stalls: 2, ..job("a", TASK) }]).await;
     let mut worker = Caller::new(&adapter);
@@ -68,7 +68,7 @@ pub async fn s063_a_job_that_is_taken_back_too_often_fails(f: &impl Fixture) {
     );
 }
 
-pub async fn s063_none_allowed_is_none(f: &impl Fixture) {
+pub(super) async fn s063_none_allowed_is_none(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [NewJob { max_stalls: 0, ..job("a", TASK) }]).await;
     Caller::new(&adapter).claim_one().await;
@@ -77,7 +77,7 @@ pub async fn s063_none_allowed_is_none(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "a").await.unwrap().ending, Ending::Stalled(Ending::stalled_message(1)));
 }
 
-pub async fn rescues_and_attempts_are_counted_apart(f: &impl Fixture) {
+pub(super) async fn rescues_and_attempts_are_counted_apart(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -97,7 +97,7 @@ pub async fn rescues_and_attempts_are_counted_apart(f: &impl Fixture) {
     assert_eq!((ended.attempts, ended.stalls), (2, 1));
 }
 
-pub async fn x01_a_job_that_has_ended_is_never_taken_back(f: &impl Fixture) {
+pub(super) async fn x01_a_job_that_has_ended_is_never_taken_back(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK), job("c", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -116,7 +116,7 @@ pub async fn x01_a_job_that_has_ended_is_never_taken_back(f: &impl Fixture) {
     assert!(worker.claim(9, &[TASK]).await.is_empty(), "nothing runs again");
 }
 
-pub async fn x02_a_retrying_job_is_never_taken_back(f: &impl Fixture) {
+pub(super) async fn x02_a_retrying_job_is_never_taken_back(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -132,7 +132,7 @@ pub async fn x02_a_retrying_job_is_never_taken_back(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b"]);
 }
 
-pub async fn a_flagged_job_whose_lease_has_passed_ends_as_cancelled(f: &impl Fixture) {
+pub(super) async fn a_flagged_job_whose_lease_has_passed_ends_as_cancelled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -147,7 +147,7 @@ pub async fn a_flagged_job_whose_lease_has_passed_ends_as_cancelled(f: &impl Fix
     assert!(worker.claim(9, &[TASK]).await.is_empty());
 }
 
-pub async fn a_sweep_is_for_the_given_tasks(f: &impl Fixture) {
+pub(super) async fn a_sweep_is_for_the_given_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", OTHER), delayed("c", OTHER, 1_000)]).await;
     Caller::new(&adapter).claim(2, &[TASK, OTHER]).await;
@@ -160,7 +160,7 @@ pub async fn a_sweep_is_for_the_given_tasks(f: &impl Fixture) {
     assert_eq!(state(&adapter, "c").await, Some(JobState::Waiting), "a sweep makes ready what is due");
 }
 
-pub async fn rescued_jobs_stay_within_their_priority(f: &impl Fixture) {
+pub(super) async fn rescued_jobs_stay_within_their_priority(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [prioritised("high", TASK, 1), job("a", TASK), prioritised("low", TASK, -1)]).await;
     let mut worker = Caller::new(&adapter);
@@ -172,7 +172,7 @@ pub async fn rescued_jobs_stay_within_their_priority(f: &impl Fixture) {
     assert_eq!(ids(&claimed), ["high", "high too", "a", "b", "low", "low too"]);
 }
 
-pub async fn jobs_that_one_sweep_takes_back_keep_their_order(f: &impl Fixture) {
+pub(super) async fn jobs_that_one_sweep_takes_back_keep_their_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["c", "a", "b", "d"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -185,7 +185,7 @@ pub async fn jobs_that_one_sweep_takes_back_keep_their_order(f: &impl Fixture) {
     assert_eq!(ids(&claimed), ["c", "a", "b", "d"], "by the end of their leases, then by id");
 }
 
-pub async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
+pub(super) async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(
         &adapter,
@@ -212,7 +212,7 @@ pub async fn a_sweep_names_what_it_has_taken_back(f: &impl Fixture) {
     assert!(stalled.is_subset(&["0", "2", "4", "6", "8", "rescued"].into()), "{stalled:?}");
 }
 
-pub async fn many_lost_leases_are_taken_back_in_bounded_steps(f: &impl Fixture) {
+pub(super) async fn many_lost_leases_are_taken_back_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for chunk in 0..5 {
         put(&adapter, (0..500).map(|n| job(&format!("{chunk}/{n}"), TASK))).await;
@@ -235,7 +235,7 @@ pub async fn many_lost_leases_are_taken_back_in_bounded_steps(f: &impl Fixture) 
     );
 }
 
-pub async fn a_sweep_makes_everything_ready_that_is_due(f: &impl Fixture) {
+pub(super) async fn a_sweep_makes_everything_ready_that_is_due(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for chunk in 0..5 {
         put(&adapter, (0..500).map(|n| delayed(&format!("{chunk}/{n}"), TASK, 1_000))).await;

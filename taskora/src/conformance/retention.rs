@@ -48,7 +48,7 @@ async fn assert_gone(adapter: &Arc<dyn Adapter>, id: &str) {
     );
 }
 
-pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
+pub(super) async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let completed = RetentionLimit { count: 100, ..LONG };
     let (keep, ids) = (Retention { completed, failed: LONG, ..Retention::default() }, generated(1_500));
@@ -70,7 +70,7 @@ pub async fn the_newest_completed_jobs_are_kept_by_count(f: &impl Fixture) {
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap().completed, 100, "a sweep removes the rest");
 }
 
-pub async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
+pub(super) async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let failed = RetentionLimit { count: 100, ..LONG };
     let (keep, ids) = (Retention { completed: LONG, failed, ..Retention::default() }, generated(1_500));
@@ -82,7 +82,7 @@ pub async fn the_newest_failed_jobs_are_kept_by_count(f: &impl Fixture) {
     assert_eq!(counts, JobCounts { failed: kept, ..JobCounts::default() });
 }
 
-pub async fn each_task_has_its_own_count(f: &impl Fixture) {
+pub(super) async fn each_task_has_its_own_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let id = JobId::new();
     put(&adapter, [job(id.as_str(), OTHER)]).await;
@@ -95,7 +95,7 @@ pub async fn each_task_has_its_own_count(f: &impl Fixture) {
     assert!(state(&adapter, id.as_str()).await.is_some(), "jobs of another task do not push it out");
 }
 
-pub async fn a_few_more_than_the_number_are_not_worth_a_removal(f: &impl Fixture) {
+pub(super) async fn a_few_more_than_the_number_are_not_worth_a_removal(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let keep =
         Retention { completed: RetentionLimit { count: 10, ..LONG }, failed: LONG, ..Retention::default() };
@@ -109,7 +109,7 @@ pub async fn a_few_more_than_the_number_are_not_worth_a_removal(f: &impl Fixture
     );
 }
 
-pub async fn jobs_with_ids_of_the_callers_own_go_by_age_alone(f: &impl Fixture) {
+pub(super) async fn jobs_with_ids_of_the_callers_own_go_by_age_alone(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let few = RetentionLimit { age: Duration::from_secs(60), count: 10 };
     let keep = Retention { completed: few, failed: few, ..Retention::default() };
@@ -138,7 +138,7 @@ pub async fn jobs_with_ids_of_the_callers_own_go_by_age_alone(f: &impl Fixture) 
     }
 }
 
-pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
+pub(super) async fn completed_jobs_go_by_age(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention = Retention {
         completed: RetentionLimit { age: Duration::from_secs(60), ..LONG },
@@ -167,7 +167,7 @@ pub async fn completed_jobs_go_by_age(f: &impl Fixture) {
     );
 }
 
-pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
+pub(super) async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention = Retention {
         completed: LONG,
@@ -188,7 +188,7 @@ pub async fn failed_and_cancelled_jobs_go_by_age(f: &impl Fixture) {
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap(), expected);
 }
 
-pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
+pub(super) async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention =
         Retention { completed: LONG, failed: RetentionLimit { count: 10, ..LONG }, ..Retention::default() };
@@ -206,7 +206,7 @@ pub async fn cancelled_jobs_go_by_count(f: &impl Fixture) {
     assert!(state(&adapter, ids[49].as_str()).await.is_some(), "it is among the newest ten");
 }
 
-pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
+pub(super) async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention = Retention {
         completed: RetentionLimit { age: Duration::from_secs(60), ..LONG },
@@ -227,7 +227,7 @@ pub async fn many_old_jobs_go_in_bounded_steps(f: &impl Fixture) {
     assert_gone(&adapter, ids[2_499].as_str()).await;
 }
 
-pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
+pub(super) async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention = Retention {
         completed: RetentionLimit { age: Duration::from_secs(60), ..LONG },
@@ -262,7 +262,7 @@ pub async fn trimming_leaves_nothing_of_a_job(f: &impl Fixture) {
     assert_eq!(adapter.inspection().logs(&JobId::from("a")).await.unwrap(), []);
 }
 
-pub async fn a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again(f: &impl Fixture) {
+pub(super) async fn a_job_cancelled_in_the_line_can_be_trimmed_and_dispatched_again(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let retention =
         Retention { completed: LONG, failed: RetentionLimit { age: MOMENT, ..LONG }, ..Retention::default() };

@@ -11,7 +11,7 @@ use crate::adapter::{
 };
 use crate::schedules::Overlap;
 
-pub async fn a_schedule_is_kept_as_it_is_put(f: &impl Fixture) {
+pub(super) async fn a_schedule_is_kept_as_it_is_put(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     assert!(!is_known(&adapter, "a").await);
     let schedule = PutSchedule { definition: (0..=255).chain(0..=255).collect(), ..new(&adapter, "a").await };
@@ -41,7 +41,7 @@ pub async fn a_schedule_is_kept_as_it_is_put(f: &impl Fixture) {
     assert_eq!((known.next, known.origin, known.is_declared), (None, Origin::Code { declared }, true));
 }
 
-pub async fn s129_schedules_are_listed_by_name(f: &impl Fixture) {
+pub(super) async fn s129_schedules_are_listed_by_name(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(adapter.schedules().list_schedules().await.unwrap(), []);
     let long = "é".repeat(87);
@@ -57,7 +57,7 @@ pub async fn s129_schedules_are_listed_by_name(f: &impl Fixture) {
     }
 }
 
-pub async fn a_put_that_expects_something_else_changes_nothing(f: &impl Fixture) {
+pub(super) async fn a_put_that_expects_something_else_changes_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let first = new(&adapter, "a").await;
     let version = Some(create(&adapter, "a").await.version());
@@ -81,7 +81,7 @@ pub async fn a_put_that_expects_something_else_changes_nothing(f: &impl Fixture)
     assert_eq!(get(&adapter, "a").await.definition, other.definition);
 }
 
-pub async fn s292_a_paused_schedule_does_not_tick(f: &impl Fixture) {
+pub(super) async fn s292_a_paused_schedule_does_not_tick(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     let schedules = adapter.schedules();
@@ -122,7 +122,7 @@ pub async fn s292_a_paused_schedule_does_not_tick(f: &impl Fixture) {
     assert_eq!(due_names(&adapter).await, ["a"]);
 }
 
-pub async fn x28_declaring_again_keeps_next_last_and_pause(f: &impl Fixture) {
+pub(super) async fn x28_declaring_again_keeps_next_last_and_pause(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for name in ["ticks", "is paused"] {
         let schedule = coded(&adapter, name).await;
@@ -153,7 +153,7 @@ pub async fn x28_declaring_again_keeps_next_last_and_pause(f: &impl Fixture) {
     }
 }
 
-pub async fn what_nobody_declares_does_not_tick(f: &impl Fixture) {
+pub(super) async fn what_nobody_declares_does_not_tick(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = coded(&adapter, "a").await;
     assert!(put(&adapter, schedule.clone()).await);
@@ -174,7 +174,7 @@ pub async fn what_nobody_declares_does_not_tick(f: &impl Fixture) {
     assert_eq!(due(&adapter).await.schedules, [known]);
 }
 
-pub async fn what_nobody_declares_goes_after_seven_days(f: &impl Fixture) {
+pub(super) async fn what_nobody_declares_goes_after_seven_days(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for name in ["ticks", "is paused", "by hand", "is declared"] {
         let mut schedule = coded(&adapter, name).await;
@@ -196,7 +196,7 @@ pub async fn what_nobody_declares_goes_after_seven_days(f: &impl Fixture) {
     assert_eq!(left, ["is declared", "of the api"]);
 }
 
-pub async fn s131_a_removed_schedule_is_gone(f: &impl Fixture) {
+pub(super) async fn s131_a_removed_schedule_is_gone(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedules = adapter.schedules();
     assert_eq!(schedules.remove_schedule("a").await.unwrap(), RemoveOutcome::NotFound);
@@ -216,7 +216,7 @@ pub async fn s131_a_removed_schedule_is_gone(f: &impl Fixture) {
     assert_eq!(schedules.remove_schedule("b").await.unwrap(), RemoveOutcome::Removed);
 }
 
-pub async fn s132_a_trigger_runs_now(f: &impl Fixture) {
+pub(super) async fn s132_a_trigger_runs_now(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedules = adapter.schedules();
     let stamped = |id: &str| {
@@ -246,7 +246,7 @@ pub async fn s132_a_trigger_runs_now(f: &impl Fixture) {
     assert_eq!(state(&adapter, "2").await, None);
 }
 
-pub async fn nothing_to_do_is_nothing(f: &impl Fixture) {
+pub(super) async fn nothing_to_do_is_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedules = adapter.schedules();
     assert_eq!(schedules.put_schedules(Vec::new()).await.unwrap(), [true; 0]);

@@ -11,7 +11,7 @@ use crate::adapter::{AttemptEnd, Ended, Ending, JobCounts, NewJob, Settled};
 use crate::job::JobState;
 use crate::policy::Retention;
 
-pub async fn s287_a_completed_job_keeps_its_result(f: &impl Fixture) {
+pub(super) async fn s287_a_completed_job_keeps_its_result(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -33,7 +33,7 @@ pub async fn s287_a_completed_job_keeps_its_result(f: &impl Fixture) {
     );
 }
 
-pub async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
+pub(super) async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let claimed = Caller::new(&adapter).run_one(fail("bad address: größe")).await;
@@ -53,7 +53,7 @@ pub async fn s287_a_failed_job_keeps_its_error(f: &impl Fixture) {
     );
 }
 
-pub async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
+pub(super) async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -84,7 +84,7 @@ pub async fn s287_a_retried_job_waits_for_its_backoff(f: &impl Fixture) {
     );
 }
 
-pub async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl Fixture) {
+pub(super) async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -99,7 +99,7 @@ pub async fn s287_a_released_job_waits_again_and_no_attempt_is_used_up(f: &impl 
     assert!(again.lease.token > claimed.lease.token);
 }
 
-pub async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture) {
+pub(super) async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -137,7 +137,7 @@ pub async fn a_released_job_may_rest_and_no_attempt_is_used_up(f: &impl Fixture)
     assert_eq!(ended(&adapter, "a").await.unwrap().attempts, 2);
 }
 
-pub async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
+pub(super) async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -159,7 +159,7 @@ pub async fn attempts_count_and_the_end_forgets_older_errors(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "a").await.unwrap().attempts, 4);
 }
 
-pub async fn a_retry_without_a_delay_goes_to_the_end(f: &impl Fixture) {
+pub(super) async fn a_retry_without_a_delay_goes_to_the_end(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -172,7 +172,7 @@ pub async fn a_retry_without_a_delay_goes_to_the_end(f: &impl Fixture) {
     assert_eq!(claimed[2].attempt, 2);
 }
 
-pub async fn released_jobs_go_before_others_the_last_one_first(f: &impl Fixture) {
+pub(super) async fn released_jobs_go_before_others_the_last_one_first(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -182,7 +182,7 @@ pub async fn released_jobs_go_before_others_the_last_one_first(f: &impl Fixture)
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b", "a", "c"]);
 }
 
-pub async fn released_jobs_stay_within_their_priority(f: &impl Fixture) {
+pub(super) async fn released_jobs_stay_within_their_priority(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = [("z", 2), ("a", 2), ("b", 2), ("zero", 0), ("low", -1), ("low too", -1)];
     put(&adapter, jobs.map(|(id, priority)| prioritised(id, TASK, priority))).await;
@@ -198,7 +198,7 @@ pub async fn released_jobs_stay_within_their_priority(f: &impl Fixture) {
     assert_eq!(ids(&claimed), ["z", "a", "high too", "zero too", "low", "lower"]);
 }
 
-pub async fn a_released_job_goes_before_those_of_other_tasks(f: &impl Fixture) {
+pub(super) async fn a_released_job_goes_before_those_of_other_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("b", OTHER), job("a", TASK), job("c", OTHER)]).await;
     let mut worker = Caller::new(&adapter);
@@ -206,7 +206,7 @@ pub async fn a_released_job_goes_before_those_of_other_tasks(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[OTHER, TASK]).await), ["a", "b", "c"]);
 }
 
-pub async fn winding_up_a_job_that_is_not_cancelled_is_a_release(f: &impl Fixture) {
+pub(super) async fn winding_up_a_job_that_is_not_cancelled_is_a_release(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -216,7 +216,7 @@ pub async fn winding_up_a_job_that_is_not_cancelled_is_a_release(f: &impl Fixtur
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a", "b"]);
 }
 
-pub async fn a_lease_settles_once(f: &impl Fixture) {
+pub(super) async fn a_lease_settles_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let rest = AttemptEnd::Release { delay: MOMENT * 60 };
@@ -238,7 +238,7 @@ pub async fn a_lease_settles_once(f: &impl Fixture) {
     }
 }
 
-pub async fn twice_in_one_call_is_once(f: &impl Fixture) {
+pub(super) async fn twice_in_one_call_is_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -249,7 +249,7 @@ pub async fn twice_in_one_call_is_once(f: &impl Fixture) {
     assert_eq!(state(&adapter, "a").await, Some(JobState::Completed));
 }
 
-pub async fn a_token_that_is_not_the_newest_is_refused(f: &impl Fixture) {
+pub(super) async fn a_token_that_is_not_the_newest_is_refused(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -265,7 +265,7 @@ pub async fn a_token_that_is_not_the_newest_is_refused(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "a").await.unwrap().ending, Ending::Completed(b"\"new\"".to_vec()));
 }
 
-pub async fn a_job_that_nobody_claimed_cannot_be_settled(f: &impl Fixture) {
+pub(super) async fn a_job_that_nobody_claimed_cannot_be_settled(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut worker = Caller::new(&adapter);
@@ -278,7 +278,7 @@ pub async fn a_job_that_nobody_claimed_cannot_be_settled(f: &impl Fixture) {
     assert_eq!(state(&adapter, "nobody").await, None);
 }
 
-pub async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
+pub(super) async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = ["a", "b", "c", "d", "e"].map(|id| job(id, if id == "c" { OTHER } else { TASK }));
     put(&adapter, jobs).await;
@@ -295,7 +295,7 @@ pub async fn a_batch_settles_each_for_itself(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "e").await.unwrap().ending, Ending::Completed(b"5".to_vec()));
 }
 
-pub async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
+pub(super) async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
     let mut worker = Caller::new(&adapter);
@@ -307,7 +307,7 @@ pub async fn a_call_settles_first_and_claims_then(f: &impl Fixture) {
     assert_eq!((answer.jobs[0].attempt, answer.jobs[1].attempt), (1, 2));
 }
 
-pub async fn any_connection_may_settle(f: &impl Fixture) {
+pub(super) async fn any_connection_may_settle(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let claimed = Caller::new(&adapter).claim_one().await;
@@ -316,7 +316,7 @@ pub async fn any_connection_may_settle(f: &impl Fixture) {
     assert_eq!(state(&adapter, "a").await, Some(JobState::Completed));
 }
 
-pub async fn counts_know_each_state(f: &impl Fixture) {
+pub(super) async fn counts_know_each_state(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, ["completed", "failed", "stalled", "cancelled"].map(|id| job(id, TASK))).await;

@@ -1,11 +1,12 @@
-//! The list of all checks, from which an adapter generates its tests.
+//! The list of all checks. A check that is not in it is dead code, so the compiler reports it.
 
-/// One test for each check of an adapter, see [`conformance`](mod@crate::conformance).
+/// Passes all checks to another macro, as `enqueue { s285_a_new_job_waits .. } ..`.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! conformance_suite {
-    (#[$test:meta] $fixture:expr) => {
-        $crate::conformance_suite! {
-            @tests [$test] [$fixture]
+macro_rules! __conformance_checks {
+    (core $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
             enqueue {
                 s285_a_new_job_waits
                 created_at_is_the_stores_time
@@ -305,9 +306,9 @@ macro_rules! conformance_suite {
             }
         }
     };
-    (@schedules #[$test:meta] $fixture:expr) => {
-        $crate::conformance_suite! {
-            @tests [$test] [$fixture]
+    (schedules $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
             schedules {
                 a_schedule_is_kept_as_it_is_put
                 s129_schedules_are_listed_by_name
@@ -339,64 +340,4 @@ macro_rules! conformance_suite {
             }
         }
     };
-    (@tests $test:tt $fixture:tt $($module:ident { $($check:ident)* })*) => {
-        $($crate::conformance_suite! { @module $test $fixture $module $($check)* })*
-    };
-    (@module [$test:meta] [$fixture:expr] $module:ident $($check:ident)*) => {
-        mod $module {
-            use super::*;
-
-            $(
-                #[$test]
-                async fn $check() {
-                    let fixture = $fixture;
-                    $crate::conformance::$module::$check(&fixture).await;
-                    $crate::conformance::assert_sound(&fixture).await;
-                }
-            )*
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    /// A check that is not in the list above would never run.
-    #[test]
-    fn every_check_is_in_the_suite() {
-        let suite = include_str!("suite.rs");
-        let checks = [
-            ("enqueue", include_str!("enqueue.rs")),
-            ("replacing", include_str!("replacing.rs")),
-            ("claims", include_str!("claims.rs")),
-            ("settling", include_str!("settling.rs")),
-            ("leases", include_str!("leases.rs")),
-            ("rescues", include_str!("rescues.rs")),
-            ("cancelling", include_str!("cancelling.rs")),
-            ("endings", include_str!("endings.rs")),
-            ("wakes", include_str!("wakes.rs")),
-            ("notes", include_str!("notes.rs")),
-            ("retention", include_str!("retention.rs")),
-            ("expiry", include_str!("expiry.rs")),
-            ("throttling", include_str!("throttling.rs")),
-            ("deduplicating", include_str!("deduplicating.rs")),
-            ("following", include_str!("following.rs")),
-            ("debouncing", include_str!("debouncing.rs")),
-            ("idempotency", include_str!("idempotency.rs")),
-            ("schedules", include_str!("schedules.rs")),
-            ("ticks", include_str!("ticks.rs")),
-            ("workflow_steps", include_str!("workflow_steps.rs")),
-            ("workflow_ends", include_str!("workflow_ends.rs")),
-            ("workflow_retention", include_str!("workflow_retention.rs")),
-            ("upkeep", include_str!("upkeep.rs")),
-        ];
-        for (module, source) in checks {
-            let list = suite.split_once(&format!("            {module} {{\n")).expect(module).1;
-            let list: Vec<&str> = list.lines().map(str::trim).take_while(|line| *line != "}").collect();
-            let written: Vec<&str> = source
-                .lines()
-                .filter_map(|line| Some(line.strip_prefix("pub async fn ")?.split_once('(')?.0))
-                .collect();
-            assert_eq!(list, written, "the checks of {module}.rs");
-        }
-    }
 }

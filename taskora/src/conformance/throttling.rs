@@ -35,7 +35,7 @@ fn assert_about(wait: Duration, expected: Duration) {
     assert!(wait <= expected && wait + SLACK > expected, "{wait:?} is not {expected:?}");
 }
 
-pub async fn s086_a_key_lets_so_many_through(f: &impl Fixture) {
+pub(super) async fn s086_a_key_lets_so_many_through(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let jobs = ["a", "b", "c", "d"].map(|id| throttled(job(id, TASK), "k", 3));
     let admitted = admit_all(&adapter, jobs).await;
@@ -48,7 +48,7 @@ pub async fn s086_a_key_lets_so_many_through(f: &impl Fixture) {
     }
 }
 
-pub async fn x25_the_window_slides(f: &impl Fixture) {
+pub(super) async fn x25_the_window_slides(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(of_two(&adapter, "a").await, Admitted::New);
     f.advance(WINDOW / 2).await;
@@ -63,7 +63,7 @@ pub async fn x25_the_window_slides(f: &impl Fixture) {
     assert_about(wait(&of_two(&adapter, "h").await), WINDOW);
 }
 
-pub async fn what_is_throttled_does_not_count(f: &impl Fixture) {
+pub(super) async fn what_is_throttled_does_not_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let one = |id: &str| throttled(job(id, TASK), "k", 1);
     assert_eq!(admit(&adapter, one("a")).await, Admitted::New);
@@ -75,7 +75,7 @@ pub async fn what_is_throttled_does_not_count(f: &impl Fixture) {
     assert_eq!(admit(&adapter, one("b")).await, Admitted::New, "the window was not extended");
 }
 
-pub async fn s089_keys_and_tasks_do_not_mind_each_other(f: &impl Fixture) {
+pub(super) async fn s089_keys_and_tasks_do_not_mind_each_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for (id, task, key) in [("a", TASK, "k"), ("b", TASK, "k2"), ("c", OTHER, "k"), ("d", TASK, "")] {
         assert_eq!(admit(&adapter, throttled(job(id, task), key, 1)).await, Admitted::New, "{id}");
@@ -83,7 +83,7 @@ pub async fn s089_keys_and_tasks_do_not_mind_each_other(f: &impl Fixture) {
     assert_about(wait(&admit(&adapter, throttled(job("e", OTHER), "k", 1)).await), WINDOW);
 }
 
-pub async fn what_was_let_through_is_used_up(f: &impl Fixture) {
+pub(super) async fn what_was_let_through_is_used_up(f: &impl Fixture) {
     let adapter = f.adapter().await;
     assert_eq!(of_two(&adapter, "a").await, Admitted::New);
     assert_eq!(of_two(&adapter, "b").await, Admitted::New);
@@ -91,7 +91,7 @@ pub async fn what_was_let_through_is_used_up(f: &impl Fixture) {
     assert_about(wait(&of_two(&adapter, "c").await), WINDOW);
 }
 
-pub async fn an_id_is_looked_at_before_its_throttled_key(f: &impl Fixture) {
+pub(super) async fn an_id_is_looked_at_before_its_throttled_key(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("other", OTHER)]).await;
     assert_eq!(of_two(&adapter, "a").await, Admitted::New);
@@ -105,7 +105,7 @@ pub async fn an_id_is_looked_at_before_its_throttled_key(f: &impl Fixture) {
     assert_eq!(state(&adapter, "a").await, Some(JobState::Cancelled), "it stays until another is stored");
 }
 
-pub async fn a_job_that_is_let_through_is_like_any_other(f: &impl Fixture) {
+pub(super) async fn a_job_that_is_let_through_is_like_any_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("plain", TASK)]).await;
     let admitted = admit_all(
@@ -128,7 +128,7 @@ pub async fn a_job_that_is_let_through_is_like_any_other(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["later"]);
 }
 
-pub async fn of_many_callers_at_once_as_many_get_through(f: &impl Fixture) {
+pub(super) async fn of_many_callers_at_once_as_many_get_through(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let callers = (0..40).map(|n| {
         let adapter = Arc::clone(&adapter);

@@ -17,7 +17,7 @@ use crate::job::JobState;
 use crate::policy::Retention;
 use crate::schedules::Overlap;
 
-pub async fn a_schedule_is_due_at_its_time(f: &impl Fixture) {
+pub(super) async fn a_schedule_is_due_at_its_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     let early = due(&adapter).await;
@@ -30,7 +30,7 @@ pub async fn a_schedule_is_due_at_its_time(f: &impl Fixture) {
     assert!(due.now >= due.schedules[0].next.unwrap());
 }
 
-pub async fn what_is_due_is_handed_out_to_one_at_a_time(f: &impl Fixture) {
+pub(super) async fn what_is_due_is_handed_out_to_one_at_a_time(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     create(&adapter, "a").await;
     f.advance(MINUTE).await;
@@ -45,7 +45,7 @@ pub async fn what_is_due_is_handed_out_to_one_at_a_time(f: &impl Fixture) {
     assert_eq!(due_names(&adapter).await, [""; 0], "its next tick is later");
 }
 
-pub async fn many_that_are_due_go_page_by_page(f: &impl Fixture) {
+pub(super) async fn many_that_are_due_go_page_by_page(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut all: Vec<String> = (0..2 * MAX_SCHEDULES + 50).map(|n| format!("schedule {n}")).collect();
     let first = new(&adapter, "").await;
@@ -71,7 +71,7 @@ pub async fn many_that_are_due_go_page_by_page(f: &impl Fixture) {
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap().waiting, all.len());
 }
 
-pub async fn a_tick_happens_once(f: &impl Fixture) {
+pub(super) async fn a_tick_happens_once(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let schedule = create(&adapter, "a").await;
     f.advance(MINUTE).await;
@@ -91,7 +91,7 @@ pub async fn a_tick_happens_once(f: &impl Fixture) {
     assert_eq!(both, [ONE, Ticked::Stale]);
 }
 
-pub async fn a_tick_of_something_else_is_refused(f: &impl Fixture) {
+pub(super) async fn a_tick_of_something_else_is_refused(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     f.advance(MINUTE).await;
@@ -106,7 +106,7 @@ pub async fn a_tick_of_something_else_is_refused(f: &impl Fixture) {
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap().waiting, 0);
 }
 
-pub async fn a_tick_whose_job_is_known_stores_it_no_second_time(f: &impl Fixture) {
+pub(super) async fn a_tick_whose_job_is_known_stores_it_no_second_time(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     f.advance(MINUTE).await;
@@ -129,7 +129,7 @@ pub async fn a_tick_whose_job_is_known_stores_it_no_second_time(f: &impl Fixture
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap().waiting, 0);
 }
 
-pub async fn the_job_of_a_tick_says_what_it_is(f: &impl Fixture) {
+pub(super) async fn the_job_of_a_tick_says_what_it_is(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "größe").await;
     f.advance(MINUTE).await;
@@ -154,7 +154,7 @@ pub async fn the_job_of_a_tick_says_what_it_is(f: &impl Fixture) {
     assert_eq!(worker.claim_one().await.tick, None);
 }
 
-pub async fn a_tick_wakes_a_worker(f: &impl Fixture) {
+pub(super) async fn a_tick_wakes_a_worker(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     let (mut worker, listener) = (Caller::new(&adapter), adapter.signals().work());
@@ -168,7 +168,7 @@ pub async fn a_tick_wakes_a_worker(f: &impl Fixture) {
     assert!(claimed.tick.is_some());
 }
 
-pub async fn several_runs_of_one_tick_are_stored_in_order(f: &impl Fixture) {
+pub(super) async fn several_runs_of_one_tick_are_stored_in_order(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     f.advance(5 * MINUTE).await;
@@ -191,7 +191,7 @@ pub async fn several_runs_of_one_tick_are_stored_in_order(f: &impl Fixture) {
     assert_eq!(times, [at(2), at(3), at(4)]);
 }
 
-pub async fn a_tick_may_run_nothing(f: &impl Fixture) {
+pub(super) async fn a_tick_may_run_nothing(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = create(&adapter, "a").await;
     f.advance(MINUTE).await;
@@ -202,7 +202,7 @@ pub async fn a_tick_may_run_nothing(f: &impl Fixture) {
     assert_eq!(due(&adapter).await.next, None, "there is nothing to come");
 }
 
-pub async fn x31_a_tick_is_skipped_while_the_last_run_has_not_ended(f: &impl Fixture) {
+pub(super) async fn x31_a_tick_is_skipped_while_the_last_run_has_not_ended(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut schedule = create(&adapter, "a").await;
     let mut worker = Caller::new(&adapter);
@@ -253,7 +253,7 @@ async fn exchange(worker: &mut Caller, limit: usize) -> Exchanged {
     worker.exchange(Vec::new(), Some(claim)).await
 }
 
-pub async fn a_claim_is_told_when_the_next_tick_is(f: &impl Fixture) {
+pub(super) async fn a_claim_is_told_when_the_next_tick_is(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     assert_eq!(exchange(&mut worker, 1).await.ticks, None);
@@ -272,7 +272,7 @@ pub async fn a_claim_is_told_when_the_next_tick_is(f: &impl Fixture) {
     assert_eq!(due_names(&adapter).await, ["a"]);
 }
 
-pub async fn a_schedule_that_comes_earlier_wakes_a_worker(f: &impl Fixture) {
+pub(super) async fn a_schedule_that_comes_earlier_wakes_a_worker(f: &impl Fixture) {
     let adapter = f.adapter().await;
     create(&adapter, "late").await;
     let mut worker = Caller::new(&adapter);
@@ -297,7 +297,7 @@ pub async fn a_schedule_that_comes_earlier_wakes_a_worker(f: &impl Fixture) {
     assert!(put);
 }
 
-pub async fn a_sweep_says_that_a_tick_is_late(f: &impl Fixture) {
+pub(super) async fn a_sweep_says_that_a_tick_is_late(f: &impl Fixture) {
     let adapter = f.adapter().await;
     create(&adapter, "a").await;
     let sweep =
@@ -311,7 +311,7 @@ pub async fn a_sweep_says_that_a_tick_is_late(f: &impl Fixture) {
     assert!(!sweep(&[TASK, SCHEDULES]).await);
 }
 
-pub async fn a_worker_that_leaves_passes_its_tick_on(f: &impl Fixture) {
+pub(super) async fn a_worker_that_leaves_passes_its_tick_on(f: &impl Fixture) {
     let adapter = f.adapter().await;
     create(&adapter, "a").await;
     let (mut first, mut second) = (Caller::new(&adapter), Caller::new(&adapter));

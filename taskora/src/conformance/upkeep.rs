@@ -20,12 +20,12 @@ pub(super) async fn sound(adapter: &Arc<dyn Adapter>, what: &str) -> CheckReport
     report
 }
 
-pub async fn an_empty_store_is_sound(fixture: &impl Fixture) {
+pub(super) async fn an_empty_store_is_sound(fixture: &impl Fixture) {
     let report = sound(&fixture.adapter().await, "an empty store").await;
     assert_eq!((report.jobs, report.workflows, report.found), (0, 0, 0));
 }
 
-pub async fn a_check_counts_jobs_and_workflows(fixture: &impl Fixture) {
+pub(super) async fn a_check_counts_jobs_and_workflows(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     put(&adapter, (0..700).map(|number| job(&number.to_string(), TASK))).await;
     put(&adapter, [delayed("d", TASK, 5_000), prioritised("p", "other", 7)]).await;
@@ -35,7 +35,7 @@ pub async fn a_check_counts_jobs_and_workflows(fixture: &impl Fixture) {
     assert!(report.scanned >= 703, "{}", report.scanned);
 }
 
-pub async fn each_state_is_sound(fixture: &impl Fixture) {
+pub(super) async fn each_state_is_sound(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, ["a", "b", "c", "d", "e", "f"].map(|id| job(id, TASK))).await;
@@ -67,7 +67,7 @@ pub async fn each_state_is_sound(fixture: &impl Fixture) {
     sound(&adapter, "swept").await;
 }
 
-pub async fn each_step_of_a_workflow_is_sound(fixture: &impl Fixture) {
+pub(super) async fn each_step_of_a_workflow_is_sound(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);
     for flow in [chain("chain", 3), chord("chord", 3), group("none", 0)] {
@@ -86,7 +86,7 @@ pub async fn each_step_of_a_workflow_is_sound(fixture: &impl Fixture) {
 }
 
 /// Work beyond a page continues in later calls; until then it is not damage.
-pub async fn what_is_under_way_is_no_damage(fixture: &impl Fixture) {
+pub(super) async fn what_is_under_way_is_no_damage(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);
     start(&adapter, chord("large", 1_500)).await;
@@ -99,7 +99,7 @@ pub async fn what_is_under_way_is_no_damage(fixture: &impl Fixture) {
     assert_eq!(report.workflows, 1);
 }
 
-pub async fn a_repair_of_what_is_sound_does_nothing(fixture: &impl Fixture) {
+pub(super) async fn a_repair_of_what_is_sound_does_nothing(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
@@ -112,7 +112,7 @@ pub async fn a_repair_of_what_is_sound_does_nothing(fixture: &impl Fixture) {
     assert_eq!(worker.claim(10, &[TASK]).await.len(), 2, "`b` and the first step");
 }
 
-pub async fn nothing_is_left_of_what_was_trimmed(fixture: &impl Fixture) {
+pub(super) async fn nothing_is_left_of_what_was_trimmed(fixture: &impl Fixture) {
     let adapter = fixture.adapter().await;
     let mut worker = Caller::new(&adapter);
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;

@@ -54,7 +54,7 @@ async fn got(worker: JoinHandle<String>) -> String {
     within(PROMPT, "waking up and claiming", worker).await.unwrap()
 }
 
-pub async fn s295_a_wait_without_work_ends_at_its_timeout(f: &impl Fixture) {
+pub(super) async fn s295_a_wait_without_work_ends_at_its_timeout(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let (listener, start) = (adapter.signals().work(), Instant::now());
     for _ in 0..2 {
@@ -69,27 +69,27 @@ pub async fn s295_a_wait_without_work_ends_at_its_timeout(f: &impl Fixture) {
     assert!(took < PROMPT, "nor much later: {took:?}");
 }
 
-pub async fn s296_a_parked_claim_wakes_on_enqueue(f: &impl Fixture) {
+pub(super) async fn s296_a_parked_claim_wakes_on_enqueue(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let worker = idle_worker(&adapter).await;
     put(&second, [job("a", TASK)]).await;
     assert_eq!(got(worker).await, "a");
 }
 
-pub async fn s298_a_parked_claim_wakes_when_a_job_is_due(f: &impl Fixture) {
+pub(super) async fn s298_a_parked_claim_wakes_when_a_job_is_due(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 2 * QUIET.as_millis() as u64)]).await;
     assert_eq!(got(idle_worker(&adapter).await).await, "a");
 }
 
-pub async fn a_job_that_is_delayed_while_all_sleep_is_claimed_when_due(f: &impl Fixture) {
+pub(super) async fn a_job_that_is_delayed_while_all_sleep_is_claimed_when_due(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let worker = idle_worker(&adapter).await;
     put(&second, [delayed("a", TASK, 80)]).await;
     assert_eq!(got(worker).await, "a");
 }
 
-pub async fn a_job_that_is_due_earlier_is_not_overslept(f: &impl Fixture) {
+pub(super) async fn a_job_that_is_due_earlier_is_not_overslept(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [delayed("later", TASK, 3_600_000)]).await;
     let workers = [idle_worker(&adapter).await, idle_worker(&second).await];
@@ -105,7 +105,7 @@ pub async fn a_job_that_is_due_earlier_is_not_overslept(f: &impl Fixture) {
     }
 }
 
-pub async fn a_parked_claim_wakes_when_a_backoff_has_passed(f: &impl Fixture) {
+pub(super) async fn a_parked_claim_wakes_when_a_backoff_has_passed(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let delay = Duration::from_millis(80);
     for (id, end) in [("a", retry("no", delay)), ("b", AttemptEnd::Release { delay })] {
@@ -118,7 +118,7 @@ pub async fn a_parked_claim_wakes_when_a_backoff_has_passed(f: &impl Fixture) {
     }
 }
 
-pub async fn a_parked_claim_wakes_for_what_comes_back(f: &impl Fixture) {
+pub(super) async fn a_parked_claim_wakes_for_what_comes_back(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     for end in [AttemptEnd::release(), retry("no", Duration::ZERO)] {
         put(&adapter, [job(&format!("{end:?}"), TASK)]).await;
@@ -130,7 +130,7 @@ pub async fn a_parked_claim_wakes_for_what_comes_back(f: &impl Fixture) {
     }
 }
 
-pub async fn a_sweep_wakes_for_what_it_has_taken_back(f: &impl Fixture) {
+pub(super) async fn a_sweep_wakes_for_what_it_has_taken_back(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let mut dead = Caller::new(&adapter);
@@ -141,7 +141,7 @@ pub async fn a_sweep_wakes_for_what_it_has_taken_back(f: &impl Fixture) {
     assert_eq!(got(worker).await, "a");
 }
 
-pub async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixture) {
+pub(super) async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
     // this worker may have been told when the job is due, but it dies
@@ -152,7 +152,7 @@ pub async fn a_sweep_wakes_for_a_due_job_that_nobody_looks_after(f: &impl Fixtur
     assert_eq!(within(PROMPT, "waking up", parked).await.unwrap().as_deref(), Some("a"));
 }
 
-pub async fn s300_work_that_waits_already_is_found_at_once(f: &impl Fixture) {
+pub(super) async fn s300_work_that_waits_already_is_found_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
     let listener = adapter.signals().work();
@@ -160,7 +160,7 @@ pub async fn s300_work_that_waits_already_is_found_at_once(f: &impl Fixture) {
     assert_eq!(job.as_deref(), Some("a"), "the signal was kept");
 }
 
-pub async fn one_job_wakes_one_worker(f: &impl Fixture) {
+pub(super) async fn one_job_wakes_one_worker(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let time = Duration::from_secs(2);
     let mut parked = Vec::new();
@@ -178,7 +178,7 @@ pub async fn one_job_wakes_one_worker(f: &impl Fixture) {
     assert_eq!(jobs, ["a"]);
 }
 
-pub async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
+pub(super) async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let workers = [idle_worker(&adapter).await, idle_worker(&second).await, idle_worker(&adapter).await];
     put(&adapter, ["a", "b", "c"].map(|id| job(id, TASK))).await;
@@ -190,7 +190,7 @@ pub async fn a_claim_that_leaves_jobs_wakes_the_next_worker(f: &impl Fixture) {
     assert_eq!(jobs, ["a", "b", "c"], "one call with three jobs wakes three workers, one after another");
 }
 
-pub async fn a_claim_of_none_passes_the_signal_on(f: &impl Fixture) {
+pub(super) async fn a_claim_of_none_passes_the_signal_on(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let (mut full, listener) = (Caller::new(&adapter), adapter.signals().work());
@@ -201,7 +201,7 @@ pub async fn a_claim_of_none_passes_the_signal_on(f: &impl Fixture) {
     assert_eq!(other.as_deref(), Some("a"));
 }
 
-pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
+pub(super) async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
     put(&adapter, [job("other", OTHER)]).await;
@@ -221,7 +221,7 @@ pub async fn a_wait_that_is_hurried_claims_at_once(f: &impl Fixture) {
     assert_eq!(wait(&adapter, &*listener, TASK, IDLE).await.as_deref(), Some("a"), "and no signal is lost");
 }
 
-pub async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fixture) {
+pub(super) async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [delayed("a", TASK, 60_000)]).await;
     let (mut caller, listener, wake_early) = (Caller::new(&adapter), adapter.signals().work(), Notify::new());
@@ -238,7 +238,7 @@ pub async fn a_delayed_job_that_is_due_is_claimed_by_a_hurried_wait(f: &impl Fix
     assert_eq!(ids(&answer.jobs), ["a"]);
 }
 
-pub async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
+pub(super) async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
     let (adapter, listener) = (f.adapter().await, f.adapter().await.signals().work());
     let mut caller = Caller::new(&adapter);
     for _ in 0..2 {
@@ -251,7 +251,7 @@ pub async fn a_signal_outlives_a_wait_that_was_given_up(f: &impl Fixture) {
     assert_eq!(ids(&answer.jobs), ["a"]);
 }
 
-pub async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture) {
+pub(super) async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK), job("b", TASK)]).await;
     let mut caller = Caller::new(&adapter);
@@ -268,7 +268,7 @@ pub async fn a_call_that_comes_after_the_next_one_does_nothing(f: &impl Fixture)
     assert_eq!(next.as_deref(), Some("b"), "the signal that the late call heard was passed on");
 }
 
-pub async fn a_signal_outlives_the_worker_that_waited(f: &impl Fixture) {
+pub(super) async fn a_signal_outlives_the_worker_that_waited(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let gone = park(&adapter, IDLE).await;
     gone.abort();
@@ -278,7 +278,7 @@ pub async fn a_signal_outlives_the_worker_that_waited(f: &impl Fixture) {
     assert_eq!(got(worker).await, "a");
 }
 
-pub async fn a_wait_hears_only_of_its_own_tasks(f: &impl Fixture) {
+pub(super) async fn a_wait_hears_only_of_its_own_tasks(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("other", OTHER)]).await;
     let parked = park(&second, IDLE).await;
@@ -290,7 +290,7 @@ pub async fn a_wait_hears_only_of_its_own_tasks(f: &impl Fixture) {
     assert_eq!(within(PROMPT, "its own signal", parked).await.unwrap().as_deref(), Some("a"));
 }
 
-pub async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
+pub(super) async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let tasks: Vec<String> = (0..50).map(|n| format!("task-{n}")).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
@@ -303,7 +303,7 @@ pub async fn a_wait_hears_of_each_of_its_tasks(f: &impl Fixture) {
     }
 }
 
-pub async fn a_settled_job_does_not_wake_anybody(f: &impl Fixture) {
+pub(super) async fn a_settled_job_does_not_wake_anybody(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     put(&adapter, [job("a", TASK)]).await;
     let mut busy = Caller::new(&adapter);
@@ -317,7 +317,7 @@ pub async fn a_settled_job_does_not_wake_anybody(f: &impl Fixture) {
     assert!(start.elapsed() > QUIET, "nobody was woken");
 }
 
-pub async fn twenty_jobs_find_twenty_workers(f: &impl Fixture) {
+pub(super) async fn twenty_jobs_find_twenty_workers(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let workers: Vec<_> = (0..20)
         .map(|n| {

@@ -60,7 +60,7 @@ async fn all_are_cancelled(
     counts_are(adapter, JobCounts::default()).await;
 }
 
-pub async fn s148_a_workflow_of_nothing_has_completed(f: &impl Fixture) {
+pub(super) async fn s148_a_workflow_of_nothing_has_completed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, NewWorkflow { output: b"[]".to_vec(), ..flow("w", Vec::new(), &[]) }).await;
     let ended = ended(&adapter, "w").await;
@@ -70,7 +70,7 @@ pub async fn s148_a_workflow_of_nothing_has_completed(f: &impl Fixture) {
     assert_eq!(record.finished_at, Some(record.created_at));
 }
 
-pub async fn an_unknown_workflow_is_unknown_everywhere(f: &impl Fixture) {
+pub(super) async fn an_unknown_workflow_is_unknown_everywhere(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("job", TASK)]).await;
     for id in ["nobody", "job"] {
@@ -90,7 +90,7 @@ pub async fn an_unknown_workflow_is_unknown_everywhere(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Running);
 }
 
-pub async fn x11_cancelling_a_workflow_reaches_all_nodes(f: &impl Fixture) {
+pub(super) async fn x11_cancelling_a_workflow_reaches_all_nodes(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut worker = Caller::new(&adapter);
     let active = in_all_states(&adapter, &mut worker).await;
@@ -110,7 +110,7 @@ pub async fn x11_cancelling_a_workflow_reaches_all_nodes(f: &impl Fixture) {
     all_are_cancelled(&adapter, &mut worker, &active, "user asked").await;
 }
 
-pub async fn x12_a_failed_node_fails_its_workflow(f: &impl Fixture) {
+pub(super) async fn x12_a_failed_node_fails_its_workflow(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut worker = Caller::new(&adapter);
     let active = in_all_states(&adapter, &mut worker).await;
@@ -142,7 +142,7 @@ pub async fn x12_a_failed_node_fails_its_workflow(f: &impl Fixture) {
     assert!(record.finished_at.is_some());
 }
 
-pub async fn x10_a_chain_whose_first_step_fails_has_failed(f: &impl Fixture) {
+pub(super) async fn x10_a_chain_whose_first_step_fails_has_failed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 3)).await;
     Caller::new(&adapter).run_one(fail("no")).await;
@@ -153,7 +153,7 @@ pub async fn x10_a_chain_whose_first_step_fails_has_failed(f: &impl Fixture) {
     assert_eq!(states(&adapter, "w").await.1, [Some(JobState::Failed), CANCELLED, CANCELLED]);
 }
 
-pub async fn what_is_settled_together_with_a_failure_ends(f: &impl Fixture) {
+pub(super) async fn what_is_settled_together_with_a_failure_ends(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chord("w", 4)).await;
     let mut worker = Caller::new(&adapter);
@@ -173,7 +173,7 @@ pub async fn what_is_settled_together_with_a_failure_ends(f: &impl Fixture) {
     counts_are(&adapter, JobCounts::default()).await;
 }
 
-pub async fn x14_a_node_that_stalls_out_fails_its_workflow(f: &impl Fixture) {
+pub(super) async fn x14_a_node_that_stalls_out_fails_its_workflow(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut new = group("w", 2);
     new.nodes[0].max_stalls = 0;
@@ -188,7 +188,7 @@ pub async fn x14_a_node_that_stalls_out_fails_its_workflow(f: &impl Fixture) {
     assert_eq!(states(&adapter, "w").await.1, [Some(JobState::Failed), CANCELLED]);
 }
 
-pub async fn x14_a_node_that_is_cancelled_alone_cancels_its_workflow(f: &impl Fixture) {
+pub(super) async fn x14_a_node_that_is_cancelled_alone_cancels_its_workflow(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     // a waiting one, and an active one
@@ -216,7 +216,7 @@ pub async fn x14_a_node_that_is_cancelled_alone_cancels_its_workflow(f: &impl Fi
     }
 }
 
-pub async fn x16_a_deadline_is_kept_by_the_store(f: &impl Fixture) {
+pub(super) async fn x16_a_deadline_is_kept_by_the_store(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut worker = Caller::new(&adapter);
     start(&adapter, NewWorkflow { ttl: Some(MOMENT * 20), ..chord("w", 3) }).await;
@@ -266,7 +266,7 @@ async fn expires_by_itself(adapter: &Arc<dyn Adapter>, id: &str) {
     assert_eq!(record(adapter, id).await.state, WorkflowState::Expired);
 }
 
-pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
+pub(super) async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let ttl = Some(QUIET * 4);
     // the worker may serve any task; nothing sweeps or awaits the workflow
@@ -282,7 +282,7 @@ pub async fn an_idle_worker_wakes_for_a_deadline(f: &impl Fixture) {
     own.abort();
 }
 
-pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixture) {
+pub(super) async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     // only a busy worker
     let (mut worker, mut cancellations) = (Caller::new(&adapter), adapter.signals().cancellations());
@@ -316,7 +316,7 @@ pub async fn whoever_awaits_a_workflow_has_it_end_at_its_deadline(f: &impl Fixtu
     assert_eq!(told(waiting).await.state, WorkflowState::Completed);
 }
 
-pub async fn a_claim_of_any_task_ends_what_is_late(f: &impl Fixture) {
+pub(super) async fn a_claim_of_any_task_ends_what_is_late(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, NewWorkflow { ttl: Some(MOMENT), ..chain("w", 2) }).await;
     f.advance(MOMENT * 2).await;
@@ -324,7 +324,7 @@ pub async fn a_claim_of_any_task_ends_what_is_late(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Expired);
 }
 
-pub async fn nothing_of_an_expired_workflow_is_handed_out(f: &impl Fixture) {
+pub(super) async fn nothing_of_an_expired_workflow_is_handed_out(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, NewWorkflow { ttl: Some(MOMENT), ..group("w", 3) }).await;
     put(&adapter, [job("plain", TASK)]).await;
@@ -335,7 +335,7 @@ pub async fn nothing_of_an_expired_workflow_is_handed_out(f: &impl Fixture) {
     assert_eq!(states(&adapter, "w").await.1, [CANCELLED; 3]);
 }
 
-pub async fn a_workflow_that_ended_in_time_stays_as_it_is(f: &impl Fixture) {
+pub(super) async fn a_workflow_that_ended_in_time_stays_as_it_is(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, NewWorkflow { ttl: Some(MOMENT * 20), ..group("w", 1) }).await;
     Caller::new(&adapter).run_one(complete("1")).await;
@@ -344,7 +344,7 @@ pub async fn a_workflow_that_ended_in_time_stays_as_it_is(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "w").await.state, WorkflowState::Completed);
 }
 
-pub async fn x06_all_who_wait_for_a_workflow_are_told(f: &impl Fixture) {
+pub(super) async fn x06_all_who_wait_for_a_workflow_are_told(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     start(&adapter, group("größe", 1)).await;
     assert!(
@@ -363,7 +363,7 @@ pub async fn x06_all_who_wait_for_a_workflow_are_told(f: &impl Fixture) {
     assert_eq!(ended(&second, "größe").await.state, WorkflowState::Completed, "also who comes later");
 }
 
-pub async fn a_flag_of_a_node_goes_with_a_lost_lease(f: &impl Fixture) {
+pub(super) async fn a_flag_of_a_node_goes_with_a_lost_lease(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     start(&adapter, group("w", 2)).await;

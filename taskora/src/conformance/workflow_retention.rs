@@ -11,7 +11,7 @@ use crate::job::{JobId, JobState};
 use crate::policy::{Retention, RetentionLimit};
 use crate::workflow::{WorkflowId, WorkflowState};
 
-pub async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
+pub(super) async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
     let adapter = f.adapter().await;
     // 1, then 2,500 side by side, then 1
     const WIDE: u32 = 2_500;
@@ -44,7 +44,7 @@ pub async fn a_large_group_completes_and_is_released_whole(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.nodes.len(), WIDE as usize + 2);
 }
 
-pub async fn a_claim_says_that_there_is_more_to_release(f: &impl Fixture) {
+pub(super) async fn a_claim_says_that_there_is_more_to_release(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, group("w", 2_500)).await;
     let jobs = Caller::new(&adapter).claim(2_500, &[TASK]).await;
@@ -52,7 +52,7 @@ pub async fn a_claim_says_that_there_is_more_to_release(f: &impl Fixture) {
     assert_eq!(nodes, (0..2_500).collect::<Vec<_>>());
 }
 
-pub async fn a_large_workflow_is_cancelled_in_bounded_steps(f: &impl Fixture) {
+pub(super) async fn a_large_workflow_is_cancelled_in_bounded_steps(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chord("w", 2_500)).await;
     assert_eq!(
@@ -67,7 +67,7 @@ pub async fn a_large_workflow_is_cancelled_in_bounded_steps(f: &impl Fixture) {
     counts_are(&adapter, JobCounts::default()).await;
 }
 
-pub async fn nodes_are_kept_with_their_workflow_and_not_counted(f: &impl Fixture) {
+pub(super) async fn nodes_are_kept_with_their_workflow_and_not_counted(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 3)).await;
     let mut worker = Caller::new(&adapter);
@@ -84,7 +84,7 @@ pub async fn nodes_are_kept_with_their_workflow_and_not_counted(f: &impl Fixture
     assert_eq!(results, [Some(b"1".to_vec()), Some(b"2".to_vec())]);
 }
 
-pub async fn the_newest_workflows_are_kept_by_count(f: &impl Fixture) {
+pub(super) async fn the_newest_workflows_are_kept_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     worker.retention.workflows.count = 2;
@@ -106,7 +106,7 @@ pub async fn the_newest_workflows_are_kept_by_count(f: &impl Fixture) {
     }
 }
 
-pub async fn settling_trims_workflows_by_count(f: &impl Fixture) {
+pub(super) async fn settling_trims_workflows_by_count(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     worker.retention.workflows.count = 1;
@@ -119,7 +119,7 @@ pub async fn settling_trims_workflows_by_count(f: &impl Fixture) {
     assert!(adapter.workflows().workflow(&"d".into(), false).await.unwrap().is_some());
 }
 
-pub async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
+pub(super) async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     let hour = Duration::from_secs(3_600);
@@ -156,7 +156,7 @@ pub async fn old_workflows_go_by_age_with_all_their_nodes(f: &impl Fixture) {
     assert_eq!(ended(&adapter, "failed").await.state, WorkflowState::Completed);
 }
 
-pub async fn a_workflow_with_a_running_node_is_not_trimmed(f: &impl Fixture) {
+pub(super) async fn a_workflow_with_a_running_node_is_not_trimmed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     worker.retention.workflows = RetentionLimit { age: Duration::ZERO, count: 0 };

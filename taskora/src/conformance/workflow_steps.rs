@@ -16,7 +16,7 @@ use crate::job::{JobId, JobState};
 use crate::policy::Retention;
 use crate::workflow::WorkflowState;
 
-pub async fn s144_a_node_is_claimed_like_a_job_and_says_what_it_is(f: &impl Fixture) {
+pub(super) async fn s144_a_node_is_claimed_like_a_job_and_says_what_it_is(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut new = group("w", 2);
     new.nodes[1] = NewNode { payload: b"[1,0]".to_vec(), composed: true, priority: 5, ..node(None) };
@@ -37,7 +37,7 @@ pub async fn s144_a_node_is_claimed_like_a_job_and_says_what_it_is(f: &impl Fixt
     assert_eq!(Caller::new(&adapter).claim_one().await.node, None, "other jobs are no nodes");
 }
 
-pub async fn s134_the_steps_of_a_chain_follow_each_other(f: &impl Fixture) {
+pub(super) async fn s134_the_steps_of_a_chain_follow_each_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 3)).await;
     let mut worker = Caller::new(&adapter);
@@ -60,7 +60,7 @@ pub async fn s134_the_steps_of_a_chain_follow_each_other(f: &impl Fixture) {
     assert_eq!((ended.cause, ended.reason), (None, None));
 }
 
-pub async fn what_is_released_can_be_claimed_by_the_same_call(f: &impl Fixture) {
+pub(super) async fn what_is_released_can_be_claimed_by_the_same_call(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 2)).await;
     let mut worker = Caller::new(&adapter);
@@ -70,7 +70,7 @@ pub async fn what_is_released_can_be_claimed_by_the_same_call(f: &impl Fixture) 
     assert_eq!(ids(&answer.jobs), ["w#1"]);
 }
 
-pub async fn s136_a_group_has_completed_when_all_have(f: &impl Fixture) {
+pub(super) async fn s136_a_group_has_completed_when_all_have(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, group("w", 3)).await;
     let mut worker = Caller::new(&adapter);
@@ -87,7 +87,7 @@ pub async fn s136_a_group_has_completed_when_all_have(f: &impl Fixture) {
     assert_eq!(results, ["2", "0", "1", "2"].map(|json| Some(json.as_bytes().to_vec())));
 }
 
-pub async fn results_are_there_once_a_node_has_completed(f: &impl Fixture) {
+pub(super) async fn results_are_there_once_a_node_has_completed(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chord("w", 2)).await;
     let mut worker = Caller::new(&adapter);
@@ -101,7 +101,7 @@ pub async fn results_are_there_once_a_node_has_completed(f: &impl Fixture) {
     );
 }
 
-pub async fn s137_a_callback_runs_once_after_its_header(f: &impl Fixture) {
+pub(super) async fn s137_a_callback_runs_once_after_its_header(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     // both parents in one call, and in two calls of two workers
     for (id, together) in [("one", true), ("two", false)] {
@@ -124,7 +124,7 @@ pub async fn s137_a_callback_runs_once_after_its_header(f: &impl Fixture) {
     }
 }
 
-pub async fn joins_may_share_nodes_and_have_many_children(f: &impl Fixture) {
+pub(super) async fn joins_may_share_nodes_and_have_many_children(f: &impl Fixture) {
     let adapter = f.adapter().await;
     // 0 and 1 are roots; 2 and 3 follow both, 4 follows 1 alone, 5 follows 2, 3 and 4
     let after = [None, None, Some(0), Some(0), Some(1), Some(2)];
@@ -148,7 +148,7 @@ pub async fn joins_may_share_nodes_and_have_many_children(f: &impl Fixture) {
     assert_eq!(record.nodes.iter().map(|node| node.after).collect::<Vec<_>>(), after);
 }
 
-pub async fn starting_twice_is_starting_once(f: &impl Fixture) {
+pub(super) async fn starting_twice_is_starting_once(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     start(&adapter, chain("w", 2)).await;
     assert_eq!(second.workflows().start(group("w", 5)).await.unwrap(), Enqueued::Duplicate);
@@ -168,7 +168,7 @@ pub async fn starting_twice_is_starting_once(f: &impl Fixture) {
     assert_eq!((record.state, record.len), (WorkflowState::Completed, 2));
 }
 
-pub async fn a_record_says_what_is_known_of_each_node(f: &impl Fixture) {
+pub(super) async fn a_record_says_what_is_known_of_each_node(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut new = chain("w", 3);
     new.nodes[1] = NewNode { name: "2 resize".into(), task: OTHER.into(), ..node(Some(0)) };
@@ -194,7 +194,7 @@ pub async fn a_record_says_what_is_known_of_each_node(f: &impl Fixture) {
     assert_eq!((short.len, short.nodes.len(), short.joins.len()), (3, 0, 0), "nodes are for who asks");
 }
 
-pub async fn a_record_says_how_often_the_worker_of_a_node_died(f: &impl Fixture) {
+pub(super) async fn a_record_says_how_often_the_worker_of_a_node_died(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 2)).await;
     let mut worker = Caller::new(&adapter);
@@ -212,7 +212,7 @@ pub async fn a_record_says_how_often_the_worker_of_a_node_died(f: &impl Fixture)
     assert_eq!(seen(record), (Some(JobState::Completed), 1, 1));
 }
 
-pub async fn a_delayed_workflow_delays_its_roots(f: &impl Fixture) {
+pub(super) async fn a_delayed_workflow_delays_its_roots(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, NewWorkflow { due: Due::After(MOMENT * 60), ..chord("w", 2) }).await;
     let mut worker = Caller::new(&adapter);
@@ -223,7 +223,7 @@ pub async fn a_delayed_workflow_delays_its_roots(f: &impl Fixture) {
     assert_eq!(worker.claim(9, &[TASK]).await.len(), 2);
 }
 
-pub async fn a_delayed_node_is_due_later(f: &impl Fixture) {
+pub(super) async fn a_delayed_node_is_due_later(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut new = chain("w", 2);
     new.nodes.iter_mut().for_each(|node| node.delay = MOMENT * 60);
@@ -239,7 +239,7 @@ pub async fn a_delayed_node_is_due_later(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Completed);
 }
 
-pub async fn a_released_node_wakes_a_worker(f: &impl Fixture) {
+pub(super) async fn a_released_node_wakes_a_worker(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let mut new = chain("w", 2);
     new.nodes[1].task = OTHER.into();
@@ -263,7 +263,7 @@ pub async fn a_released_node_wakes_a_worker(f: &impl Fixture) {
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Completed);
 }
 
-pub async fn a_workflow_goes_on_over_retries_releases_and_rescues(f: &impl Fixture) {
+pub(super) async fn a_workflow_goes_on_over_retries_releases_and_rescues(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chain("w", 2)).await;
     let mut worker = Caller::new(&adapter);
@@ -288,7 +288,7 @@ pub async fn a_workflow_goes_on_over_retries_releases_and_rescues(f: &impl Fixtu
     assert_eq!(record(&adapter, "w").await.state, WorkflowState::Completed);
 }
 
-pub async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
+pub(super) async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
     let adapter = f.adapter().await;
     start(&adapter, chord("w", 3)).await;
     let mut worker = Caller::new(&adapter);
@@ -308,7 +308,7 @@ pub async fn x13_a_repeated_settlement_advances_once(f: &impl Fixture) {
     assert!(worker.claim(9, &[TASK]).await.is_empty());
 }
 
-pub async fn workflows_do_not_mind_each_other(f: &impl Fixture) {
+pub(super) async fn workflows_do_not_mind_each_other(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let mut worker = Caller::new(&adapter);
     for id in ["a", "b", "c"] {
