@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The length of leases in tests about time. On Redis time is real: a busy machine may keep a worker waiting for a good part
 /// of this.
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// How often workers sweep in tests about time.
 pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 
