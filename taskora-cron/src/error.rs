@@ -2,6 +2,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::duration_text;
+
 /// What is wrong with a cron expression, and where.
 ///
 /// Its text names the expression and the mistake: ``invalid cron expression `61 * * * *`: minute `61` is outside 0–59``.
@@ -68,7 +70,8 @@ pub struct PeriodError(Duration);
 
 impl fmt::Display for PeriodError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`every = \"{:?}\"`: a schedule ticks once a second at most", self.0)
+        let period = duration_text(self.0);
+        write!(f, "`every = \"{period}\"`: a schedule ticks once a second at most")
     }
 }
 

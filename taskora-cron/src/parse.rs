@@ -57,6 +57,8 @@ pub(crate) fn fields(expression: &str) -> Result<Fields, Mistake> {
     }
     match *words.as_slice() {
         [name] if name.text.starts_with('@') => named(name),
+        // `@every 5m`, for example
+        [name, ..] if name.text.starts_with('@') && !is_named(name) => named(name),
         [minute, hour, day, month, weekday] => read(None, minute, hour, [day, month, weekday]),
         [second, minute, hour, day, month, weekday] => {
             read(Some(second), minute, hour, [day, month, weekday])
@@ -97,6 +99,10 @@ fn read(
     fields.wildcard = [minute, hour].iter().any(|field| field.text.starts_with('*'));
     fields.days.either = ![day, weekday].iter().any(|field| field.text.starts_with(['*', '?']));
     Ok(fields)
+}
+
+fn is_named(name: Token<'_>) -> bool {
+    NAMED.iter().any(|(known, _)| *known == name.text)
 }
 
 fn named(name: Token<'_>) -> Result<Fields, Mistake> {

@@ -81,6 +81,7 @@ fn each_mistake_is_named_at_its_place() {
         ("@Daily", Name, "@Daily", "unknown name `@Daily`; did you mean `@daily`?"),
         ("@reboot", Name, "@reboot", "unknown name `@reboot`; to run at a start, use `run_on_start`"),
         ("@every", Name, "@every", "unknown name `@every`; for a period, use `every`"),
+        ("@every 5m", Name, "@every", "unknown name `@every`; for a period, use `every`"),
         ("0 MON * * *", Syntax, "MON", "hour `MON` is not a number from 0 to 23"),
         ("0 0 * 1.5 *", Syntax, "1.5", "month `1.5` is not a number from 1 to 12 or a name such as `JAN`"),
         ("0 0 ?,1 * *", Syntax, "?", "day `?` is not a number from 1 to 31"),

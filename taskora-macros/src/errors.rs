@@ -32,6 +32,11 @@ impl Errors {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
 }
 
 impl ToTokens for Errors {

@@ -18,6 +18,7 @@
     )
 )]
 
+mod constant;
 mod duration;
 mod errors;
 mod expand;
@@ -28,6 +29,8 @@ mod model;
 mod names;
 mod options;
 mod place;
+mod schedule;
+mod serde_default;
 mod signature;
 mod types;
 mod validate;

@@ -94,7 +94,7 @@ pub(crate) fn read<L: List>(list: &mut L, items: Vec<TokenStream>, place: Place,
         let option = |input: ParseStream<'_>| {
             let given = given::<L>(input, place)?;
             let name = given.option.name;
-            if list.span_of(name).is_some() {
+            if list.span_of(name).is_some() && !given.option.repeats {
                 return Err(syn::Error::new(
                     given.span,
                     format!("option `{name}` is given twice; keep one of them"),
@@ -137,8 +137,9 @@ fn given<L: List>(input: ParseStream<'_>, place: Place) -> syn::Result<Given> {
     if let Some(option) = L::KNOWN.iter().find(|option| option.name == typed) {
         return Ok(Given { option, span: ident.span(), place });
     }
-    let nearest = || names::nearest(&typed, offered()).map(|meant| format!("did you mean `{meant}`?"));
-    let hint = nearest()
+    let meant = place::renamed(&typed, L::KNOWN).or_else(|| names::nearest(&typed, offered()));
+    let hint = meant
+        .map(|meant| format!("did you mean `{meant}`?"))
         .or_else(|| place::elsewhere(&typed, L::KNOWN))
         .unwrap_or_else(|| format!("there are {}", list()));
     Err(syn::Error::new(ident.span(), format!("unknown option `{typed}`; {hint}")))

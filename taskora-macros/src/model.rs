@@ -6,6 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Path, Signature, Type, Visibility};
 
 use crate::options::Options;
+use crate::schedule::Ready;
 
 /// A function as it was written. Its body is not parsed, so it may be half typed.
 pub(crate) struct TaskFn {
@@ -78,6 +79,8 @@ pub(crate) struct Contract {
     pub(crate) fields: Option<Vec<Field>>,
     pub(crate) output: Output,
     pub(crate) options: Options,
+    /// Those of a contract without a function; a handler has its own.
+    pub(crate) schedules: Vec<Ready>,
 }
 
 /// A payload argument.
@@ -85,7 +88,7 @@ pub(crate) struct Contract {
 pub(crate) struct Field {
     pub(crate) name: Ident,
     pub(crate) ty: TokenStream,
-    /// `#[serde(..)]` and docs, which move from the parameter to the field.
+    /// `#[serde(..)]`, and docs of a parameter: they move to the field.
     pub(crate) attrs: Vec<Attribute>,
     /// Whether it has its type's format, without an attribute such as `#[serde(with = ..)]`.
     pub(crate) plain: bool,
@@ -114,6 +117,7 @@ pub(crate) struct Handler {
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Output,
     pub(crate) options: Options,
+    pub(crate) schedules: Vec<Ready>,
     /// The signature cannot be called; only the types are generated, so that nothing else breaks.
     pub(crate) broken: bool,
 }

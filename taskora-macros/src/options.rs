@@ -9,6 +9,7 @@ use syn::{LitStr, Pat, Path, Type};
 use crate::errors::Errors;
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
+use crate::schedule::{At, Expression, Name, OnMissed, Overlap, Period, RunOnStart, Schedules, With, Zone};
 use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
 
 /// Generates a struct of optional fields, and the table of options. A line is `field: Type, side, example`; an option whose
@@ -33,6 +34,7 @@ macro_rules! options {
                 example: $example,
                 side: Side::$side,
                 inner: <$ty as Value>::INNER,
+                repeats: <$ty as Value>::REPEATS,
             }),*];
 
             fn given(&self) -> &[Given] {
@@ -42,7 +44,7 @@ macro_rules! options {
             fn set(&mut self, given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
                 self.given.push(given);
                 $(if given.option.name == options!(@name $field $($name)?) {
-                    self.$field = Some(Value::read(given, input, errors)?);
+                    <$ty as Value>::read(given, input, errors)?.add_to(&mut self.$field);
                 })*
                 Ok(())
             }
@@ -63,6 +65,7 @@ options! {
         priority: Priority, Contract, "priority = 5";
         ttl: Ttl, Contract, "ttl = \"5m\"";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
+        schedule: Schedules, Both, "schedule(cron = \"0 3 * * *\")";
         on_cancel: Path, Handler, "on_cancel = clean_up";
         blocking: Word, Handler, "blocking";
         derive: Vec<Path>, Generated, "derive(Debug, Clone)";
@@ -101,6 +104,25 @@ options! {
     struct Stall {
         lease: std::time::Duration, Contract, "lease = \"30s\"";
         max: Recoveries, Contract, "max = 1";
+    }
+}
+
+options! {
+    /// What stands in one `schedule(..)`.
+    struct Schedule {
+        cron: At<Expression>, Both, "cron = \"0 3 * * *\"";
+        every: At<Period>, Both, "every = \"5m\"";
+        manual: Word, Both, "manual";
+        tz: At<Zone>, Both, "tz = \"Europe/Berlin\"";
+        offset: At<std::time::Duration>, Both, "offset = \"30s\"";
+        name: Name, Both, "name = \"nightly\"";
+        with: With, Both, "with(days = 30)";
+        overlap: Overlap, Both, "overlap = allow";
+        on_missed: At<OnMissed>, Both, "on_missed = catch_up(3)";
+        max_late: At<std::time::Duration>, Both, "max_late = \"2h\"";
+        jitter: At<std::time::Duration>, Both, "jitter = \"30s\"";
+        run_on_start: RunOnStart, Both, "run_on_start";
+        enabled_by: LitStr, Both, "enabled_by = \"HEARTBEAT_ENABLED\"";
     }
 }
 

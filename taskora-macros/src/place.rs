@@ -20,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) side: Side,
     /// The options that its parentheses hold.
     pub(crate) inner: &'static [Known],
+    /// Whether it may be given several times.
+    pub(crate) repeats: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,11 +59,23 @@ static ELSEWHERE: [(&[&str], &str); 10] = [
         &["expires", "expire", "expires_in", "deadline"],
         "write `ttl = \"5m\"`, which is how long a job may wait to be started; an attempt is limited by `timeout`",
     ),
-    (
-        &["cron", "every", "limit", "migrate", "rate", "rate_limit", "schedule", "singleton", "version"],
-        "it comes in a later version",
-    ),
+    (&["limit", "migrate", "rate", "rate_limit", "singleton", "version"], "it comes in a later version"),
 ];
+
+/// Options of other schedulers, and their names here.
+static RENAMED: [(&[&str], &str); 5] = [
+    (&["timezone", "time_zone"], "tz"),
+    (&["interval", "period"], "every"),
+    (&["args", "arguments", "data", "payload"], "with"),
+    (&["missed", "misfire"], "on_missed"),
+    (&["start_now", "immediately"], "run_on_start"),
+];
+
+/// The option of `list` that has another name elsewhere.
+pub(crate) fn renamed(typed: &str, list: &'static [Known]) -> Option<&'static str> {
+    let (_, name) = RENAMED.iter().find(|(names, _)| names.contains(&typed))?;
+    list.iter().any(|option| option.name == *name).then_some(*name)
+}
 
 /// The advice for an option that is not in `list`, if its name is known.
 pub(crate) fn elsewhere(typed: &str, list: &'static [Known]) -> Option<String> {

@@ -9,6 +9,8 @@ use crate::list::List as _;
 use crate::model::{Argument, Contract, Field, Handler, Krate, Output, TaskFn};
 use crate::names;
 use crate::options::Options;
+use crate::schedule;
+use crate::serde_default::Container;
 use crate::signature::{self, argument};
 use crate::types::is_plain;
 
@@ -65,8 +67,20 @@ pub(crate) fn function(
             fields: Some(arguments.iter().filter_map(Argument::field).cloned().collect()),
             output: returns.clone(),
             options: options.clone(),
+            schedules: Vec::new(),
         }
     });
+    let mut schedules = Vec::new();
+    // with an argument that cannot be read, values could not be compared with the arguments
+    if options.schedule.is_some() && arguments.len() == sig.inputs.len() {
+        let fields: Vec<_> = arguments.iter().filter_map(Argument::field).cloned().collect();
+        let task = (names::unraw(&sig.ident), contract.as_ref().map(|contract| contract.name.as_str()));
+        let container = options.serde.clone().and_then(Container::of_tokens);
+        schedules = schedule::resolve(options.schedule.take(), task, &fields, container.as_ref(), errors);
+    }
+    if broken {
+        schedules.clear();
+    }
     let handler = Handler {
         krate: Krate::new(options.krate.clone()),
         before,
@@ -77,6 +91,7 @@ pub(crate) fn function(
         arguments,
         returns,
         options,
+        schedules,
         broken,
     };
     (contract, handler)
@@ -128,6 +143,14 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
     let name = name(options.name.as_ref(), || names::kebab_of_type(&item.ident), item.ident.span(), errors);
     check_aliases(&mut options, &name, errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
+    let schedules = match (options.schedule.take(), &fields) {
+        (Some(schedules), Some(fields)) => {
+            let container = Container::of_attributes(&with_name(&item.attrs, "serde"));
+            let task = (names::unraw(&item.ident), Some(name.as_str()));
+            schedule::resolve(Some(schedules), task, fields, container.as_ref(), errors)
+        }
+        _ => Vec::new(),
+    };
     Some(Contract {
         krate: Krate::new(options.krate.clone()),
         before,
@@ -137,12 +160,14 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
         fields,
         output: Output::Value(output),
         options,
+        schedules,
     })
 }
 
 fn contract_field(field: syn::Field) -> Option<Field> {
-    let plain = is_plain(&with_name(&field.attrs, "serde"));
-    Some(Field { name: field.ident?, ty: field.ty.into_token_stream(), attrs: Vec::new(), plain })
+    let attrs = with_name(&field.attrs, "serde");
+    let plain = is_plain(&attrs);
+    Some(Field { name: field.ident?, ty: field.ty.into_token_stream(), attrs, plain })
 }
 
 fn name(

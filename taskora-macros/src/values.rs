@@ -19,8 +19,16 @@ pub(crate) trait Value: Sized {
     /// The options that its parentheses hold.
     const INNER: &'static [Known] = &[];
 
+    /// Whether the option may be written several times.
+    const REPEATS: bool = false;
+
     /// Parses it, including its `=` or its parentheses.
     fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self>;
+
+    /// Keeps it with those that were written before, if there may be several.
+    fn add_to(self, slot: &mut Option<Self>) {
+        *slot = Some(self);
+    }
 }
 
 /// `name`, without a value.

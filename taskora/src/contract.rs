@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::policy::{RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
+use crate::schedules::SchedulesInCode;
+#[cfg(feature = "runtime")]
 use crate::workflow::Map;
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
@@ -100,6 +102,8 @@ pub struct TaskOptions {
     lease: Option<Duration>,
     max_stalls: u32,
     ttl: Option<Ttl>,
+    #[cfg(feature = "runtime")]
+    schedules: Option<SchedulesInCode>,
 }
 
 impl TaskOptions {
@@ -114,6 +118,8 @@ impl TaskOptions {
             lease: None,
             max_stalls: 1,
             ttl: None,
+            #[cfg(feature = "runtime")]
+            schedules: None,
         }
     }
 
@@ -164,6 +170,19 @@ impl TaskOptions {
     pub const fn with_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = Some(ttl);
         self
+    }
+
+    #[cfg(feature = "runtime")]
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_schedules(mut self, schedules: SchedulesInCode) -> Self {
+        self.schedules = Some(schedules);
+        self
+    }
+
+    #[cfg(feature = "runtime")]
+    pub(crate) const fn schedules(&self) -> Option<SchedulesInCode> {
+        self.schedules
     }
 
     /// See [`TaskOptions::with_aliases`].

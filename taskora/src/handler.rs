@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contract::Task;
 use crate::failure::Failure;
+use crate::schedules::SchedulesInCode;
 use crate::state::Scope;
 
 /// Runs the jobs of a task, given a worker's state of type `S`.
@@ -44,6 +45,7 @@ pub trait Handler<S>: 'static {
 pub struct HandlerOptions {
     concurrency: Option<usize>,
     on_cancel: bool,
+    schedules: Option<SchedulesInCode>,
     place: &'static str,
 }
 
@@ -51,7 +53,7 @@ impl HandlerOptions {
     /// The defaults: only the worker's limit. `place` is where the function is defined, as `file:line`.
     #[must_use]
     pub const fn new(place: &'static str) -> Self {
-        Self { concurrency: None, on_cancel: false, place }
+        Self { concurrency: None, on_cancel: false, schedules: None, place }
     }
 
     /// Concurrent attempts in one worker.
@@ -66,6 +68,17 @@ impl HandlerOptions {
     pub const fn with_on_cancel(mut self) -> Self {
         self.on_cancel = true;
         self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_schedules(mut self, schedules: SchedulesInCode) -> Self {
+        self.schedules = Some(schedules);
+        self
+    }
+
+    pub(crate) const fn schedules(&self) -> Option<SchedulesInCode> {
+        self.schedules
     }
 
     /// See [`HandlerOptions::with_concurrency`]; `None`: only the worker's limit applies.

@@ -36,6 +36,28 @@ macro_rules! __runtime {
 
 pub use __runtime as runtime;
 
+/// The options of a contract with schedules, which a crate of contracts alone does without.
+#[cfg(feature = "runtime")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scheduled {
+    ($options:expr, $schedules:expr) => {
+        $options.with_schedules($schedules)
+    };
+}
+
+/// The options of a contract with schedules, which a crate of contracts alone does without.
+#[cfg(not(feature = "runtime"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scheduled {
+    ($options:expr, $schedules:expr) => {
+        $options
+    };
+}
+
+pub use __scheduled as scheduled;
+
 /// What a task function may return: its output and its error, even behind an alias of `Result`.
 #[diagnostic::on_unimplemented(
     message = "a task returns `Result<T, E>` or a plain `T`, and `{Self}` is named like a `Result` without being one",

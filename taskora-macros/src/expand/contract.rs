@@ -77,11 +77,11 @@ pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[
 /// `impl Task` and the signature.
 pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let site = Span::mixed_site();
-    let Contract { before, ident, name, output, options, .. } = contract;
-    let private = contract.krate.private();
+    let Contract { krate, before, ident, name, output, options, schedules, .. } = contract;
+    let private = krate.private();
     let checked = check_output(output, contract);
-    let output = output.stored(&contract.krate);
-    let options = task_options(options, &private);
+    let output = output.stored(krate);
+    let options = task_options(options, super::schedule::list(krate, ident, schedules), &private);
     let arguments = arguments(contract);
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     quote_spanned! {site=>
@@ -154,7 +154,11 @@ fn arguments(contract: &Contract) -> TokenStream {
     }
 }
 
-fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream> {
+fn task_options(
+    options: &Options,
+    schedules: Option<TokenStream>,
+    private: &TokenStream,
+) -> Option<TokenStream> {
     let site = Span::mixed_site();
     let stall = options.stall.as_ref();
     let calls: Vec<_> = [
@@ -182,11 +186,13 @@ fn task_options(options: &Options, private: &TokenStream) -> Option<TokenStream>
     .into_iter()
     .flatten()
     .collect();
-    (!calls.is_empty()).then(|| {
-        quote_spanned! {site=>
-            const OPTIONS: #private::TaskOptions = #private::TaskOptions::new()#(#calls)*;
-        }
-    })
+    let options = quote_spanned!(site=> #private::TaskOptions::new()#(#calls)*);
+    let options = match schedules {
+        Some(schedules) => quote_spanned!(site=> #private::scheduled!(#options, #schedules)),
+        None if calls.is_empty() => return None,
+        None => options,
+    };
+    Some(quote_spanned!(site=> const OPTIONS: #private::TaskOptions = #options;))
 }
 
 fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
@@ -227,7 +233,7 @@ fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {
     Some(quote_spanned!(site=> #private::RetryPolicy::attempts(#attempts)#(#calls)*))
 }
 
-fn duration(duration: Duration) -> TokenStream {
+pub(super) fn duration(duration: Duration) -> TokenStream {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanos))
 }

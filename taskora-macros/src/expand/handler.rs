@@ -33,6 +33,9 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     if let Some(Concurrency(concurrency)) = handler.options.concurrency {
         options.push(quote_spanned!(site=> .with_concurrency(#concurrency)));
     }
+    if let Some(schedules) = super::schedule::list(&handler.krate, contract, &handler.schedules) {
+        options.push(quote_spanned!(site=> .with_schedules(#schedules)));
+    }
     let on_cancel = handler.options.on_cancel.as_ref().map(|path| {
         options.push(quote_spanned!(site=> .with_on_cancel()));
         let at = site.located_at(crate::options::span_of(path));

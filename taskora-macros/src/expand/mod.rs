@@ -3,6 +3,7 @@
 
 mod contract;
 mod handler;
+mod schedule;
 mod signature;
 #[cfg(test)]
 mod snapshots;

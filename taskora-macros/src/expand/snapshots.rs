@@ -55,3 +55,12 @@ fn implements() {
         "async fn resize(ctx: Context, image: Image, width: u32) -> Result<Image, Error> { todo!() }",
     );
 }
+
+#[test]
+fn schedules() {
+    compare(
+        "schedules",
+        "schedule(every = \"5m\", with(tenant = 7)), schedule(name = \"nightly\", cron = \"0 3 * * *\", tz = \"Europe/Berlin\", with(tenant = 8), on_missed = catch_up(3))",
+        "async fn report(tenant: u32) {}",
+    );
+}

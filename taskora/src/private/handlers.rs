@@ -10,6 +10,7 @@ pub use crate::dispatch::{Dispatch, Dispatchable};
 pub use crate::failure::Failure;
 pub use crate::handler::{Advice, Handler, HandlerOptions};
 pub use crate::json::Unreadable;
+pub use crate::schedules::{OnMissed, Overlap, Schedule};
 pub use crate::signature::{Given, Open, Set, Unset};
 pub use crate::state::{FromRef, Scope, State};
 pub use crate::worker::TaskList;
@@ -89,4 +90,9 @@ where
     S: Send + Sync + 'static,
 {
     scope.context().clone().blocking(move || function(&scope))
+}
+
+/// Stands for a value that a `schedule(..)` lacks. The compiler has refused it.
+pub fn no_value<T>() -> T {
+    unreachable!("a program with such a schedule does not compile")
 }

@@ -10,6 +10,9 @@ use crate::adapter::{
 use crate::app::App;
 use crate::job::{JobId, Timestamp};
 
+/// Makes the schedules of `#[task(schedule(..))]`, for a worker that starts.
+pub type SchedulesInCode = fn() -> Result<Vec<Schedule>, ScheduleError>;
+
 /// How often one that others change at the same time is tried again.
 const TRIES: usize = 5;
 

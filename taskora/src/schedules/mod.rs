@@ -18,6 +18,8 @@ pub use api::{Pause, Schedules, Trigger};
 pub(crate) use builder::is_off;
 pub use builder::{OnMissed, Overlap, Schedule};
 pub(crate) use declared::DeclaredSchedules;
+#[doc(hidden)]
+pub use declared::SchedulesInCode;
 pub use error::ScheduleError;
 pub use info::{Paused, ScheduleInfo, Tick, Upserted};
 #[doc(no_inline)]

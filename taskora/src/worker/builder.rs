@@ -219,7 +219,11 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         self.check()?;
         let handlers = self.registry.by_name()?;
         let ticks = self.ticks && !is_off("TASKORA_SCHEDULES");
-        let schedules = if ticks { self.schedules.clone() } else { Vec::new() };
+        let mut schedules = Vec::new();
+        if ticks {
+            schedules = self.registry.schedules().map_err(WorkerError::Schedule)?;
+            schedules.extend(self.schedules.iter().cloned());
+        }
         let schedules = DeclaredSchedules::new(&self.app, schedules).map_err(WorkerError::Schedule)?;
         let (runnables, capacity) = self.runnables(handlers);
         let mut names: Vec<TaskName> = runnables.keys().cloned().collect();

@@ -14,6 +14,7 @@ use crate::error::WorkerError;
 use crate::failure::Failure;
 use crate::handler::{Handler, HandlerOptions};
 use crate::json;
+use crate::schedules::{Schedule, ScheduleError};
 use crate::state::Scope;
 use crate::workflow::Composed;
 
@@ -113,6 +114,19 @@ impl Registry {
             }
         }
         if by_name.is_empty() { Err(WorkerError::NoHandlers) } else { Ok(by_name) }
+    }
+
+    /// The schedules of all tasks, by their contracts and by their functions.
+    pub(crate) fn schedules(&self) -> Result<Vec<Schedule>, ScheduleError> {
+        let sources = self
+            .handlers
+            .iter()
+            .flat_map(|handler| [handler.contract.schedules(), handler.options.schedules()]);
+        let mut schedules = Vec::new();
+        for source in sources.flatten() {
+            schedules.extend(source()?);
+        }
+        Ok(schedules)
     }
 
     /// The shortest lease among the handlers, given the worker's own.
