@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    Adapter, Admissions, Cancellation, Ended, Inspection, Jobs, Signals, TaskName, Upkeep, WorkListener,
-    Workflows,
+    Adapter, Admissions, Cancellation, Ended, Inspection, Jobs, Schedules, Signals, TaskName, Upkeep,
+    WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -246,6 +246,10 @@ impl Adapter for RedisAdapter {
     }
 
     fn workflows(&self) -> &dyn Workflows {
+        self
+    }
+
+    fn schedules(&self) -> &dyn Schedules {
         self
     }
 

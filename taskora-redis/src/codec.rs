@@ -4,9 +4,13 @@ mod end;
 mod job;
 pub(crate) mod new_workflow;
 mod reader;
+mod schedule;
 mod workflow;
 
 pub(crate) use end::{End, Life, NEWER, message, state, state_at};
-pub(crate) use job::{Packed, Record, due_text, is_envelope, pack, pack_node, plain_task, split_node};
+pub(crate) use job::{
+    Packed, Record, check_schedule_name, due_text, is_envelope, pack, pack_node, plain_task, split_node,
+};
 pub(crate) use reader::{Reader, millis, u48};
+pub(crate) use schedule::{SHOWN, pack_schedule, pack_version, read_schedule};
 pub(crate) use workflow::{FlowEnd, Head};

@@ -114,6 +114,7 @@ impl<'a> Call<'a> {
         let lives = bytes(next()?, "the tokens and attempts")?;
         let mut lives = Reader(&lives);
         let first_token = number(&next()?, "the token of a first claim")?;
+        let ticks = number::<i64>(&next()?, "the time of the next tick")?;
         let settled = letters
             .into_iter()
             .map(|letter| match letter {
@@ -163,7 +164,7 @@ impl<'a> Call<'a> {
             }
             jobs.push(ClaimedJob {
                 node,
-                tick: None,
+                tick: record.tick,
                 prior_result,
                 lease: Lease { id, task: self.task(record.task), token },
                 payload: record.payload.unwrap_or_default().to_vec(),
@@ -174,8 +175,9 @@ impl<'a> Call<'a> {
                 cancelled: flags.get(claimed - 1) == Some(&b'1'),
             });
         }
-        let next_due = u64::try_from(next_due).ok().map(std::time::Duration::from_millis);
-        Ok(Answer { exchanged: Exchanged { settled, jobs, more, next_due, ticks: None }, blobs, newer })
+        let wait = |wait| u64::try_from(wait).ok().map(std::time::Duration::from_millis);
+        let (next_due, ticks) = (wait(next_due), wait(ticks));
+        Ok(Answer { exchanged: Exchanged { settled, jobs, more, next_due, ticks }, blobs, newer })
     }
 }
 

@@ -101,7 +101,7 @@ impl Jobs for RedisAdapter {
             call.put("process", &settings.process.name).put("about", &about);
         });
         let what = "the answer to `sweep`";
-        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by] =
+        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by, ticks] =
             exactly(answer.await?, what)?;
         let (from, carry) = (number(&from, what)?, number::<u8>(&carry, what)? == 1);
         self.inner.end_round(tasks, Round { from, carry });
@@ -120,7 +120,7 @@ impl Jobs for RedisAdapter {
             stalled: number(&stalled, "the stalled jobs")?,
             stalled_ids: ids(stalled_ids)?,
             more: number::<u8>(&more, "`more`")? == 1,
-            ticks: false,
+            ticks: number::<u8>(&ticks, "`ticks`")? == 1,
         })
     }
 }

@@ -86,6 +86,7 @@ mod process;
 mod processes;
 mod push_connection;
 mod route;
+mod schedules;
 mod scripts;
 mod sentinel;
 mod server;

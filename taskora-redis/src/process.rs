@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use taskora::AdapterError;
-use taskora::adapter::TaskName;
+use taskora::adapter::{SCHEDULES, TaskName};
 
 use crate::processes::ProcessInfo;
 
@@ -69,8 +69,9 @@ impl Process {
     pub(crate) fn about(&self) -> Vec<u8> {
         let mut about = LEVEL.to_be_bytes().to_vec();
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let tasks: BTreeSet<&str> =
-            served.iter().flat_map(|(tasks, _)| tasks).take(MAX_TASKS).map(|task| &**task).collect();
+        let tasks = served.iter().flat_map(|(tasks, _)| tasks).map(|task| &**task);
+        // every worker makes ticks, so that says nothing about whose jobs it runs
+        let tasks: BTreeSet<&str> = tasks.filter(|task| *task != SCHEDULES).take(MAX_TASKS).collect();
         let text = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "host": host(),
@@ -78,7 +79,7 @@ impl Process {
             "since": self.since,
             "program": self.program,
             "build": self.build,
-            "roles": if tasks.is_empty() { ["producer"] } else { ["worker"] },
+            "roles": if served.is_empty() { ["producer"] } else { ["worker"] },
             "tasks": tasks,
         });
         about.extend(text.to_string().into_bytes());

@@ -1,6 +1,6 @@
 -- flags: no-writes
 -- Reads a page of one key, and a snapshot of the jobs in it.
--- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `line`: a list
+-- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `sched`, `schedrun`, `schednext`; `line`: a list
 --   that is only read); type; key; task; cursor (for a list: how many entries from its tail were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates that only a
 --   pass over a list can check (each: place, task, id, stamp), for a list of jobs its entries, and how many values of a later
@@ -48,6 +48,15 @@ function commands.check()
       if call('EXISTS', K.wf .. entry) == 0 then report('W', entry) end
     end
     return { cursor, looked, findings, candidates, seen, 0 }
+  end
+
+  if role == 'sched' or role == 'schedrun' or role == 'schednext' then
+    for i, entry in ipairs(schedules.of(page)) do
+      local code = schedules.wrong(role, entry)
+      if code then report(code, page[i]) end
+      if role == 'sched' and entry and entry.is_newer then newer = newer + 1 end
+    end
+    return { cursor, looked, findings, candidates, seen, newer }
   end
 
   if role == 'uniq' then

@@ -5,8 +5,9 @@
 --   entry, see lib/settle.lua
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, D delayed, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is), for each
---   job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, then for each job:
---   id, record (for a node: its `n`, then its workflow's head, and the end of the node before it if it may need that, or nothing)
+--   job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, milliseconds until this
+--   worker is to ask for due schedules (-1: it is not), then for each job: id, record (for a node: its `n`, then its workflow's
+--   head, and the end of the node before it if it may need that, or nothing)
 -- Events: pushes ends to waiters; wakes a worker per task with jobs left
 function commands.exchange()
   S.tasks = argv[A.tasks]
@@ -47,7 +48,7 @@ function commands.exchange()
 
   local limit = tonumber(argv[A.limit])
   local ids, texts, heads, befores, lives, leases, unfinished = {}, {}, {}, {}, '', {}, false
-  local next_due = -1
+  local next_due, next_tick = -1, -1
   if limit >= 0 then
     local dues, promoted, is_left = {}, 0, false
     if deadline and deadline <= now then
@@ -65,6 +66,8 @@ function commands.exchange()
       -- promoted jobs are no longer due, nor are jobs that have ended with their workflow
       if promoted > 0 or S.is_touched then dues = due.first() end
       next_due = due.take_timer(dues, argv[A.worker], #ids < tonumber(argv[A.room]))
+      -- ticks need no free slot; a worker that leaves passes them on
+      if S.ticks then next_tick = due.take_timer({ { schedules.SELF, S.ticks } }, argv[A.worker], limit > 0) end
     end
     if deadline then
       deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
@@ -74,12 +77,13 @@ function commands.exchange()
   end
 
   local base = tokens.first('', false, tokens.epoch())
-  call('SET', slot, argv[A.number] .. ':' .. cmsgpack.pack({ states, more, next_due, now, lives, ids, base }), 'PX', '60000')
+  call('SET', slot, argv[A.number] .. ':' .. cmsgpack.pack({ states, more, next_due, now, lives, ids, base, next_tick }),
+    'PX', '60000')
   for task, members in pairs(leaving or {}) do
     active.leave(task, members)
     if not leases[task] then active.tidy(task) end
   end
-  local reply, at = { states, more, next_due, now, '', lives, base }, 7
+  local reply, at = { states, more, next_due, now, '', lives, base, next_tick }, 8
   for i = 1, #ids do
     reply[at + 1], reply[at + 2] = ids[i], texts[i]
     at = at + 2

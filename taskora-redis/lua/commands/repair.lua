@@ -35,8 +35,14 @@ local function remove_entry()
   return true
 end
 
+-- s, S: a schedule that is not looked at in time, or what is kept of none
+local function put_schedule_right()
+  return schedules.repair(role, entry)
+end
+
 -- ?: an entry that names no job
 local function remove_garbage()
+  if role == 'sched' then return schedules.repair(role, entry) end
   if role == 'jobs' then return call('HDEL', K.jobs, entry) == 1 end
   if LISTS[role] then
     if #entry > 6 then return false end
@@ -255,7 +261,8 @@ end
 local repairs = {
   D = remove_entry, M = remove_entry, T = remove_false_mark, K = remove_mark, U = remove_second, L = put_back,
   O = remove_part, k = free_key, G = note_log, F = put_task_right, N = remove_noted, W = put_workflow_right, i = put_workflow_right,
-  l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, ['?'] = remove_garbage,
+  l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, s = put_schedule_right, S = put_schedule_right,
+  ['?'] = remove_garbage,
 }
 
 function commands.repair()

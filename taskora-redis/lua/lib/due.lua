@@ -4,17 +4,32 @@ local PAGE = 4
 local TIMERS = 16 -- the most tasks whose timer a worker takes in one call
 
 -- The caller's tasks with delayed jobs, each with its earliest time: only the first few, which is enough to tell a worker, or
--- more if all of those are due.
+-- more if all of those are due. If the caller asks for schedules, `S.ticks` is when to look at the first one.
 function due.first()
-  local dues = caller.first_of(K.due, TIMERS)
+  local dues, is_partial = caller.first_of(K.due, TIMERS)
   local last = dues[TIMERS]
-  if last and last[2] <= now then return (caller.first_of(K.due)) end
+  if last and last[2] <= now then dues, is_partial = caller.first_of(K.due) end
+  S.ticks = false
+  for i = 1, #dues do
+    if dues[i][1] == schedules.SELF then
+      S.ticks = table.remove(dues, i)[2]
+      break
+    end
+  end
+  if is_partial and not S.ticks and caller.has(schedules.SELF) then
+    S.ticks = tonumber(call('ZSCORE', K.due, schedules.SELF) or '') or false
+  end
   return dues
+end
+
+-- what has the times of a task
+function due.index_of(task)
+  return task == schedules.SELF and K.schednext or K.delayed .. task
 end
 
 -- updates `due` after jobs have left; returns the earliest time, if any
 function due.plan(task)
-  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')
   if first[2] then
     call('ZADD', K.due, first[2], task)
     return tonumber(first[2])

@@ -5,8 +5,8 @@ function invariants.of(task)
   local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
   local bound = tonumber(call('ZSCORE', K.ready, task) or '')
   local is_ready = bound ~= nil
-  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
-  local due = call('ZSCORE', K.due, task)
+  local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')[2]
+  local planned = call('ZSCORE', K.due, task)
   local has_sentinel = call('ZSCORE', K.active .. task, active.SENTINEL)
   local leases = call('ZCARD', K.active .. task) - (has_sentinel and 1 or 0)
   local faults = ''
@@ -20,10 +20,10 @@ function invariants.of(task)
     if head and bound > head then faults = faults .. 'r' end
   end
   if is_ready and not has_line then faults = faults .. 'R' end
-  if (first and tonumber(first) or -1) ~= (due and tonumber(due) or -1) then faults = faults .. 'd' end
+  if (first and tonumber(first) or -1) ~= (planned and tonumber(planned) or -1) then faults = faults .. 'd' end
   if not first and call('HEXISTS', K.timer, task) == 1 then faults = faults .. 't' end
   if not has_line and not is_ready and not first and call('EXISTS', K.wake .. task) == 1 then faults = faults .. 'w' end
-  if (has_line or first or leases > 0) and call('SISMEMBER', K.tasks, task) == 0 then faults = faults .. 'n' end
+  if task ~= schedules.SELF and (has_line or first or leases > 0) and call('SISMEMBER', K.tasks, task) == 0 then faults = faults .. 'n' end
   if leases == 0 and has_sentinel then faults = faults .. 's' end
   return faults
 end

@@ -1,7 +1,8 @@
--- states, more, next due, when, lives, ids, base; nothing if that cannot be read
+-- states, more, next due, when, lives, ids, base, next tick; nothing if that cannot be read
 local function read_saved(text)
   local ok, saved = pcall(cmsgpack.unpack, text)
   if not ok or type(saved) ~= 'table' or type(saved[6]) ~= 'table' then return nil end
+  if type(saved[8]) ~= 'number' then return nil end
   for i, kind in ipairs({ 'string', 'number', 'number', 'number', 'string' }) do
     if type(saved[i]) ~= kind then return nil end
   end
@@ -13,13 +14,15 @@ end
 function replay.answer(saved, settlements, claims)
   if claims then
     for _, found in ipairs((caller.first_of(K.ready))) do line.wake(found[1]) end
+    if caller.has(schedules.SELF) and call('EXISTS', K.schednext) == 1 then line.wake(schedules.SELF) end
   end
   saved = saved and read_saved(saved)
-  if not saved then return { string.rep('-', settlements), 0, -1, now, '', '', 1 } end
+  if not saved then return { string.rep('-', settlements), 0, -1, now, '', '', 1, -1 } end
   local ids, lives, kept, flags = saved[6], saved[5], {}, {}
-  local next_due = saved[3] -- counted from then
-  if next_due >= 0 then next_due = math.max(next_due - (now - saved[4]), 0) end
-  local reply = { saved[1], saved[2], next_due, saved[4], '', '', saved[7] }
+  local function from_now(wait)
+    return wait < 0 and wait or math.max(wait - (now - saved[4]), 0)
+  end
+  local reply = { saved[1], saved[2], from_now(saved[3]), saved[4], '', '', saved[7], from_now(saved[8]) }
   local texts, heads = workflow.stored_of(ids)
   for i, id in ipairs(ids) do
     local text, is_node = texts[i], byte(id) == 42

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use taskora::adapter::{Due, NewJob, NewNode};
+use taskora::adapter::{Due, NewJob, NewNode, SCHEDULES, TickStamp};
 use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
 use super::reader::{Reader, millis, u48};
@@ -26,14 +26,18 @@ const RANKED: u8 = 32;
 const REPLACES: u8 = 64;
 /// All known flags. A flag of a later version changes how the record is read.
 const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
-/// The tag of the expiry rule.
+/// The tag of the expiry rule, which comes first.
 const TTL: u8 = 4;
+/// The tag of the tick that a job is.
+const TICK: u8 = 1;
 /// The first byte of a value that is not plain JSON.
 const ENVELOPE: u8 = 0xC1;
 /// Longer payloads go to `blobs`, so that reading records stays cheap.
 const INLINE: usize = 4096;
 /// The longest stored id; callers may use less.
 const MAX_ID: usize = 250;
+/// The longest name of a schedule, as [`PutSchedule::name`](taskora::adapter::PutSchedule::name) says.
+const MAX_SCHEDULE: usize = 175;
 
 /// A job as the enqueue script takes it.
 pub(crate) struct Packed {
@@ -68,7 +72,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         (BLOB, is_blob),
         (META, !job.meta.is_empty()),
         (DELAYED, due.is_some()),
-        (EXTENDED, job.ttl.is_some()),
+        (EXTENDED, job.ttl.is_some() || job.tick.is_some()),
         (REPLACES, job.replace_failed),
     ] {
         if is_set {
@@ -84,9 +88,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         rest.extend(len.to_be_bytes());
         rest.extend(meta);
     }
-    if let Some(ttl) = job.ttl {
-        push_ttl(&mut rest, ttl);
-    }
+    push_extension(&mut rest, job.ttl, job.tick.as_ref())?;
     let payload = if is_blob {
         Some(job.payload)
     } else {
@@ -117,6 +119,9 @@ fn push_terms(
     let Some(len) = len.filter(|_| !task.chars().any(char::is_control)) else {
         return Err("a task's name must have 1 to 200 bytes and no control characters".to_owned());
     };
+    if task == SCHEDULES {
+        return Err(format!("no task is called `{SCHEDULES}`, which stands for schedules"));
+    }
     record.push(flags);
     record.extend(priority.to_be_bytes());
     record.push(u8::try_from(max_stalls).unwrap_or(u8::MAX));
@@ -126,11 +131,46 @@ fn push_terms(
     Ok(())
 }
 
-/// Writes the extension that says when a job expires. The store fills in the deadline; a node's deadline is kept elsewhere.
-fn push_ttl(record: &mut Vec<u8>, ttl: Ttl) {
-    record.extend([0, 16, TTL, 0, 13, u8::from(ttl.is_discarded())]);
-    record.extend(u48(millis(ttl.max()).max(1)));
-    record.extend([0; 6]);
+/// Writes the extension, if there is anything in it: when a job expires, and which tick it is. The store fills in the deadline; a
+/// node's deadline is kept elsewhere.
+fn push_extension(record: &mut Vec<u8>, ttl: Option<Ttl>, tick: Option<&TickStamp>) -> Result<(), String> {
+    let mut extension = Vec::new();
+    if let Some(ttl) = ttl {
+        extension.extend([TTL, 0, 13, u8::from(ttl.is_discarded())]);
+        extension.extend(u48(millis(ttl.max()).max(1)));
+        extension.extend([0; 6]);
+    }
+    if let Some(TickStamp { schedule, at }) = tick {
+        check_schedule_name(schedule)?;
+        let len = u16::try_from(7 + schedule.len()).unwrap_or_default();
+        extension.push(TICK);
+        extension.extend(len.to_be_bytes());
+        extension.push(u8::from(at.is_some()));
+        extension.extend(u48(at.unwrap_or_default().as_millis()));
+        extension.extend(schedule.as_bytes());
+    }
+    if !extension.is_empty() {
+        record.extend(u16::try_from(extension.len()).unwrap_or_default().to_be_bytes());
+        record.extend(extension);
+    }
+    Ok(())
+}
+
+fn read_tick(value: &[u8]) -> Option<TickStamp> {
+    let mut reader = Reader(value);
+    let (is_tick, at) = (reader.u8()? == 1, reader.u48()?);
+    let schedule = std::str::from_utf8(reader.0).ok()?.to_owned();
+    Some(TickStamp { schedule, at: is_tick.then(|| Timestamp::from_millis(at)) })
+}
+
+/// Says what is wrong with the name of a schedule.
+pub(crate) fn check_schedule_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > MAX_SCHEDULE || name.chars().any(char::is_control) {
+        return Err(format!(
+            "a schedule's name must have 1 to {MAX_SCHEDULE} bytes and no control characters"
+        ));
+    }
+    Ok(())
 }
 
 /// The task of a record without its head, if the job has priority 0, goes in line at once and has its payload inside the
@@ -152,9 +192,7 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
-    if let Some(ttl) = node.ttl {
-        push_ttl(&mut record, ttl);
-    }
+    push_extension(&mut record, node.ttl, None)?;
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -187,6 +225,7 @@ pub(crate) struct Record<'a> {
     pub(crate) composed: bool,
     /// When it expires if it has not started; not for a node.
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) tick: Option<TickStamp>,
 }
 
 impl<'a> Record<'a> {
@@ -222,11 +261,13 @@ impl<'a> Record<'a> {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
-        let mut expires_at = None;
+        let (mut expires_at, mut tick) = (None, None);
         if flags & EXTENDED != 0 {
             read_extension(&mut reader, |tag, value| {
                 if tag == TTL {
                     expires_at = value.get(7..).and_then(|at| Reader(at).u48()).filter(|at| *at > 0);
+                } else if tag == TICK {
+                    tick = read_tick(value);
                 }
                 is_known(tag, value)
             })?;
@@ -237,7 +278,7 @@ impl<'a> Record<'a> {
         }
         let composed = flags & COMPOSED != 0;
         let expires_at = expires_at.map(Timestamp::from_millis);
-        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed, expires_at })
+        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed, expires_at, tick })
     }
 
     /// Whether a later version wrote the data of a job or of its workflow, and nothing else is wrong with it.

@@ -97,6 +97,14 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
         }
         b"R" => {
             is_left = true;
+            if role == b"sched" {
+                return Ok(Finding {
+                    violation: Violation::Unreadable {
+                        what: format!("the state of schedule `{}`", shown(entry)),
+                    },
+                    notes: None,
+                });
+            }
             let part = match more.as_slice() {
                 b"done" => "end",
                 b"life" => "history",
@@ -104,6 +112,7 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
             };
             Violation::Unreadable { what: format!("the {part} of job `{id}`") }
         }
+        b"s" | b"S" => Violation::ScheduleIndex { schedule: shown(entry), is_known: code.as_slice() == b"s" },
         b"N" if role == b"stage" => Violation::Garbage { index: shown(role), entry: shown(entry) },
         b"W" | b"N" => {
             let workflow = id::load_workflow(entry).unwrap_or_else(|| WorkflowId::from(shown(entry)));

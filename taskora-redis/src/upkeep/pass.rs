@@ -119,7 +119,8 @@ impl Pass {
         let mut steps = VecDeque::from([Step::Keys { cursor: start(), contents: false }]);
         steps.push_back(Step::Measure { role: "jobs" });
         steps.extend(PARTS.map(|role| Step::Measure { role }));
-        steps.push_back(Step::Measure { role: "uniq" });
+        steps.extend(["uniq", "sched", "schedrun"].map(|role| Step::Measure { role }));
+        steps.push_back(Step::Scan(whole("schednext", b"")));
         steps.push_back(Step::TaskNames);
         steps.push_back(Step::Keys { cursor: start(), contents: true });
         steps.extend(

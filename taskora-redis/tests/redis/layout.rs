@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
 use taskora::adapter::{
-    Admissions, AttemptEnd, Due, JobReport, Jobs, NewJob, NewNode, NewWorkflow, Signals, Workflows,
+    Admissions, AttemptEnd, Due, JobReport, Jobs, NewJob, NewNode, NewWorkflow, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
 
 use crate::flows::{chain, flow, node};
-use crate::garbage::world::{debounced, following, throttled};
+use crate::garbage::world::{debounced, following, schedule, throttled, tick_of};
 use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job};
 use crate::server::Server;
 
@@ -23,6 +23,7 @@ async fn the_layout_is_what_the_wire_version_says() {
     let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     workflows(&adapter).await;
+    schedules(&adapter).await;
     let mut found = format!("wire version {WIRE_VERSION}\n\n");
     writeln!(found, "library {}", taskora_redis::library_hash()).expect("write");
     found.push_str(&dump(&server));
@@ -147,6 +148,24 @@ async fn workflows(adapter: &RedisAdapter) {
     adapter.start(running).await.expect("start");
     adapter.start(chain("cancelled", 2)).await.expect("start");
     adapter.cancel_workflow(&"cancelled".into(), "user asked").await.expect("cancel");
+}
+
+/// One that has ticked and is triggered, one that code declares, one that is paused.
+async fn schedules(adapter: &RedisAdapter) {
+    let now = adapter.schedule("s1").await.expect("the time").0;
+    let put = ["s1", "s2", "s3"].map(|name| schedule(name, now));
+    assert_eq!(adapter.put_schedules(put.to_vec()).await.expect("put"), [true; 3]);
+    adapter.pause_schedule("s3", "why").await.expect("pause");
+    let first = adapter.schedule("s1").await.expect("a schedule").1.expect("it is known");
+    let mut tick = tick_of(&first, now);
+    // its id would have the time in it
+    tick.jobs[0].id = "tick".into();
+    tick.missed = 2;
+    adapter.tick(vec![tick]).await.expect("tick");
+    let stamp = taskora::adapter::TickStamp { schedule: "s1".to_owned(), at: None };
+    let ttl = Some(Ttl::new(Duration::from_secs(300)));
+    let triggered = NewJob { tick: Some(stamp), ttl, ..job("triggered") };
+    adapter.trigger("s1", triggered, taskora::Overlap::Allow).await.expect("trigger");
 }
 
 /// All keys and what they hold, with times and tags replaced.

@@ -4,6 +4,7 @@
 
 mod recipes;
 mod records;
+mod schedules;
 mod workflows;
 
 use std::future::Future;

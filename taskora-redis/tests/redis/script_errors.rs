@@ -1,6 +1,8 @@
 //! Commands that fail at any one of their writes, which Redis does not take back. Whether the call is repeated or not: every job
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
+mod schedules;
+
 use std::time::Duration;
 
 use taskora::adapter::{
@@ -9,7 +11,9 @@ use taskora::adapter::{
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
 use crate::flows::{chain, chord, flow, node};
-use crate::garbage::world::{First, MADE, OTHER, Outcome, World, debounced, following, of, throttled};
+use crate::garbage::world::{
+    First, MADE, OTHER, Outcome, PERIOD, World, debounced, following, of, throttled,
+};
 use crate::kit::{TASK, complete, job};
 use crate::server::Server;
 
@@ -49,6 +53,17 @@ enum Act {
     Note,
     Watch,
     Repair,
+    Declare,
+    PutNew,
+    PutOther,
+    PutLater,
+    Resume,
+    HandOut,
+    Tick,
+    TickMany,
+    Trigger,
+    Pause,
+    RemoveSchedule,
 }
 
 impl Act {
@@ -79,6 +94,13 @@ impl Act {
             Self::Note => "note",
             Self::Watch => "watch",
             Self::Repair => "repair",
+            Self::Declare => "declare",
+            Self::PutNew | Self::PutOther | Self::PutLater | Self::Resume => "put_schedules",
+            Self::HandOut => "due_schedules",
+            Self::Tick | Self::TickMany => "tick",
+            Self::Trigger => "trigger",
+            Self::Pause => "pause_schedule",
+            Self::RemoveSchedule => "remove_schedule",
         }
     }
 
@@ -87,6 +109,8 @@ impl Act {
         match self {
             Self::Stall => &["active", "o1", "k1", "k6"],
             Self::Settle => &["released"],
+            Self::Pause | Self::RemoveSchedule => &["s1"],
+            Self::Resume => &["s3"],
             _ => &[],
         }
     }
@@ -129,6 +153,7 @@ impl Act {
                 let settle = world.owners.iter().map(later).collect();
                 of("settle", world.exchange(&[TASK], settle, 0).await).map(drop)?;
             }
+            Self::HandOut | Self::Tick | Self::TickMany => of("shift", adapter.shift_clock(PERIOD).await)?,
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
             Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
             Self::Stall => {
@@ -264,6 +289,7 @@ impl Act {
             Self::Note => world.first(First::Note).await,
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
+            _ => self.act_on_schedules(world).await,
         }
     }
 }

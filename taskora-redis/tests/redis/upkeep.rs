@@ -3,6 +3,7 @@
 mod bench;
 mod jobs;
 mod passes;
+mod schedules;
 mod workflows;
 
 use taskora::{App, CheckReport};

@@ -70,7 +70,7 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 13] = [
+const SETS: [&str; 14] = [
     "active:",
     "prio:",
     "delayed:",
@@ -84,11 +84,14 @@ const SETS: [&str; 13] = [
     "ownexpired:",
     "ready",
     "due",
+    "schednext",
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 5] = ["wait:", "completed:", "owncompleted:", "wake:", "deferred"];
-const HASHES: [&str; 11] =
-    ["jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs"];
+const HASHES: [&str; 13] = [
+    "jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs",
+    "sched", "schedrun",
+];
 
 /// The key of the damaged task, or the only one.
 fn place(name: &str) -> Vec<u8> {
@@ -145,6 +148,8 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
             // what may be a record is left to be looked at
             damages.iter_mut().for_each(|damage| damage.victims = vec!["nobody"]);
         }
+        // a later version may have written one of them
+        damages.iter_mut().for_each(|damage| damage.is_kept = name == "sched");
         all.extend(damages);
     }
     let extra = [
@@ -179,6 +184,9 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("wfrun", "=first"),
         ("ownfailed:", "=failed"),
         ("owncancelled:", "=cancelled"),
+        ("schednext", "s1"),
+        ("schednext", "s2"),
+        ("due", "@"),
     ] {
         let victims = match name {
             "delayed:" => vec!["delayed"],
@@ -191,8 +199,8 @@ pub(crate) fn scores() -> Vec<Damage> {
                 what: format!("{name} {member} {score}"),
                 commands: vec![vec![b"ZADD".to_vec(), place(name), score.into(), member.into()]],
                 victims: victims.clone(),
-                // no job is due before its task is
-                is_index: name == "due",
+                // no job is due before its task is, and no schedule ticks before it is looked at
+                is_index: name == "due" || name == "schednext",
                 // its end lies in the future
                 is_kept: name == "ownfailed:"
                     || name == "owncancelled:"
@@ -227,7 +235,7 @@ pub(crate) fn values() -> Vec<Damage> {
         // what a later version may have written is left alone
         let is_node = field.starts_with('n') && value.len() > 20;
         let commands = vec![vec![b"HSET".to_vec(), key(name), field.into(), value]];
-        let is_kept = (name == "jobs" || field == "m" || is_node) && is_newer;
+        let is_kept = (name == "jobs" || name.starts_with("sched") || field == "m" || is_node) && is_newer;
         all.push(Damage {
             what: format!("{name} {field} {shown}"),
             commands,
@@ -259,7 +267,11 @@ pub(crate) fn values() -> Vec<Damage> {
         for id in ["=waiting", "*=first#"] {
             add("waiters", id, value.clone(), vec![]);
         }
-        for task in [TASK, OTHER] {
+        for name in ["s1", "s2", "s3"] {
+            add("sched", name, value.clone(), vec![name]);
+            add("schedrun", name, value.clone(), vec![name]);
+        }
+        for task in [TASK, OTHER, "@"] {
             add("timer", task, value.clone(), vec![]);
         }
         for field in
@@ -372,6 +384,9 @@ pub(crate) fn types() -> Vec<Damage> {
             ],
             "blobs" => vec!["large"],
             "wf:=first" => vec!["first"],
+            "sched" => vec!["s1", "s3"],
+            // that it was paused is lost
+            "schedrun" => vec!["s3"],
             _ => Vec::new(),
         };
         all.push(Damage {

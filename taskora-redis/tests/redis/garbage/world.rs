@@ -1,6 +1,7 @@
 //! A store with a job in each state, of two tasks, and the calls that go on around the damage.
 
 mod keys;
+mod schedules;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use redis::Connection;
 use taskora::adapter::{
     Admission, Admissions, Admitted, AttemptEnd, BlockingStates, CallId, Claim, ClaimedJob, Due, Exchange,
-    Exchanged, Inspection, JobReport, Jobs, NewJob, NewWorkflow, Otherwise, RenewLease, Rule, Settled,
-    Settlement, Signals, TaskClaim, Upkeep, Workflows,
+    Exchanged, Inspection, JobReport, Jobs, NewJob, NewWorkflow, Otherwise, RenewLease, Rule, Schedules,
+    Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
 };
 use taskora::{
     AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
@@ -33,7 +34,12 @@ pub(crate) const MADE: [&str; 3] = [
     "01890a5d-ac96-774b-bcce-b302099a8059",
 ];
 
+use schedules::with_schedules;
+
 pub(crate) use keys::{debounced, following, throttled};
+pub(crate) use schedules::{PERIOD, schedule, tick_of};
+#[cfg(feature = "failpoints")]
+pub(crate) use schedules::{later, run};
 
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
@@ -43,6 +49,7 @@ pub(crate) enum First {
     OneTask,
     TwoTasks,
     Sweep,
+    Tick,
     Listen,
     Cancel,
     Enqueue,
@@ -72,7 +79,7 @@ pub(crate) fn of<T>(what: &str, result: Result<T, AdapterError>) -> Outcome<T> {
 }
 
 fn tasks(names: &[&str]) -> Vec<taskora::adapter::TaskName> {
-    names.iter().map(|name| (*name).into()).collect()
+    with_schedules(names).into_iter().map(Into::into).collect()
 }
 
 impl World {
@@ -136,6 +143,7 @@ impl World {
         }
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;
         self.fill_keys().await?;
+        self.fill_schedules().await?;
         of("wait", self.exchange(&[TASK, OTHER], Vec::new(), 0).await).map(drop)
     }
 
@@ -159,6 +167,7 @@ impl World {
 
     fn call(&mut self, names: &[&str], settle: Vec<Settlement>, limit: usize) -> Exchange {
         self.number += 1;
+        let names = with_schedules(names);
         let claims = names.iter().map(|task| TaskClaim { task: (*task).into(), limit, lease: LEASE });
         Exchange {
             call: CallId { worker: "w".into(), slot: 0, number: self.number },
@@ -194,6 +203,11 @@ impl World {
             First::Sweep => {
                 of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
                 of("sweep", adapter.sweep(&tasks(&[TASK, OTHER]), Retention::default()).await).map(drop)
+            }
+            First::Tick => {
+                of("shift", adapter.shift_clock(PERIOD).await)?;
+                self.tick().await?;
+                of("list", adapter.list_schedules().await).map(drop)
             }
             First::Cancel => {
                 for id in [MADE[2], "urgent", "delayed", "o3", "o4", "first#0"] {
@@ -272,6 +286,7 @@ impl World {
             of("shift", adapter.shift_clock(Duration::from_secs(shift)).await)?;
             for _ in 0..3 {
                 self.sweep(Retention::default()).await?;
+                self.tick().await?;
                 self.drain().await?;
             }
         }
@@ -329,6 +344,7 @@ impl World {
                 other => open.push(format!("{id} is {other:?}")),
             }
         }
+        open.extend(self.open_schedules(except).await?);
         Ok(open)
     }
 
@@ -363,6 +379,7 @@ impl World {
         let none = RetentionLimit::new(Duration::from_secs(1), 0);
         let keep = Retention::all(none);
         of("shift", self.adapter.shift_clock(Duration::from_secs(36_000)).await)?;
+        self.remove_schedules().await?;
         for _ in 0..3 {
             self.sweep(keep).await?;
             self.drain().await?;

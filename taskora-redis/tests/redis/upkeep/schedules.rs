@@ -1,0 +1,83 @@
+//! Damage to what is stored of schedules.
+
+use redis::Commands;
+use taskora::adapter::{Schedules, StoredSchedule, Ticked};
+
+use super::assert_clean;
+use super::bench::Bench;
+use crate::garbage::world::{PERIOD, schedule, tick_of};
+
+/// `s1` ticks, `s2` ticks and is declared by code, `s3` is paused.
+async fn bench() -> Bench {
+    let bench = Bench::start().await;
+    let now = bench.adapter.schedule("s1").await.expect("the time").0;
+    let put = ["s1", "s2", "s3"].map(|name| schedule(name, now));
+    assert_eq!(bench.adapter.put_schedules(put.to_vec()).await.expect("put"), [true; 3]);
+    assert!(bench.adapter.pause_schedule("s3", "why").await.expect("pause"));
+    assert_clean(&bench.adapter, "undamaged").await;
+    bench
+}
+
+/// Those that are due after a period.
+async fn due(bench: &Bench) -> Vec<StoredSchedule> {
+    bench.adapter.shift_clock(PERIOD).await.expect("shift the clock");
+    let mut due = bench.adapter.due_schedules("w").await.expect("due").schedules;
+    due.sort_by(|a, b| a.name.cmp(&b.name));
+    due
+}
+
+const LATE: [&str; 2] =
+    ["nobody looks at schedule `s1` when it is due", "nobody looks at schedule `s2` when it is due"];
+
+#[tokio::test]
+async fn schedules_that_nobody_looks_at() {
+    let mut bench = bench().await;
+    bench.heals(&["ZREM @schednext s1"], &LATE[..1]).await;
+    // a repair has it looked at at once, which finds that it is not due
+    assert_eq!(bench.adapter.due_schedules("w").await.expect("due").schedules, []);
+    bench.run("DEL @due");
+    let _: () = bench.redis.zadd("{taskora}:due", "@", 9_999_999_999_999_u64).expect("zadd");
+    bench.heals(&["ZADD @schednext 9999999999999 s1", "ZADD @schednext +inf s2"], &LATE).await;
+    bench.heals(&["DEL @due"], &["`@`: its due time is not the earliest of its delayed jobs"]).await;
+    bench.heals(&["DEL @schednext", "DEL @wake:@", "DEL @due", "DEL @timer"], &LATE).await;
+    let names: Vec<_> = due(&bench).await.into_iter().map(|schedule| schedule.name).collect();
+    assert_eq!(names, ["s1", "s2"]);
+    assert_clean(&bench.adapter, "one that was handed out is looked at a little later").await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_no_schedule() {
+    let mut bench = bench().await;
+    let gone = "what is kept of schedule `gone` has no schedule";
+    bench.heals(&["ZADD @schednext 9999999999999 gone"], &[gone]).await;
+    bench.heals(&["HSET @schedrun gone x"], &[gone]).await;
+    let paused = "what is kept of schedule `s3` has no schedule";
+    bench.heals(&["ZADD @schednext 9999999999999 s3"], &[paused]).await;
+    let unreadable = "the entry `s1` of `sched` names no job";
+    let damage = ["HDEL @schedrun s1", "ZREM @schednext s1", "HSET @sched s1 \\x01"];
+    bench.heals(&damage, &[unreadable]).await;
+    assert_eq!(bench.adapter.list_schedules().await.expect("list").len(), 2);
+    let names: Vec<_> = due(&bench).await.into_iter().map(|schedule| schedule.name).collect();
+    assert_eq!(names, ["s2"]);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_costs_counts_and_no_tick() {
+    let mut bench = bench().await;
+    let next = bench.adapter.schedule("s1").await.expect("a schedule").1.expect("it is known").next;
+    for value in ["", "\\x00", "\\x01\\x07"] {
+        bench.run(&format!("HSET @schedrun s1 {value}"));
+    }
+    assert_clean(&bench.adapter, "it is looked at all the same").await;
+    let due = due(&bench).await;
+    assert_eq!((due[0].name.as_str(), due[0].next), ("s1", next));
+    let ticks = due.iter().map(|schedule| tick_of(schedule, schedule.next.expect("it ticks"))).collect();
+    let done = Ticked::Done { ran: 1, skipped: 0 };
+    assert_eq!(bench.adapter.tick(ticks).await.expect("tick"), [done, done]);
+    // of one that is paused, nothing says any more whether it ticks
+    let _: () = bench.redis.hset("{taskora}:schedrun", "s3", b"\x01").expect("hset");
+    let report = bench.app.repair().await.expect("repair");
+    let left: Vec<_> = report.violations.iter().map(|(violation, _)| violation.to_string()).collect();
+    assert_eq!(left, ["the state of schedule `s3` cannot be read; look at it by hand"]);
+    assert_eq!(report.left, 1);
+}
