@@ -64,6 +64,9 @@ async fn charge(cents: u32) -> Result<u32, String> {
 #[task]
 async fn refund() {}
 
+#[task(schedule(name = "nightly", cron = "0 3 * * *", tz = "Europe/Berlin"))]
+async fn settle() {}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_says_what_it_serves_and_which_jobs_fail() {
     let lines = Lines::default();
@@ -97,9 +100,7 @@ async fn a_worker_says_which_schedules_it_has() {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
     let app = App::new(MemoryAdapter::starting_at(start));
     let hourly = || Schedule::new("hourly").every(Duration::from_secs(3600)).unwrap().run(Refund {});
-    let nightly =
-        || Schedule::new("nightly").cron("0 3 * * *").unwrap().tz("Europe/Berlin").unwrap().run(Refund {});
-    let worker = || Worker::builder(&app).register::<Refund>().schedule(hourly()).schedule(nightly());
+    let worker = || Worker::builder(&app).register_all(tasks![Refund, Settle]).schedule(hourly());
     let first = worker().start().await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let line = lines.only("schedule hourly");

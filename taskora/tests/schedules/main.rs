@@ -1,6 +1,8 @@
 //! Schedules in virtual time, on the memory adapter.
 
+mod attribute;
 mod changes;
+mod environment;
 mod ticks;
 
 use std::sync::{Arc, Mutex};
@@ -30,6 +32,14 @@ impl Runs {
         Self { gate: Some(Arc::default()), ..Self::default() }
     }
 
+    /// A handler runs.
+    async fn note(&self, ctx: &Context) {
+        self.ticks.lock().unwrap().push(ctx.tick());
+        if let Some(gate) = &self.gate {
+            gate.notified().await;
+        }
+    }
+
     fn take(&self) -> Vec<Option<Tick>> {
         std::mem::take(&mut self.ticks.lock().unwrap())
     }
@@ -49,10 +59,7 @@ impl Runs {
 #[task(retry = 3)]
 async fn note(kind: String, ctx: &Context, runs: State<Runs>) {
     let _ = kind;
-    runs.ticks.lock().unwrap().push(ctx.tick());
-    if let Some(gate) = &runs.gate {
-        gate.notified().await;
-    }
+    runs.note(ctx).await;
 }
 
 fn named(name: &str) -> Schedule {
