@@ -35,6 +35,7 @@
 
 mod admission;
 mod aside;
+mod control;
 mod ended;
 mod error;
 mod exchange;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 
 pub use admission::*;
 pub use aside::step_aside;
+pub use control::*;
 pub use ended::*;
 pub use error::*;
 pub use exchange::*;
@@ -101,5 +103,10 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
     /// Schedules. An adapter that keeps none refuses each call.
     fn schedules(&self) -> &dyn Schedules {
         &schedules::NoSchedules
+    }
+
+    /// Limits and pauses. An adapter that has none refuses each call.
+    fn control(&self) -> &dyn Control {
+        &control::NoControl
     }
 }

@@ -7,10 +7,11 @@ use tokio::sync::broadcast;
 
 use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
-    Cancellation, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged, Finding,
-    Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome,
-    RenewLease, Renewal, RepairOutcome, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked,
-    Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Cancellation, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued, Exchange,
+    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick,
+    NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Schedules, Signals,
+    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
+    Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -140,6 +141,13 @@ forward! {
         async trigger(name: &str, job: NewJob, overlap: Overlap) -> Result<Triggered, AdapterError>;
         async pause_schedule(name: &str, reason: &str) -> Result<bool, AdapterError>;
         async remove_schedule(name: &str) -> Result<RemoveOutcome, AdapterError>;
+    }
+    Control by control {
+        async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError>;
+        async set_limit(task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError>;
+        async pause(task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
+        async resume(task: &GatedTask) -> Result<bool, AdapterError>;
+        async gate(task: &GatedTask) -> Result<Gate, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

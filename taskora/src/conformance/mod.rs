@@ -47,6 +47,7 @@ mod expand;
 mod expiry;
 mod flow_kit;
 mod following;
+mod gates;
 mod idempotency;
 mod kit;
 mod leases;

@@ -64,7 +64,8 @@ impl Store {
         self.wake_released();
         // only now, so that no worker is woken for jobs that this call has claimed
         self.wake(tasks);
-        self.wake(claimed_from);
+        self.wake(claimed_from.clone());
+        self.quiet(&claimed_from.collect::<Vec<_>>());
         // a worker that leaves passes its next tick on
         if claim
             .as_ref()
@@ -92,7 +93,7 @@ impl Store {
                 .tasks
                 .iter()
                 .zip(&mut room)
-                .filter(|(_, room)| **room > 0)
+                .filter(|(asked, room)| **room > 0 && self.room(&asked.task) > 0)
                 .filter_map(|(asked, room)| Some((self.queues.get(&asked.task)?.first()?, asked, room)))
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
@@ -109,7 +110,8 @@ impl Store {
         }
         // the other nodes of workflows that have ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
-        let mut open = claim.tasks.iter().zip(room).filter(|(_, room)| *room > 0);
+        let mut open =
+            claim.tasks.iter().zip(room).filter(|(asked, room)| *room > 0 && self.room(&asked.task) > 0);
         let is_left =
             open.any(|(asked, _)| self.queues.get(&asked.task).is_some_and(|queue| queue.first().is_some()));
         let more = due_left || work_left || voids > 0 || (is_left && claim.limit > 0);

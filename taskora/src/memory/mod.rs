@@ -3,6 +3,7 @@
 mod admission;
 mod exchange;
 mod flow;
+mod gates;
 mod queue;
 mod record;
 mod retention;
@@ -24,10 +25,11 @@ use tokio::time::Instant;
 use self::signal::MemoryListener;
 use self::store::Store;
 use crate::adapter::{
-    Adapter, AdapterError, Admissions, CancelOutcome, Cancellation, Declaration, Declared, DueSchedules,
-    Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick,
-    NewWorkflow, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
-    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Adapter, AdapterError, Admissions, CancelOutcome, Cancellation, Control, Declaration, Declared,
+    DueSchedules, Ended, Enqueued, Exchange, Exchanged, Inspection, JobCounts, JobReport, Jobs, NewJob,
+    NewTick, NewWorkflow, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals,
+    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
+    Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -143,6 +145,10 @@ impl Adapter for MemoryAdapter {
     }
 
     fn schedules(&self) -> &dyn Schedules {
+        self
+    }
+
+    fn control(&self) -> &dyn Control {
         self
     }
 }

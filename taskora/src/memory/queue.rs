@@ -242,6 +242,11 @@ impl Queue {
         self.active.iter().take_while(move |(deadline, _)| *deadline <= now)
     }
 
+    /// How many jobs are active.
+    pub(super) fn active(&self) -> usize {
+        self.active.len()
+    }
+
     /// The jobs that ended in this state; `None` if it is not terminal.
     pub(super) fn ended(&self, state: JobState) -> Option<&Ended> {
         match state {

@@ -43,6 +43,11 @@ impl Wakes {
         self.kept.insert(task.clone());
     }
 
+    /// Nothing of this task can be claimed for now.
+    pub(super) fn quiet(&mut self, task: &TaskName) {
+        self.kept.remove(task);
+    }
+
     /// Must be called for each job that was put into an index of this queue.
     pub(super) fn placed(&self, id: &JobId, queue: &Queue) {
         if queue.first_due().is_some_and(|(_, first)| first == id) {

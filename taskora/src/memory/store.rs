@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::admission::Keys;
 use super::flow::Flows;
+use super::gates::Gates;
 use super::queue::Queue;
 use super::record::{Phase, Record};
 use super::schedules::Book;
@@ -29,6 +30,7 @@ pub(super) struct Store {
     pub(super) jobs: HashMap<JobId, Record>,
     pub(super) queues: HashMap<TaskName, Queue>,
     pub(super) flows: Flows,
+    pub(super) gates: Gates,
     pub(super) keys: Keys,
     pub(super) schedules: Book,
     pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
@@ -48,6 +50,7 @@ impl Store {
             jobs: HashMap::new(),
             queues: HashMap::new(),
             flows: Flows::default(),
+            gates: Gates::default(),
             keys: Keys::default(),
             schedules: Book::default(),
             calls: HashMap::new(),

@@ -1,6 +1,7 @@
 //! The transitions of a job, each in one place, whatever causes it. Every method is part of one atomic step.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::queue::{Place, Queue};
 use super::record::{Phase, Record};
@@ -153,11 +154,13 @@ impl Store {
         (Reverse(priority), self.first)
     }
 
-    /// Wakes a worker for each of these tasks that has waiting jobs.
+    /// Wakes a worker for each of these tasks, and those that share a gate with them, that has jobs to claim.
     pub(super) fn wake(&mut self, tasks: impl IntoIterator<Item = TaskName>) {
-        for task in tasks {
-            if self.queues.get(&task).is_some_and(Queue::has_waiting) {
-                self.wakes.wake(&task);
+        let lines: BTreeSet<TaskName> =
+            tasks.into_iter().flat_map(|task| self.gates.lines_of(&task)).collect();
+        for line in lines {
+            if self.queues.get(&line).is_some_and(Queue::has_waiting) && self.room(&line) > 0 {
+                self.wakes.wake(&line);
             }
         }
     }

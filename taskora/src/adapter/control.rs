@@ -1,0 +1,164 @@
+//! What a store must do for the gates of tasks: limits, and pauses.
+//!
+//! A *gate* belongs to a task and to the aliases under which its jobs may be stored. It says how many of the task's jobs run at
+//! once, in all processes together, and whether it is paused. A task without a limit that is not paused needs no gate. The rules, for
+//! every store:
+//!
+//! - **A claim never exceeds the limit.** No claim hands out a job of a task while as many of its jobs are active as the limit
+//!   says, or while it is paused. So the limit holds at each moment, by the limit of that moment.
+//! - **A job counts as long as it is active**: from its claim until its lease has ended with a settlement or a rescue. A lease past its
+//!   deadline still counts until a sweep has rescued the job, because it may still be renewed and settled. Whatever ends a lease makes
+//!   room: nothing else does, and nothing has to be given back.
+//! - **A limit stops nobody.** Jobs that run when a limit is lowered, or when the task is paused, go on.
+//! - **Everything else goes on**: jobs are stored, become due, expire and are cancelled as without a gate.
+//! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
+//!   wakes a worker: a lease that ends, a higher limit, a resume.
+//! - **Who decides.** Workers declare the limit of the contract when they start: the newest start wins. A limit that was
+//!   [set](Control::set_limit) takes precedence, and stays until it is reset. So does a pause.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{AdapterError, TaskName};
+use crate::job::Timestamp;
+
+/// The gates of tasks. See the rules above.
+///
+/// A list has at most [`MAX_LIMITS`] entries.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// A worker that starts says which limits the contracts of its tasks declare; without one, an earlier declaration is removed.
+    /// Returns what each task had declared before, in order.
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError>;
+
+    /// Sets a limit that takes precedence over the declared one, or removes it (`None`). A limit of 0 is refused.
+    async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError>;
+
+    /// Pauses a task. Returns whether it was not paused before; if it was, the first reason stays.
+    async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
+
+    /// Ends a pause. Returns whether the task was paused.
+    async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError>;
+
+    /// What is known about the gate of a task.
+    async fn gate(&self, task: &GatedTask) -> Result<Gate, AdapterError>;
+}
+
+/// The most limits that one call may declare.
+pub const MAX_LIMITS: usize = 100;
+
+/// A task, and the names under which its jobs may be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatedTask {
+    /// Its name.
+    pub task: TaskName,
+    /// Its aliases, which share its gate.
+    pub aliases: Vec<TaskName>,
+}
+
+impl GatedTask {
+    /// A task without aliases.
+    #[must_use]
+    pub fn new(task: impl Into<TaskName>) -> Self {
+        Self { task: task.into(), aliases: Vec::new() }
+    }
+
+    /// Its name, and its aliases.
+    pub fn names(&self) -> impl Iterator<Item = &TaskName> {
+        std::iter::once(&self.task).chain(&self.aliases)
+    }
+}
+
+/// What a contract says about the limit of its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredLimit {
+    /// The task.
+    pub task: GatedTask,
+    /// How many of its jobs may run at once, above 0; `None`: as many as there are.
+    pub max: Option<u32>,
+}
+
+/// What is known about the gate of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Gate {
+    /// The limit in the contract.
+    pub declared: Option<u32>,
+    /// The limit that was set at run time, which takes precedence.
+    pub set: Option<u32>,
+    /// How many of the task's jobs are active. More than the limit if that was lowered since they were claimed.
+    pub running: usize,
+    /// Since when the task is paused, and why.
+    pub paused: Option<(Timestamp, String)>,
+}
+
+impl Gate {
+    /// How many jobs may run at once.
+    #[must_use]
+    pub fn limit(&self) -> Option<u32> {
+        self.set.or(self.declared)
+    }
+}
+
+/// Shows how many run: `5 of 3`.
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.running)?;
+        if let Some(limit) = self.limit() {
+            write!(f, " of {limit}")?;
+        }
+        match &self.paused {
+            Some((_, reason)) if reason.is_empty() => f.write_str(", paused"),
+            Some((_, reason)) => write!(f, ", paused: {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error for a limit of 0.
+pub fn no_limit_of_zero(max: Option<u32>) -> Result<(), AdapterError> {
+    if max == Some(0) {
+        let message = "a limit of 0 would never run the task; to stop it, pause it: `app.queues().pause(..)`";
+        return Err(AdapterError::Config(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// The gates of an adapter that has none: it refuses each call.
+#[derive(Debug)]
+pub(super) struct NoControl;
+
+impl NoControl {
+    fn refuse<T>() -> Result<T, AdapterError> {
+        Err(AdapterError::Config("this adapter has no limits and no pauses".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Control for NoControl {
+    /// Nothing that can be removed was ever declared.
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
+        if limits.iter().all(|limit| limit.max.is_none()) {
+            Ok(vec![None; limits.len()])
+        } else {
+            Self::refuse()
+        }
+    }
+
+    async fn set_limit(&self, _: &GatedTask, _: Option<u32>) -> Result<(), AdapterError> {
+        Self::refuse()
+    }
+
+    async fn pause(&self, _: &GatedTask, _: &str) -> Result<bool, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn resume(&self, _: &GatedTask) -> Result<bool, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn gate(&self, _: &GatedTask) -> Result<Gate, AdapterError> {
+        Self::refuse()
+    }
+}
