@@ -10,7 +10,9 @@ use crate::errors::Errors;
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
 use crate::schedule::{At, Expression, Name, OnMissed, Overlap, Period, RunOnStart, Schedules, With, Zone};
-use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
+use crate::values::{
+    Attempts, Backoff, Concurrency, Lifetime, Max, OnExpire, Priority, Recoveries, Value, Word,
+};
 
 /// Generates a struct of optional fields, and the table of options. A line is `field: Type, side, example`; an option whose
 /// name cannot be a field's is `field as "name"`.
@@ -64,6 +66,8 @@ options! {
         concurrency: Concurrency, Handler, "concurrency = 10";
         priority: Priority, Contract, "priority = 5";
         ttl: Ttl, Contract, "ttl = \"5m\"";
+        singleton: Word, Contract, "singleton";
+        limit: Limit, Contract, "limit(max = 5)";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
         schedule: Schedules, Both, "schedule(cron = \"0 3 * * *\")";
         on_cancel: Path, Handler, "on_cancel = clean_up";
@@ -96,6 +100,13 @@ options! {
     struct Ttl {
         max: Lifetime, Contract, "max = \"5m\"";
         on_expire: OnExpire, Contract, "on_expire = discard";
+    }
+}
+
+options! {
+    /// What stands in `limit(..)`.
+    struct Limit {
+        max: Max, Contract, "max = 5";
     }
 }
 
@@ -160,6 +171,20 @@ impl Value for Ttl {
             );
         }
         Ok(ttl)
+    }
+}
+
+impl Value for Limit {
+    const INNER: &'static [Known] = Self::KNOWN;
+
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let before = errors.len();
+        let limit: Self = list::inner(given, input, errors)?;
+        if limit.span_of("max").is_none() && errors.len() == before {
+            errors
+                .at(given.span, "`limit` needs `max = ..`, which says how many jobs of the task run at once");
+        }
+        Ok(limit)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Side {
 }
 
 /// Options of other queues' tasks, and the equivalent here.
-static ELSEWHERE: [(&[&str], &str); 10] = [
+static ELSEWHERE: [(&[&str], &str); 11] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
@@ -56,10 +56,14 @@ static ELSEWHERE: [(&[&str], &str); 10] = [
     (&["deduplicate", "dedupe"], "it is an option of a dispatch, as in `app.dispatch(..).deduplicate(key)`"),
     (&["id", "meta"], "it is an option of a dispatch, as in `app.dispatch(..).id(..).meta(..)`"),
     (
+        &["exclusive", "max_instances", "max_running", "mutex"],
+        "write `limit(max = 5)` for all processes together, or `concurrency = 5` for each worker",
+    ),
+    (
         &["expires", "expire", "expires_in", "deadline"],
         "write `ttl = \"5m\"`, which is how long a job may wait to be started; an attempt is limited by `timeout`",
     ),
-    (&["limit", "migrate", "rate", "rate_limit", "singleton", "version"], "it comes in a later version"),
+    (&["migrate", "rate", "rate_limit", "version"], "it comes in a later version"),
 ];
 
 /// Options of other schedulers, and their names here.

@@ -58,6 +58,7 @@ pub(crate) fn function(
     let contract = own.then(|| {
         let name = name(options.name.as_ref(), || names::kebab(&sig.ident), sig.ident.span(), errors);
         check_aliases(&mut options, &name, errors);
+        check_limit(&options, errors);
         Contract {
             krate: Krate::new(options.krate.clone()),
             before: before.clone(),
@@ -142,6 +143,7 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
     let before = before_items(&item.attrs);
     let name = name(options.name.as_ref(), || names::kebab_of_type(&item.ident), item.ident.span(), errors);
     check_aliases(&mut options, &name, errors);
+    check_limit(&options, errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
     let schedules = match (options.schedule.take(), &fields) {
         (Some(schedules), Some(fields)) => {
@@ -202,6 +204,12 @@ fn check_aliases(options: &mut Options, name: &str, errors: &mut Errors) {
             false
         });
     });
+}
+
+fn check_limit(options: &Options, errors: &mut Errors) {
+    if let (Some(span), Some(_)) = (options.span_of("singleton"), options.span_of("limit")) {
+        errors.at(span, "`singleton` is `limit(max = 1)`; leave one of them out");
+    }
 }
 
 /// The `#[cfg]`s of an item; if it is deprecated, also an `allow` for the code that is generated for it.

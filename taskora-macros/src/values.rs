@@ -43,6 +43,10 @@ pub(crate) struct Attempts(pub(crate) u32);
 #[derive(Clone, Copy)]
 pub(crate) struct Concurrency(pub(crate) usize);
 
+/// The number of jobs that run at once in all processes, at least 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Max(pub(crate) u32);
+
 /// The number of recoveries.
 #[derive(Clone, Copy)]
 pub(crate) struct Recoveries(pub(crate) u32);
@@ -148,6 +152,19 @@ impl Value for Concurrency {
         let name = given.option.name;
         let what = format_args!("`{name}` is a number of attempts at once, such as `10`");
         above_zero(given, input, what, format_args!("`{name}` out for no limit of its own")).map(Self)
+    }
+}
+
+impl Value for Max {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let what = format_args!("`{name}` is a number of jobs that run at once, such as `5`");
+        let (span, number) = number(given, input, what)?;
+        if number == 0 {
+            let instead = "to stop it, pause it: `app.queues().pause(..)`";
+            return Err(syn::Error::new(span, format!("`{name} = 0` would never run the task; {instead}")));
+        }
+        Ok(Self(number))
     }
 }
 

@@ -125,7 +125,7 @@ impl App {
         WorkflowHandle::attached(self.clone(), id.into())
     }
 
-    /// The queues of the tasks: find out which job owns a key, or release the key.
+    /// The queues of the tasks: change limits, pause and resume tasks; find out which job owns a key, or release the key.
     #[must_use]
     pub const fn queues(&self) -> Queues<'_> {
         Queues::new(self)

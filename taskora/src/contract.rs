@@ -104,6 +104,7 @@ pub struct TaskOptions {
     ttl: Option<Ttl>,
     #[cfg(feature = "runtime")]
     schedules: Option<SchedulesInCode>,
+    limit: Option<u32>,
 }
 
 impl TaskOptions {
@@ -120,6 +121,7 @@ impl TaskOptions {
             ttl: None,
             #[cfg(feature = "runtime")]
             schedules: None,
+            limit: None,
         }
     }
 
@@ -185,6 +187,13 @@ impl TaskOptions {
         self.schedules
     }
 
+    /// How many jobs of this task run at once, in all processes together; above 0.
+    #[must_use]
+    pub const fn with_limit(mut self, max: u32) -> Self {
+        self.limit = Some(max);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -225,6 +234,12 @@ impl TaskOptions {
     #[must_use]
     pub const fn ttl(&self) -> Option<Ttl> {
         self.ttl
+    }
+
+    /// See [`TaskOptions::with_limit`]; no limit by default.
+    #[must_use]
+    pub const fn limit(&self) -> Option<u32> {
+        self.limit
     }
 }
 

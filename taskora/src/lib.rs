@@ -59,7 +59,7 @@ mod worker;
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
-pub use adapter::{Adapter, AdapterError, CancelOutcome, JobCounts};
+pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts};
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder};
 #[cfg(feature = "runtime")]
@@ -86,7 +86,7 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::Queues;
+pub use queues::{Queues, TaskLimit, TaskPause};
 #[cfg(feature = "runtime")]
 pub use schedules::{
     OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Schedules, Tick, Timetable, Upserted,

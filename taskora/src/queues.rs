@@ -1,10 +1,15 @@
 //! Operations on the queues of tasks, for operators.
 
+mod gates;
+
 use crate::adapter::AdapterError;
 use crate::app::App;
 use crate::contract::Task;
 use crate::dispatch::IntoKey;
 use crate::handle::JobHandle;
+
+pub(crate) use gates::gated;
+pub use gates::{TaskLimit, TaskPause};
 
 /// The queues of an app's tasks, see [`App::queues`].
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::model::{Contract, Field, Output};
 use crate::names;
 use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
-use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Priority, Recoveries};
+use crate::values::{Attempts, Backoff, Lifetime, Max, OnExpire, Priority, Recoveries};
 
 /// The struct of a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
@@ -175,6 +175,7 @@ fn task_options(
             .as_ref()
             .and_then(|ttl| expiry(ttl, private))
             .map(|ttl| quote_spanned!(site=> .with_ttl(#ttl))),
+        limit(options).map(|max| quote_spanned!(site=> .with_limit(#max))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration)
@@ -203,6 +204,12 @@ fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
         OnExpire::Discard => quote_spanned!(site=> .on_expire(#private::OnExpire::Discard)),
     });
     Some(quote_spanned!(site=> #private::Ttl::new(#max)#on_expire))
+}
+
+/// How many jobs run at once in all processes.
+fn limit(options: &Options) -> Option<u32> {
+    let max = options.limit.as_ref().and_then(|limit| limit.max).map(|Max(max)| max);
+    max.or_else(|| options.singleton.map(|_| 1))
 }
 
 fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {

@@ -14,12 +14,13 @@ use super::keeper::Keeper;
 use super::leases::Leases;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::ticker::Ticker;
-use super::{Worker, reporter, sweeper};
-use crate::adapter::{SCHEDULES, TaskName};
+use super::{Worker, limits, reporter, sweeper};
+use crate::adapter::{DeclaredLimit, SCHEDULES, TaskName};
 use crate::app::App;
 use crate::context::StopReason;
 use crate::error::{Result, WorkerError};
 use crate::handler::Handler;
+use crate::queues::gated;
 use crate::schedules::{DeclaredSchedules, Schedule, is_off};
 
 /// The shortest lease: a worker must have the time to renew it.
@@ -98,7 +99,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     }
 
     /// How many jobs to claim beyond the running ones; 0 by default. A higher value makes short jobs faster at a low
-    /// concurrency, but other workers cannot run these jobs while they wait here.
+    /// concurrency, but other workers cannot run these jobs while they wait here. A worker with a task that has a `limit` claims
+    /// none beyond the running ones.
     pub fn prefetch(mut self, jobs: usize) -> Self {
         self.prefetch = jobs;
         self
@@ -225,6 +227,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             schedules.extend(self.schedules.iter().cloned());
         }
         let schedules = DeclaredSchedules::new(&self.app, schedules).map_err(WorkerError::Schedule)?;
+        let declared = limits_of(&handlers);
         let (runnables, capacity) = self.runnables(handlers);
         let mut names: Vec<TaskName> = runnables.keys().cloned().collect();
         names.sort();
@@ -256,6 +259,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let sweeping =
             sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone(), tick_times);
         let sweeper = tokio::spawn(sweeping);
+        let declaring = tokio::spawn(limits::declare(adapter.clone(), declared, orders_sender.clone()));
 
         let engine = Engine::new(
             self.app.clone(),
@@ -266,7 +270,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             Channels { ticker, orders, reporter },
         );
         let keep_orders_open = orders_sender.clone();
-        let helpers = Helpers { sweeper, leases, _keeping: keeping };
+        let helpers = Helpers { tasks: [sweeper, declaring], leases, _keeping: keeping };
         let engine = tokio::spawn(async move {
             let ended = engine.run().await;
             drop((helpers, keep_orders_open));
@@ -309,16 +313,30 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
                     limits.len() - 1
                 })
             });
-            claimable.push(Claimable { task: task.clone(), lease, pool });
+            let is_gated = handler.contract.limit().is_some();
+            claimable.push(Claimable { task: task.clone(), lease, pool, is_gated });
             runnables.insert(task, Arc::new(Runnable { handler, lease, pool }));
         }
         (runnables, Capacity::new(self.concurrency, self.prefetch, limits, claimable))
     }
 }
 
+/// What the contracts of all tasks say about their limits, aliases left out.
+fn limits_of(handlers: &HashMap<TaskName, Arc<ErasedHandler>>) -> Vec<DeclaredLimit> {
+    let own = handlers.iter().filter(|(name, handler)| **name == handler.name);
+    let mut limits: Vec<DeclaredLimit> = own
+        .map(|(name, handler)| DeclaredLimit {
+            task: gated(name, &handler.contract),
+            max: handler.contract.limit(),
+        })
+        .collect();
+    limits.sort_by(|a, b| a.task.task.cmp(&b.task.task));
+    limits
+}
+
 /// The helpers that end with the engine, even if it panics.
 struct Helpers {
-    sweeper: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
     leases: Arc<Leases>,
     /// The keeper ends with it.
     _keeping: watch::Sender<()>,
@@ -326,7 +344,7 @@ struct Helpers {
 
 impl Drop for Helpers {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         // nobody renews the leases of attempts that still run
         self.leases.stop_all(StopReason::LeaseLost);
         tracing::info!("the worker has stopped");

@@ -10,6 +10,8 @@ pub(crate) struct Claimable {
     pub(crate) task: TaskName,
     pub(crate) lease: Duration,
     pub(crate) pool: Option<usize>,
+    /// Whether its contract has a limit over all processes.
+    pub(crate) is_gated: bool,
 }
 
 /// The concurrent attempts of one handler.
@@ -30,6 +32,8 @@ pub(crate) struct Capacity {
     tasks: Vec<Claimable>,
     /// Whether claims ask for the ticks of schedules, too.
     ticks: bool,
+    /// Whether the store does not know yet which limits the contracts declare.
+    has_closed_gates: bool,
     /// What to claim, as long as no limit changes it.
     claims: Option<Arc<[TaskClaim]>>,
 }
@@ -47,6 +51,9 @@ impl Capacity {
         limits: Vec<usize>,
         tasks: Vec<Claimable>,
     ) -> Self {
+        // a prefetched job has a lease, and would use up a limit that jobs of other workers wait for
+        let is_gated = tasks.iter().any(|task| task.is_gated);
+        let prefetch = if is_gated { 0 } else { prefetch };
         Self {
             concurrency,
             total: concurrency.saturating_add(prefetch),
@@ -55,6 +62,7 @@ impl Capacity {
             pools: limits.into_iter().map(|limit| Pool { limit, in_hand: 0, running: 0 }).collect(),
             tasks,
             ticks: false,
+            has_closed_gates: is_gated,
             claims: None,
         }
     }
@@ -70,8 +78,15 @@ impl Capacity {
         self.total.saturating_sub(self.in_hand)
     }
 
-    fn free_of(&self, pool: Option<usize>) -> usize {
-        match pool.and_then(|pool| self.pools.get(pool)) {
+    /// The store knows the limits of all tasks.
+    pub(crate) fn open_gates(&mut self) {
+        self.has_closed_gates = false;
+        self.claims = None;
+    }
+
+    fn free_of(&self, task: &Claimable) -> usize {
+        match task.pool.and_then(|pool| self.pools.get(pool)) {
+            _ if task.is_gated && self.has_closed_gates => 0,
             Some(pool) => pool.limit.saturating_sub(pool.in_hand),
             None => usize::MAX,
         }
@@ -79,14 +94,13 @@ impl Capacity {
 
     /// Whether a job of some task may be claimed now.
     pub(crate) fn has_room(&self) -> bool {
-        self.free() > 0 && self.tasks.iter().any(|task| self.free_of(task.pool) > 0)
+        self.free() > 0 && self.tasks.iter().any(|task| self.free_of(task) > 0)
     }
 
     /// Whether a task that was full when these claims were made has room now.
     pub(crate) fn has_opened(&self, claims: &[TaskClaim]) -> bool {
         let full = |(_, claim): &(&Claimable, &TaskClaim)| claim.limit == 0;
-        self.free() > 0
-            && self.tasks.iter().zip(claims).filter(full).any(|(task, _)| self.free_of(task.pool) > 0)
+        self.free() > 0 && self.tasks.iter().zip(claims).filter(full).any(|(task, _)| self.free_of(task) > 0)
     }
 
     /// Every task with its limit, always in the same order; then what stands for schedules.
@@ -99,11 +113,7 @@ impl Capacity {
         let claims: Arc<[TaskClaim]> = self
             .tasks
             .iter()
-            .map(|task| TaskClaim {
-                task: task.task.clone(),
-                limit: self.free_of(task.pool),
-                lease: task.lease,
-            })
+            .map(|task| TaskClaim { task: task.task.clone(), limit: self.free_of(task), lease: task.lease })
             .chain(self.ticks.then_some(ticks))
             .collect();
         if self.pools.is_empty() {
@@ -191,8 +201,8 @@ mod tests {
     fn capacity(concurrency: usize, prefetch: usize, limit: usize) -> Capacity {
         let lease = Duration::from_secs(30);
         let tasks = vec![
-            Claimable { task: "free".into(), lease, pool: None },
-            Claimable { task: "limited".into(), lease, pool: Some(0) },
+            Claimable { task: "free".into(), lease, pool: None, is_gated: false },
+            Claimable { task: "limited".into(), lease, pool: Some(0), is_gated: false },
         ];
         Capacity::new(concurrency, prefetch, vec![limit], tasks)
     }
@@ -228,6 +238,20 @@ mod tests {
         assert!(capacity.start(Some(0)));
         capacity.end(Some(0));
         assert!(capacity.has_opened(&claims));
+    }
+
+    #[test]
+    fn a_task_with_a_limit_over_all_processes_waits_until_the_store_knows_it_and_is_not_prefetched() {
+        let lease = Duration::from_secs(30);
+        let task = |task: &str, is_gated| Claimable { task: task.into(), lease, pool: None, is_gated };
+        let mut capacity = Capacity::new(2, 9, Vec::new(), vec![task("free", false), task("gated", true)]);
+        assert_eq!(capacity.free(), 2);
+        let claims = capacity.claims();
+        assert_eq!(limits(&mut capacity), [usize::MAX, 0]);
+        assert!(!capacity.has_opened(&claims));
+        capacity.open_gates();
+        assert!(capacity.has_opened(&claims));
+        assert_eq!(limits(&mut capacity), [usize::MAX, usize::MAX]);
     }
 
     #[test]

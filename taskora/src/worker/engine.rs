@@ -41,6 +41,8 @@ pub(crate) struct Runnable {
 pub(crate) enum Order {
     /// Stop within this grace period; of several, the one that ends first counts.
     Stop(Duration),
+    /// The store knows the limits of this worker's tasks.
+    LimitsDeclared,
     /// End: the store does not work with this version.
     End(AdapterError),
 }
@@ -198,6 +200,10 @@ impl Engine {
             Event::Answered(answers) => self.on_answers(answers),
             Event::Due => self.on_due(),
             Event::Order(Order::Stop(grace)) => self.on_stop(grace),
+            Event::Order(Order::LimitsDeclared) => {
+                self.capacity.open_gates();
+                self.look_for_work();
+            }
             Event::Order(Order::End(error)) => self.refusals.fatal = Some(error),
             Event::ClaimAgain => self.on_claim_again(),
             Event::StoreLost => {}
@@ -207,6 +213,10 @@ impl Engine {
 
     fn on_due(&mut self) {
         self.due = None;
+        self.look_for_work();
+    }
+
+    fn look_for_work(&mut self) {
         if self.calls.listening().is_some() {
             self.calls.wake_early();
         } else {

@@ -1,7 +1,8 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
 //! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `engine` settles it.
-//! Beside them, `keeper` renews leases, `reporter` writes progress and logs, and `sweeper` sweeps the store. `calls` has the
+//! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
+//! sweeps the store. `calls` has the
 //! engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
 
 #![cfg_attr(
@@ -18,6 +19,7 @@ mod engine;
 mod input;
 mod keeper;
 mod leases;
+mod limits;
 mod registry;
 mod reporter;
 mod signals;

@@ -1,0 +1,320 @@
+//! Every interleaving of a few jobs of one task, claims, settlements, leases that pass, sweeps and cancellations, while its limit is
+//! set and reset, and the task is paused and resumed.
+//!
+//! After each step it holds that a claim fills the gate and never exceeds it, that as many jobs run as the gate says, and that what is
+//! stored agrees with itself. From each state, a worker that sleeps is woken if there is a job that it may claim, and only then, and
+//! everything comes to its end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use taskora::adapter::{
+    Adapter, CallId, Claim, ClaimedJob, DeclaredLimit, Exchange, Forward, GatedTask, NewJob, Settled,
+    Settlement, TaskClaim,
+};
+use taskora::{App, JobId, JobInfo, JobState, Retention};
+use tokio::sync::Notify;
+
+use super::action::End;
+use super::stage::{Stage, TASK};
+
+const LEASE: Duration = Duration::from_secs(10);
+/// Longer than a lease, and than any delay.
+const TICK: Duration = Duration::from_secs(11);
+/// The limit of the contract.
+const DECLARED: u32 = 1;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Dispatch,
+    Claim,
+    /// The lease at this place, by its owner, who may claim in the same call.
+    Settle {
+        lease: usize,
+        end: End,
+        claim: bool,
+    },
+    Tick,
+    Sweep,
+    Cancel(usize),
+    Set(Option<u32>),
+    Pause,
+    Resume,
+}
+
+/// What tells two states apart.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Fingerprint {
+    jobs: Vec<(JobState, u32, u32)>,
+    /// The jobs whose leases are held, and whether they are past their deadline.
+    held: Vec<(JobId, bool)>,
+    set: Option<u32>,
+    is_paused: bool,
+    is_due: bool,
+}
+
+struct World<'a> {
+    stage: &'a Stage,
+    adapter: Arc<dyn Adapter>,
+    task: GatedTask,
+    dispatched: usize,
+    held: Vec<(ClaimedJob, bool)>,
+    set: Option<u32>,
+    is_paused: bool,
+    is_due: bool,
+    number: u64,
+}
+
+/// The store that is looked at, as an app takes it.
+#[derive(Debug)]
+struct Shared(Arc<dyn Adapter>);
+
+impl Forward for Shared {
+    fn inner(&self) -> &dyn Adapter {
+        &*self.0
+    }
+}
+
+fn id(number: usize) -> JobId {
+    format!("job-{number}").as_str().into()
+}
+
+impl World<'_> {
+    async fn replay<'a>(stage: &'a Stage, path: &[Step]) -> World<'a> {
+        let (adapter, task) = (stage.empty(), GatedTask::new(TASK));
+        let limit = DeclaredLimit { task: task.clone(), max: Some(DECLARED) };
+        let before = adapter.control().declare_limits(vec![limit]).await.expect("declare_limits");
+        assert_eq!(before, [None]);
+        let mut world = World {
+            stage,
+            adapter,
+            task,
+            dispatched: 0,
+            held: Vec::new(),
+            set: None,
+            is_paused: false,
+            is_due: false,
+            number: 0,
+        };
+        for (at, step) in path.iter().enumerate() {
+            world.apply(*step, path).await;
+            if at + 1 == path.len() {
+                world.check(path).await;
+            }
+        }
+        world
+    }
+
+    async fn jobs(&self) -> Vec<JobInfo> {
+        let mut jobs = Vec::new();
+        for number in 0..self.dispatched {
+            jobs.extend(self.adapter.inspection().job(&id(number)).await.expect("a job"));
+        }
+        jobs
+    }
+
+    fn call(&mut self, settle: Vec<Settlement>, limit: usize) -> Exchange {
+        self.number += 1;
+        let tasks = [TaskClaim { task: TASK.into(), limit, lease: LEASE }].into();
+        Exchange {
+            call: CallId { worker: "w".into(), slot: 0, number: self.number },
+            settle,
+            claim: (limit > 0).then_some(Claim { limit, room: limit, tasks }),
+            retention: Retention::default(),
+        }
+    }
+
+    /// How many more jobs may be claimed now.
+    async fn room(&self) -> usize {
+        let active = count(&self.jobs().await, JobState::Active);
+        let limit = if self.is_paused { 0 } else { self.set.unwrap_or(DECLARED) as usize };
+        limit.saturating_sub(active)
+    }
+
+    /// Settles, and claims as much as there is.
+    async fn exchange(&mut self, settle: Vec<Settlement>, claims: bool, path: &[Step]) {
+        let settles = settle.len();
+        let call = self.call(settle, if claims { 9 } else { 0 });
+        let answer = self.adapter.jobs().exchange(call).await.expect("exchange");
+        let is_settled = answer.settled.iter().all(|settled| *settled != Settled::Stale);
+        assert!(is_settled && answer.settled.len() == settles, "{path:?}");
+        self.held.extend(answer.jobs.into_iter().map(|job| (job, false)));
+        if claims {
+            let (jobs, room) = (self.jobs().await, self.room().await);
+            assert!(room == 0 || count(&jobs, JobState::Waiting) == 0, "a job is left: {jobs:?}: {path:?}");
+        }
+    }
+
+    async fn apply(&mut self, step: Step, path: &[Step]) {
+        let active = count(&self.jobs().await, JobState::Active);
+        match step {
+            Step::Dispatch => {
+                let job =
+                    NewJob { max_attempts: 2, max_stalls: 1, ..NewJob::new(id(self.dispatched), TASK, "1") };
+                self.adapter.jobs().enqueue(vec![job]).await.expect("enqueue");
+                self.dispatched += 1;
+            }
+            Step::Claim => self.exchange(Vec::new(), true, path).await,
+            Step::Settle { lease, end, claim } => {
+                let (job, _) = self.held.remove(lease);
+                self.exchange(vec![job.settlement(end.attempt_end())], claim, path).await;
+                self.is_due = false;
+            }
+            Step::Tick => {
+                self.stage.advance(TICK).await;
+                self.held.iter_mut().for_each(|(_, is_late)| *is_late = true);
+                self.is_due = true;
+            }
+            Step::Sweep => {
+                let tasks = [TASK.into()];
+                while self.adapter.jobs().sweep(&tasks, Retention::default()).await.expect("sweep").more {}
+                self.held.retain(|(_, is_late)| !is_late);
+            }
+            Step::Cancel(number) => {
+                self.adapter.jobs().cancel(&id(number), "why").await.expect("cancel");
+            }
+            Step::Set(max) => {
+                self.adapter.control().set_limit(&self.task, max).await.expect("set_limit");
+                self.set = max;
+            }
+            Step::Pause => {
+                assert!(self.adapter.control().pause(&self.task, "why").await.expect("pause"), "{path:?}");
+                self.is_paused = true;
+            }
+            Step::Resume => {
+                assert!(self.adapter.control().resume(&self.task).await.expect("resume"), "{path:?}");
+                self.is_paused = false;
+            }
+        }
+        let now = count(&self.jobs().await, JobState::Active);
+        let limit = if self.is_paused { 0 } else { self.set.unwrap_or(DECLARED) as usize };
+        assert!(now <= active.max(limit), "{now} run: {path:?}");
+    }
+
+    async fn check(&self, path: &[Step]) {
+        let active = count(&self.jobs().await, JobState::Active);
+        let gate = self.adapter.control().gate(&self.task).await.expect("gate");
+        assert_eq!((gate.declared, gate.set), (Some(DECLARED), self.set), "{path:?}");
+        assert_eq!((gate.running, gate.paused.is_some()), (active, self.is_paused), "{path:?}");
+        assert_eq!(active, self.held.len(), "{path:?}");
+        let report = App::new(Shared(Arc::clone(&self.adapter))).check().await.expect("check");
+        assert!(report.is_clean(), "{report}: {path:?}");
+    }
+
+    async fn steps(&self, dispatches: usize) -> Vec<Step> {
+        let jobs = self.jobs().await;
+        let mut steps = vec![Step::Sweep, Step::Claim];
+        if self.dispatched < dispatches {
+            steps.push(Step::Dispatch);
+        }
+        for (lease, (job, _)) in self.held.iter().enumerate() {
+            let ends = End::ALL.into_iter().filter(|end| job.attempt < 2 || !end.is_retry());
+            steps.extend(ends.map(|end| Step::Settle { lease, end, claim: end == End::RetryNow }));
+            steps.push(Step::Settle { lease, end: End::Complete, claim: true });
+        }
+        let is_delayed = |job: &JobInfo| matches!(job.state, JobState::Delayed | JobState::Retrying);
+        if self.held.iter().any(|(_, is_late)| !is_late) || jobs.iter().any(is_delayed) && !self.is_due {
+            steps.push(Step::Tick);
+        }
+        let unfinished = (0..self.dispatched)
+            .filter(|number| jobs.iter().any(|job| job.id == id(*number) && !job.state.is_terminal()));
+        steps.extend(unfinished.map(Step::Cancel));
+        let limits = [None, Some(2)].into_iter().filter(|max| *max != self.set);
+        steps.extend(limits.map(Step::Set));
+        steps.push(if self.is_paused { Step::Resume } else { Step::Pause });
+        steps
+    }
+
+    async fn fingerprint(&self) -> Fingerprint {
+        let jobs = self.jobs().await;
+        Fingerprint {
+            jobs: jobs.iter().map(|job| (job.state, job.attempts, job.stalls)).collect(),
+            held: self.held.iter().map(|(job, is_late)| (job.lease.id.clone(), *is_late)).collect(),
+            set: self.set,
+            is_paused: self.is_paused,
+            is_due: self.is_due,
+        }
+    }
+
+    /// A worker that sleeps is woken if there is something to claim, and only then.
+    async fn sleep(&mut self, path: &[Step]) {
+        let room = self.room().await;
+        let waits = count(&self.jobs().await, JobState::Waiting) > 0 && room > 0;
+        let is_virtual = matches!(self.stage, Stage::Memory);
+        if !waits && !is_virtual {
+            return;
+        }
+        let (call, limit) = (self.call(Vec::new(), 1), Duration::from_secs(3));
+        let (listener, started) = (self.adapter.signals().work(), tokio::time::Instant::now());
+        let answer = listener.wait(&call, limit, &Notify::new()).await.expect("wait");
+        if waits {
+            assert!(answer.jobs.len() == 1 && started.elapsed() < limit, "nobody is woken: {path:?}");
+        } else if room == 0 {
+            assert!(answer.jobs.is_empty() && started.elapsed() >= limit, "a closed task wakes: {path:?}");
+        }
+        self.held.extend(answer.jobs.into_iter().map(|job| (job, false)));
+    }
+
+    /// From here everything comes to its end, and the gate is free.
+    async fn drain(&mut self, path: &[Step]) {
+        self.sleep(path).await;
+        if self.is_paused {
+            self.apply(Step::Resume, path).await;
+        }
+        for _ in 0..8 {
+            self.stage.advance(TICK).await;
+            self.apply(Step::Sweep, path).await;
+            self.held.clear();
+            self.apply(Step::Claim, path).await;
+            let settle = std::mem::take(&mut self.held);
+            let settle = settle.iter().map(|(job, _)| job.settlement(End::Complete.attempt_end())).collect();
+            self.exchange(settle, false, path).await;
+        }
+        let jobs = self.jobs().await;
+        assert!(jobs.iter().all(|job| job.state.is_terminal()), "{jobs:?}: {path:?}");
+        let gate = self.adapter.control().gate(&self.task).await.expect("gate");
+        assert_eq!(gate.running, 0, "{path:?}");
+    }
+}
+
+fn count(jobs: &[JobInfo], state: JobState) -> usize {
+    jobs.iter().filter(|job| job.state == state).count()
+}
+
+async fn visit(stage: &Stage, dispatches: usize, depth: usize) -> (usize, bool) {
+    let started = Instant::now();
+    let (mut seen, mut frontier, mut reached) = (HashSet::new(), vec![Vec::new()], 0);
+    while !frontier.is_empty() && reached <= depth {
+        let mut next = Vec::new();
+        for path in frontier {
+            let mut world = World::replay(stage, &path).await;
+            if !seen.insert(world.fingerprint().await) {
+                continue;
+            }
+            let steps = world.steps(dispatches).await;
+            world.drain(&path).await;
+            next.extend(steps.into_iter().map(|step| {
+                let mut path: Vec<Step> = path.clone();
+                path.push(step);
+                path
+            }));
+        }
+        frontier = next;
+        reached += 1;
+    }
+    println!("{dispatches} jobs: {} states in {:?}", seen.len(), started.elapsed());
+    (seen.len(), frontier.is_empty())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_state_of_a_gate() {
+    let (states, is_closed) = visit(&Stage::memory(), 2, usize::MAX).await;
+    assert!(is_closed && states >= 1_000, "{states} states");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_states_of_a_gate_with_three_jobs() {
+    let (states, _) = visit(&Stage::memory(), 3, 7).await;
+    assert!(states >= 1_000, "{states} states");
+}
