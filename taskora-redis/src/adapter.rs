@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    Adapter, Admissions, Cancellation, Ended, Inspection, Jobs, Schedules, Signals, TaskName, Upkeep,
-    WorkListener, Workflows,
+    Adapter, Admissions, Cancellation, Control, Ended, Inspection, Jobs, Schedules, Signals, TaskName,
+    Upkeep, WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -254,6 +254,10 @@ impl Adapter for RedisAdapter {
     }
 
     fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
+    fn control(&self) -> &dyn Control {
         self
     }
 }

@@ -44,7 +44,13 @@ impl Inspection for RedisAdapter {
             info.attempts = life.attempts + u32::from(state == JobState::Active);
             info.stalls = life.stalls;
             info.error = life.error;
-            if &*place == b"behind" {
+            if &*place == b"waiting" {
+                info.blocked = match &*due {
+                    b"p" => Some(Blocked::Paused),
+                    b"l" => Some(Blocked::Limit),
+                    _ => None,
+                };
+            } else if &*place == b"behind" {
                 info.blocked = id::load(&due).map(Blocked::Behind);
             } else if !due.is_empty() {
                 let due = std::str::from_utf8(&due).ok().and_then(|due| due.parse::<u64>().ok());

@@ -69,6 +69,7 @@ mod codec;
 mod config;
 mod connect;
 mod connections;
+mod control;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]

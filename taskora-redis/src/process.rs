@@ -11,7 +11,8 @@ use taskora::adapter::{SCHEDULES, TaskName};
 use crate::processes::ProcessInfo;
 
 /// The level that this process understands. A namespace is only raised to a level if no live process is below it.
-pub(crate) const LEVEL: u16 = 1;
+/// 2: gates of tasks.
+pub(crate) const LEVEL: u16 = 2;
 /// How often a process that only dispatches gives a sign of life, while it dispatches.
 const EVERY: Duration = Duration::from_secs(60);
 /// A task that no sweep has named for this long is no longer served.

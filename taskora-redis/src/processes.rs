@@ -11,6 +11,7 @@ use crate::adapter::RedisAdapter;
 use crate::answer::{exactly, nonsense, number};
 use crate::codec::Reader;
 use crate::scripts::SCRIPTS;
+use crate::server::{MIN_WIRE_VERSION, WIRE_VERSION};
 use crate::upkeep::strings;
 
 /// A live process of a namespace, as it describes itself.
@@ -168,6 +169,7 @@ impl RedisAdapter {
             format!("taskora {} ({})", env!("CARGO_PKG_VERSION"), self.inner.settings().process.name);
         let answer = self.inner.script(&SCRIPTS.raise_level, |call, _| {
             call.put("level", level).put("force", u8::from(force)).put("writer", &writer);
+            call.put("version", WIRE_VERSION).put("min", MIN_WIRE_VERSION);
         });
         let what = "the answer to `raise_level`";
         let [reached, held_back_by] = exactly(answer.await?, what)?;

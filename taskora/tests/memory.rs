@@ -25,7 +25,6 @@ impl Fixture for Memory {
 }
 
 taskora::conformance_suite! { #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
-taskora::conformance_suite! { @gates #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 taskora::conformance_suite! { @schedules #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 
 mod own {

@@ -18,6 +18,7 @@ mod handle;
 mod ids;
 mod keys;
 mod lifecycle;
+mod limits;
 mod logs;
 mod many_apps;
 mod misbehaviour;

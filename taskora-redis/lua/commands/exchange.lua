@@ -22,8 +22,8 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed)
-  local has_due, deadline = false, nil
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed)
+  local has_due, has_closed, deadline = false, false, nil
   if side > 0 then
     has_due = call('EXISTS', K.due) == 1
     S.careful = call('EXISTS', K.damaged) == 1
@@ -32,11 +32,15 @@ function commands.exchange()
     if deadline then side = side - 1 end
     S.is_keyed = call('EXISTS', K.keyed) == 1
     if S.is_keyed then side = side - 1 end
+    has_closed = call('EXISTS', K.closed) == 1
+    if has_closed then side = side - 1 end
   end
   local is_plain = side == 0
   local states, leaving = '', nil
   if #argv >= first then
     states, leaving = settle.all(first, A.names, is_plain, tonumber(argv[A.keep_completed]), tonumber(argv[A.keep_failed]))
+    S.left = leaving
+    if has_closed then gate.reopen(leaving) end
     if S.is_touched then
       is_plain = false
       has_due = call('EXISTS', K.due) == 1

@@ -4,11 +4,7 @@
 --   name of the process; its description
 -- Returns: the version, oldest version and writer in the signature, the level, who raised it
 function commands.handshake()
-  -- another program's data is not touched
-  if call('EXISTS', K.meta) == 0 then
-    call('HSET', K.meta, 'version', argv[A.version], 'min', argv[A.min], 'writer', argv[A.writer], 'created', digits(now),
-      'level', '1', 'partitions', '1', 'epoch', digits(space.epoch or 0))
-  end
+  processes.sign_namespace(argv[A.version], argv[A.min], argv[A.writer])
   local meta, level = call('HMGET', K.meta, 'version', 'min', 'writer'), processes.level()
   local version, min = tonumber(meta[1] or ''), tonumber(meta[2] or '')
   -- an incompatible process leaves no trace in the namespace

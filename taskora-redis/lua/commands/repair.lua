@@ -32,6 +32,7 @@ local function remove_entry()
   active.tidy(task)
   line.still_ready(task)
   due.plan(task)
+  if role == 'active' then gate.judge(task) end
   return true
 end
 
@@ -53,6 +54,7 @@ local function remove_garbage()
   if role ~= 'active' or match(entry, '^.*:%d+$') then return false end
   active.leave(task, { entry })
   active.tidy(task)
+  gate.judge(task)
   return true
 end
 
@@ -165,7 +167,8 @@ end
 -- F: the data about a task as a whole
 local function put_task_right()
   if invariants.of(task) == '' then return false end
-  if line.still_ready(task) then
+  gate.judge(task)
+  if line.still_ready(task) and call('SISMEMBER', K.closed, task) == 0 then
     -- below the score of the first entry
     call('ZADD', K.ready, '-inf', task)
     line.wake(task)

@@ -1,6 +1,6 @@
 -- flags: allow-oom
--- Rescues jobs whose lease has expired, expires jobs that were not started in time, makes due jobs ready, ends workflows past
--- their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with which task the next call
+-- Rescues jobs whose lease has expired, expires jobs that were not started in time, opens gates that have room, makes due jobs
+-- ready, ends workflows past their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with which task the next call
 -- begins.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
 --   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
@@ -122,6 +122,11 @@ function commands.sweep()
   for _, left in ipairs(counts.leaving) do
     active.leave(left[1], left[2])
     active.tidy(left[1])
+  end
+  if call('EXISTS', K.closed) == 1 then
+    local own = {}
+    for _, task in ipairs(visited) do own[task] = true end
+    gate.reopen(own)
   end
   if deferred.work_off(256) then more = true end
   if call('EXISTS', K.due) == 1 then

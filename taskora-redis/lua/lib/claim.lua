@@ -79,7 +79,10 @@ local function merge(ready, limit)
       local task = ready[opened][1]
       local owner = { task = task, quota = quota }
       -- most tasks have none of these
-      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task) > 0
+      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task, K.gate .. task) > 0
+      owner.gate = is_more and gate.of(task)
+      -- lines that share a gate share its room
+      if owner.gate and (owner.gate.room or gate.room(owner.gate)) <= 0 then return end
       local expires = is_more and call('EXISTS', K.ttls .. task) == 1 and K.ttls .. task
       add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1, expires)
       if is_more then add(owner, false, false, expires) end
@@ -90,7 +93,10 @@ local function merge(ready, limit)
     local best
     for i = #sources, 1, -1 do
       local source = sources[i]
-      if source.score and source.owner.quota > 0 and (not best or source.score < best.score) then best = source end
+      local owner = source.owner
+      if source.score and owner.quota > 0 and (not owner.gate or owner.gate.room > 0) and (not best or source.score < best.score) then
+        best = source
+      end
     end
     local nearest = ready[opened + 1]
     if nearest and (not best or nearest[2] <= best.score) then
@@ -107,6 +113,7 @@ local function merge(ready, limit)
         late[#late + 1], late[#late + 2] = task, id
       else
         best.owner.quota = best.owner.quota - 1
+        if best.owner.gate then best.owner.gate.room = best.owner.gate.room - 1 end
         ids[#ids + 1] = id
         from[#ids] = task
         if best.deadline then
@@ -273,7 +280,13 @@ function claim.run(limit, limit_text, is_plain)
   local lives, leases = '', {}
   if #open == 1 then
     local task = open[1][1]
-    if call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task) == 0 then
+    local others = call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task, K.gate .. task)
+    local own = others > 0 and gate.of(task)
+    if own then
+      -- the gate is one of them
+      others, quota = others - 1, math.min(quota, gate.room(own))
+    end
+    if others == 0 then
       only, changed[task] = task, true
       -- one more, which shows whether some are left; numbers are passed as text, which saves formatting them
       entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))
@@ -337,11 +350,13 @@ function claim.run(limit, limit_text, is_plain)
   for task, list in pairs(timed or {}) do expiry.leave(task, list) end
   S.is_claiming = false
   for task in pairs(S.heads or {}) do line.clear_head(task) end
-  local rest, taken_of = {}, nil
+  local rest, taken_of, shut = {}, nil, S.gates and gate.close_full() or {}
   for _, found in ipairs(ready) do
     local task = found[1]
     local is_ready = not changed[task]
-    if task == only and not has_written then
+    if shut[task] then
+      is_ready = false
+    elseif task == only and not has_written then
       is_ready = is_left
       if not is_left then line.close(task) end
     elseif changed[task] == 'more' and not has_written then

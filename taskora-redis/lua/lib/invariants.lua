@@ -1,5 +1,5 @@
--- What is wrong with the data about a task as a whole, as letters: r jobs are in line, but the task is missing from `ready`; R
--- the other way round; d `due` is not the earliest delayed job; t a timer for nothing; w a wake-up without work; n missing from
+-- What is wrong with the data about a task as a whole, as letters: r jobs are in line, but the task is missing from `ready`,
+-- although it is not closed; R the other way round; g it is closed, although there is room, or the other way round; d `due` is not the earliest delayed job; t a timer for nothing; w a wake-up without work; n missing from
 -- `tasks`; s the sentinel is alone.
 function invariants.of(task)
   local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
@@ -9,8 +9,9 @@ function invariants.of(task)
   local planned = call('ZSCORE', K.due, task)
   local has_sentinel = call('ZSCORE', K.active .. task, active.SENTINEL)
   local leases = call('ZCARD', K.active .. task) - (has_sentinel and 1 or 0)
-  local faults = ''
-  if has_line and not is_ready then faults = faults .. 'r' end
+  local is_closed = call('SISMEMBER', K.closed, task) == 1
+  local faults = gate.is_wrong(task) and 'g' or ''
+  if has_line and not is_ready and not is_closed then faults = faults .. 'r' end
   if is_ready and has_line then
     -- the bound may be too low, but never too high
     local first_back = call('LINDEX', K.wait .. task, 0)
@@ -19,10 +20,10 @@ function invariants.of(task)
     if first_ranked and head then head = math.min(head, tonumber(first_ranked)) end
     if head and bound > head then faults = faults .. 'r' end
   end
-  if is_ready and not has_line then faults = faults .. 'R' end
+  if is_ready and (not has_line or is_closed) then faults = faults .. 'R' end
   if (first and tonumber(first) or -1) ~= (planned and tonumber(planned) or -1) then faults = faults .. 'd' end
   if not first and call('HEXISTS', K.timer, task) == 1 then faults = faults .. 't' end
-  if not has_line and not is_ready and not first and call('EXISTS', K.wake .. task) == 1 then faults = faults .. 'w' end
+  if (not has_line or is_closed) and not is_ready and not first and call('EXISTS', K.wake .. task) == 1 then faults = faults .. 'w' end
   if task ~= schedules.SELF and (has_line or first or leases > 0) and call('SISMEMBER', K.tasks, task) == 0 then faults = faults .. 'n' end
   if leases == 0 and has_sentinel then faults = faults .. 's' end
   return faults

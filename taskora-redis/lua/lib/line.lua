@@ -44,7 +44,14 @@ function line.enter(task, back, front, ranked)
       if not bound or ranked[i] < bound then bound = ranked[i] end
     end
   end
-  if bound and call('ZADD', K.ready, 'LT', format('%.0f', bound), task) == 1 then call('SADD', K.tasks, task) end
+  if bound and call('ZADD', K.ready, 'LT', format('%.0f', bound), task) == 1 then
+    call('SADD', K.tasks, task)
+    if call('SISMEMBER', K.closed, task) == 1 then
+      -- nobody may claim from it, so nobody is woken
+      call('ZREM', K.ready, task)
+      if woke then call('DEL', K.wake .. task) end
+    end
+  end
 end
 
 -- Puts one job at the end of its line.

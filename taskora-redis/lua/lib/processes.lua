@@ -18,6 +18,13 @@ function processes.sign(process, about)
   if #gone > 0 then call('HDEL', K.procs, unpack(gone)) end
 end
 
+-- signs an empty namespace; another program's data is not touched
+function processes.sign_namespace(version, min, writer)
+  if call('EXISTS', K.meta) == 1 then return end
+  call('HSET', K.meta, 'version', version, 'min', min, 'writer', writer, 'created', digits(now),
+    'level', '1', 'partitions', '1', 'epoch', digits(space.epoch or 0))
+end
+
 -- the level of the namespace, and who has raised it
 function processes.level()
   local meta = call('HMGET', K.meta, 'level', 'raised_by')

@@ -134,6 +134,7 @@ pub(super) fn task_faults(task: &[u8], letters: &[u8]) -> Vec<Finding> {
         Some(match letter {
             b'r' => TaskFault::HiddenLine,
             b'R' => TaskFault::EmptyLine,
+            b'g' => TaskFault::Gate,
             b'd' => TaskFault::DueTime,
             b't' => TaskFault::StrayTimer,
             b'w' => TaskFault::StrayWake,

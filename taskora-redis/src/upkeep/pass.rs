@@ -199,7 +199,7 @@ impl Pass {
                 (Some((name, _, task)), false) => {
                     let of_a_task = SETS.contains(&name)
                         || LISTS.contains(&name)
-                        || ["tombstones", "wake"].contains(&name);
+                        || ["tombstones", "wake", "gate"].contains(&name);
                     if of_a_task {
                         self.tasks.insert(task.to_vec());
                     }

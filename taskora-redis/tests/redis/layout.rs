@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
 use taskora::adapter::{
-    Admissions, AttemptEnd, Due, JobReport, Jobs, NewJob, NewNode, NewWorkflow, Schedules, Signals, Workflows,
+    Admissions, AttemptEnd, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, NewJob, NewNode,
+    NewWorkflow, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
@@ -24,6 +25,7 @@ async fn the_layout_is_what_the_wire_version_says() {
     one_job_in_each_state(&adapter, &server).await;
     workflows(&adapter).await;
     schedules(&adapter).await;
+    gates(&adapter).await;
     let mut found = format!("wire version {WIRE_VERSION}\n\n");
     writeln!(found, "library {}", taskora_redis::library_hash()).expect("write");
     found.push_str(&dump(&server));
@@ -166,6 +168,22 @@ async fn schedules(adapter: &RedisAdapter) {
     let ttl = Some(Ttl::new(Duration::from_secs(300)));
     let triggered = NewJob { tick: Some(stamp), ttl, ..job("triggered") };
     adapter.trigger("s1", triggered, taskora::Overlap::Allow).await.expect("trigger");
+}
+
+/// One at its limit, with an alias and a job that waits; one that is paused.
+async fn gates(adapter: &RedisAdapter) {
+    let limited = GatedTask { aliases: vec!["old-report".into()], ..GatedTask::new("report") };
+    let limit = DeclaredLimit { task: limited.clone(), max: Some(5) };
+    adapter.declare_limits(vec![limit]).await.expect("declare_limits");
+    adapter.set_limit(&limited, Some(1)).await.expect("set_limit");
+    let jobs = ["limited", "closed"].map(|id| NewJob { task: "report".into(), ..job(id) });
+    adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    let mut call = exchange("w", 4, Vec::new(), 2);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    let one = tasks[0].clone();
+    *tasks = [taskora::adapter::TaskClaim { task: "report".into(), ..one }].into();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
+    adapter.pause(&GatedTask::new("paused"), "provider down").await.expect("pause");
 }
 
 /// All keys and what they hold, with times and tags replaced.

@@ -5,6 +5,7 @@ mod address;
 mod announcer;
 mod cluster;
 mod conformance;
+mod costs;
 mod epochs;
 mod faults;
 mod flows;

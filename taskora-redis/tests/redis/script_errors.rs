@@ -6,7 +6,8 @@ mod schedules;
 use std::time::Duration;
 
 use taskora::adapter::{
-    Admissions, AttemptEnd, ClaimedJob, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows,
+    Admissions, AttemptEnd, ClaimedJob, Control, DeclaredLimit, Due, GatedTask, Jobs, NewJob, NewWorkflow,
+    Otherwise, Rule, Workflows,
 };
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
@@ -50,6 +51,11 @@ enum Act {
     StartLarge,
     Stage,
     CatchUp,
+    GateSettle,
+    GateClaim,
+    GateRescue,
+    GateSet,
+    GateDeclare,
     Note,
     Watch,
     Repair,
@@ -78,8 +84,12 @@ impl Act {
             | Self::ClaimOne
             | Self::ClaimSeveral
             | Self::ClaimLate
+            | Self::GateSettle
+            | Self::GateClaim
             | Self::Promote => "exchange",
-            Self::Rescue | Self::Stall | Self::Expire | Self::Remove => "sweep",
+            Self::Rescue | Self::Stall | Self::Expire | Self::Remove | Self::GateRescue => "sweep",
+            Self::GateSet => "set_gate",
+            Self::GateDeclare => "declare_limits",
             Self::CancelWaiting
             | Self::CancelUrgent
             | Self::CancelDelayed
@@ -155,6 +165,13 @@ impl Act {
             }
             Self::HandOut | Self::Tick | Self::TickMany => of("shift", adapter.shift_clock(PERIOD).await)?,
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
+            Self::GateSettle | Self::GateClaim | Self::GateRescue | Self::GateSet => {
+                let max = if self == Self::GateClaim { 6 } else { 2 };
+                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(max)).await)?;
+                if self == Self::GateRescue {
+                    of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
+                }
+            }
             Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
             Self::Stall => {
                 of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
@@ -264,6 +281,21 @@ impl Act {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 4).await).map(drop)
             }
             Self::ClaimLate => of("exchange", world.exchange(&[TASK], Vec::new(), 20).await).map(drop),
+            Self::GateSettle => {
+                let jobs = world.owners.iter().chain(&world.held).filter(|job| &*job.lease.task == TASK);
+                let settle = jobs.map(complete).collect();
+                of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
+            }
+            Self::GateClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
+            Self::GateSet => {
+                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(5)).await).map(drop)
+            }
+            Self::GateDeclare => {
+                let task = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
+                let limits = vec![DeclaredLimit { task, max: Some(2) }];
+                of("declare_limits", adapter.declare_limits(limits).await).map(drop)
+            }
+            Self::GateRescue => world.sweep_once(Retention::default()).await,
             Self::Rescue | Self::Stall | Self::Expire => world.sweep_once(Retention::default()).await,
             Self::Remove => {
                 let none = RetentionLimit::new(Duration::from_secs(1), 0);
@@ -394,6 +426,11 @@ async fn an_exchange_of_nodes_that_fails_at_any_write() {
 #[tokio::test]
 async fn a_sweep_that_fails_at_any_write() {
     run(&[Act::Rescue, Act::Stall, Act::Expire, Act::Remove]).await;
+}
+
+#[tokio::test]
+async fn a_gate_that_fails_at_any_write() {
+    run(&[Act::GateSettle, Act::GateClaim, Act::GateRescue, Act::GateSet, Act::GateDeclare]).await;
 }
 
 #[tokio::test]

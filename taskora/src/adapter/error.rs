@@ -25,6 +25,9 @@ pub enum AdapterError {
     /// A version of taskora that is incompatible with this one has written the namespace. Nothing was changed.
     #[error("incompatible wire format: {0}")]
     Incompatible(String),
+    /// Live processes of an earlier version would not respect it, so it cannot be used before they have stopped. Nothing was changed.
+    #[error("{0}")]
+    NeedsLevel(String),
     /// The configuration is invalid.
     #[error("invalid configuration: {0}")]
     Config(String),
@@ -37,6 +40,6 @@ impl AdapterError {
     /// Whether the same call, unchanged, may succeed later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::NeedsLevel(_))
     }
 }

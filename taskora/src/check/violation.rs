@@ -250,6 +250,8 @@ pub enum TaskFault {
     HiddenLine,
     /// The task is in the ready set, but has no waiting jobs.
     EmptyLine,
+    /// The gate of the task is closed although there is room, or open although there is none.
+    Gate,
     /// The recorded due time is not the earliest of the delayed jobs.
     DueTime,
     /// A worker was told a time at which nothing is due.
@@ -267,6 +269,7 @@ impl fmt::Display for TaskFault {
         f.write_str(match self {
             Self::HiddenLine => "it has waiting jobs, but is missing from the ready set",
             Self::EmptyLine => "it is in the ready set, but has no waiting jobs",
+            Self::Gate => "its gate is closed although there is room, or the other way round",
             Self::DueTime => "its due time is not the earliest of its delayed jobs",
             Self::StrayTimer => "a worker was told a time at which nothing is due",
             Self::StrayWake => "there is a wake-up without work",

@@ -10,13 +10,13 @@ use super::Fixture;
 use super::flow_kit::{chord, start};
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, ended, fail, ids,
-    job, prioritised, put, renew, retry, state, sweep, within,
+    info, job, prioritised, put, renew, retry, state, sweep, within,
 };
 use crate::adapter::{
     Adapter, AdapterError, AttemptEnd, CancelOutcome, ClaimedJob, DeclaredLimit, Ending, Gate, GatedTask,
     NewJob, Renewal, Settled,
 };
-use crate::job::JobState;
+use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
 use crate::workflow::WorkflowState;
 
@@ -93,6 +93,10 @@ pub(super) async fn a_limit_holds_over_all_workers(f: &impl Fixture) {
     assert_eq!(ids(&two.claim(9, &[TASK]).await), ["3"]);
     let gate = gate(&adapter).await;
     assert_eq!((gate.running, gate.limit(), gate.to_string()), (3, Some(3), "3 of 3".to_owned()));
+    assert_eq!(info(&second, "4").await.blocked, Some(Blocked::Limit));
+    assert_eq!(info(&second, "3").await.blocked, None, "it runs");
+    two.settle(&first[1], complete("1")).await;
+    assert_eq!(info(&second, "4").await.blocked, None, "it may be claimed");
 }
 
 pub(super) async fn whatever_ends_a_lease_makes_room(f: &impl Fixture) {
@@ -281,6 +285,7 @@ pub(super) async fn a_paused_task_hands_out_nothing(f: &impl Fixture) {
     assert!(!pause(&second, "again").await, "it is paused already");
     assert!(Caller::new(&second).claim(9, &[TASK]).await.is_empty());
     put_numbered(&second, 3..5).await;
+    assert_eq!(info(&adapter, "4").await.blocked, Some(Blocked::Paused));
     let known = gate(&second).await;
     let (since, reason) = known.paused.clone().expect("it is paused");
     assert_eq!((reason.as_str(), known.running), ("provider down", 1));

@@ -240,6 +240,31 @@ macro_rules! __conformance_checks {
                 a_worker_that_sleeps_wakes_for_a_postponed_job
                 thousands_of_keys_are_kept_apart
             }
+            gates {
+                a_limit_holds_over_all_workers
+                whatever_ends_a_lease_makes_room
+                who_settles_a_job_claims_the_next_one_in_the_same_call
+                a_repeated_call_claims_no_more
+                a_lease_past_its_deadline_counts_until_it_is_rescued
+                a_limit_that_is_set_goes_before_the_declared_one
+                lowering_a_limit_stops_nobody
+                a_limit_of_zero_is_refused
+                limits_are_declared_one_by_one
+                a_closed_task_keeps_no_other_from_running
+                the_order_stays
+                a_paused_task_hands_out_nothing
+                a_pause_and_a_limit_hold_together
+                a_closed_task_makes_no_noise
+                a_lease_that_ends_wakes_a_worker
+                a_gate_that_opens_wakes_workers
+                a_gate_that_opened_while_nothing_waited_is_open
+                a_delayed_job_of_a_closed_task_is_claimed_when_it_may
+                jobs_of_a_closed_task_expire
+                a_node_waits_at_the_gate_like_any_job
+                aliases_share_the_gate
+                a_gate_may_have_any_name
+                each_state_of_a_gate_is_sound
+            }
             idempotency {
                 a_key_stands_for_its_job_longer_than_the_job_is_kept
                 a_key_of_another_payload_is_reused
@@ -303,36 +328,6 @@ macro_rules! __conformance_checks {
                 what_is_under_way_is_no_damage
                 a_repair_of_what_is_sound_does_nothing
                 nothing_is_left_of_what_was_trimmed
-            }
-        }
-    };
-    (gates $then:ident $($with:tt)*) => {
-        $crate::$then! {
-            $($with)*
-            gates {
-                a_limit_holds_over_all_workers
-                whatever_ends_a_lease_makes_room
-                who_settles_a_job_claims_the_next_one_in_the_same_call
-                a_repeated_call_claims_no_more
-                a_lease_past_its_deadline_counts_until_it_is_rescued
-                a_limit_that_is_set_goes_before_the_declared_one
-                lowering_a_limit_stops_nobody
-                a_limit_of_zero_is_refused
-                limits_are_declared_one_by_one
-                a_closed_task_keeps_no_other_from_running
-                the_order_stays
-                a_paused_task_hands_out_nothing
-                a_pause_and_a_limit_hold_together
-                a_closed_task_makes_no_noise
-                a_lease_that_ends_wakes_a_worker
-                a_gate_that_opens_wakes_workers
-                a_gate_that_opened_while_nothing_waited_is_open
-                a_delayed_job_of_a_closed_task_is_claimed_when_it_may
-                jobs_of_a_closed_task_expire
-                a_node_waits_at_the_gate_like_any_job
-                aliases_share_the_gate
-                a_gate_may_have_any_name
-                each_state_of_a_gate_is_sound
             }
         }
     };

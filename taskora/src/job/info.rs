@@ -29,7 +29,7 @@ pub struct JobInfo {
     pub created_at: Timestamp,
     /// When it becomes ready, for a delayed or retrying job.
     pub due_at: Option<Timestamp>,
-    /// What keeps a waiting job out of its line; `None` if nothing does.
+    /// Why no worker may claim a waiting job; `None` if one may.
     pub blocked: Option<Blocked>,
     /// When an unfinished job with a [`Ttl`](crate::Ttl) expires if no attempt starts before. `None` for a workflow's step.
     pub expires_at: Option<Timestamp>,
@@ -47,13 +47,17 @@ pub struct JobInfo {
     pub meta: Vec<(String, String)>,
 }
 
-/// What keeps a waiting job out of its line.
+/// Why no worker may claim a waiting job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Blocked {
     /// It was dispatched with `keep_last`, and this job must end first.
     Behind(JobId),
+    /// Its task is paused.
+    Paused,
+    /// As many jobs of its task run as its limit says.
+    Limit,
 }
 
 impl JobInfo {

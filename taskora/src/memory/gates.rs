@@ -9,7 +9,7 @@ use super::MemoryAdapter;
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{AdapterError, Control, DeclaredLimit, Gate, GatedTask, TaskName, no_limit_of_zero};
-use crate::job::Timestamp;
+use crate::job::{Blocked, Timestamp};
 
 /// All gates.
 #[derive(Default)]
@@ -81,6 +81,12 @@ impl Store {
         }
         let Some(limit) = settings.limit() else { return usize::MAX };
         (limit as usize).saturating_sub(self.running(&self.gates.lines_of(task)))
+    }
+
+    /// Why nobody may claim a job of this task; `None` if somebody may.
+    pub(super) fn why_closed(&self, task: &TaskName) -> Option<Blocked> {
+        let is_paused = self.gates.get(task)?.paused.is_some();
+        (self.room(task) == 0).then_some(if is_paused { Blocked::Paused } else { Blocked::Limit })
     }
 
     /// Changes a gate: wakes workers if it is open now, and drops wake-ups if it is closed.

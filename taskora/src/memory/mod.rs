@@ -289,7 +289,7 @@ impl Schedules for MemoryAdapter {
 #[async_trait]
 impl Inspection for MemoryAdapter {
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
-        self.0.lock().jobs.get(id).map(|record| record.info(id)).transpose()
+        self.0.lock().info(id).transpose()
     }
 
     async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {

@@ -15,10 +15,10 @@ use super::schedules::Book;
 use super::signal::Wakes;
 use super::transitions::{Left, Line};
 use crate::adapter::{
-    AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob, RenewLease,
-    Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
+    AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
+    RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
 };
-use crate::job::{JobId, JobState, millis};
+use crate::job::{JobId, JobInfo, JobState, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
 /// The most jobs of each kind that one call moves.
@@ -121,6 +121,17 @@ impl Store {
     /// When the first delayed job of these tasks is due.
     pub(super) fn first_due(&self, tasks: &[TaskName]) -> Option<u64> {
         tasks.iter().filter_map(|task| self.queues.get(task)?.first_due().map(|(due, _)| *due)).min()
+    }
+
+    /// What is known about a job.
+    pub(super) fn info(&self, id: &JobId) -> Option<Result<JobInfo, AdapterError>> {
+        let record = self.jobs.get(id)?;
+        Some(record.info(id).map(|mut info| {
+            if matches!(record.phase, Phase::Waiting(_)) {
+                info.blocked = self.why_closed(&record.new.task);
+            }
+            info
+        }))
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement, now: u64) -> Settled {

@@ -318,3 +318,9 @@ async fn the_first_states_of_a_gate_with_three_jobs() {
     let (states, _) = visit(&Stage::memory(), 3, 7).await;
     assert!(states >= 1_000, "{states} states");
 }
+
+#[tokio::test]
+async fn the_first_states_of_a_gate_on_redis() {
+    let (states, _) = visit(&Stage::redis().await, 3, 4).await;
+    assert!(states >= 60, "{states} states");
+}

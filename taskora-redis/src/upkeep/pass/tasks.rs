@@ -14,7 +14,7 @@ impl Pass {
     pub(super) async fn task_names(&mut self) -> Result<AuditPage, AdapterError> {
         let inner = Arc::clone(&self.inner);
         let (keys, limit) = (&inner.settings().keys, inner.settings().command_timeout);
-        for (name, command) in [("tasks", "SMEMBERS"), ("timer", "HKEYS")] {
+        for (name, command) in [("tasks", "SMEMBERS"), ("timer", "HKEYS"), ("closed", "SMEMBERS")] {
             let key = keys.of(name, b"");
             let names = inner
                 .send("check", limit, |_| {

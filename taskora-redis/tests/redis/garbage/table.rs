@@ -133,7 +133,7 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
         };
         all.extend(spread(name, entries.into_iter().enumerate().map(put).collect(), alone));
     }
-    for name in ["tasks", "tombstones:", "noted:=gone"] {
+    for name in ["tasks", "tombstones:", "closed", "noted:=gone"] {
         let key = if name == "noted:=gone" { key(name) } else { place(name) };
         let add = |member: Vec<u8>| vec![b"SADD".to_vec(), key.clone(), member];
         all.extend(spread(name, names().into_iter().map(add).collect(), alone));
@@ -152,6 +152,11 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
         damages.iter_mut().for_each(|damage| damage.is_kept = name == "sched");
         all.extend(damages);
     }
+    let closed = [TASK, OTHER].map(|task| vec![b"SADD".to_vec(), key("closed"), task.into()]);
+    all.extend(spread("closed without a gate", closed.to_vec(), alone));
+    let settings =
+        names().into_iter().map(|name| vec![b"HSET".to_vec(), place("gate:"), name, b"x".to_vec()]);
+    all.extend(spread("gate", settings.collect(), alone));
     let extra = [
         ("zzz", "x"),
         ("n99", "x"),
@@ -264,6 +269,12 @@ pub(crate) fn values() -> Vec<Damage> {
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
         add("progress", "=active", value.clone(), vec!["active"]);
+        for field in ["d", "o", "l", "g", "x"] {
+            add("gate:send-email", field, value.clone(), vec![]);
+        }
+        if value.len() < 6 {
+            add("gate:send-email", "p", value.clone(), vec![]);
+        }
         for id in ["=waiting", "*=first#"] {
             add("waiters", id, value.clone(), vec![]);
         }
@@ -307,6 +318,9 @@ pub(crate) fn values() -> Vec<Damage> {
             }
         }
         add("meta", "level", value.into(), vec![]);
+        for field in ["d", "o"] {
+            add("gate:send-email", field, value.into(), vec![]);
+        }
         for field in ["epoch", "epochs"] {
             add("meta", field, value.into(), vec![]);
         }
@@ -357,6 +371,8 @@ pub(crate) fn types() -> Vec<Damage> {
         "meta",
         "tasks",
         "tombstones:",
+        "gate:",
+        "closed",
         "noted:=first",
         "log:=active",
         "throttle:resize\0o",

@@ -395,7 +395,9 @@ impl World {
             .filter(|key| !key.starts_with("{taskora}:stage:") && !key.starts_with("{taskora}:throttle:"))
             .filter(|key| {
                 let name = key.strip_prefix("{taskora}:").unwrap_or(key);
-                !usual.contains(&name) && !name.starts_with("call:") && !name.starts_with("aside:")
+                // a gate stays for the jobs to come
+                let is_kept = ["call:", "aside:", "gate:"].iter().any(|kept| name.starts_with(kept));
+                !usual.contains(&name) && !is_kept
             })
             .collect())
     }

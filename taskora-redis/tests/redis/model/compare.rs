@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, ClaimedJob, Ended, Ending, Inspection, WorkflowEnded};
+use taskora::adapter::{Adapter, ClaimedJob, Ended, Ending, GatedTask, Inspection, WorkflowEnded};
 use taskora::workflow::WorkflowId;
 use taskora::{AdapterError, JobId, Timestamp};
 
@@ -51,6 +51,10 @@ impl Snapshot {
         for task in TASKS {
             let counts = adapter.inspection().counts(task).await?;
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
+            let mut gate = adapter.control().gate(&GatedTask::new(task)).await?;
+            let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
+            snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
+            snapshot.times.push((format!("pause of {task}"), since));
         }
         for part in parts {
             let part = part.await.expect("no panic")?;

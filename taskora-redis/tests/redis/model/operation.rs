@@ -5,7 +5,8 @@ mod strategies;
 use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{
-    Admission, AttemptEnd, BlockingStates, Due, NewJob, NewNode, NewWorkflow, Once, Otherwise, Rule, TaskName,
+    Admission, AttemptEnd, BlockingStates, Due, GatedTask, NewJob, NewNode, NewWorkflow, Once, Otherwise,
+    Rule, TaskName,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
@@ -48,12 +49,25 @@ pub(super) enum Operation {
     },
     /// Five seconds, so often.
     Advance(u8),
+    Gate {
+        task: u8,
+        change: Change,
+    },
     Start(Flow),
     CancelWorkflow(u8),
     Await(Target),
     AwaitWorkflow(u8),
     /// The oldest wait that goes on is dropped.
     GiveUp,
+}
+
+/// A change of a task's gate.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    Declare(Option<u8>),
+    Set(Option<u8>),
+    Pause,
+    Resume,
 }
 
 /// A job, or a node of a workflow.
@@ -183,6 +197,13 @@ pub(super) fn fives(number: u8) -> Duration {
 
 pub(super) fn task(number: u8) -> TaskName {
     TASKS[usize::from(number) % TASKS.len()].into()
+}
+
+/// The last task is an alias of the first one, as soon as that has a gate.
+pub(super) fn gated(number: u8) -> GatedTask {
+    let number = usize::from(number) % TASKS.len();
+    let aliases = if number == 0 { vec![TASKS[2].into()] } else { Vec::new() };
+    GatedTask { task: TASKS[number].into(), aliases }
 }
 
 pub(super) fn flow_id(number: u8) -> WorkflowId {

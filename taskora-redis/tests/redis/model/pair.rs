@@ -7,10 +7,11 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
-    Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Enqueued, Exchange, Inspection,
-    JobReport, Jobs, NewJob, RenewLease, Signals, TaskClaim, TaskName, Workflows,
+    Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Control, DeclaredLimit,
+    Enqueued, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, RenewLease, Signals, TaskClaim,
+    TaskName, Workflows,
 };
-use taskora::{AdapterError, App, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora::{AdapterError, App, Blocked, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +22,8 @@ use tokio::time::timeout;
 
 use super::compare::{Clocks, Snapshot, Subjects, claimed, is_known};
 use super::operation::{
-    Claims, End, KEYS, Kept, Operation, Report, TASKS, Target, fives, flow_id, key, retention, task,
+    Change, Claims, End, KEYS, Kept, Operation, Report, TASKS, Target, fives, flow_id, gated, key, retention,
+    task,
 };
 use super::wait::{Wait, end_of};
 use crate::kit::{PATIENCE, job};
@@ -210,6 +212,7 @@ impl<'a> Pair<'a> {
                     self.sweep(&TASKS.map(TaskName::from))?;
                 }
             }
+            Operation::Gate { task, change } => self.change(&gated(*task), *change)?,
             Operation::Start(flow) => {
                 self.has_deadlines |= flow.has_deadline();
                 let flow = flow.new_workflow(self.start.1);
@@ -227,6 +230,19 @@ impl<'a> Pair<'a> {
                     wait.redis.abort();
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn change(&self, task: &GatedTask, change: Change) -> Result<(), String> {
+        match change {
+            Change::Declare(max) => {
+                let limit = DeclaredLimit { task: task.clone(), max: max.map(Into::into) };
+                both!(self, |adapter| adapter.declare_limits(vec![limit.clone()]));
+            }
+            Change::Set(max) => both!(self, |adapter| adapter.set_limit(task, max.map(Into::into))),
+            Change::Pause => drop(both!(self, |adapter| adapter.pause(task, "why"))),
+            Change::Resume => drop(both!(self, |adapter| adapter.resume(task))),
         }
         Ok(())
     }

@@ -111,6 +111,15 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Declare),
+        2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Set),
+        1 => Just(Change::Pause),
+        2 => Just(Change::Resume),
+    ]
+}
+
 pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
     let settle = prop::collection::vec((lease(), end()), 0..4);
     let exchange = (0..2u8, settle, prop::option::weighted(0.85, claims()));
@@ -126,6 +135,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         2 => target().prop_map(Operation::Cancel),
         1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
         2 => (1..=6u8).prop_map(Operation::Advance),
+        2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
         2 => flow().prop_map(Operation::Start),
         1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),
         1 => target().prop_map(Operation::Await),

@@ -9,7 +9,9 @@ impl Pair<'_> {
         self.sweep(&TASKS.map(TaskName::from))?;
         for task in TASKS.map(TaskName::from) {
             // whoever is told may find nothing, so only one direction can be compared
-            if both!(self, |adapter| adapter.counts(&task)).waiting == self.blocked(&task)? {
+            if both!(self, |adapter| adapter.counts(&task)).waiting == self.blocked(&task)?
+                || self.is_closed(&task)?
+            {
                 continue;
             }
             let claim = TaskClaim { task: task.clone(), limit: 1, lease: LEASE };
@@ -64,9 +66,20 @@ impl Pair<'_> {
         let mut count = 0;
         for id in &self.subjects.jobs {
             let info = answered(self.memory.0.block_on(self.memory.1.job(id)))?;
-            count += usize::from(info.is_some_and(|info| info.task == task && info.blocked.is_some()));
+            count +=
+                usize::from(info.is_some_and(|info| {
+                    info.task == task && matches!(info.blocked, Some(Blocked::Behind(_)))
+                }));
         }
         Ok(count)
+    }
+
+    /// Whether a task is paused, or has reached its limit.
+    fn is_closed(&self, task: &TaskName) -> Result<bool, String> {
+        let task = GatedTask::new(task.clone());
+        let gate = answered(self.memory.0.block_on(self.memory.1.gate(&task)))?;
+        let is_full = gate.limit().is_some_and(|limit| gate.running >= limit as usize);
+        Ok(gate.paused.is_some() || is_full)
     }
 
     /// What is stored agrees with itself, whatever was done.

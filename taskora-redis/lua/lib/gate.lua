@@ -1,0 +1,157 @@
+-- Gates: how many jobs of a task run at once, and whether it is paused. `gate:<task>` has the settings: `d` the limit that workers
+-- declare, `o` the one that was set and takes precedence, `p` since when the task is paused (6) and why, `l` its aliases, one a line.
+-- An alias has `g` instead: the task that has its gate. How many run is what `active` says, so nothing is counted up or down.
+-- `closed` has the tasks and aliases whose gate has no room. These are not in `ready`, and nothing wakes workers for them.
+gate.LEVEL = 2 -- older processes ignore gates
+
+local SINCE = 6 -- the length of the time at which a pause began
+local SETTINGS = { 'g', 'd', 'o', 'p', 'l' }
+
+-- the name of the task that has the gate of this one, and its settings by field
+local function read_settings(task)
+  local values = call('HMGET', K.gate .. task, unpack(SETTINGS))
+  if values[1] then
+    task = values[1]
+    values = call('HMGET', K.gate .. task, unpack(SETTINGS))
+  end
+  local settings = {}
+  for i, field in ipairs(SETTINGS) do settings[field] = values[i] end
+  return task, settings
+end
+
+-- a limit; nothing if the value is none
+local function limit_in(text)
+  local number = whole(text, U32)
+  return number and number > 0 and number or nil
+end
+
+-- The gate of a task or an alias, read once a call: its `limit`, if it has one, whether it is paused, and the `lines` that share it.
+-- Nothing if it has none.
+function gate.of(task)
+  local known = gathered('gates')
+  if known[task] ~= nil then return known[task] or nil end
+  local name, settings = read_settings(task)
+  if known[name] == nil then
+    local limit = limit_in(settings.o) or limit_in(settings.d)
+    local own = { limit = limit, is_paused = settings.p and #settings.p >= SINCE or false, lines = { name } }
+    for alias in string.gmatch(settings.l or '', '[^\n]+') do own.lines[#own.lines + 1] = alias end
+    known[name] = (limit or own.is_paused) and own
+  end
+  known[task] = known[name]
+  return known[task] or nil
+end
+
+-- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
+local function running(lines)
+  local count = 0
+  for _, task in ipairs(lines) do
+    count = count + call('ZCOUNT', K.active .. task, '-inf', '(+inf')
+    local left = S.left and S.left[task]
+    if left then count = count - #left end
+  end
+  return count
+end
+
+-- how many more jobs may be claimed; also noted as `room` of the gate, for a claim to count down
+function gate.room(own)
+  own.room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
+  return own.room
+end
+
+-- why no job of a task may be claimed: `p` it is paused, `l` its limit; nothing if one may
+function gate.why(task)
+  local own = gate.of(task)
+  return own and gate.room(own) <= 0 and (own.is_paused and 'p' or 'l') or nil
+end
+
+-- takes a line out of reach: claims do not see it
+local function close(task)
+  call('SADD', K.closed, task)
+  call('ZREM', K.ready, task)
+  -- a wake-up may be for a delayed job
+  if call('EXISTS', K.delayed .. task) == 0 then call('DEL', K.wake .. task) end
+end
+
+local function open(task)
+  if call('SREM', K.closed, task) == 0 then return end
+  if line.still_ready(task) then
+    -- below the score of the first job
+    call('ZADD', K.ready, '-inf', task)
+    line.wake(task)
+  end
+  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
+  if first then due.announce(task, tonumber(first)) end
+end
+
+-- Opens or closes the lines that share the gate of this task. Whatever changes a gate, or how many run, calls this.
+function gate.judge(task)
+  local own = gate.of(task)
+  local move = own and gate.room(own) <= 0 and close or open
+  for _, one in ipairs(own and own.lines or { task }) do move(one) end
+end
+
+-- Leases of these tasks (the keys) have ended. `closed` exists.
+function gate.reopen(tasks)
+  for task in pairs(tasks) do
+    if call('SISMEMBER', K.closed, task) == 1 then gate.judge(task) end
+  end
+end
+
+-- After a claim: closes the gates that it has met and that have no room. Returns the closed lines.
+function gate.close_full()
+  local shut = {}
+  for _, own in pairs(S.gates or {}) do
+    if own and own.room and not own.is_judged then
+      own.is_judged = true
+      if gate.room(own) <= 0 then
+        for _, task in ipairs(own.lines) do
+          close(task)
+          shut[task] = true
+        end
+      end
+    end
+  end
+  return shut
+end
+
+-- the settings of a gate, and how many run
+function gate.look(task)
+  local name, settings = read_settings(task)
+  local lines = { name }
+  for alias in string.gmatch(settings.l or '', '[^\n]+') do lines[#lines + 1] = alias end
+  return { settings.d or '', settings.o or '', settings.p or '', running(lines) }
+end
+
+-- whether a task is closed although there is room, or the other way round
+function gate.is_wrong(task)
+  local own = gate.of(task)
+  return (call('SISMEMBER', K.closed, task) == 1) ~= (own ~= nil and gate.room(own) <= 0)
+end
+
+-- Changes a field of a gate, which then has these aliases, too. Returns the former value.
+function gate.set(task, aliases, field, value)
+  local name, settings = read_settings(task)
+  local key, lines, before = K.gate .. name, { name }, settings[field] or ''
+  local known = settings.l or ''
+  for alias in string.gmatch(aliases, '[^\n]+') do
+    if alias ~= name then
+      if not find('\n' .. known, '\n' .. alias .. '\n', 1, true) then known = known .. alias .. '\n' end
+      call('HSET', K.gate .. alias, 'g', name)
+    end
+  end
+  for alias in string.gmatch(known, '[^\n]+') do lines[#lines + 1] = alias end
+  settings[field] = value ~= '' and value or nil
+  if value ~= '' then call('HSET', key, field, value) else call('HDEL', key, field) end
+  if settings.d or settings.o or settings.p then
+    if known ~= '' then call('HSET', key, 'l', known) end
+  else
+    -- nothing is left of it
+    call('HDEL', key, 'l')
+    for i = 2, #lines do
+      if call('HGET', K.gate .. lines[i], 'g') == name then call('HDEL', K.gate .. lines[i], 'g') end
+    end
+  end
+  S.gates = nil
+  for _, one in ipairs(lines) do gate.judge(one) end
+  return before
+end

@@ -1,0 +1,115 @@
+//! Limits and pauses of tasks.
+
+use async_trait::async_trait;
+use redis::Value;
+use taskora::adapter::{Control, DeclaredLimit, Gate, GatedTask, TaskName, no_limit_of_zero};
+use taskora::{AdapterError, Timestamp};
+
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, exactly, nonsense, number};
+use crate::arguments::Arguments;
+use crate::codec::Reader;
+use crate::link::Try;
+use crate::processes::LevelError;
+use crate::scripts::{SCRIPTS, Script};
+
+/// The level of a namespace that has gates: older processes ignore them.
+const LEVEL: u16 = 2;
+
+#[async_trait]
+impl Control for RedisAdapter {
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
+        limits.iter().try_for_each(|limit| no_limit_of_zero(limit.max))?;
+        let limits: Vec<(&GatedTask, Vec<u8>, String)> = limits
+            .iter()
+            .map(|limit| {
+                (&limit.task, aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string()))
+            })
+            .collect();
+        let answer = self.change(&SCRIPTS.declare_limits, |call, _| {
+            for (task, aliases, max) in &limits {
+                call.list(&*task.task).list(aliases).list(max);
+            }
+        });
+        let what = "the answer to `declare_limits`";
+        let before = array(answer.await?, what)?;
+        if before.len() != limits.len() {
+            return Err(nonsense(format!("{what} is about {} of {} tasks", before.len(), limits.len())));
+        }
+        before.into_iter().map(|before| Ok(read_limit(&bytes(before, what)?))).collect()
+    }
+
+    async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError> {
+        no_limit_of_zero(max)?;
+        let max = max.map_or_else(String::new, |max| max.to_string());
+        self.set_gate(task, "o", &max).await.map(drop)
+    }
+
+    async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
+        self.set_gate(task, "p", reason).await
+    }
+
+    async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError> {
+        self.set_gate(task, "r", "").await
+    }
+
+    async fn gate(&self, task: &GatedTask) -> Result<Gate, AdapterError> {
+        let answer = self.inner.script(&SCRIPTS.gate, |call, _| {
+            call.put("task", &*task.task);
+        });
+        let what = "the answer to `gate`";
+        let [declared, set, paused, running] = exactly(answer.await?, what)?;
+        let mut gate = Gate::default();
+        gate.declared = read_limit(&bytes(declared, what)?);
+        gate.set = read_limit(&bytes(set, what)?);
+        gate.running = number(&running, what)?;
+        gate.paused = read_pause(&bytes(paused, what)?);
+        Ok(gate)
+    }
+}
+
+impl RedisAdapter {
+    async fn set_gate(&self, task: &GatedTask, what: &str, value: &str) -> Result<bool, AdapterError> {
+        let aliases = aliases(task);
+        let answer = self.change(&SCRIPTS.set_gate, |call, _| {
+            call.put("task", &*task.task).put("aliases", &aliases).put("what", what).put("value", value);
+        });
+        Ok(number::<u8>(&answer.await?, "the answer to `set_gate`")? == 1)
+    }
+
+    /// Calls a command that answers nothing if the level of the namespace is too low; then raises it, and calls again.
+    async fn change(
+        &self,
+        script: &Script,
+        fill: impl Fn(&mut Arguments<'_>, Try),
+    ) -> Result<Value, AdapterError> {
+        match self.inner.script(script, &fill).await? {
+            Value::Nil => {}
+            answer => return Ok(answer),
+        }
+        self.raise_level(LEVEL, false).await.map_err(|error| match error {
+            LevelError::NeedsLevel { .. } => AdapterError::NeedsLevel(error.to_string()),
+            LevelError::Adapter(error) => error,
+        })?;
+        self.inner.script(script, fill).await
+    }
+}
+
+/// Names, each followed by a line feed.
+fn aliases(task: &GatedTask) -> Vec<u8> {
+    // no job has a task with control characters in its name
+    let names = task.aliases.iter().filter(|name: &&TaskName| !name.chars().any(char::is_control));
+    names.flat_map(|name| name.bytes().chain(*b"\n")).collect()
+}
+
+/// A limit in digits. What cannot be read is none, as for the scripts.
+fn read_limit(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|limit| *limit > 0)
+}
+
+/// Since when (6), and why.
+fn read_pause(paused: &[u8]) -> Option<(Timestamp, String)> {
+    let mut reader = Reader(paused);
+    let since = reader.u48()?;
+    Some((Timestamp::from_millis(since), String::from_utf8_lossy(reader.0).into_owned()))
+}

@@ -1,0 +1,59 @@
+//! How many commands a job costs inside Redis: a feature that a job does not use must not make it dearer.
+
+use taskora::adapter::{Control, GatedTask, Jobs, NewJob};
+use taskora_redis::RedisAdapter;
+
+use crate::kit::{complete, exchange, job};
+use crate::server::Server;
+
+/// How many commands the server has run since it started, those of functions included.
+fn commands(server: &Server) -> u64 {
+    let stats = server.cli(&["INFO", "commandstats"]);
+    let calls = |line: &str| line.split_once("calls=")?.1.split_once(',')?.0.parse::<u64>().ok();
+    stats.lines().filter(|line| !line.starts_with("cmdstat_info")).filter_map(calls).sum()
+}
+
+/// The commands of a dispatch into an idle line, of a claim, and of a settlement that claims the next job, which is there.
+async fn costs(server: &Server, adapter: &RedisAdapter, round: u64) -> [u64; 3] {
+    let worker = format!("w{round}");
+    let [one, two] = ["a", "b"].map(|id| job(&format!("{id}-{round}")));
+    let start = commands(server);
+    adapter.enqueue(vec![one]).await.expect("enqueue");
+    let stored = commands(server);
+    let claimed = adapter.exchange(exchange(&worker, 1, Vec::new(), 1)).await.expect("claim").jobs;
+    let has_claimed = commands(server);
+    adapter.enqueue(vec![two]).await.expect("enqueue");
+    let before = commands(server);
+    let next = adapter.exchange(exchange(&worker, 2, vec![complete(&claimed[0])], 1)).await.expect("settle");
+    let settled = commands(server);
+    let last = exchange(&worker, 3, vec![complete(&next.jobs[0])], 0);
+    adapter.exchange(last).await.expect("settle");
+    [stored - start, has_claimed - stored, settled - before]
+}
+
+#[tokio::test]
+async fn a_plain_job_pays_for_no_gate() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    costs(&server, &adapter, 0).await;
+    let plain = costs(&server, &adapter, 1).await;
+    assert_eq!(plain, [11, 14, 18], "only a job that finds its line idle asks whether its task is closed");
+
+    // a gate with room
+    let limited = GatedTask::new("report");
+    adapter.set_limit(&limited, Some(1)).await.expect("set_limit");
+    assert_eq!(costs(&server, &adapter, 2).await, plain, "beside a task with a limit");
+
+    // a full one
+    let jobs = ["r1", "r2"].map(|id| NewJob { task: "report".into(), ..job(id) });
+    adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    let mut call = exchange("r", 1, Vec::new(), 9);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    *tasks = tasks
+        .iter()
+        .map(|task| taskora::adapter::TaskClaim { task: "report".into(), ..task.clone() })
+        .collect();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
+    let beside = costs(&server, &adapter, 3).await;
+    assert_eq!(beside, [11, 19, 24], "beside a task that is at its limit, exchanges look for closed gates");
+}
