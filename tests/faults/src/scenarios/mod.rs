@@ -13,6 +13,7 @@ pub mod damage;
 pub mod displaced;
 pub mod handlers;
 pub mod kills;
+pub mod limits;
 pub mod memory;
 pub mod network;
 pub mod newer;
@@ -37,6 +38,7 @@ macro_rules! scenarios {
 scenarios! {
     "calm" => calm::calm,
     "kills" => kills::kills,
+    "killed at the limit" => limits::killed_at_the_limit,
     "points" => points::points,
     "odd points" => points::odd_points,
     "grace" => shutdown::grace,

@@ -7,6 +7,7 @@ mod clocks;
 mod damage;
 mod handlers;
 mod kills;
+mod limits;
 mod network;
 mod points;
 mod proxy;
