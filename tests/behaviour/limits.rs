@@ -1,5 +1,7 @@
 //! How many jobs of a task run at once, in all processes, and tasks that are paused.
 
+use std::time::Duration;
+
 use taskora::prelude::*;
 use taskora::{JobState, Worker};
 
@@ -25,6 +27,18 @@ async fn sole(n: u32, probe: State<Probe>) -> Result<u32, std::io::Error> {
         return Err(std::io::Error::other("again"));
     }
     Ok(n)
+}
+
+/// It notices only when it is late that it was told to stop.
+#[task(blocking, singleton, timeout = "1s")]
+fn late(n: u32, ctx: &Context, probe: State<Probe>) {
+    let _running = probe.enter();
+    probe.saw(n);
+    while !ctx.is_cancelled() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // gives another attempt every chance to start
+    std::thread::sleep(Duration::from_millis(50));
 }
 
 /// The same task as `sole`, before it had a limit.
@@ -181,6 +195,24 @@ on_both! {
             result(handle).await.unwrap();
         }
         older.shutdown().await.unwrap();
+    }
+
+    async fn a_thread_that_outlives_its_attempt_keeps_its_place(store: Store) {
+        store.real_time();
+        let (app, probe) = (store.app().await, Probe::new());
+        let handles = app.dispatch_many((0..2).map(|n| Late { n })).await.unwrap();
+        let workers = [
+            Worker::builder(&app).state(probe.clone()).register::<Late>().start().await.unwrap(),
+            Worker::builder(&store.app().await).state(probe.clone()).register::<Late>().start().await.unwrap(),
+        ];
+        for handle in &handles {
+            let error = result(handle).await.unwrap_err();
+            assert!(error.to_string().contains("timed out"), "{error}");
+        }
+        assert_eq!((probe.most(), probe.seen().len()), (1, 2));
+        for worker in workers {
+            worker.shutdown().await.unwrap();
+        }
     }
 
     async fn a_killed_worker_keeps_its_place_until_it_is_rescued(store: Store) {

@@ -67,6 +67,7 @@ impl Attempt {
         {
             self.clean_up(&input).await;
         }
+        self.keep_the_place().await;
         // what the handler reported is written before the job may end
         self.context.notes_written().await;
         Some(self.context.settlement(end))
@@ -171,6 +172,17 @@ impl Attempt {
         let delay = advice.after.unwrap_or_else(|| retry.delay_after(attempt, random()));
         tracing::info!(%job, task, attempt, error = message, ?delay, "the attempt failed and is retried");
         AttemptEnd::Retry { error: message, delay }
+    }
+
+    /// A thread cannot be stopped. If it outlives its attempt, the job keeps its place under the limit of its task, for the time of
+    /// another timeout at most.
+    async fn keep_the_place(&self) {
+        let contract = &self.handler.contract;
+        let (Some(_), Some(timeout)) = (contract.limit(), contract.timeout()) else { return };
+        if tokio::time::timeout(timeout, self.context.threads_ended()).await.is_err() {
+            let (job, task) = (self.context.id(), self.context.task());
+            tracing::warn!(%job, task, "the handler still runs on its thread, and the limit of the task does not count it any more");
+        }
     }
 
     async fn clean_up(&self, input: &Composed) {
