@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use taskora::adapter::{
-    Adapter, Admissions, Cancellation, Control, Ended, Inspection, Jobs, Schedules, Signals, TaskName,
-    Upkeep, WorkListener, Workflows,
+    Adapter, Admissions, Cancellation, Control, DeclaredLimit, Ended, Inspection, Jobs, Schedules, Signals,
+    TaskName, Upkeep, WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     push_connection: OnceLock<PushConnection>,
     /// The progress of sweeps, by the number of their tasks and the first task.
     rounds: Mutex<HashMap<(usize, Option<TaskName>), Round>>,
+    /// The limits that workers of this process have declared.
+    pub(crate) limits: Mutex<Vec<DeclaredLimit>>,
     /// Whether jobs of a later version were already logged.
     pub(crate) has_met_newer: AtomicBool,
     /// How often such jobs were handed back.
@@ -81,6 +83,7 @@ impl RedisAdapter {
             connections,
             push_connection: OnceLock::new(),
             rounds: Mutex::default(),
+            limits: Mutex::default(),
             has_met_newer: AtomicBool::new(false),
             put_offs: AtomicU64::new(0),
         };

@@ -1,5 +1,7 @@
 //! Limits and pauses of tasks.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{Control, DeclaredLimit, Gate, GatedTask, TaskName, no_limit_of_zero};
@@ -20,15 +22,13 @@ const LEVEL: u16 = 2;
 impl Control for RedisAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
         limits.iter().try_for_each(|limit| no_limit_of_zero(limit.max))?;
-        let limits: Vec<(&GatedTask, Vec<u8>, String)> = limits
+        let packed: Vec<(Vec<u8>, String)> = limits
             .iter()
-            .map(|limit| {
-                (&limit.task, aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string()))
-            })
+            .map(|limit| (aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string())))
             .collect();
         let answer = self.change(&SCRIPTS.declare_limits, |call, _| {
-            for (task, aliases, max) in &limits {
-                call.list(&*task.task).list(aliases).list(max);
+            for (limit, (aliases, max)) in limits.iter().zip(&packed) {
+                call.list(&*limit.task.task).list(aliases).list(max);
             }
         });
         let what = "the answer to `declare_limits`";
@@ -36,6 +36,7 @@ impl Control for RedisAdapter {
         if before.len() != limits.len() {
             return Err(nonsense(format!("{what} is about {} of {} tasks", before.len(), limits.len())));
         }
+        self.remember(&limits);
         before.into_iter().map(|before| Ok(read_limit(&bytes(before, what)?))).collect()
     }
 
@@ -75,6 +76,26 @@ impl RedisAdapter {
             call.put("task", &*task.task).put("aliases", &aliases).put("what", what).put("value", value);
         });
         Ok(number::<u8>(&answer.await?, "the answer to `set_gate`")? == 1)
+    }
+
+    fn remember(&self, limits: &[DeclaredLimit]) {
+        let mut known = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|known| limits.iter().all(|limit| limit.task.task != known.task.task));
+        known.extend(limits.iter().filter(|limit| limit.max.is_some()).cloned());
+    }
+
+    /// A sweep has found the namespace at this level. If it has lost its gates, because the server was emptied, they are declared
+    /// again.
+    pub(crate) async fn restore_limits(&self, level: u64) {
+        let limits = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if level >= u64::from(LEVEL) || limits.is_empty() {
+            return;
+        }
+        match self.declare_limits(limits).await {
+            Ok(_) => tracing::warn!("the namespace had lost its limits; they were declared again"),
+            // the next sweep tries again
+            Err(error) => tracing::warn!(%error, "the namespace has lost its limits"),
+        }
     }
 
     /// Calls a command that answers nothing if the level of the namespace is too low; then raises it, and calls again.

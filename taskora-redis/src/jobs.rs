@@ -105,7 +105,9 @@ impl Jobs for RedisAdapter {
             exactly(answer.await?, what)?;
         let (from, carry) = (number(&from, what)?, number::<u8>(&carry, what)? == 1);
         self.inner.end_round(tasks, Round { from, carry });
-        check_level(number(&level, what)?, &String::from_utf8_lossy(&bytes(raised_by, what)?))?;
+        let level = number(&level, what)?;
+        check_level(level, &String::from_utf8_lossy(&bytes(raised_by, what)?))?;
+        self.restore_limits(level).await;
         let ids = |ids| {
             let stored = array(ids, what)?.into_iter().map(|id| bytes(id, what));
             let stored: Vec<Vec<u8>> = stored.collect::<Result<_, _>>()?;
