@@ -84,18 +84,11 @@ async fn main() -> taskora::Result<()> {
         .register_all(tasks![CleanUp, WarmUp, Beat, Defaults, Raw, SendInvoiceHandler])
         .start()
         .await?;
-    // the worker declares them before anything runs
     let names = [
         "beat", "clean-up", "defaults", "nightly", "of the function", "raw", "report", "send-invoice", "warm-up",
         "weekly",
     ];
-    let list = loop {
-        let list = app.schedules().list().await?;
-        if list.len() == names.len() {
-            break list;
-        }
-        tokio::task::yield_now().await;
-    };
+    let list = app.schedules().list().await?;
     assert_eq!(list.iter().map(|schedule| schedule.name.as_str()).collect::<Vec<_>>(), names);
     let report = &list[6];
     assert_eq!(report.times.to_string(), "cron 0 9 * * MON-FRI America/New_York");

@@ -212,11 +212,11 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         worker.shutdown().await
     }
 
-    /// Starts the worker, and returns its handle.
+    /// Starts the worker, and returns its handle. Its schedules are then declared, unless the store does not answer within a second.
     ///
     /// # Errors
     /// [`WorkerError`], if there is no handler, if two have the same name, if a setting is invalid, or if the machine
-    /// refuses a thread. An unreachable store is not an error: the worker waits for it.
+    /// refuses a thread; [`WorkerError::Schedule`] if a schedule cannot be. An unreachable store is not an error: the worker waits for it.
     pub async fn start(self) -> Result<Worker> {
         self.check()?;
         let handlers = self.registry.by_name()?;
@@ -253,7 +253,10 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (orders_sender, orders) = mpsc::unbounded_channel();
         let (retention, interval) = (self.app.retention(), self.sweep);
         let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
-        let ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
+        let mut ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
+        if let Some(ticker) = &mut ticker {
+            ticker.declared().await;
+        }
         names.extend(ticks.then(|| TaskName::from(SCHEDULES)));
         let tick_times = ticker.as_ref().map(|ticker| ticker.times.clone());
         let sweeping =

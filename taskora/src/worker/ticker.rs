@@ -6,15 +6,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::backoff::StoreBackoff;
 use super::store::backoff;
 use crate::adapter::{AdapterError, NewTick, Ticked};
 use crate::app::App;
 use crate::schedules::{DeclaredSchedules, run};
+
+/// How long the start of a worker waits for its schedules to be declared. A store that is away does not keep it from starting.
+const ANSWERS: Duration = Duration::from_secs(1);
 
 /// How often a worker says that it still declares its schedules.
 const DECLARES: Duration = Duration::from_secs(60);
@@ -26,9 +29,18 @@ pub(crate) type TickTimes = mpsc::UnboundedSender<Instant>;
 pub(crate) struct Ticking {
     pub(crate) times: TickTimes,
     task: JoinHandle<()>,
+    declared: Option<oneshot::Receiver<()>>,
 }
 
 impl Ticking {
+    /// Waits until the worker's schedules are declared, if the store answers soon: so that one can be triggered as soon as its worker has
+    /// started.
+    pub(crate) async fn declared(&mut self) {
+        if let Some(declared) = self.declared.take() {
+            let _ = timeout(ANSWERS, declared).await;
+        }
+    }
+
     /// A tick is due in this time.
     pub(crate) fn due_in(&self, time: Duration) {
         let _ = self.times.send(Instant::now() + time);
@@ -55,13 +67,15 @@ impl Ticker {
     pub(crate) fn start(app: &App, worker: &Arc<str>, declared: DeclaredSchedules) -> Ticking {
         let (times, told) = mpsc::unbounded_channel();
         let (app, worker) = (app.clone(), worker.clone());
+        let (done, is_declared) = oneshot::channel();
+        let is_declared = (!declared.is_empty()).then_some(is_declared);
         let ticker = Self { app, worker, declared, told, backoff: backoff(), unreadable: HashSet::new() };
-        Ticking { times, task: tokio::spawn(ticker.run()) }
+        Ticking { times, task: tokio::spawn(ticker.run(done)), declared: is_declared }
     }
 
     /// Runs until it is aborted, or the store has no schedules or refuses this version.
-    async fn run(mut self) {
-        if !self.declared.is_empty() && self.declare_at_start().await.is_none() {
+    async fn run(mut self, declared: oneshot::Sender<()>) {
+        if !self.declared.is_empty() && self.declare_at_start(declared).await.is_none() {
             return;
         }
         let mut declare_at = Instant::now() + DECLARES;
@@ -98,13 +112,13 @@ impl Ticker {
     }
 
     /// `None`: the store refuses.
-    async fn declare_at_start(&mut self) -> Option<()> {
-        let (mut backoff, mut is_declared) = (backoff(), false);
+    async fn declare_at_start(&mut self, declared: oneshot::Sender<()>) -> Option<()> {
+        let (mut backoff, mut declared) = (backoff(), Some(declared));
         loop {
             let done = async {
-                if !is_declared {
+                if declared.is_some() {
                     self.declared.declare(&self.app, true).await?;
-                    is_declared = true;
+                    declared.take().map(|declared| declared.send(()));
                 }
                 self.declared.run_at_start(&self.app).await
             };

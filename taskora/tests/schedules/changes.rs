@@ -199,3 +199,12 @@ async fn settings_that_cannot_be_are_refused_at_the_start() {
     berlin.schedules().upsert(daily()).await.unwrap();
     assert_eq!(info(&berlin, "a").await.times.to_string(), "cron @daily Europe/Berlin");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_can_be_triggered_as_soon_as_its_worker_has_started() {
+    let (app, runs) = (app(), Runs::default());
+    let worker = worker(&app, &runs).schedule(named("a").manual()).start().await.unwrap();
+    app.schedules().trigger("a").await.unwrap().result().await.unwrap();
+    assert_eq!(runs.count(), 1);
+    worker.shutdown().await.unwrap();
+}

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use taskora::adapter::{Adapter, AdapterError, DueSchedules, Forward};
+use taskora::adapter::{Adapter, AdapterError, Declaration, Declared, DueSchedules, Forward};
 use taskora::prelude::*;
 use taskora::{OnMissed, Overlap, ScheduleError, ScheduleInfo, Tick, Timetable};
 use tokio::time::{advance, sleep};
@@ -331,5 +331,29 @@ async fn x29_a_store_that_is_away_loses_no_tick() {
     let worker = worker(&app, &runs).schedule(every(10 * SECOND)).start().await.unwrap();
     pass(20 * SECOND).await;
     assert_eq!(runs.times(), [10, 20]);
+    worker.shutdown().await.unwrap();
+}
+
+/// A store that never answers who declares schedules.
+#[derive(Debug)]
+struct Silent(MemoryAdapter);
+
+#[async_trait::async_trait]
+impl Forward for Silent {
+    fn inner(&self) -> &dyn Adapter {
+        &self.0
+    }
+
+    async fn declare(&self, _: Vec<Declaration>) -> Result<Declared, AdapterError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_keeps_no_worker_from_starting() {
+    let (app, runs) = (App::new(Silent(MemoryAdapter::new())), Runs::default());
+    let worker = worker(&app, &runs).schedule(every(MINUTE));
+    let worker = tokio::time::timeout(2 * SECOND, worker.start()).await.expect("it starts").unwrap();
+    app.dispatch(Note { kind: "at once".into() }).await.unwrap().result().await.unwrap();
     worker.shutdown().await.unwrap();
 }
