@@ -5,10 +5,13 @@
 #[cfg(test)]
 extern crate self as taskora;
 
-// the README's examples are compiled and run
+// the examples of the README and of the pages in docs/ are compiled and run
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schedules.md")]
+mod schedules_page {}
 
 #[doc(hidden)]
 #[path = "private.rs"]
