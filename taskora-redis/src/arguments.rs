@@ -44,7 +44,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("put_schedules", &["schedules"]),
     ("raise_level", &["level", "force", "writer", "version", "min"]),
     ("release_key", &["field"]),
-    ("remove_schedule", &["name"]),
+    ("remove_schedule", &["again", "name"]),
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("schedule", &["name"]),

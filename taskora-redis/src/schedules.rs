@@ -162,8 +162,8 @@ impl Schedules for RedisAdapter {
     }
 
     async fn remove_schedule(&self, name: &str) -> Result<RemoveOutcome, AdapterError> {
-        let answer = self.inner.script(&SCRIPTS.remove_schedule, |call, _| {
-            call.put("name", name);
+        let answer = self.inner.script(&SCRIPTS.remove_schedule, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("name", name);
         });
         match bytes(answer.await?, "the answer to `remove_schedule`")?.as_slice() {
             b"R" => Ok(RemoveOutcome::Removed),

@@ -1,10 +1,11 @@
-//! The invariants, checked when nothing is left to do: I1 to I9 of the promises.
+//! The invariants, checked when nothing is left to do: I1 to I10 of the promises.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use crate::ledger::{History, Record};
 use crate::raw::{End, Snapshot, state};
+use crate::tasks::SCHEDULE;
 
 /// The ledger's times and the server's are of different clocks, read at different moments.
 const TOLERANCE: u64 = 3_000;
@@ -12,7 +13,7 @@ const TOLERANCE: u64 = 3_000;
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which promise is broken: `I1` to `I9`, or what a scenario itself demands.
+    /// Which promise is broken: `I1` to `I10`, or what a scenario itself demands.
     pub rule: &'static str,
     /// The job or workflow, if it is about one.
     pub job: Option<String>,
@@ -54,6 +55,7 @@ pub fn at_rest(history: &History, snapshot: &Snapshot) -> Vec<Finding> {
     }
     seen(history, snapshot, &ends, &mut findings);
     records(snapshot, &mut findings);
+    ticks(snapshot, &mut findings);
     findings.0
 }
 
@@ -364,5 +366,57 @@ fn records(snapshot: &Snapshot, findings: &mut Findings) {
         for job in jobs.into_iter().filter(|job| !known(job)) {
             findings.add("I8", job, format!("there is an {what} of a job that is not there"));
         }
+    }
+}
+
+/// I10: each schedule of one second has made the job of each second, from its first one to its last. Their ids have the times in them,
+/// so that none can be there twice.
+fn ticks(snapshot: &Snapshot, findings: &mut Findings) {
+    let mut schedules: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for job in snapshot.jobs.keys().filter(|job| job.starts_with(SCHEDULE)) {
+        match job.split_once('@').and_then(|(name, time)| Some((name, second_of(time)?))) {
+            Some((name, second)) => schedules.entry(name).or_default().push(second),
+            None => findings.add("I10", job.clone(), "a tick has another id"),
+        }
+    }
+    for (name, mut seconds) in schedules {
+        seconds.sort_unstable();
+        for pair in seconds.windows(2) {
+            if let [before, after] = pair
+                && before + 1 != *after
+            {
+                let message = format!("{} ticks are missing after {before}", after - before - 1);
+                findings.add("I10", name.to_owned(), message);
+            }
+        }
+    }
+}
+
+/// The second, since days began to be counted, of a time such as `20260329T030000Z`.
+fn second_of(time: &str) -> Option<u64> {
+    let part = |from: usize, to: usize| time.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
+    // years that begin in March, so that a leap day is the last one
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    let clock = part(9, 11)? * 3600 + part(11, 13)? * 60 + part(13, 15)?;
+    (time.len() == 16).then_some(days * 86_400 + clock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::second_of;
+
+    #[test]
+    fn seconds_follow_each_other_over_ends_of_days_months_and_years() {
+        for (before, after) in [
+            ("20260228T235959Z", "20260301T000000Z"),
+            ("20280228T235959Z", "20280229T000000Z"),
+            ("20261231T235959Z", "20270101T000000Z"),
+            ("20261128T115959Z", "20261128T120000Z"),
+        ] {
+            assert_eq!(second_of(before).map(|second| second + 1), second_of(after), "{before}");
+        }
+        assert_eq!((second_of("x"), second_of("20261128T115959")), (None, None));
     }
 }

@@ -149,6 +149,15 @@ pub enum Record {
         /// How many have failed as stalled.
         stalled: usize,
     },
+    /// This process was told when the next schedule ticks.
+    Timed {},
+    /// This process was handed a schedule that is due.
+    Due {
+        /// Its name.
+        schedule: String,
+        /// How late that is by the store's clock, in milliseconds.
+        late: u64,
+    },
     /// The scenario has done harm.
     Fault {
         /// What kind.

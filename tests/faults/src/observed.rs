@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use taskora::Retention;
 use taskora::adapter::{
-    Adapter, AdapterError, AttemptEnd, CallId, Exchange, Exchanged, Forward, RenewLease, Renewal, Settled,
-    Swept, TaskName, WorkListener,
+    Adapter, AdapterError, AttemptEnd, CallId, DueSchedules, Exchange, Exchanged, Forward, RenewLease,
+    Renewal, Settled, Swept, TaskName, WorkListener,
 };
 use tokio::sync::Notify;
 
@@ -77,6 +77,9 @@ impl Witness {
                 state,
                 nonce: nonce(&settlement.end),
             });
+        }
+        if answer.ticks.is_some() {
+            self.ledger.write(Record::Timed {});
         }
         let tasks = exchange.claim.as_ref().map(|claim| &claim.tasks);
         for job in &answer.jobs {
@@ -169,6 +172,18 @@ impl Forward for Observed {
             self.witness.ledger.write(Record::Rescued { jobs: swept.rescued, stalled: swept.stalled });
         }
         Ok(swept)
+    }
+
+    async fn due_schedules(&self, worker: &str) -> Result<DueSchedules, AdapterError> {
+        let due = self.inner.schedules().due_schedules(worker).await?;
+        for schedule in &due.schedules {
+            let late = schedule.next.map_or(0, |next| due.now.as_millis().saturating_sub(next.as_millis()));
+            self.witness.ledger.write(Record::Due { schedule: schedule.name.clone(), late });
+        }
+        if due.next.is_some() {
+            self.witness.ledger.write(Record::Timed {});
+        }
+        Ok(due)
     }
 
     fn work(&self) -> Box<dyn WorkListener> {

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::AsyncConnectionConfig;
-use taskora::adapter::{Inspection, Jobs, TaskName};
+use taskora::adapter::{
+    Inspection, Jobs, Origin, PutSchedule, RemoveOutcome, Schedules, StoredSchedule, TaskName,
+};
 use taskora::{App, DispatchError, JobHandle, Retention, RetentionLimit};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{Builder, RedisServer};
@@ -280,6 +282,7 @@ impl Stage {
     /// If jobs do not end, or the server is not there.
     pub async fn finish(&self, workers: Vec<Process>) -> Report {
         let adapter = self.adapter().await;
+        pause_all(&adapter).await;
         self.quiet(&adapter).await;
         // what was to be said has been said
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -295,6 +298,7 @@ impl Stage {
                 findings.push(Finding { rule: "demand", job: None, message });
             }
         }
+        remove_all(&adapter).await;
         self.check(&adapter, findings).await
     }
 
@@ -326,6 +330,33 @@ impl Stage {
             let _ = std::fs::remove_dir_all(&self.dir);
         }
         report
+    }
+}
+
+/// Pauses all schedules, so that there is an end to their jobs.
+async fn pause_all(adapter: &RedisAdapter) {
+    for schedule in adapter.list_schedules().await.expect("a list") {
+        adapter.pause_schedule(&schedule.name, "the scenario ends").await.expect("a pause");
+    }
+}
+
+/// Removes all schedules, also those that code declares.
+async fn remove_all(adapter: &RedisAdapter) {
+    for known in adapter.list_schedules().await.expect("a list") {
+        let (name, expected) = (known.name.clone(), Some(known.version()));
+        let StoredSchedule { definition, since, .. } = known;
+        let ours = PutSchedule {
+            name: name.clone(),
+            expected,
+            definition,
+            origin: Origin::Api,
+            since,
+            next: None,
+            resumes: false,
+            declares: false,
+        };
+        assert_eq!(adapter.put_schedules(vec![ours]).await.expect("a put"), [true]);
+        assert_eq!(adapter.remove_schedule(&name).await.expect("a removal"), RemoveOutcome::Removed);
     }
 }
 

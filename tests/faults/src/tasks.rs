@@ -3,12 +3,26 @@
 use std::time::{Duration, Instant};
 
 use taskora::prelude::*;
+use taskora::{OnMissed, Overlap, Schedule};
 
 use crate::ledger::{Ledger, Record};
 use crate::seed::random;
 
 /// The names of all tasks of the harness.
 pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn"];
+
+/// What the names of the schedules of workers begin with.
+pub const SCHEDULE: &str = "second-";
+
+/// A schedule that ticks each second, and misses nothing.
+///
+/// # Panics
+/// Never: a second is a period.
+pub fn second(number: u32) -> Schedule {
+    let schedule =
+        Schedule::new(format!("{SCHEDULE}{number}")).every(Duration::from_secs(1)).expect("a period");
+    schedule.on_missed(OnMissed::CatchUp).overlap(Overlap::Allow).run(Work { act: Act::default() })
+}
 
 /// What a handler does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -57,6 +57,15 @@ pub struct WorkerPart {
     pub grace: Duration,
     /// Grace of a cancellation; 100 ms by default.
     pub cancel_grace: Duration,
+    /// Schedules of one second in its code, see [`SCHEDULE`](crate::tasks::SCHEDULE); none by default.
+    #[serde(default)]
+    pub schedules: u32,
+    /// It makes no ticks.
+    #[serde(default)]
+    pub no_ticks: bool,
+    /// It has none of the tasks that schedules run.
+    #[serde(default)]
+    pub other_tasks: bool,
 }
 
 impl Default for WorkerPart {
@@ -69,6 +78,9 @@ impl Default for WorkerPart {
             sweep: Duration::from_millis(500),
             grace: Duration::from_secs(2),
             cancel_grace: Duration::from_millis(100),
+            schedules: 0,
+            no_ticks: false,
+            other_tasks: false,
         }
     }
 }
@@ -143,6 +155,9 @@ pub struct Mix {
     pub keyed: u32,
     /// A chord of fourteen hundred, which is more than one call can start.
     pub huge: u32,
+    /// A schedule that is stored, triggered, paused and removed.
+    #[serde(default)]
+    pub scheduled: u32,
 }
 
 impl Mix {
@@ -161,6 +176,7 @@ impl Mix {
         failing_flow: 0,
         keyed: 0,
         huge: 0,
+        scheduled: 0,
     };
 }
 
@@ -181,6 +197,7 @@ impl Default for Mix {
             failing_flow: 3,
             keyed: 8,
             huge: 0,
+            scheduled: 0,
         }
     }
 }

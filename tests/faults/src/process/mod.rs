@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::ledger::{Ledger, Record};
 use crate::observed::Observed;
-use crate::tasks::{Desk, Follow, Gather, Poison, Stubborn, Work};
+use crate::tasks::{Desk, Follow, Gather, Poison, Stubborn, Work, second};
 
 /// Everything stays until the scenario has looked at it.
 pub const KEEP_ALL: Retention = {
@@ -73,9 +73,15 @@ async fn run(config: Config) -> Result<(), String> {
     });
     if let Some(worker) = &config.worker {
         let build = || {
-            Worker::builder(&app)
-                .state(Desk { ledger: ledger.clone() })
-                .register_all(tasks![Work, Follow, Gather, Poison, Stubborn])
+            let builder = Worker::builder(&app).state(Desk { ledger: ledger.clone() });
+            let builder = if worker.other_tasks {
+                builder.register_all(tasks![Stubborn])
+            } else {
+                builder.register_all(tasks![Work, Follow, Gather, Poison, Stubborn])
+            };
+            (0..worker.schedules)
+                .fold(builder, |builder, number| builder.schedule(second(number)))
+                .schedules(!worker.no_ticks)
                 .concurrency(worker.concurrency)
                 .prefetch(worker.prefetch)
                 .lease(worker.lease)

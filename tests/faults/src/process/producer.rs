@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use taskora::DispatchError;
 use taskora::prelude::*;
+use taskora::{DispatchError, Schedule, ScheduleError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -94,6 +94,7 @@ impl Desk {
             mix.failing_flow,
             mix.huge,
             mix.keyed,
+            mix.scheduled,
         ];
         let kind = random.weighted(&weights);
         // every other one has an id of its own making, so that both ways to store ids are used
@@ -107,6 +108,9 @@ impl Desk {
         let priority = random.below(9) as i16 - 4;
         if kind == 12 {
             return self.keyed(act, number, random, waits).await;
+        }
+        if kind == 13 {
+            return self.scheduled(act, number).await;
         }
         let (size, moment) = (random.between(1, 10), Duration::from_millis(random.below(60)));
         match kind {
@@ -217,6 +221,38 @@ impl Desk {
                 let result = handle.result().await;
                 self.seen(&job, false, result.map_err(|error| job_state(&error)));
             });
+        }
+    }
+
+    /// A schedule of its own, from its making to its end. What it runs must end, as any job.
+    async fn scheduled(&self, act: Act, number: u64) {
+        let (name, schedules) = (format!("{}-{number}", self.name), self.app.schedules());
+        let manual = Schedule::new(&name).manual().run(Work { act });
+        self.done(&name, "upsert", || schedules.upsert(manual.clone())).await;
+        let run = self.done(&name, "trigger", || schedules.trigger(&name).into_future()).await;
+        if let Some(run) = run {
+            let (job, duplicate) = (run.id().to_string(), run.outcome() != &Outcome::Enqueued);
+            self.ledger.write(Record::Trying { job: job.clone(), workflow: false });
+            self.ledger.write(Record::Accepted { job, workflow: false, duplicate });
+        }
+        self.done(&name, "pause", || schedules.pause(&name).into_future()).await;
+        self.done(&name, "list", || schedules.list()).await;
+        self.done(&name, "remove", || schedules.remove(&name)).await;
+    }
+
+    /// Calls until it is done. A schedule that is gone was removed by a call that failed, whose outcome was unknown.
+    async fn done<T, F>(&self, name: &str, what: &str, call: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, ScheduleError>>,
+    {
+        loop {
+            let asked = now();
+            match call().await {
+                Ok(done) => return Some(done),
+                Err(ScheduleError::NotFound { .. }) => return None,
+                Err(error) => self.failed(name, what, &error, asked),
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 

@@ -19,6 +19,7 @@ pub mod network;
 pub mod newer;
 pub mod points;
 pub mod replies;
+pub mod schedules;
 pub mod server;
 pub mod shutdown;
 pub mod sizes;
@@ -64,6 +65,7 @@ scenarios! {
     "versions" => versions::versions,
     "refused" => versions::refused,
     "from the future" => newer::newer,
+    "schedules" => schedules::schedules,
     "damaged" => damage::damaged,
     "script errors" => damage::script_errors,
 }

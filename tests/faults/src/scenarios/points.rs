@@ -33,8 +33,9 @@ enum Part {
 /// A process for every point of every call but those that [`odd_points`] and nobody reaches; `scale` times, at other hits.
 pub async fn points(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("points", seed);
-    let settings = WorkerPart { concurrency: 40, ..WorkerPart::default() };
-    let workers = vec![stage.worker(settings.clone())];
+    let settings = WorkerPart { concurrency: 40, schedules: 2, ..WorkerPart::default() };
+    // ticks are for those who die
+    let workers = vec![stage.worker(WorkerPart { no_ticks: true, ..settings.clone() })];
     // something for workers to do, with large payloads and many results for those who must fetch them
     let load = Producer {
         count: 0,
@@ -87,7 +88,7 @@ fn victims(stage: &mut Stage) -> Vec<Victim> {
         let part = part(call);
         // what every connection does once, and what takes a while to come again, at the first hit
         let most = match call {
-            "handshake" | "info" | "client_id" | "subscribe" | "ping" | "stage_workflow" => 1,
+            "declare" | "handshake" | "info" | "client_id" | "subscribe" | "ping" | "stage_workflow" => 1,
             "start_workflow" | "catch_up" | "cancel_workflow" => 2,
             "exchange" => 12,
             _ => 3,
@@ -115,6 +116,8 @@ fn part(call: &str) -> Part {
         "admit" => Mix { keyed: 1, ..Mix::NOTHING },
         "cancel" => Mix { cancelled: 1, ..Mix::NOTHING },
         "start_workflow" | "workflow" => Mix { chain: 1, chord: 1, ..Mix::NOTHING },
+        "schedule" | "list_schedules" | "pause_schedule" | "put_schedules" | "remove_schedule"
+        | "trigger" => Mix { scheduled: 1, ..Mix::NOTHING },
         "stage_workflow" => Mix { huge: 1, ..Mix::NOTHING },
         "cancel_workflow" | "catch_up" => Mix { cancelled_flow: 1, ..Mix::NOTHING },
         _ => return Part::Worker,

@@ -10,14 +10,15 @@ use taskora::prelude::*;
 use taskora_redis::{RedisAdapter, RedisConfig, failpoint};
 
 use crate::ledger::{History, Ledger, Record};
-use crate::process::{Config, KEEP_ALL, Producer, WorkerPart};
+use crate::process::{Config, KEEP_ALL, Mix, Producer, WorkerPart};
 use crate::proxy::{Kind, Proxy};
 use crate::report::Report;
 use crate::stage::Stage;
-use crate::tasks::{Act, Gather, Work};
+use crate::tasks::{Act, Gather, SCHEDULE, Work};
 
 /// What workers call.
-const WORKERS: &[&str] = &["exchange", "fetch", "handshake", "note", "renew", "sweep"];
+const WORKERS: &[&str] =
+    &["declare", "due_schedules", "exchange", "fetch", "handshake", "note", "renew", "sweep", "tick"];
 /// What producers call.
 const PRODUCERS: &[&str] = &[
     "admit",
@@ -28,8 +29,14 @@ const PRODUCERS: &[&str] = &[
     "enqueue",
     "handshake",
     "inspect",
+    "list_schedules",
+    "pause_schedule",
+    "put_schedules",
+    "remove_schedule",
+    "schedule",
     "stage_workflow",
     "start_workflow",
+    "trigger",
     "watch",
     "workflow",
 ];
@@ -49,15 +56,17 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
         concurrency: 3,
         lease: Duration::from_secs(3),
         sweep: Duration::from_millis(200),
+        schedules: 2,
         ..WorkerPart::default()
     };
-    let worker = || {
+    let worker = |stage: &Stage| {
         let config = stage.config("worker");
         stage.start(Config { worker: Some(settings.clone()), url: workers_proxy.url(), ..config })
     };
-    let workers = vec![worker(), worker()];
+    let mut workers = vec![worker(&stage), worker(&stage)];
+    let mix = Mix { scheduled: 8, ..Mix::default() };
     let producing =
-        Producer { count: 0, awaited: 100, pause: Duration::from_millis(30), ..Producer::default() };
+        Producer { count: 0, awaited: 100, pause: Duration::from_millis(30), mix, ..Producer::default() };
     let mut producer = stage.start(Config {
         producer: Some(producing),
         url: producers_proxy.url(),
@@ -65,16 +74,22 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
     });
     let customer = Customer::start(&stage, &producers_proxy).await;
 
-    let workers = (workers, &workers_proxy);
     let mut targets: Vec<(&Proxy, &str, &str)> = Vec::new();
-    targets.extend(WORKERS.iter().map(|script| (workers.1, "worker", *script)));
+    targets.extend(WORKERS.iter().map(|script| (&workers_proxy, "worker", *script)));
     targets.extend(PRODUCERS.iter().map(|script| (&producers_proxy, "producer", *script)));
     for _ in 0..scale {
         for place in (1..targets.len()).rev() {
             targets.swap(place, stage.random.below(place as u64 + 1) as usize);
         }
         for (proxy, role, script) in &targets {
-            lose(&mut stage, proxy, role, script).await;
+            let before = proxy.lost();
+            prepare(&mut stage, proxy, role, script);
+            if *script == "declare" {
+                // a worker does so when it starts, and then once a minute
+                workers.push(worker(&stage));
+            }
+            let what = format!("a call of `{script}` by a {role}");
+            stage.until(&what, || std::future::ready(proxy.lost() > before)).await;
         }
     }
 
@@ -92,9 +107,10 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
         })
         .collect();
     let stray: Vec<&String> = snapshot.jobs.keys().chain(snapshot.flows.keys()).collect();
-    let stray: Vec<_> = stray.into_iter().filter(|job| !tried.contains(job.as_str())).collect();
+    let is_stray = |job: &&String| !tried.contains(job.as_str()) && !job.starts_with(SCHEDULE);
+    let stray: Vec<_> = stray.into_iter().filter(is_stray).collect();
 
-    let mut report = stage.finish(workers.0).await;
+    let mut report = stage.finish(workers).await;
     report.demand(stray.is_empty(), || format!("there are jobs that nobody dispatched: {stray:?}"));
     let twice = begun_twice(&history);
     report.demand(twice.is_empty(), || format!("attempts were begun twice: {twice:?}"));
@@ -114,19 +130,16 @@ fn fault(role: &str, script: &str) -> String {
     format!("lost `{script}` of a {role}")
 }
 
-/// Loses the answer to a role's next call of a script.
-async fn lose(stage: &mut Stage, proxy: &Proxy, role: &str, script: &str) {
+/// The answer to a role's next call of a script will be lost.
+fn prepare(stage: &mut Stage, proxy: &Proxy, role: &str, script: &str) {
     let functions = taskora_redis::functions();
     let (_, function) = functions.into_iter().find(|(known, _)| *known == script).expect("a known script");
-    let before = proxy.lost();
     stage.fault(&fault(role, script), 0);
     // with its end, as the name of one may begin that of another
     proxy.lose(format!("{function}\r\n"), 1);
     if script == "handshake" {
         proxy.cut_kind(Kind::Commands);
     }
-    let what = format!("a call of `{script}` by a {role}");
-    stage.until(&what, || std::future::ready(proxy.lost() > before)).await;
 }
 
 /// The attempts that more than one handler began.

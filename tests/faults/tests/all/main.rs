@@ -11,6 +11,7 @@ mod limits;
 mod network;
 mod points;
 mod proxy;
+mod schedules;
 mod server;
 mod shutdown;
 mod sizes;
