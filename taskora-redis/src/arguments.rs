@@ -70,7 +70,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("tick", &["ticks"]),
-    ("trigger", &["name", "skip", "job"]),
+    ("trigger", &["name", "overlap", "job"]),
     ("watch", &["tag", "ids"]),
     ("workflow", &["id", "from", "count"]),
 ];

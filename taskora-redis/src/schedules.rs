@@ -133,10 +133,9 @@ impl Schedules for RedisAdapter {
 
     async fn trigger(&self, name: &str, job: NewJob, overlap: Overlap) -> Result<Triggered, AdapterError> {
         let job = pack(job).map_err(AdapterError::Config)?;
-        let skips = u8::from(overlap == Overlap::Skip);
         let answer = self.inner.script_carrying(job.size(), &SCRIPTS.trigger, |call, _| {
-            call.put("name", name).put("skip", skips);
-            push_job(call, &job);
+            call.put("name", name).put("overlap", letter(overlap));
+            push_job(call, &job, None);
         });
         match bytes(answer.await?, "the answer to `trigger`")?.split_first() {
             Some((b'1', _)) => Ok(Triggered::Stored),
@@ -239,45 +238,59 @@ struct Tick {
     name: String,
     expected: Vec<u8>,
     terms: Vec<u8>,
-    jobs: Vec<Packed>,
+    /// Each with the time of its tick.
+    jobs: Vec<(Packed, Option<Timestamp>)>,
 }
 
 impl Tick {
     fn pack(tick: NewTick) -> Result<Self, String> {
-        let NewTick { name, expected, since, next, missed, overlap, jobs } = tick;
-        let newest = jobs.last().and_then(|job| job.tick.as_ref()?.at);
+        let NewTick { name, expected, since, next, missed, overlap, jobs, caught_up } = tick;
         let count = u16::try_from(jobs.len()).map_err(|_| "a tick has at most 65,535 jobs".to_owned())?;
-        let skips = overlap == Overlap::Skip;
-        let flags = u8::from(next.is_some()) | u8::from(newest.is_some()) << 1 | u8::from(skips) << 2;
-        let mut terms = vec![flags];
-        for number in [
-            since.as_millis(),
-            next.unwrap_or_default().as_millis(),
-            newest.unwrap_or_default().as_millis(),
-            missed,
-        ] {
+        let caught_up = u16::try_from(caught_up).unwrap_or(count).min(count);
+        let mut terms = vec![u8::from(next.is_some())];
+        for number in [since.as_millis(), next.unwrap_or_default().as_millis(), missed] {
             terms.extend(u48(number));
         }
         terms.extend(count.to_be_bytes());
-        let jobs = jobs.into_iter().map(pack).collect::<Result<_, _>>()?;
+        terms.extend(caught_up.to_be_bytes());
+        terms.extend(letter(overlap).bytes());
+        let pack = |job: NewJob| {
+            let at = job.tick.as_ref().and_then(|tick| tick.at);
+            Ok((pack(job)?, at))
+        };
+        let jobs = jobs.into_iter().map(pack).collect::<Result<_, String>>()?;
         Ok(Self { name, expected: pack_version(Some(expected)), terms, jobs })
     }
 
     fn size(&self) -> usize {
-        self.name.len() + self.jobs.iter().map(Packed::size).sum::<usize>()
+        self.name.len() + self.jobs.iter().map(|(job, _)| job.size()).sum::<usize>()
     }
 
     fn fill(&self, call: &mut Arguments<'_>) {
         call.list(&self.name).list(&self.expected).list(&self.terms);
-        for job in &self.jobs {
-            push_job(call, job);
+        for (job, at) in &self.jobs {
+            push_job(call, job, *at);
         }
     }
 }
 
-fn push_job(call: &mut Arguments<'_>, job: &Packed) {
+fn push_job(call: &mut Arguments<'_>, job: &Packed, at: Option<Timestamp>) {
     call.list(&job.id).list(&job.rest).list(job.payload.as_deref().unwrap_or_default());
     call.list(job.due.as_deref().unwrap_or_default());
+    match at {
+        Some(at) => call.list(&u48(at.as_millis())[..]),
+        None => call.list(""),
+    };
+}
+
+/// What becomes of a run while the one before it has not ended, as `schedules.store` takes it.
+const fn letter(overlap: Overlap) -> &'static str {
+    match overlap {
+        Overlap::Allow => "A",
+        Overlap::Queue => "Q",
+        // what a later version adds is read there
+        _ => "S",
+    }
 }
 
 fn read_ticked(answer: &[u8]) -> Result<Ticked, AdapterError> {

@@ -2,7 +2,7 @@
 
 use taskora::prelude::*;
 
-#[task(schedule(every = "5m", overlap = cancel), schedule(name = "b", every = "5m", overlap = queue))]
+#[task(schedule(every = "5m", overlap = cancel))]
 async fn send_report() {}
 
 fn main() {

@@ -38,6 +38,7 @@ fn schedule(private: &TokenStream, contract: &impl ToTokens, ready: &Ready) -> T
         options.overlap.map(|overlap| {
             let overlap = match overlap {
                 Overlap::Skip => quote_spanned!(site=> Skip),
+                Overlap::Queue => quote_spanned!(site=> Queue),
                 Overlap::Allow => quote_spanned!(site=> Allow),
             };
             quote_spanned!(site=> .overlap(#private::Overlap::#overlap))

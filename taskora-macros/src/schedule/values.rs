@@ -41,6 +41,7 @@ pub(crate) struct Period(pub(crate) Duration);
 #[derive(Clone, Copy)]
 pub(crate) enum Overlap {
     Skip,
+    Queue,
     Allow,
 }
 
@@ -115,11 +116,8 @@ impl Value for Overlap {
         match path.get_ident().map(ToString::to_string).as_deref() {
             Some("skip") => Ok(Self::Skip),
             Some("allow") => Ok(Self::Allow),
-            Some("queue") => Err(syn::Error::new_spanned(
-                path,
-                "`overlap = queue` comes in a later version; until then `overlap` is `skip` or `allow`",
-            )),
-            _ => Err(syn::Error::new_spanned(path, "`overlap` is `skip` or `allow`")),
+            Some("queue") => Ok(Self::Queue),
+            _ => Err(syn::Error::new_spanned(path, "`overlap` is `skip`, `queue` or `allow`")),
         }
     }
 }

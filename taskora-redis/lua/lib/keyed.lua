@@ -2,19 +2,35 @@
 -- begin with `u` for keys of one unfinished job and with `d` for debounced ones, then task, a zero byte and the key. `keyed` has
 -- a job's relation to keys until it has ended: its role, another job's id with its length (1), and the field. Roles: `u` it was
 -- stored as the owner, and the other job waits for its end; `d` the same for a debounced key, without another job; `b` it waits
--- behind the other job; `i` the field names an idempotency key (see lib/once.lua), which is freed if the job ends without
--- completing.
+-- behind the other job; `m` the same, and after that id follow the length (1) and the id of a job that waits behind it in turn;
+-- `i` the field names an idempotency key (see lib/once.lua), which is freed if the job ends without completing. Runs of a schedule
+-- that wait for each other have a field of this kind, with an empty task and the schedule's name.
 
--- role, the other job's id, field; nothing if it cannot be read
+-- role, the other job's id, field, and the id of the job behind this one; nothing if it cannot be read
 function keyed.split(value)
   local role, length = byte(value or '', 1, 2)
   if not length or #value < length + 4 then return nil end
-  role = match(sub(value, 1, 1), '[udbi]')
-  return role, sub(value, 3, 2 + length), sub(value, 3 + length)
+  role = match(sub(value, 1, 1), '[udbmi]')
+  local other, rest = sub(value, 3, 2 + length), sub(value, 3 + length)
+  if role ~= 'm' then return role, other, rest, role == 'u' and other ~= '' and other or nil end
+  local next_length = byte(rest)
+  if #rest < next_length + 3 then return nil end
+  return role, other, sub(rest, 2 + next_length), sub(rest, 2, 1 + next_length)
 end
 
 local function pack_role(role, other, field)
   return role .. pack('B', #other) .. other .. field
+end
+
+-- of a job that waits behind another one, and has one behind it or not
+local function pack_waiting(front, next_id, field)
+  if not next_id then return pack_role('b', front, field) end
+  return pack_role('m', front, pack('B', #next_id) .. next_id .. field)
+end
+
+-- whether a job waits behind another one
+function keyed.waits(role)
+  return role == 'b' or role == 'm'
 end
 
 -- the owner of a key, if it has not ended: its id, record, and when the key was last free
@@ -39,7 +55,7 @@ function keyed.follower(id)
   local role, next_id = keyed.split(call('HGET', K.keyed, id))
   if role ~= 'u' or next_id == '' then return nil end
   local behind, front = keyed.split(call('HGET', K.keyed, next_id))
-  return behind == 'b' and front == id and next_id or nil
+  return keyed.waits(behind) and front == id and next_id or nil
 end
 
 -- Puts a job behind another one; call it before the job is stored.
@@ -50,37 +66,75 @@ function keyed.put_behind(task, id, front)
   call('ZADD', K.behind .. task, digits(now), id)
 end
 
+-- Puts a run of a schedule behind its last one, which may itself wait; call it before the job is stored. Returns false if that one
+-- has a key of another kind.
+function keyed.put_run_behind(task, id, front, schedule)
+  local role, other, field, _ = keyed.split(call('HGET', K.keyed, front))
+  if role == 'd' or role == 'i' then return false end
+  field = role and field or 'u\0' .. schedule
+  local value = keyed.waits(role) and pack_waiting(other, id, field) or pack_role('u', id, field)
+  call('HSET', K.keyed, id, pack_waiting(front, nil, field))
+  call('HSET', K.keyed, front, value)
+  call('ZADD', K.behind .. task, digits(now), id)
+  return true
+end
+
 -- the job that this one waits behind, if that job refers to it; `value` is this job's entry in `keyed`
 function keyed.front_of(id, value)
   local role, front = keyed.split(value)
-  if role ~= 'b' then return nil end
-  local owner, next_id = keyed.split(call('HGET', K.keyed, front))
-  return owner == 'u' and next_id == id and front or nil
+  if not keyed.waits(role) then return nil end
+  local _, _, _, next_id = keyed.split(call('HGET', K.keyed, front))
+  return next_id == id and front or nil
 end
 
 -- The job behind one that has ended joins its line, before anything else. Returns whether it owns the key.
 local function let_in(front, id, field, is_free)
-  local role, known = keyed.split(call('HGET', K.keyed, id))
-  local text = role == 'b' and known == front and call('HGET', K.jobs, id)
-  if not text or not record.is_readable(text) or workflow.end_of(id) then return false end
+  local role, known, _, next_id = keyed.split(call('HGET', K.keyed, id))
+  if not keyed.waits(role) or known ~= front then return false end
+  if workflow.end_of(id) then
+    -- it has ended in the same call
+    return next_id and let_in(id, next_id, field, is_free) or false
+  end
+  local text = call('HGET', K.jobs, id)
+  if not text or not record.is_readable(text) then return false end
   local task = record.task_of(text)
   if not call('ZSCORE', K.behind .. task, id) then return false end
   line.to_back(task, id, text)
-  if is_free then keyed.own(id, field) else call('HDEL', K.keyed, id) end
+  if is_free then call('HSET', K.uniq, field, now6 .. id) end
+  if is_free or next_id then
+    call('HSET', K.keyed, id, pack_role('u', next_id or '', field))
+  else
+    call('HDEL', K.keyed, id)
+  end
   call('ZREM', K.behind .. task, id)
   return is_free
+end
+
+-- A job that waited behind another one has ended: the one behind it waits for that one now.
+local function close_ranks(id)
+  local _, front, field, next_id = keyed.split(call('HGET', K.keyed, id))
+  local role, other, _, known = keyed.split(call('HGET', K.keyed, front))
+  local behind, before, _, last = keyed.split(call('HGET', K.keyed, next_id))
+  if known ~= id or not keyed.waits(behind) or before ~= id then return end
+  call('HSET', K.keyed, next_id, pack_waiting(front, last, field))
+  call('HSET', K.keyed, front, keyed.waits(role) and pack_waiting(other, next_id, field) or pack_role('u', next_id, field))
 end
 
 -- These jobs have ended (in `states`, if given). With `wanted`, only jobs with that role give up their keys.
 function keyed.release(ids, wanted, states)
   for i, value in ipairs(fields_of(K.keyed, ids)) do
     local role, other, field = keyed.split(value)
+    local _
     if value and (not wanted or role == wanted) then
       local id, is_owned = ids[i], false
       if role == 'i' then
         local state = states and states[i] or sub(workflow.end_of(id) or 'X', 1, 1)
         if state ~= 'C' then once.free(field, id) end
+      elseif role == 'm' then
+        close_ranks(id)
       elseif role and role ~= 'b' then
+        -- another job of this call may have changed it
+        _, other = keyed.split(call('HGET', K.keyed, id))
         local owner = call('HGET', K.uniq, field)
         local is_own = owner and sub(owner, 7) == id
         if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner) end

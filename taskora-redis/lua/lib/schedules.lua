@@ -137,26 +137,44 @@ function schedules.hand_out(answer)
   return count
 end
 
--- whether the last run of a schedule has not ended
-function schedules.is_running(entry)
-  local id = entry.last_job
-  return id ~= '' and call('HEXISTS', K.jobs, id) == 1 and not workflow.end_of(id)
+-- whether a run of a schedule has not ended, and whether it waits behind another one
+local function look_at_run(id)
+  if id == '' or call('HEXISTS', K.jobs, id) == 0 or workflow.end_of(id) then return false, false end
+  return true, keyed.front_of(id, call('HGET', K.keyed, id)) ~= nil
 end
 
--- Stores jobs of the arguments: id, record without layout and creation time, payload (empty if it is in the record), due time (empty:
--- now). A known id is left alone. Returns how many were stored.
-function schedules.store(first, count)
-  local batch, stored, seen = intake.batch(), 0, {}
-  for at = first, first + 4 * count - 4, 4 do
+-- Stores jobs of the arguments as runs of a schedule: id, record without layout and creation time, payload (empty if it is in the
+-- record), due time (empty: now). A known id is left alone. `overlap` says what becomes of a run while the one before it has not
+-- ended: A it is stored, Q it waits behind that one unless one waits already, S it is skipped; the first `caught_up` runs wait unless
+-- it is A. Returns how many were stored and skipped.
+function schedules.store(entry, first, count, overlap, caught_up)
+  local batch, stored, skipped, seen = intake.batch(), 0, 0, {}
+  local before, runs, waits = entry.last_job, false, false
+  if overlap ~= 'A' then runs, waits = look_at_run(before) end
+  for i = 1, count do
+    local at = first + 5 * i - 5
     local id, rest, payload, time = argv[at], argv[at + 1], argv[at + 2], intake.time_of(argv[at + 3])
-    local before = call('HGET', K.jobs, id)
-    if not seen[id] and not intake.judge(id, rest, before, false) then
-      seen[id], stored = true, stored + 1
-      intake.add(batch, id, rest, payload ~= '' and payload or nil, time, time <= now and line.arrivals(1) + 1, before)
+    local known = call('HGET', K.jobs, id)
+    if runs and i > caught_up and (overlap == 'S' or waits) then
+      skipped = skipped + 1
+    else
+      if seen[id] then
+        -- twice in one call
+      elseif intake.judge(id, rest, known, false) then
+        if overlap ~= 'A' then runs, waits = look_at_run(id) end
+      else
+        local is_behind = runs and keyed.put_run_behind(intake.task_of(rest), id, before, entry.name)
+        stored, runs, waits = stored + 1, overlap ~= 'A', is_behind
+        if is_behind then time = 0 end
+        intake.add(batch, id, rest, payload ~= '' and payload or nil, time, time <= now and line.arrivals(1) + 1, known, is_behind)
+      end
+      before, seen[id] = id, true
+      entry.last = u48_at(argv[at + 4], 1) or entry.last
     end
   end
   intake.write(batch)
-  return stored
+  entry.last_job = before
+  return stored, skipped
 end
 
 -- What is wrong with an entry of one of the keys: ? it cannot be read, R its state cannot be read, s it is not looked at in time, S

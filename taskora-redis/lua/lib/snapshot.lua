@@ -210,7 +210,7 @@ function snapshot.is_leftover(part, f)
   if f.unreadable then return false end
   if part == 'keyed' then
     local role = keyed.split(f.keyed)
-    return f.done ~= nil or not role or role == 'b' and snapshot.home_of(f) ~= 'behind'
+    return f.done ~= nil or not role or keyed.waits(role) and snapshot.home_of(f) ~= 'behind'
   end
   if part == 'cancel' then return not f.active end
   if part == 'blobs' then return not record.has_payload_aside(f.record) end

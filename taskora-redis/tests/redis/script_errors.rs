@@ -67,6 +67,8 @@ enum Act {
     HandOut,
     Tick,
     TickMany,
+    TickWaiting,
+    CancelRun,
     Trigger,
     Pause,
     RemoveSchedule,
@@ -96,6 +98,7 @@ impl Act {
             | Self::CancelOwner
             | Self::CancelFollower
             | Self::CancelActive
+            | Self::CancelRun
             | Self::CancelNode => "cancel",
             Self::CancelWorkflow => "cancel_workflow",
             Self::Start | Self::StartLarge => "start_workflow",
@@ -107,7 +110,7 @@ impl Act {
             Self::Declare => "declare",
             Self::PutNew | Self::PutOther | Self::PutLater | Self::Resume => "put_schedules",
             Self::HandOut => "due_schedules",
-            Self::Tick | Self::TickMany => "tick",
+            Self::Tick | Self::TickMany | Self::TickWaiting => "tick",
             Self::Trigger => "trigger",
             Self::Pause => "pause_schedule",
             Self::RemoveSchedule => "remove_schedule",
@@ -163,7 +166,6 @@ impl Act {
                 let settle = world.owners.iter().map(later).collect();
                 of("settle", world.exchange(&[TASK], settle, 0).await).map(drop)?;
             }
-            Self::HandOut | Self::Tick | Self::TickMany => of("shift", adapter.shift_clock(PERIOD).await)?,
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
             Self::GateSettle | Self::GateClaim | Self::GateRescue | Self::GateSet => {
                 let max = if self == Self::GateClaim { 6 } else { 2 };
@@ -203,7 +205,7 @@ impl Act {
                     world.by_hand(words);
                 }
             }
-            _ => {}
+            _ => self.prepare_schedules(world).await?,
         }
         Ok(())
     }

@@ -16,6 +16,8 @@
 //!   [declared](Schedules::declare) for [`SIGN`] does not tick, and goes after [`KEPT`]. It goes on when it is declared again: with its last
 //!   tick, its counts and its pause. A schedule of [`Origin::Api`] stays until somebody removes it.
 //! - **A paused schedule has no next tick**, and no ticks that it could miss.
+//! - **A run may wait for another.** With [`Overlap::Queue`], and if it is caught up, a job is stored behind the schedule's last one if that has
+//!   not ended, and joins its line when that ends, however it ends. Its due time then means nothing.
 
 use std::fmt;
 use std::time::Duration;
@@ -246,6 +248,9 @@ pub struct NewTick {
     pub overlap: Overlap,
     /// A job for each tick that runs, the oldest first; each with its [stamp](NewJob::tick).
     pub jobs: Vec<NewJob>,
+    /// How many of the jobs, from the first on, are caught up. Unless runs may overlap, each of these stands behind the run before it,
+    /// however many wait already.
+    pub caught_up: usize,
 }
 
 /// What became of a [`NewTick`].
@@ -255,7 +260,7 @@ pub enum Ticked {
     Done {
         /// How many jobs were stored.
         ran: usize,
-        /// How many were not because the last run had not ended.
+        /// How many were not because the last run had not ended, or because one waits for that already.
         skipped: usize,
     },
     /// The schedule was not as expected: somebody else ticked, or it was changed, paused or removed. Nothing happened.
@@ -267,7 +272,7 @@ pub enum Ticked {
 pub enum Triggered {
     /// The job was stored, or had been by an earlier try.
     Stored,
-    /// The last run, this job, has not ended. Nothing was stored.
+    /// The last run, this job, has not ended, and no other may wait for it. Nothing was stored.
     Unfinished(JobId),
     /// There is no such schedule.
     NotFound,

@@ -52,6 +52,7 @@ mod idempotency;
 mod kit;
 mod leases;
 mod notes;
+mod queued_ticks;
 mod replacing;
 mod rescues;
 mod retention;

@@ -91,6 +91,7 @@ pub(super) fn tick_of(schedule: &StoredSchedule) -> NewTick {
         missed: 0,
         overlap: Overlap::Skip,
         jobs: vec![run(&schedule.name, next)],
+        caught_up: 0,
     }
 }
 

@@ -363,6 +363,13 @@ macro_rules! __conformance_checks {
                 a_sweep_says_that_a_tick_is_late
                 a_worker_that_leaves_passes_its_tick_on
             }
+            queued_ticks {
+                x31_a_tick_that_queues_runs_after_the_last_run
+                s127_caught_up_runs_go_one_after_the_other
+                caught_up_runs_wait_for_what_runs
+                a_run_that_is_cancelled_while_it_waits_lets_nobody_pass
+                a_trigger_that_queues_waits_for_the_last_run
+            }
         }
     };
 }

@@ -52,6 +52,11 @@ impl Key {
     fn of_deduplicated(task: &str, text: &str) -> Self {
         Self { task: task.into(), is_debounced: false, text: text.to_owned() }
     }
+
+    /// The key of a schedule's runs that wait for each other. No task has an empty name.
+    fn of_schedule(name: &str) -> Self {
+        Self::of_deduplicated("", name)
+    }
 }
 
 /// A key that stands for a job of a task, or for a workflow, for a limited time.
@@ -275,13 +280,26 @@ impl Store {
             self.replace(&next, job, now);
             return Admitted::Replaced(next);
         }
+        self.add_behind(owner, job, now);
+        Admitted::New
+    }
+
+    /// Stores a new job behind one that has a key.
+    fn add_behind(&mut self, front: &JobId, job: NewJob, now: u64) {
         let id = job.id.clone();
         self.add_new(job, now, now);
-        self.enter_line(&id, Line::Behind(owner.clone()));
-        if let Some(held) = self.jobs.get_mut(owner).and_then(|record| record.held.as_mut()) {
+        self.enter_line(&id, Line::Behind(front.clone()));
+        if let Some(held) = self.jobs.get_mut(front).and_then(|record| record.held.as_mut()) {
             held.next = Some(id);
         }
-        Admitted::New
+    }
+
+    /// Stores a run of a schedule behind its last one, which has not ended.
+    pub(super) fn add_run_behind(&mut self, front: &JobId, schedule: &str, job: NewJob, now: u64) {
+        if let Some(record) = self.jobs.get_mut(front) {
+            record.held.get_or_insert_with(|| Held { key: Key::of_schedule(schedule), next: None });
+        }
+        self.add_behind(front, job, now);
     }
 
     /// Stores a new job, as the owner of the key if there is one.
@@ -298,7 +316,8 @@ impl Store {
     fn own(&mut self, id: &JobId, key: Key, now: u64) {
         self.keys.owners.insert(key.clone(), Owner { first: now, id: id.clone() });
         if let Some(record) = self.jobs.get_mut(id) {
-            record.held = Some(Held { key, next: None });
+            let next = record.held.take().and_then(|held| held.next);
+            record.held = Some(Held { key, next });
         }
     }
 
@@ -331,12 +350,24 @@ impl Store {
         if !self.is_behind(&next, id) {
             return;
         }
-        let task = key.task.clone();
+        let task = self.jobs.get(&next).map(|record| record.new.task.clone());
         if !self.keys.owners.contains_key(&key) {
             self.own(&next, key, now);
         }
         self.enter_line(&next, Line::Back);
-        self.wake([task]);
+        self.wake(task);
+    }
+
+    /// A job has ended while it waited behind another one: the one behind it waits for that one now.
+    pub(super) fn close_ranks(&mut self, id: &JobId, front: &JobId) {
+        let Some(next) = self.free_key(id).and_then(|held| held.next) else { return };
+        if !self.is_behind(&next, id) {
+            return;
+        }
+        self.enter_line(&next, Line::Behind(front.clone()));
+        if let Some(held) = self.jobs.get_mut(front).and_then(|record| record.held.as_mut()) {
+            held.next = Some(next);
+        }
     }
 
     /// The job that an unfinished one lets into its line when it ends.

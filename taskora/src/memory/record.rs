@@ -119,7 +119,7 @@ impl Record {
         // when a lease is renewed or ends, the job stays active until it moves on; a job behind another one is already
         // waiting
         let stays = (from, to) == (JobState::Active, JobState::Active)
-            || matches!((&self.phase, &phase), (Phase::Behind(_), Phase::Waiting(_)));
+            || matches!((&self.phase, &phase), (Phase::Behind(_), Phase::Behind(_) | Phase::Waiting(_)));
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
     }

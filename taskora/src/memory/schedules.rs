@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::record::Phase;
 use super::store::Store;
 use crate::adapter::{
-    Declaration, Declared, DueSchedules, Enqueued, Fingerprint, HELD, KEPT, MAX_SCHEDULES, NewJob, NewTick,
-    Origin, PutSchedule, RemoveOutcome, SCHEDULES, SIGN, ScheduleVersion, StoredSchedule, Ticked, Triggered,
+    Declaration, Declared, DueSchedules, Fingerprint, HELD, KEPT, MAX_SCHEDULES, NewJob, NewTick, Origin,
+    PutSchedule, RemoveOutcome, SCHEDULES, SIGN, ScheduleVersion, StoredSchedule, Ticked, Triggered,
 };
 use crate::check::Violation;
 use crate::job::{JobId, Timestamp, millis};
@@ -272,16 +272,22 @@ impl Store {
         if entry.version() != tick.expected || entry.paused.is_some() {
             return Ticked::Stale;
         }
-        let overlaps = tick.overlap == Overlap::Skip && self.is_unfinished(entry.last_job.as_ref());
-        let (jobs, skipped) = if overlaps { (Vec::new(), tick.jobs.len()) } else { (tick.jobs, 0) };
-        let newest = jobs.last().map(|job| (job.id.clone(), job.tick.as_ref().and_then(|tick| tick.at)));
-        let stored = self.enqueue(jobs, now);
-        let ran = stored.iter().filter(|enqueued| **enqueued == Enqueued::New).count();
-        if let Some(entry) = self.schedules.by_name.get_mut(&tick.name) {
-            if let Some((job, at)) = newest {
-                entry.last_job = Some(job);
-                entry.last = at.map(Timestamp::as_millis).or(entry.last);
+        let (mut newest, mut at, mut ran, mut skipped) = (entry.last_job.clone(), entry.last, 0, 0);
+        for (place, job) in tick.jobs.into_iter().enumerate() {
+            let (id, stamp) = (job.id.clone(), job.tick.as_ref().and_then(|tick| tick.at));
+            let place = self.place_of_run(newest.as_ref(), tick.overlap, place < tick.caught_up);
+            match self.store_run(&tick.name, job, place, now) {
+                None => {
+                    skipped += 1;
+                    continue;
+                }
+                Some(is_new) => ran += usize::from(is_new),
             }
+            newest = Some(id);
+            at = stamp.map(Timestamp::as_millis).or(at);
+        }
+        if let Some(entry) = self.schedules.by_name.get_mut(&tick.name) {
+            (entry.last_job, entry.last) = (newest, at);
             entry.ran += ran as u64;
             entry.skipped += skipped as u64;
             entry.missed += tick.missed;
@@ -298,13 +304,11 @@ impl Store {
         if self.jobs.contains_key(&job.id) {
             return Triggered::Stored;
         }
-        if let Some(last) = last.filter(|_| overlap == Overlap::Skip)
-            && self.is_unfinished(Some(&last))
-        {
+        let (id, place) = (job.id.clone(), self.place_of_run(last.as_ref(), overlap, false));
+        let stored = self.store_run(name, job, place, now);
+        if let (None, Some(last)) = (stored, last) {
             return Triggered::Unfinished(last);
         }
-        let id = job.id.clone();
-        self.enqueue(vec![job], now);
         if let Some(entry) = self.schedules.by_name.get_mut(name) {
             entry.last_job = Some(id);
             entry.ran += 1;
@@ -312,10 +316,41 @@ impl Store {
         Triggered::Stored
     }
 
-    fn is_unfinished(&self, id: Option<&JobId>) -> bool {
-        let record = id.and_then(|id| self.jobs.get(id));
-        record.is_some_and(|record| !matches!(record.phase, Phase::Ended { .. }))
+    /// Where the next run of a schedule goes if this one was its last.
+    fn place_of_run(&self, last: Option<&JobId>, overlap: Overlap, is_caught_up: bool) -> RunPlace {
+        let last = last.and_then(|id| Some((id, &self.jobs.get(id)?.phase)));
+        match last {
+            _ if overlap == Overlap::Allow => RunPlace::Line,
+            None | Some((_, Phase::Ended { .. })) => RunPlace::Line,
+            Some((_, Phase::Behind(_))) if !is_caught_up => RunPlace::Nowhere,
+            Some((last, _)) if is_caught_up || overlap == Overlap::Queue => RunPlace::Behind(last.clone()),
+            Some(_) => RunPlace::Nowhere,
+        }
     }
+
+    /// Whether the run is a new job, and not known already; `None` if it is skipped.
+    fn store_run(&mut self, schedule: &str, job: NewJob, place: RunPlace, now: u64) -> Option<bool> {
+        match place {
+            RunPlace::Nowhere => None,
+            _ if self.jobs.contains_key(&job.id) => Some(false),
+            RunPlace::Line => {
+                self.enqueue(vec![job], now);
+                Some(true)
+            }
+            RunPlace::Behind(front) => {
+                self.add_run_behind(&front, schedule, job, now);
+                Some(true)
+            }
+        }
+    }
+}
+
+/// Where a new run of a schedule goes.
+enum RunPlace {
+    Line,
+    Behind(JobId),
+    /// It is skipped.
+    Nowhere,
 }
 
 #[cfg(test)]

@@ -97,8 +97,15 @@ impl Store {
         if let Some(node) = node {
             self.node_ended(&node, &ending, now);
         }
+        let front = self.jobs.get(id).and_then(|record| match &record.phase {
+            Phase::Behind(front) => Some(front.clone()),
+            _ => None,
+        });
         self.move_to(id, Phase::Ended { at: now, started_at, ending });
-        self.pass_key_on(id, now);
+        match front {
+            Some(front) => self.close_ranks(id, &front),
+            None => self.pass_key_on(id, now),
+        }
         if state != JobState::Completed {
             let once = self.jobs.get_mut(id).and_then(|record| record.once.take());
             self.keys.give_up(once, id.as_str());

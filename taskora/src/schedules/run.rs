@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::definition::{Definition, Start};
-use super::plan::Rules;
-use super::{ScheduleError, stamp};
+use super::plan::{ON_TIME, Rules};
+use super::{OnMissed, ScheduleError, stamp};
 use crate::adapter::{Due, Fingerprint, NewJob, NewTick, Origin, PutSchedule, StoredSchedule, TickStamp};
 use crate::job::{JobId, Timestamp, millis};
 
@@ -22,6 +22,11 @@ pub(crate) fn due_tick(schedule: &StoredSchedule, now: Timestamp) -> Result<Opti
     let rules =
         Rules { times: times.as_ref(), on_missed: definition.on_missed, max_late: definition.max_late };
     let Some(plan) = rules.plan(next.as_millis(), now.as_millis()) else { return Ok(None) };
+    let is_late = |at: &&u64| **at + ON_TIME < now.as_millis();
+    let caught_up = match definition.on_missed {
+        OnMissed::Skip => 0,
+        OnMissed::CatchUp | OnMissed::CatchUpNewest(_) => plan.run.iter().take_while(is_late).count(),
+    };
     Ok(Some(NewTick {
         name: schedule.name.clone(),
         expected: schedule.version(),
@@ -30,6 +35,7 @@ pub(crate) fn due_tick(schedule: &StoredSchedule, now: Timestamp) -> Result<Opti
         missed: plan.missed,
         overlap: definition.overlap,
         jobs: plan.run.into_iter().map(|at| tick_job(&schedule.name, &definition, at)).collect(),
+        caught_up,
     }))
 }
 

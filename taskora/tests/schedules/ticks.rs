@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{Adapter, AdapterError, Declaration, Declared, DueSchedules, Forward};
 use taskora::prelude::*;
-use taskora::{OnMissed, Overlap, ScheduleError, ScheduleInfo, Tick, Timetable};
+use taskora::{OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Tick, Timetable};
 use tokio::time::{advance, sleep};
 
 use super::{HOUR, MINUTE, NEW_YEAR, Note, Runs, SECOND, app, app_at, every, info, named, pass, worker};
@@ -79,9 +79,9 @@ async fn x29_a_worker_without_the_task_ticks_too() {
 }
 
 /// What the store has after a fleet was down for five intervals and a half.
-async fn after_an_outage(on_missed: OnMissed) -> (Vec<u64>, ScheduleInfo) {
+async fn after_an_outage(on_missed: OnMissed, overlap: Overlap) -> (Vec<u64>, ScheduleInfo) {
     let (app, runs) = (app(), Runs::default());
-    let schedule = every(MINUTE).on_missed(on_missed).overlap(Overlap::Allow);
+    let schedule = every(MINUTE).on_missed(on_missed).overlap(overlap);
     let first = worker(&app, &runs).schedule(schedule.clone()).start().await.unwrap();
     pass(MINUTE).await;
     first.shutdown().await.unwrap();
@@ -103,9 +103,37 @@ async fn s122_to_s128_missed_ticks_run_as_the_schedule_says() {
         (OnMissed::CatchUpNewest(100), &[120, 180, 240, 300, 360]),
         (OnMissed::CatchUpNewest(2), &[300, 360]),
     ] {
-        let (ran, info) = after_an_outage(on_missed).await;
-        assert_eq!(ran, times, "{on_missed:?}");
-        assert_eq!((info.ran as usize, info.missed as usize), (1 + times.len(), 5 - times.len()));
+        for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Allow] {
+            let (ran, info) = after_an_outage(on_missed, overlap).await;
+            assert_eq!(ran, times, "{on_missed:?} {overlap}");
+            let counts = (info.ran as usize, info.skipped as usize, info.missed as usize);
+            assert_eq!(counts, (1 + times.len(), 0, 5 - times.len()));
+        }
+    }
+}
+
+/// Takes longer than the minute after which the next tick comes.
+#[task]
+async fn slow(runs: State<Runs>, ctx: Context) {
+    runs.ticks.lock().unwrap().push(ctx.tick());
+    sleep(100 * SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn x31_while_a_run_has_not_ended_a_tick_is_skipped_or_waits_or_runs() {
+    for (overlap, ticks, skipped) in [
+        (Overlap::Skip, &[60, 180, 300][..], 2),
+        (Overlap::Queue, &[60, 120, 180], 1),
+        (Overlap::Allow, &[60, 120, 180, 240, 300], 0),
+    ] {
+        let (app, runs) = (app(), Runs::default());
+        let schedule = Schedule::new("a").every(MINUTE).unwrap().overlap(overlap).run(Slow {});
+        let worker = Worker::builder(&app).state(runs.clone()).register::<Slow>().schedule(schedule);
+        let worker = worker.start().await.unwrap();
+        pass(350 * SECOND).await;
+        assert_eq!(runs.times(), ticks, "{overlap}");
+        assert_eq!(info(&app, "a").await.skipped, skipped, "{overlap}");
+        worker.shutdown().await.unwrap();
     }
 }
 
@@ -287,14 +315,15 @@ async fn jitter_moves_runs_and_not_ticks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_missed_ticks_are_caught_up_with() {
-    let (app, runs) = (app(), Runs::default());
-    let all = every(MINUTE).on_missed(OnMissed::CatchUp).overlap(Overlap::Allow);
-    app.schedules().upsert(all).await.unwrap();
-    advance(1_000 * MINUTE + MINUTE / 2).await;
-    let worker = worker(&app, &runs).start().await.unwrap();
-    pass(SECOND).await;
-    assert_eq!(runs.times(), (1..=1_000).map(|minute| minute * 60).collect::<Vec<_>>());
-    worker.shutdown().await.unwrap();
+    for overlap in [Overlap::Skip, Overlap::Allow] {
+        let (app, runs) = (app(), Runs::default());
+        app.schedules().upsert(every(MINUTE).on_missed(OnMissed::CatchUp).overlap(overlap)).await.unwrap();
+        advance(1_000 * MINUTE + MINUTE / 2).await;
+        let worker = worker(&app, &runs).start().await.unwrap();
+        pass(SECOND).await;
+        assert_eq!(runs.times(), (1..=1_000).map(|minute| minute * 60).collect::<Vec<_>>(), "{overlap}");
+        worker.shutdown().await.unwrap();
+    }
 }
 
 /// A store that fails as often as it is told to.

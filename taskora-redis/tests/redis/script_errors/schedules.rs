@@ -1,12 +1,43 @@
 //! Commands about schedules. Whichever write fails, each schedule goes on, and no tick runs twice.
 
-use taskora::Overlap;
-use taskora::adapter::{PutSchedule, Schedules};
+use taskora::adapter::{Inspection, NewTick, PutSchedule, Schedules};
+use taskora::{Blocked, Overlap};
 
 use super::*;
 use crate::garbage::world::{later, run as run_of, schedule, tick_of};
 
+/// A tick that is due, with three more runs: the last one has a delay and a long payload.
+async fn tick_with_more(world: &World, name: &str) -> Outcome<NewTick> {
+    let (now, known) = of("schedule", world.adapter.schedule(name).await)?;
+    let Some(known) = known else { return Err(format!("{name} is gone")) };
+    let mut tick = tick_of(&known, now);
+    tick.jobs.push(NewJob { priority: 3, ..run_of(name, now) });
+    tick.jobs.push(run_of(name, later(now, PERIOD)));
+    let (due, payload) = (Due::After(Duration::from_secs(5)), vec![b'7'; 5_000]);
+    tick.jobs.push(NewJob { due, payload, ..run_of(name, later(now, 2 * PERIOD)) });
+    Ok(tick)
+}
+
+/// The same, but each run waits for the one before it.
+async fn tick_of_waiting(world: &World) -> Outcome<NewTick> {
+    let tick = tick_with_more(world, "s1").await?;
+    Ok(NewTick { overlap: Overlap::Skip, caught_up: tick.jobs.len(), ..tick })
+}
+
 impl Act {
+    pub(super) async fn prepare_schedules(self, world: &mut World) -> Outcome {
+        match self {
+            Self::HandOut | Self::Tick | Self::TickMany | Self::TickWaiting => {
+                of("shift", world.adapter.shift_clock(PERIOD).await)
+            }
+            Self::CancelRun => {
+                let tick = tick_of_waiting(world).await?;
+                of("tick", world.adapter.tick(vec![tick]).await).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn act_on_schedules(self, world: &mut World) -> Outcome {
         let adapter = world.adapter.clone();
         match self {
@@ -33,21 +64,23 @@ impl Act {
                 of("put", adapter.put_schedules(vec![resumed]).await).map(drop)
             }
             Self::TickMany => {
-                let mut ticks = Vec::new();
-                for name in ["s1", "s2"] {
-                    let (now, known) = of("schedule", adapter.schedule(name).await)?;
-                    let Some(known) = known else { return Err(format!("{name} is gone")) };
-                    let mut tick = tick_of(&known, now);
-                    tick.jobs.push(NewJob { priority: 3, ..run_of(name, now) });
-                    let due = Due::After(Duration::from_secs(5));
-                    tick.jobs.push(NewJob {
-                        due,
-                        payload: vec![b'7'; 5_000],
-                        ..run_of(name, later(now, PERIOD))
-                    });
-                    ticks.push(tick);
-                }
+                let ticks = vec![tick_with_more(world, "s1").await?, tick_with_more(world, "s2").await?];
                 of("tick", adapter.tick(ticks).await).map(drop)
+            }
+            Self::TickWaiting => {
+                let tick = tick_of_waiting(world).await?;
+                of("tick", adapter.tick(vec![tick]).await).map(drop)
+            }
+            Self::CancelRun => {
+                // the one before the last, which others wait for and which waits itself
+                let known = of("schedule", adapter.schedule("s1").await)?.1;
+                let last = known.and_then(|known| known.last_job).ok_or("s1 has not run")?;
+                let info = of("job", adapter.job(&last).await)?;
+                let Some(Blocked::Behind(front)) = info.and_then(|info| info.blocked) else {
+                    // the first try has already closed the ranks
+                    return Ok(());
+                };
+                of("cancel", adapter.cancel(&front, "why").await).map(drop)
             }
             Self::Trigger => of("trigger", adapter.trigger("s1", job("x1"), Overlap::Skip).await).map(drop),
             Self::Pause => of("pause", adapter.pause_schedule("s1", "why").await).map(drop),
@@ -66,5 +99,10 @@ async fn a_change_of_a_schedule_that_fails_at_any_write() {
 
 #[tokio::test]
 async fn a_tick_that_fails_at_any_write() {
-    run(&[Act::HandOut, Act::Tick, Act::TickMany, Act::Trigger]).await;
+    run(&[Act::HandOut, Act::Tick, Act::TickMany, Act::TickWaiting, Act::Trigger]).await;
+}
+
+#[tokio::test]
+async fn a_cancellation_of_a_run_between_others_that_fails_at_any_write() {
+    run(&[Act::CancelRun]).await;
 }

@@ -49,6 +49,7 @@ pub(crate) fn tick_of(schedule: &StoredSchedule, now: Timestamp) -> NewTick {
         missed: 0,
         overlap: Overlap::Allow,
         jobs: vec![run(&schedule.name, at)],
+        caught_up: 0,
     }
 }
 
