@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use taskora::adapter::Adapter;
 use taskora::conformance::Fixture;
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 
+use crate::kit::patient;
 use crate::server::Server;
 
 struct OnRedis {
@@ -27,7 +28,7 @@ impl OnRedis {
 
 async fn connect(server: &Server) -> RedisAdapter {
     // the machine may be busy
-    let config = RedisConfig::new(server.url()).command_timeout(Duration::from_secs(10)).test_clock();
+    let config = patient(server.url()).test_clock();
     RedisAdapter::connect(config).await.expect("connect")
 }
 

@@ -3,7 +3,7 @@
 use taskora::adapter::{Control, GatedTask, Jobs, NewJob};
 use taskora_redis::RedisAdapter;
 
-use crate::kit::{complete, exchange, job};
+use crate::kit::{complete, exchange, job, patient};
 use crate::server::Server;
 
 /// How many commands the server has run since it started, those of functions included.
@@ -34,7 +34,7 @@ async fn costs(server: &Server, adapter: &RedisAdapter, round: u64) -> [u64; 3] 
 #[tokio::test]
 async fn a_plain_job_pays_for_no_gate() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     costs(&server, &adapter, 0).await;
     let plain = costs(&server, &adapter, 1).await;
     assert_eq!(plain, [11, 14, 18], "only a job that finds its line idle asks whether its task is closed");

@@ -2,10 +2,10 @@
 
 use taskora::adapter::{AttemptEnd, ClaimedJob, Jobs, Settled};
 use taskora::{CancelOutcome, JobId};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 
-use crate::kit::{complete, exchange, job};
+use crate::kit::{complete, exchange, job, patient};
 use crate::server::Server;
 
 /// Tokens of an epoch begin at its time; those of the first epoch at 1.
@@ -14,7 +14,7 @@ const SHARE: u64 = 1024;
 const ALL_KEPT: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 async fn connect(url: &str) -> RedisAdapter {
-    RedisAdapter::connect(url).await.expect("connect")
+    RedisAdapter::connect(patient(url)).await.expect("connect")
 }
 
 /// Dispatches a job with an id that we make, whose tokens begin at 1 in the first epoch.
@@ -126,7 +126,7 @@ async fn without_info_a_new_library_is_an_epoch_and_a_connection_is_none() {
 #[tokio::test]
 async fn each_database_has_an_epoch_of_its_own() {
     let server = Server::start();
-    let of = |database: i64| RedisConfig::new(server.url()).db(database);
+    let of = |database: i64| patient(server.url()).db(database);
     let [one, other] = [of(0), of(1)];
     RedisAdapter::connect(other.clone()).await.expect("connect");
     come_from_elsewhere(&server, "1");
@@ -155,7 +155,7 @@ async fn namespaces_have_epochs_of_their_own() {
     come_from_elsewhere(&server, "0");
     let one = connect(&server.url()).await;
     assert!(epoch(&server) > 0);
-    let other = RedisConfig::new(server.url()).namespace("other");
+    let other = patient(server.url()).namespace("other");
     let other = RedisAdapter::connect(other).await.expect("connect");
     dispatched(&one).await;
     dispatched(&other).await;

@@ -8,12 +8,17 @@ use taskora::adapter::{
     WorkListener,
 };
 use taskora::{AdapterError, JobId, Retention};
-use taskora_redis::RedisAdapter;
+use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::sync::Notify;
 
 pub(crate) const TASK: &str = "send-email";
 /// What should happen happens within this time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A configuration whose calls may take as long as a busy machine needs.
+pub(crate) fn patient(url: impl AsRef<str>) -> RedisConfig {
+    RedisConfig::new(url).connect_timeout(PATIENCE).command_timeout(PATIENCE)
+}
 
 pub(crate) fn job(id: &str) -> NewJob {
     NewJob { max_attempts: 3, ..NewJob::new(id, TASK, br#"{"to":"a@b.com"}"#) }

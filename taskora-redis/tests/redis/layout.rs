@@ -11,17 +11,17 @@ use taskora::adapter::{
     NewWorkflow, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
-use taskora_redis::{RedisAdapter, RedisConfig, WIRE_VERSION};
+use taskora_redis::{RedisAdapter, WIRE_VERSION};
 
 use crate::flows::{chain, flow, node};
 use crate::garbage::world::{debounced, following, schedule, throttled, tick_of};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job, patient};
 use crate::server::Server;
 
 #[tokio::test]
 async fn the_layout_is_what_the_wire_version_says() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     workflows(&adapter).await;
     schedules(&adapter).await;
@@ -47,7 +47,7 @@ async fn the_layout_is_what_the_wire_version_says() {
 #[tokio::test]
 async fn a_drained_namespace_is_empty() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
     let none = RetentionLimit::new(Duration::from_secs(1), 0);

@@ -10,12 +10,12 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, TASK, complete, exchange, job, wait};
+use crate::kit::{PATIENCE, TASK, complete, exchange, job, patient, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
 fn lazy(server: &Server) -> RedisAdapter {
-    RedisAdapter::lazy(RedisConfig::new(server.url())).expect("a valid configuration")
+    RedisAdapter::lazy(patient(server.url())).expect("a valid configuration")
 }
 
 /// A number that `INFO` shows; `name` is what stands before it.
@@ -28,8 +28,7 @@ fn info(server: &Server, name: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_dispatches_fail_together() {
     let mut server = Server::start();
-    let adapter = lazy(&server);
-    adapter.counts(TASK).await.expect("connect");
+    let adapter = RedisAdapter::connect(RedisConfig::new(server.url())).await.expect("connect");
     server.kill();
     let started = Instant::now();
     let mut calls = JoinSet::new();
@@ -40,7 +39,8 @@ async fn two_thousand_dispatches_fail_together() {
     for result in calls.join_all().await {
         assert!(matches!(result, Err(AdapterError::Unavailable { .. })), "{result:?}");
     }
-    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    // one time limit and not the sum of them, with what a busy machine adds
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_runtime_that_is_shut_down_takes_no_turn_with_it() {
 #[tokio::test]
 async fn who_is_left_with_room_keeps_its_due_time_and_wakes_nobody() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let later = NewJob { due: Due::After(Duration::from_secs(600)), ..job("later") };
     adapter.enqueue(vec![later]).await.expect("enqueue");
     let claim = async |number, room| {
@@ -132,7 +132,7 @@ async fn a_user_without_channels_loses_pushes_and_nothing_else() {
 #[tokio::test]
 async fn a_server_that_lacks_replicas_is_tried_again_without_haste() {
     let server = Server::start();
-    let config = RedisConfig::new(server.url()).command_timeout(Duration::from_millis(100));
+    let config = patient(server.url()).command_timeout(Duration::from_millis(100));
     let adapter = RedisAdapter::connect(config).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     // makes the push connection
@@ -167,7 +167,7 @@ async fn a_server_with_no_room_for_a_client_is_unavailable_and_tried_again() {
     set(1);
     let error = RedisAdapter::connect(&url).await.expect_err("no room");
     assert!(matches!(error, AdapterError::Unavailable { .. }), "{error:?}");
-    let config = RedisConfig::new(&url).command_timeout(PATIENCE);
+    let config = patient(&url);
     let adapter = RedisAdapter::lazy(config).expect("a valid configuration");
     let mut call = tokio::spawn(async move { adapter.enqueue(vec![job("a")]).await });
     assert!(timeout(Duration::from_millis(100), &mut call).await.is_err(), "it goes on trying");
@@ -182,7 +182,7 @@ async fn a_connection_that_takes_longer_than_a_call_is_made_all_the_same() {
     lazy(&server).enqueue(vec![job("first")]).await.expect("enqueue");
     let proxy = Proxy::start(server.port()).await;
     proxy.set(Fate::Late);
-    let config = RedisConfig::new(proxy.url())
+    let config = patient(proxy.url())
         .command_timeout(Duration::from_millis(800))
         .connect_timeout(Duration::from_secs(5));
     let adapter = RedisAdapter::lazy(config).expect("a valid configuration");
@@ -261,7 +261,7 @@ async fn a_plain_job_costs_few_commands() {
 #[tokio::test]
 async fn a_line_that_its_task_has_lost_is_found_by_the_next_dispatch() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     server.cli(&["ZREM", "{taskora}:ready", TASK]);
     assert_eq!(wait(&*adapter.work(), PATIENCE).await.expect("woken"), 0, "the marker is taken, for nothing");

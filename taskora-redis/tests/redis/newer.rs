@@ -13,10 +13,10 @@ use std::time::Duration;
 use redis::Commands;
 use taskora::adapter::{Enqueued, Jobs, NewJob, Signals, Workflows};
 use taskora::{AdapterError, App, Retention};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, TASK, drain, job};
+use crate::kit::{PATIENCE, TASK, drain, job, patient};
 use crate::server::Server;
 
 /// What begins a value that is not plain JSON.
@@ -36,7 +36,7 @@ fn key(name: &str) -> String {
 impl Stage {
     async fn set() -> Self {
         let server = Server::start();
-        let config = RedisConfig::new(server.url()).test_clock();
+        let config = patient(server.url()).test_clock();
         let adapter = RedisAdapter::connect(config).await.expect("connect");
         let redis = redis::Client::open(server.url()).expect("a URL").get_connection().expect("connect");
         Self { server, adapter, redis }

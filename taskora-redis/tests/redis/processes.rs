@@ -7,17 +7,17 @@ use serde_json::json;
 use taskora::adapter::{Inspection, Jobs};
 use taskora::prelude::*;
 use taskora::{AdapterError, Retention, WorkerError};
-use taskora_redis::{LevelError, ProcessInfo, RedisAdapter, RedisConfig};
+use taskora_redis::{LevelError, ProcessInfo, RedisAdapter};
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, TASK, job};
+use crate::kit::{PATIENCE, TASK, job, patient};
 use crate::server::Server;
 use crate::server_warnings::Lines;
 
 const PROCS: &str = "{taskora}:procs";
 
 async fn connect(server: &Server) -> RedisAdapter {
-    RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect")
+    RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect")
 }
 
 async fn only(adapter: &RedisAdapter) -> ProcessInfo {
@@ -236,7 +236,7 @@ async fn who_is_below_the_level_stops_and_says_who_has_raised_it() {
         assert!(said.contains(part), "{said}");
     }
     // so is everybody who comes
-    let error = RedisAdapter::connect(server.url()).await.expect_err("it is too old");
+    let error = RedisAdapter::connect(patient(server.url())).await.expect_err("it is too old");
     assert!(matches!(&error, AdapterError::Incompatible(said) if said.contains("level 3")), "{error:?}");
     let late = app.dispatch(Echo { n: 2 }).await.expect("a connection that was there before");
     assert_eq!(adapter.counts("echo").await.expect("counts").waiting, 1, "{late:?} waits for a newer worker");

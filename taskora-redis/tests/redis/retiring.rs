@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use taskora::adapter::{Enqueued, Jobs, NewNode, Workflows};
 use taskora::{Retention, RetentionLimit};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 
 use crate::flows::{chain, flow, node};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, job, patient};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 
@@ -23,11 +23,11 @@ async fn sweep(adapter: &RedisAdapter) {
 #[tokio::test]
 async fn a_start_that_is_repeated_after_its_workflow_has_come_and_gone_starts_nothing() {
     let server = Server::start();
-    let direct = RedisAdapter::connect(server.url()).await.expect("connect");
+    let direct = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     direct.start(chain("first", 2)).await.expect("start, which loads the script");
     drain(&direct, "w").await;
     let proxy = Proxy::start(server.port()).await;
-    let config = RedisConfig::new(proxy.url()).command_timeout(PATIENCE);
+    let config = patient(proxy.url());
     let through = RedisAdapter::connect(config).await.expect("connect");
     for (number, flow) in [chain("a", 3), flow("b", Vec::new(), Vec::new())].into_iter().enumerate() {
         let (id, nodes) = (flow.id.clone(), flow.nodes.len());
@@ -61,7 +61,7 @@ async fn a_start_that_is_repeated_after_its_workflow_has_come_and_gone_starts_no
 async fn workflows_wait_for_their_tombstones_and_hold_up_nobody_else() {
     const CANCELLED: usize = 300;
     let server = Server::start();
-    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
     let kept = || server.cli(&["ZCARD", "{taskora}:wfdone"]);
     // somebody who waits before them, so that their tombstones stay
     adapter.enqueue(vec![job("first")]).await.expect("enqueue");

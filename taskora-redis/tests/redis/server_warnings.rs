@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::kit::TASK;
+use crate::kit::{TASK, patient};
 use crate::server::Server;
 
 /// Everything that is logged, one line each.
@@ -67,7 +67,7 @@ async fn a_server_that_may_lose_jobs_is_named_with_what_to_set() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let server = Server::with(&["--maxmemory-policy", "allkeys-lru", "--appendonly", "no"]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let evicts = ServerWarning::Evicts { policy: "allkeys-lru".into() };
     assert_eq!(adapter.warnings(), [evicts, ServerWarning::NoAppendOnlyFile]);
     for (code, setting) in [("evicts", "noeviction"), ("no-append-only-file", "appendonly yes")] {
@@ -82,7 +82,7 @@ async fn a_server_that_is_set_up_for_a_queue_is_not_talked_about() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let server = Server::with(&["--maxmemory-policy", "noeviction", "--appendonly", "yes"]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     assert_eq!(adapter.warnings(), []);
     assert!(lines.0.lock().expect("the lines").is_empty(), "{:?}", lines.0);
 }
@@ -92,7 +92,7 @@ async fn a_reconnect_says_what_is_new_and_repeats_nothing() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let server = Server::with(&["--appendonly", "no"]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     server.cli(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
     server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     // the first call may still meet the killed connection; a call is repeated on the next one

@@ -11,7 +11,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{RedisServer, Sentinels, ServerError, TlsFiles};
 
 use crate::announcer::Announcer;
-use crate::kit::{drain, job};
+use crate::kit::{drain, job, patient};
 
 /// A server that asks for certificates of its authority, and one for a client.
 struct Stage {
@@ -57,7 +57,7 @@ impl Stage {
     }
 
     fn config(&self) -> RedisConfig {
-        RedisConfig::new(format!("rediss://127.0.0.1:{}", self.server.tls_port().expect("a port")))
+        patient(format!("rediss://127.0.0.1:{}", self.server.tls_port().expect("a port")))
     }
 }
 
@@ -122,8 +122,7 @@ async fn a_port_without_tls_is_named_within_the_time_of_a_connection() {
     for password in ["", "hush"] {
         server.command(&["CONFIG", "SET", "requirepass", password]).expect("an answer");
         let url = format!("rediss://:hush@127.0.0.1:{}", server.port());
-        let error =
-            RedisAdapter::connect(RedisConfig::new(url).connect_timeout(Duration::from_secs(2))).await;
+        let error = RedisAdapter::connect(patient(url).connect_timeout(Duration::from_secs(2))).await;
         let error = error.expect_err("it does not speak TLS");
         let AdapterError::Config(said) = &error else { panic!("{error:?}") };
         assert!(

@@ -5,10 +5,10 @@ use std::time::Duration;
 use taskora::adapter::{CancelOutcome, Enqueued, Inspection, Jobs, Settled, Workflows};
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 
 use crate::flows::{chain, chord, run};
-use crate::kit::{PATIENCE, TASK, complete, exchange, job};
+use crate::kit::{PATIENCE, TASK, complete, exchange, job, patient};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
@@ -16,7 +16,7 @@ use crate::upkeep::assert_clean;
 #[tokio::test]
 async fn what_a_dead_starter_has_put_aside_hinders_nobody() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.start(chord("w", 2_000)).await.expect("start");
     assert_eq!(adapter.start(chord("w", 3_000)).await.expect("start"), Enqueued::Duplicate);
     assert_eq!(server.cli(&["KEYS", "*stage*"]), "", "a duplicate leaves nothing behind");
@@ -29,7 +29,7 @@ async fn what_a_dead_starter_has_put_aside_hinders_nobody() {
 async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() {
     const HEADERS: u32 = 2_400;
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.start(chord("first", HEADERS)).await.expect("start, which loads the scripts");
     run(&adapter, "first", 500).await;
     let (mut nothing, mut all) = (0, 0);
@@ -37,7 +37,7 @@ async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() 
         assert!(answers < 100, "a start takes no hundred calls");
         let id = format!("w{answers}");
         let proxy = Proxy::start(server.port()).await;
-        let config = RedisConfig::new(proxy.url()).command_timeout(PATIENCE);
+        let config = patient(proxy.url());
         let mortal = RedisAdapter::connect(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
@@ -65,7 +65,7 @@ async fn a_starter_that_dies_between_any_two_calls_has_started_all_or_nothing() 
 #[tokio::test]
 async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.start(chord("w", 2_000)).await.expect("start");
     // as if its starter had died after the last call of the start: nothing is released
     server.cli(&["DEL", "{taskora}:wait:send-email", "{taskora}:wake:send-email", "{taskora}:ready"]);
@@ -85,7 +85,7 @@ async fn a_workflow_whose_rest_nobody_has_released_is_released_by_the_workers() 
 #[tokio::test]
 async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_ends() {
     let server = Server::start();
-    let clocked = || RedisConfig::new(server.url()).test_clock();
+    let clocked = || patient(server.url()).test_clock();
     let adapter = RedisAdapter::connect(clocked()).await.expect("connect");
     adapter.start(chain("first", 3)).await.expect("start");
     run(&adapter, "first", 1).await;
@@ -95,7 +95,7 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
         assert!(answers < 20, "a chain of three takes no twenty calls");
         assert_eq!(adapter.start(chain(&id, 3)).await.expect("start"), Enqueued::New);
         let proxy = Proxy::start(server.port()).await;
-        let config = RedisConfig::new(proxy.url()).test_clock().command_timeout(PATIENCE);
+        let config = patient(proxy.url()).test_clock();
         let mortal = RedisAdapter::connect(config).await.expect("connect");
         // the call that is not answered is done, and the ones after it are never made
         proxy.let_through(answers);
@@ -126,7 +126,7 @@ async fn a_worker_that_dies_at_any_point_around_settle_leaves_a_workflow_that_en
 #[tokio::test]
 async fn an_entry_that_outlived_its_workflow_does_nothing_to_the_next_one_of_that_id() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.start(chain("w", 3)).await.expect("start");
     // to cancel its nodes, and to release those that wait for its second one
     server.cli(&["RPUSH", "{taskora}:deferred", "Xx:0 =w", "R1:0 =w"]);
@@ -140,14 +140,14 @@ async fn an_entry_that_outlived_its_workflow_does_nothing_to_the_next_one_of_tha
 #[tokio::test]
 async fn a_lost_answer_does_not_make_a_cancelled_workflow_somebody_elses() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     for id in ["first", "w"] {
         adapter.start(chain(id, 3)).await.expect("start");
     }
     // which loads the script, so that it is its own answer that is lost
     adapter.cancel_workflow(&"first".into(), "done").await.expect("cancel");
     let proxy = Proxy::start(server.port()).await;
-    let through = RedisAdapter::connect(proxy.url()).await.expect("connect");
+    let through = RedisAdapter::connect(patient(proxy.url())).await.expect("connect");
     proxy.set(Fate::CutNext);
     let outcome = through.cancel_workflow(&"w".into(), "enough").await.expect("cancel");
     assert_eq!(outcome, CancelOutcome::Cancelled);
@@ -160,7 +160,7 @@ async fn a_lost_answer_does_not_make_a_cancelled_workflow_somebody_elses() {
 #[tokio::test]
 async fn a_damaged_node_holds_up_nobody_else() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let completed = [Settled::Now(JobState::Completed)];
     for damage in ["", "x", "twelve bytes"] {
         let name = format!("w{}", damage.len());

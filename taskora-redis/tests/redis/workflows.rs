@@ -8,10 +8,10 @@ use std::time::Duration;
 use taskora::adapter::{AttemptEnd, Enqueued, Exchange, Jobs, NewNode, NewWorkflow, Workflows};
 use taskora::workflow::WorkflowState;
 use taskora::{JobState, Retention};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 
 use crate::flows::{chain, chord, flow, node, run};
-use crate::kit::{PATIENCE, TASK, complete, drain, exchange};
+use crate::kit::{PATIENCE, TASK, complete, drain, exchange, patient};
 use crate::server::Server;
 use crate::upkeep::assert_clean;
 
@@ -47,7 +47,7 @@ fn longest_call(port: u16) -> std::thread::JoinHandle<(usize, String)> {
 async fn a_chord_of_ten_thousand_keeps_redis_for_a_moment_only() {
     const HEADERS: u32 = 10_000;
     let server = Server::with(&["--save", ""]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let longest = longest_call(server.port());
     // a chord, and a fan-out as wide behind one node
     let mut fan = chord("fan", 1);
@@ -81,7 +81,7 @@ async fn a_chord_of_ten_thousand_keeps_redis_for_a_moment_only() {
 async fn what_a_page_of_scattered_nodes_reads_is_bounded() {
     const NODES: u32 = 10_000;
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     // a third of them waits for the first join, a third for the second one, and the rest are roots
     let mut nodes = vec![node(None)];
     nodes.extend((1..NODES).map(|number| node(Some(number % 3).filter(|join| *join < 2))));
@@ -104,8 +104,8 @@ async fn two_parents_that_end_at_once_release_the_child_once() {
     const TIMES: u32 = 1_000;
     let server = Server::start();
     let (one, other) = (
-        RedisAdapter::connect(server.url()).await.expect("connect"),
-        RedisAdapter::connect(server.url()).await.expect("connect"),
+        RedisAdapter::connect(patient(server.url())).await.expect("connect"),
+        RedisAdapter::connect(patient(server.url())).await.expect("connect"),
     );
     for time in 0..TIMES {
         let id = format!("w{time}");
@@ -139,11 +139,11 @@ async fn workers_that_compete_for_a_large_workflow_run_each_node_once() {
     let mut nodes = vec![node(None)];
     nodes.extend(vec![node(Some(0)); 3_000]);
     nodes.push(node(Some(1)));
-    let first = RedisAdapter::connect(server.url()).await.expect("connect");
+    let first = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     first.start(flow("w", nodes, vec![vec![0], (1..=3_000).collect()])).await.expect("start");
     let mut workers = Vec::new();
     for number in 0..4 {
-        let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+        let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
         workers.push(tokio::spawn(async move {
             let (worker, mut seen) = (format!("w{number}"), Vec::new());
             let (waiting, id) = (adapter.clone(), "w".into());
@@ -177,7 +177,7 @@ async fn workers_that_compete_for_a_large_workflow_run_each_node_once() {
 #[tokio::test]
 async fn a_node_of_many_joins_counts_them_all_down() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let mut nodes = vec![node(None)];
     nodes.extend((0..1_000).map(|join| node(Some(join))));
     adapter.start(flow("w", nodes, vec![vec![0]; 1_000])).await.expect("start");
@@ -190,7 +190,7 @@ async fn a_node_of_many_joins_counts_them_all_down() {
 #[tokio::test]
 async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
     let hour = Duration::from_secs(3_600);
     let large = NewNode { payload: vec![b'7'; 5_000], ..node(None) };
     let wide = NewWorkflow {
@@ -238,7 +238,7 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
 #[tokio::test]
 async fn a_step_comes_with_the_result_before_it() {
     let server = Server::start();
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.start(chain("w", 3)).await.expect("start");
     let mut jobs = adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
     assert_eq!(jobs[0].prior_result, None, "nothing is before the first step");

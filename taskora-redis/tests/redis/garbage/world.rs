@@ -15,11 +15,11 @@ use taskora::adapter::{
 use taskora::{
     AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
 };
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use tokio::sync::Notify;
 
 use crate::flows::{chain, chord};
-use crate::kit::{TASK, complete, job};
+use crate::kit::{TASK, complete, job, patient};
 use crate::server::Server;
 
 /// The task whose indexes are never damaged.
@@ -88,7 +88,7 @@ impl World {
         let client = redis::Client::open(server.url()).expect("a URL");
         let mut redis = client.get_connection().expect("connect");
         redis::cmd("FLUSHALL").exec(&mut redis).expect("flush");
-        let config = RedisConfig::new(server.url()).test_clock();
+        let config = patient(server.url()).test_clock();
         let adapter = RedisAdapter::connect(config).await.expect("connect");
         let mut world = Self {
             adapter,

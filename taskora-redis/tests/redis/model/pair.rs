@@ -12,7 +12,7 @@ use taskora::adapter::{
     TaskName, Workflows,
 };
 use taskora::{AdapterError, App, Blocked, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -26,7 +26,7 @@ use super::operation::{
     task,
 };
 use super::wait::{Wait, end_of};
-use crate::kit::{PATIENCE, job};
+use crate::kit::{PATIENCE, job, patient};
 
 /// What passes between two operations, so that they have different times. All steps of a case together are less than five
 /// seconds, by which everything else is counted.
@@ -90,7 +90,7 @@ impl<'a> Pair<'a> {
             Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let redis = Builder::new_current_thread().enable_all().build().expect("a runtime");
         server.command(&["FLUSHALL"]).expect("an empty server");
-        let config = RedisConfig::new(server.url()).test_clock();
+        let config = patient(server.url()).test_clock();
         let adapter = redis.block_on(RedisAdapter::connect(config)).expect("connect");
         let begun = Instant::now();
         let redis_start = now(server);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use redis::{Commands, Connection};
 use taskora::adapter::{AttemptEnd, Due, JobReport, Jobs, NewJob, NewWorkflow, Workflows};
 use taskora::{App, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl};
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 
 use super::assert_clean;
 use crate::flows::{chain, chord};
-use crate::kit::{TASK, complete, drain, exchange, job};
+use crate::kit::{TASK, complete, drain, exchange, job, patient};
 use crate::server::Server;
 
 /// A store to damage.
@@ -23,8 +23,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn start() -> Self {
         let server = Server::start();
-        let adapter =
-            RedisAdapter::connect(RedisConfig::new(server.url()).test_clock()).await.expect("connect");
+        let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
         let redis = redis::Client::open(server.url()).expect("a URL").get_connection().expect("connect");
         Self { app: App::new(adapter.clone()), _server: server, adapter, redis }
     }
