@@ -2,7 +2,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::duration_text;
+use crate::duration::duration_text;
 
 /// What is wrong with a cron expression, and where.
 ///

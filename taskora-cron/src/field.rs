@@ -1,8 +1,8 @@
 //! One field of an expression.
 
-use crate::cron::Days;
 use crate::error::{CronErrorKind, Mistake, hint, nearest};
-use crate::parse::Token;
+use crate::fields::Days;
+use crate::token::Token;
 
 /// What a field counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,10 @@
 
 mod calendar;
 mod cron;
+mod duration;
 mod error;
 mod field;
+mod fields;
 #[cfg(feature = "times")]
 mod local;
 mod parse;
@@ -15,11 +17,13 @@ mod rules;
 mod stretch;
 #[cfg(feature = "times")]
 mod times;
+mod token;
 mod zones;
 
 pub use cron::Cron;
+pub use duration::duration_text;
 pub use error::{CronError, CronErrorKind, PeriodError};
-pub use rules::{MAX_NAME, Misfit, ScheduleOptions, check_name, duration_text};
+pub use rules::{MAX_NAME, Misfit, ScheduleOptions, check_name};
 #[cfg(feature = "times")]
 pub use times::Times;
 pub use zones::{ZoneError, check_zone, zone_names};

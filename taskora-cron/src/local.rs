@@ -1,7 +1,7 @@
 //! Finds a pattern's times on a clock without changes, in seconds since 1970 on that clock.
 
 use crate::calendar::{MONTHS_OF_THE_CYCLE, Month};
-use crate::cron::Fields;
+use crate::fields::Fields;
 
 const DAY: i64 = 24 * 60 * 60;
 

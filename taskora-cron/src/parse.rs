@@ -1,8 +1,9 @@
 //! From text to [`Fields`].
 
-use crate::cron::Fields;
 use crate::error::{CronErrorKind, Mistake, hint, nearest};
 use crate::field::{Unit, field};
+use crate::fields::Fields;
+use crate::token::Token;
 
 /// Expressions with a name, and what they stand for.
 const NAMED: [(&str, &str); 7] = [
@@ -14,36 +15,6 @@ const NAMED: [(&str, &str); 7] = [
     ("@midnight", "0 0 * * *"),
     ("@hourly", "0 * * * *"),
 ];
-
-/// A piece of the expression, and where it begins there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Token<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) at: usize,
-}
-
-impl<'a> Token<'a> {
-    pub(crate) fn mistake(self, kind: CronErrorKind, text: impl Into<String>) -> Mistake {
-        Mistake { kind, span: self.at..self.at + self.text.len(), text: text.into() }
-    }
-
-    /// The pieces between the separators.
-    pub(crate) fn split(self, separator: impl Fn(char) -> bool) -> impl Iterator<Item = Token<'a>> {
-        let mut at = self.at;
-        self.text.split_inclusive(separator).map(move |piece| {
-            let token = Token { text: piece, at };
-            at += piece.len();
-            token
-        })
-    }
-
-    /// What stands before and after the separator.
-    pub(crate) fn halves(self, separator: char) -> Option<(Token<'a>, Token<'a>)> {
-        let (before, after) = self.text.split_once(separator)?;
-        let at = self.at + before.len() + separator.len_utf8();
-        Some((Token { text: before, at: self.at }, Token { text: after, at }))
-    }
-}
 
 /// Reads an expression; the spans of mistakes are bytes of it.
 pub(crate) fn fields(expression: &str) -> Result<Fields, Mistake> {

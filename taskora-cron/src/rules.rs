@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::duration::duration_text;
+
 use crate::PeriodError;
 
 /// The longest name of a schedule, in bytes. The id of a tick's job is the name and a time, so it is shorter than an id may be.
@@ -153,16 +155,6 @@ pub fn check_name(name: &str) -> Result<(), Misfit> {
     Err(Misfit::new("name", text))
 }
 
-/// A duration as it is written in options: in the largest unit that it is a multiple of.
-#[must_use]
-pub fn duration_text(duration: Duration) -> String {
-    const UNITS: [(u128, &str); 5] =
-        [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-    let millis = duration.as_millis();
-    let unit = UNITS.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
-    unit.map_or_else(|| "0s".to_owned(), |(unit, letter)| format!("{}{letter}", millis / unit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,14 +236,5 @@ mod tests {
         assert_eq!(text(""), "a schedule's name cannot be empty");
         assert_eq!(text("a\nb"), "a schedule's name cannot contain control characters");
         assert!(text(&"x".repeat(176)).ends_with("has 176"));
-    }
-
-    #[test]
-    fn durations_are_written_as_in_options() {
-        let texts = [(0, "0s"), (500, "500ms"), (1_000, "1s"), (90_000, "90s"), (3_600_000, "1h")];
-        for (millis, text) in texts {
-            assert_eq!(duration_text(Duration::from_millis(millis)), text);
-        }
-        assert_eq!(duration_text(Duration::from_secs(172_800)), "2d");
     }
 }

@@ -26,9 +26,9 @@ impl ::taskora::__private::Task for CleanUp {
     #[inline] pub const fn s() -> CleanUpSignature < > { CleanUpSignature {} } }
     #[automatically_derived] impl ::taskora::__private::Dispatchable for CleanUpSignature
     < > { type Handle = < CleanUp as ::taskora::__private::Dispatchable > ::Handle; type
-    Slot = ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
-    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
-    ::taskora::__private::Dispatchable::__into_dispatch(CleanUp {}, app) } }
+    Slot = ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, setup : &
+    ::taskora::__private::Setup) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Dispatchable::__into_dispatch(CleanUp {}, setup) } }
     #[automatically_derived] impl < > ::taskora::__private::Step for CleanUpSignature < >
     where () : ::taskora::__private::Partial < CleanUp >, { type Slot = < () as
     ::taskora::__private::Partial < CleanUp >> ::Slot; type Out = (); #[inline] fn

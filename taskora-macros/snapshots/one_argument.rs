@@ -57,10 +57,10 @@ impl ::taskora::__private::Task for SendEmail {
     ::taskora::__private::Dispatchable for SendEmailSignature < ::taskora::__private::Set
     < __arguments::to, String > > { type Handle = < SendEmail as
     ::taskora::__private::Dispatchable > ::Handle; type Slot =
-    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
-    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, setup : &
+    ::taskora::__private::Setup) -> ::taskora::__private::Dispatch < Self::Handle > {
     ::taskora::__private::Dispatchable::__into_dispatch(SendEmail { to : self.to
-    .into_value() }, app) } } #[automatically_derived] impl < __T0 >
+    .into_value() }, setup) } } #[automatically_derived] impl < __T0 >
     ::taskora::__private::Step for SendEmailSignature < __T0 > where (__T0,) :
     ::taskora::__private::Partial < SendEmail >, { type Slot = < (__T0,) as
     ::taskora::__private::Partial < SendEmail >> ::Slot; type Out = < Result < Receipt,

@@ -39,10 +39,10 @@ impl ::taskora::__private::Task for Report {
     ::taskora::__private::Dispatchable for ReportSignature < ::taskora::__private::Set <
     __arguments::tenant, u32 > > { type Handle = < Report as
     ::taskora::__private::Dispatchable > ::Handle; type Slot =
-    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
-    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, setup : &
+    ::taskora::__private::Setup) -> ::taskora::__private::Dispatch < Self::Handle > {
     ::taskora::__private::Dispatchable::__into_dispatch(Report { tenant : self.tenant
-    .into_value() }, app) } } #[automatically_derived] impl < __T0 >
+    .into_value() }, setup) } } #[automatically_derived] impl < __T0 >
     ::taskora::__private::Step for ReportSignature < __T0 > where (__T0,) :
     ::taskora::__private::Partial < Report >, { type Slot = < (__T0,) as
     ::taskora::__private::Partial < Report >> ::Slot; type Out = (); #[inline] fn

@@ -184,13 +184,13 @@ impl ::taskora::__private::Task for Add {
     __arguments::j, u8 >, ::taskora::__private::Set < __arguments::k, u8 >,
     ::taskora::__private::Set < __arguments::l, u8 > > { type Handle = < Add as
     ::taskora::__private::Dispatchable > ::Handle; type Slot =
-    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, app : &
-    ::taskora::__private::App) -> ::taskora::__private::Dispatch < Self::Handle > {
+    ::taskora::__private::Bound; #[inline] fn __into_dispatch(self, setup : &
+    ::taskora::__private::Setup) -> ::taskora::__private::Dispatch < Self::Handle > {
     ::taskora::__private::Dispatchable::__into_dispatch(Add { a : self.a.into_value(), b
     : self.b.into_value(), c : self.c.into_value(), d : self.d.into_value(), e : self.e
     .into_value(), f : self.f.into_value(), g : self.g.into_value(), h : self.h
     .into_value(), i : self.i.into_value(), j : self.j.into_value(), k : self.k
-    .into_value(), l : self.l.into_value() }, app) } } #[automatically_derived] impl <
+    .into_value(), l : self.l.into_value() }, setup) } } #[automatically_derived] impl <
     __T0, __T1, __T2, __T3, __T4, __T5, __T6, __T7, __T8, __T9, __T10, __T11 >
     ::taskora::__private::Step for AddSignature < __T0, __T1, __T2, __T3, __T4, __T5,
     __T6, __T7, __T8, __T9, __T10, __T11 > where (__T0, __T1, __T2, __T3, __T4, __T5,

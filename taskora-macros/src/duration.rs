@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Units with their length in nanoseconds; `ms` stands before `m` and `s`, which end it.
@@ -55,6 +58,12 @@ fn nanos(text: &str) -> Option<u128> {
     let scale = 10u128.pow(u32::try_from(fraction.len()).ok()?);
     let fraction = unit * fraction.parse::<u128>().ok()? / scale;
     Some(unit * whole.parse::<u128>().ok()? + fraction)
+}
+
+/// A duration as an expression.
+pub(crate) fn expression(duration: Duration) -> TokenStream {
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanos))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Path, Token};
 use crate::errors::Errors;
 use crate::model::Krate;
 use crate::types::tidy;
-use crate::validate::with_name;
+use crate::types::with_name;
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();

@@ -18,10 +18,14 @@
     )
 )]
 
+#[macro_use]
+mod table;
+
 mod constant;
 mod duration;
 mod errors;
 mod expand;
+mod field;
 mod from_ref;
 mod hides;
 mod list;

@@ -5,8 +5,10 @@ use quote::quote_spanned;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Path, Signature, Type, Visibility};
 
+use crate::field::Field;
 use crate::options::Options;
 use crate::schedule::Ready;
+use crate::types::Injected;
 
 /// A function as it was written. Its body is not parsed, so it may be half typed.
 pub(crate) struct TaskFn {
@@ -83,17 +85,6 @@ pub(crate) struct Contract {
     pub(crate) schedules: Vec<Ready>,
 }
 
-/// A payload argument.
-#[derive(Clone)]
-pub(crate) struct Field {
-    pub(crate) name: Ident,
-    pub(crate) ty: TokenStream,
-    /// `#[serde(..)]`, and docs of a parameter: they move to the field.
-    pub(crate) attrs: Vec<Attribute>,
-    /// Whether it has its type's format, without an attribute such as `#[serde(with = ..)]`.
-    pub(crate) plain: bool,
-}
-
 /// A task's output.
 #[derive(Clone)]
 pub(crate) enum Output {
@@ -141,13 +132,4 @@ impl Argument {
             Self::Injected { .. } => None,
         }
     }
-}
-
-/// Where an injected parameter comes from.
-pub(crate) enum Injected {
-    Context,
-    /// `State<T>`, with this `T`.
-    State(Type),
-    /// A type with `#[inject]`, which only the compiler can resolve.
-    Other(Type),
 }

@@ -9,52 +9,10 @@ use syn::{LitStr, Pat, Path, Type};
 use crate::errors::Errors;
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
-use crate::schedule::{At, Expression, Name, OnMissed, Overlap, Period, RunOnStart, Schedules, With, Zone};
+use crate::schedule::Schedules;
 use crate::values::{
     Attempts, Backoff, Concurrency, Lifetime, Max, OnExpire, Priority, Recoveries, Value, Word,
 };
-
-/// Generates a struct of optional fields, and the table of options. A line is `field: Type, side, example`; an option whose
-/// name cannot be a field's is `field as "name"`.
-macro_rules! options {
-    (
-        $(#[$doc:meta])*
-        struct $list:ident {
-            $($field:ident $(as $name:literal)?: $ty:ty, $side:ident, $example:literal;)*
-        }
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Default)]
-        pub(crate) struct $list {
-            given: Vec<Given>,
-            $(pub(crate) $field: Option<$ty>,)*
-        }
-
-        impl List for $list {
-            const KNOWN: &'static [Known] = &[$(Known {
-                name: options!(@name $field $($name)?),
-                example: $example,
-                side: Side::$side,
-                inner: <$ty as Value>::INNER,
-                repeats: <$ty as Value>::REPEATS,
-            }),*];
-
-            fn given(&self) -> &[Given] {
-                &self.given
-            }
-
-            fn set(&mut self, given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
-                self.given.push(given);
-                $(if given.option.name == options!(@name $field $($name)?) {
-                    <$ty as Value>::read(given, input, errors)?.add_to(&mut self.$field);
-                })*
-                Ok(())
-            }
-        }
-    };
-    (@name $field:ident) => { stringify!($field) };
-    (@name $field:ident $name:literal) => { $name };
-}
 
 options! {
     /// The options of an item. What was mistaken is left out.
@@ -115,25 +73,6 @@ options! {
     struct Stall {
         lease: std::time::Duration, Contract, "lease = \"30s\"";
         max: Recoveries, Contract, "max = 1";
-    }
-}
-
-options! {
-    /// What stands in one `schedule(..)`.
-    struct Schedule {
-        cron: At<Expression>, Both, "cron = \"0 3 * * *\"";
-        every: At<Period>, Both, "every = \"5m\"";
-        manual: Word, Both, "manual";
-        tz: At<Zone>, Both, "tz = \"Europe/Berlin\"";
-        offset: At<std::time::Duration>, Both, "offset = \"30s\"";
-        name: Name, Both, "name = \"nightly\"";
-        with: With, Both, "with(days = 30)";
-        overlap: Overlap, Both, "overlap = allow";
-        on_missed: At<OnMissed>, Both, "on_missed = catch_up(3)";
-        max_late: At<std::time::Duration>, Both, "max_late = \"2h\"";
-        jitter: At<std::time::Duration>, Both, "jitter = \"30s\"";
-        run_on_start: RunOnStart, Both, "run_on_start";
-        enabled_by: LitStr, Both, "enabled_by = \"HEARTBEAT_ENABLED\"";
     }
 }
 

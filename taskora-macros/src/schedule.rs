@@ -1,5 +1,6 @@
 //! `schedule(..)`: what must fit. Which options fit together, and the texts, are taskora-cron's.
 
+mod options;
 mod values;
 
 use std::time::Duration;
@@ -10,12 +11,12 @@ use syn::LitStr;
 use syn::parse::ParseStream;
 use taskora_cron::{ScheduleOptions, check_name};
 
-pub(crate) use self::values::{At, Expression, Name, OnMissed, Overlap, Period, RunOnStart, With, Zone};
+use self::options::Schedule;
+pub(crate) use self::values::{At, Expression, Name, OnMissed, Overlap, Period, RunOnStart, Zone};
 use crate::errors::Errors;
+use crate::field::Field;
 use crate::list::{self, Given, List as _};
-use crate::model::Field;
 use crate::names;
-use crate::options::Schedule;
 use crate::place::Known;
 use crate::serde_default::{Container, of_field};
 use crate::values::Value;

@@ -4,8 +4,8 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::{Attribute, LitStr, Path, Type};
 
+use crate::field::Field;
 use crate::list;
-use crate::model::Field;
 use crate::types::last_segment;
 
 /// The value of the whole struct.

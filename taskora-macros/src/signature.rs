@@ -5,13 +5,13 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Signature, Type};
 
 use crate::errors::Errors;
-use crate::model::{Argument, Field, Injected, Output};
+use crate::field::Field;
+use crate::model::{Argument, Output};
 use crate::options::{Options, span_of};
 use crate::types::{
-    borrows, group_free, injected, is_plain, last_segment, mentioned, mentions, or_state, output_of, owned,
-    peel, tidy,
+    Injected, borrows, group_free, injected, is_plain, last_segment, mentioned, mentions, or_state,
+    output_of, owned, peel, tidy, with_name,
 };
-use crate::validate::with_name;
 use crate::values::Word;
 
 /// More arguments than this belong in a struct.

@@ -4,7 +4,14 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::{Attribute, GenericArgument, PathArguments, Type};
 
-use crate::model::Injected;
+/// Where an injected parameter comes from.
+pub(crate) enum Injected {
+    Context,
+    /// `State<T>`, with this `T`.
+    State(Type),
+    /// A type with `#[inject]`, which only the compiler can resolve.
+    Other(Type),
+}
 
 /// What a type injects by its name.
 pub(crate) fn injected(ty: &Type) -> Option<Injected> {
@@ -157,6 +164,11 @@ pub(crate) fn is_plain(attrs: &[Attribute]) -> bool {
     !attrs.iter().any(|attribute| {
         mentions(attribute.meta.to_token_stream(), &|ident| OTHERWISE.iter().any(|word| ident == word))
     })
+}
+
+/// The attributes of this name.
+pub(crate) fn with_name(attrs: &[Attribute], name: &str) -> Vec<Attribute> {
+    attrs.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,15 @@ use quote::{ToTokens as _, quote};
 use syn::{Attribute, Data, DeriveInput, Fields, Path, parse_quote};
 
 use crate::errors::Errors;
+use crate::field::Field;
 use crate::list::List as _;
-use crate::model::{Argument, Contract, Field, Handler, Krate, Output, TaskFn};
+use crate::model::{Argument, Contract, Handler, Krate, Output, TaskFn};
 use crate::names;
 use crate::options::Options;
 use crate::schedule;
 use crate::serde_default::Container;
 use crate::signature::{self, argument};
-use crate::types::is_plain;
+use crate::types::{is_plain, with_name};
 
 /// A function's own contract, if it has one, and its handler.
 pub(crate) fn function(
@@ -219,9 +220,4 @@ fn before_items(attrs: &[Attribute]) -> Vec<Attribute> {
         before.push(parse_quote!(#[allow(deprecated, reason = "this is generated for what is deprecated")]));
     }
     before
-}
-
-/// The attributes of this name.
-pub(crate) fn with_name(attrs: &[Attribute], name: &str) -> Vec<Attribute> {
-    attrs.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
 }

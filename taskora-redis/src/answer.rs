@@ -2,9 +2,6 @@
 
 use redis::Value;
 use taskora::AdapterError;
-use taskora::adapter::CancelOutcome;
-
-use crate::codec::state;
 
 /// The error for an invalid answer.
 pub(crate) fn nonsense(what: impl Into<String>) -> AdapterError {
@@ -60,18 +57,6 @@ pub(crate) fn letters(value: Value, count: usize, what: &str) -> Result<Vec<u8>,
         Ok(letters)
     } else {
         Err(nonsense(format!("{what}: {} answers for {count} questions", letters.len())))
-    }
-}
-
-/// What a cancellation did to `what`.
-pub(crate) fn cancelled(value: Value, what: &str) -> Result<CancelOutcome, AdapterError> {
-    match bytes(value, "the answer to a cancellation")?.as_slice() {
-        b"N" => Ok(CancelOutcome::NotFound),
-        b"?" => Err(newer(what)),
-        b"A" => Ok(CancelOutcome::Requested),
-        b"D" => Ok(CancelOutcome::Cancelled),
-        [letter] => state(*letter).map(CancelOutcome::AlreadyEnded).ok_or_else(|| newer(what)),
-        _ => Err(nonsense("the answer to a cancellation is too long")),
     }
 }
 

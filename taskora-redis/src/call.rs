@@ -44,3 +44,11 @@ async fn named<T>(
     }
     answer
 }
+
+/// How a command is sent this time.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Try {
+    /// It may already have been carried out: an earlier answer was lost.
+    pub(crate) repeat: bool,
+    pub(crate) with_source: bool,
+}

@@ -2,12 +2,13 @@
 
 mod end;
 mod job;
+mod layout;
 pub(crate) mod new_workflow;
 mod reader;
 mod schedule;
 mod workflow;
 
-pub(crate) use end::{End, Life, NEWER, message, state, state_at};
+pub(crate) use end::{End, Life, NEWER, cancelled, message, state, state_at};
 pub(crate) use job::{
     Packed, Record, check_schedule_name, due_text, is_envelope, pack, pack_node, plain_task, split_node,
 };

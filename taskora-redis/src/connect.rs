@@ -12,11 +12,11 @@ use tokio::time::timeout;
 
 use crate::answer::{nonsense, number};
 use crate::call::ask;
-use crate::config::Settings;
 use crate::fault::judge_opening;
 use crate::probe;
 use crate::route::Target;
 use crate::server;
+use crate::settings::Settings;
 
 /// What a connection is for.
 #[derive(Clone)]

@@ -10,13 +10,13 @@ use taskora::AdapterError;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
-use crate::admissions::Keyed;
 use crate::coalescer::Coalescer;
 use crate::codec::Packed;
 use crate::codec::new_workflow::Plan;
-use crate::config::Settings;
 use crate::connect::Use;
+use crate::keyed::Keyed;
 use crate::link::Link;
+use crate::settings::Settings;
 
 /// What the calls of one runtime share.
 pub(crate) struct RuntimeConnections {

@@ -10,8 +10,8 @@ use taskora::{AdapterError, Timestamp};
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, nonsense, number};
 use crate::arguments::Arguments;
+use crate::call::Try;
 use crate::codec::Reader;
-use crate::link::Try;
 use crate::processes::LevelError;
 use crate::scripts::{SCRIPTS, Script};
 

@@ -12,12 +12,13 @@ use taskora::adapter::{
 };
 use taskora::{AdapterError, JobId, LogEntry, Retention, Timestamp};
 
-use crate::adapter::{Inner, RedisAdapter, Round};
-use crate::answer::{array, bytes, cancelled, exactly, letters, nonsense, number, text};
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, exactly, letters, nonsense, number, text};
 use crate::arguments::Arguments;
 use crate::coalescer::Item;
-use crate::codec::{Packed, is_envelope, millis, pack, plain_task};
+use crate::codec::{Packed, cancelled, is_envelope, millis, pack, plain_task};
 use crate::exchange::{Answer, Blob, Call};
+use crate::inner::{Inner, Round};
 use crate::link::Link;
 use crate::process::check_level;
 use crate::scripts::SCRIPTS;

@@ -70,6 +70,7 @@ mod config;
 mod connect;
 mod connections;
 mod control;
+mod damage;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
@@ -77,11 +78,14 @@ pub mod failpoint;
 mod fault;
 mod follow;
 mod id;
+mod inner;
 mod inspection;
 mod jobs;
+mod keyed;
 mod keys;
 mod library;
 mod link;
+mod mending;
 mod probe;
 mod process;
 mod processes;
@@ -93,6 +97,7 @@ mod sentinel;
 mod server;
 mod server_warnings;
 mod set_aside;
+mod settings;
 mod tasks;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -105,7 +110,9 @@ pub use access::{ACL_COMMANDS, ACL_SCRIPT_COMMANDS};
 pub use adapter::RedisAdapter;
 pub use config::RedisConfig;
 #[doc(hidden)]
-pub use processes::{LevelError, ProcessInfo};
+pub use process::ProcessInfo;
+#[doc(hidden)]
+pub use processes::LevelError;
 #[doc(hidden)]
 pub use scripts::{functions, library_hash};
 pub use server::{MIN_WIRE_VERSION, WIRE_VERSION};

@@ -7,11 +7,11 @@ use redis::{Cmd, Value};
 use taskora::AdapterError;
 
 use crate::arguments::Arguments;
+use crate::call::Try;
 use crate::call::ask;
-use crate::config::Settings;
 use crate::fault::judge_opening;
-use crate::link::Try;
 use crate::scripts::{LIBRARY, Script};
+use crate::settings::Settings;
 
 impl Settings {
     /// Whether commands are functions; otherwise each is a script.

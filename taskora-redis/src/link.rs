@@ -10,17 +10,12 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::arguments::Arguments;
-use crate::call::{ask, ask_all};
-use crate::config::Settings;
+use crate::call::{Try, ask, ask_all};
+
 use crate::connect::{Live, Use, open};
 use crate::fault::{Verdict, judge, pause, spread};
 use crate::library;
-use crate::scripts::Script;
-use crate::set_aside::{is_damage, set_aside};
-
-/// How often a call is repeated after a key was moved out of its way.
-const MENDS: u32 = 3;
+use crate::settings::Settings;
 
 /// One connection, opened when it is first needed, and opened again when it is lost.
 pub(crate) struct Link {
@@ -39,14 +34,6 @@ struct Connecting {
     not_before: Option<Instant>,
     /// The attempt in progress, in its own tokio task: it goes on if the caller that began it gives up.
     attempt: Option<JoinHandle<Result<Live, AdapterError>>>,
-}
-
-/// How a command is sent this time.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Try {
-    /// It may already have been carried out: an earlier answer was lost.
-    pub(crate) repeat: bool,
-    pub(crate) with_source: bool,
 }
 
 impl Link {
@@ -276,47 +263,6 @@ impl Link {
             self.drop_generation(live.generation);
         }
         self.judged(error)
-    }
-
-    /// Runs a script within the usual time. `fill` adds the arguments after the first.
-    pub(crate) async fn script(
-        &self,
-        script: &Script,
-        fill: impl Fn(&mut Arguments<'_>, Try),
-    ) -> Result<Value, AdapterError> {
-        self.script_on(script, fill).await.map(|(_, value)| value)
-    }
-
-    /// Like [`Link::script`], and returns which connection was used.
-    pub(crate) async fn script_on(
-        &self,
-        script: &Script,
-        fill: impl Fn(&mut Arguments<'_>, Try),
-    ) -> Result<(u64, Value), AdapterError> {
-        self.script_carrying(0, script, fill).await
-    }
-
-    /// Like [`Link::script_on`], with additional time for this many bytes of payloads and results.
-    pub(crate) async fn script_carrying(
-        &self,
-        bytes: usize,
-        script: &Script,
-        fill: impl Fn(&mut Arguments<'_>, Try),
-    ) -> Result<(u64, Value), AdapterError> {
-        let build = |how| self.settings.call(script, how, &fill);
-        let limit = self.settings.limit(bytes);
-        let mut begun = std::time::Instant::now();
-        let mut answer = self.send(script.name, limit, build).await;
-        // a key may be damaged again while it is being repaired
-        for _ in 0..MENDS {
-            match &answer {
-                Err(error) if is_damage(error) && Box::pin(set_aside(self, begun)).await? => {}
-                _ => break,
-            }
-            begun = std::time::Instant::now();
-            answer = self.send(script.name, limit, build).await;
-        }
-        answer
     }
 }
 

@@ -1,14 +1,14 @@
-//! The entry that this process registers in the namespace, for others to see.
+//! The entry that a process registers in the namespace, for others to see.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
-use taskora::AdapterError;
+use serde_json::{Value, json};
 use taskora::adapter::{SCHEDULES, TaskName};
+use taskora::{AdapterError, Timestamp};
 
-use crate::processes::ProcessInfo;
+use crate::codec::Reader;
 
 /// The level that this process understands. A namespace is only raised to a level if no live process is below it.
 /// 2: gates of tasks.
@@ -95,6 +95,67 @@ impl Process {
             *last = Some(Instant::now());
         }
         is_due
+    }
+}
+
+/// A live process of a namespace, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Its name; each adapter has its own.
+    pub name: String,
+    /// When it last gave a sign of life.
+    pub last_sign: Timestamp,
+    /// The level that it understands.
+    pub level: u16,
+    /// Its version of `taskora-redis`.
+    pub version: String,
+    /// The host's name.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it began, in seconds since 1970.
+    pub since: u64,
+    /// The name of its executable.
+    pub program: String,
+    /// Identifies its executable; empty if unknown.
+    pub build: String,
+    /// `worker` or `producer`.
+    pub roles: Vec<String>,
+    /// The tasks that it serves.
+    pub tasks: Vec<String>,
+}
+
+impl ProcessInfo {
+    /// Fields that a later version adds are ignored, and fields that it leaves out are empty.
+    pub(crate) fn read(name: &[u8], entry: &[u8]) -> Option<Self> {
+        let mut reader = Reader(entry);
+        let (last_sign, level) = (Timestamp::from_millis(reader.u48()?), reader.u16()?);
+        let about: Value = serde_json::from_slice(reader.0).unwrap_or_default();
+        let text = |field: &str| about.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let texts = |field: &str| {
+            let values = about.get(field).and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+        };
+        let whole = |field: &str| about.get(field).and_then(Value::as_u64).unwrap_or_default();
+        Some(Self {
+            name: String::from_utf8_lossy(name).into_owned(),
+            last_sign,
+            level,
+            version: text("version"),
+            host: text("host"),
+            pid: u32::try_from(whole("pid")).unwrap_or_default(),
+            since: whole("since"),
+            program: text("program"),
+            build: text("build"),
+            roles: texts("roles"),
+            tasks: texts("tasks"),
+        })
+    }
+
+    /// Whether workers of this process run jobs of this task.
+    pub(crate) fn serves(&self, task: &str) -> bool {
+        self.roles.iter().any(|role| role == "worker") && self.tasks.iter().any(|known| known == task)
     }
 }
 

@@ -14,9 +14,9 @@ use taskora::adapter::{Cancellation, Ended, RenewLease, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::config::Settings;
 use crate::connect::Use;
 use crate::link::Link;
+use crate::settings::Settings;
 
 /// How many cancellations a slow listener may lag behind.
 const CANCELS: usize = 4096;

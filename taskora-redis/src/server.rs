@@ -8,13 +8,13 @@ use taskora::AdapterError;
 
 use crate::access::{is_denied, is_unknown_command, message_of};
 use crate::answer::{exactly, nonsense, number, text};
-use crate::config::Settings;
+use crate::call::Try;
 use crate::fault::is_unknown;
 use crate::library::{self, refuses_functions};
-use crate::link::Try;
 use crate::process::check_level;
 use crate::scripts::SCRIPTS;
 use crate::server_warnings::{self, ServerWarning, field};
+use crate::settings::Settings;
 
 /// The version of the wire format that this crate writes: keys, packed values and scripts. `docs/wire-format.md` says
 /// when it changes.

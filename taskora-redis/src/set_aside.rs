@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 use taskora::AdapterError;
-use tokio::sync::Mutex;
 
 use crate::answer::bytes;
 use crate::arguments::Arguments;
@@ -16,27 +15,6 @@ use crate::upkeep::strings;
 const REST: Duration = Duration::from_secs(10);
 /// Keys in one call.
 const PAGE: u32 = 500;
-
-/// When a search for damage last ran. A caller that arrives during a search waits for its outcome.
-#[derive(Default)]
-pub(crate) struct Searches {
-    last: Mutex<Last>,
-}
-
-/// When a search last found damage, and when one last found none.
-#[derive(Default)]
-struct Last {
-    moved: Option<Instant>,
-    sound: Option<Instant>,
-}
-
-/// Whether a command failed because of what a key holds.
-pub(crate) fn is_damage(error: &AdapterError) -> bool {
-    let AdapterError::Protocol(message) = error else { return false };
-    ["WRONGTYPE", "not an integer", "would overflow", "wrong kind of value"]
-        .iter()
-        .any(|sign| message.contains(sign))
-}
 
 /// Call this after a call that began at `begun` has met damage. It looks at all keys of the namespace and moves those with
 /// the wrong type aside. Returns whether there were any, so that repeating the call makes sense.

@@ -13,14 +13,16 @@ use taskora::adapter::{Claim, Exchange, Exchanged, WorkListener};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::adapter::Inner;
 use crate::answer::nonsense;
+use crate::call::Try;
 use crate::connect::Use;
+use crate::damage::is_damage;
 use crate::exchange::Call;
 use crate::fault::{Verdict, judge};
-use crate::link::{Link, Try};
+use crate::inner::Inner;
+use crate::link::Link;
 use crate::scripts::SCRIPTS;
-use crate::set_aside::{is_damage, set_aside};
+use crate::set_aside::set_aside;
 
 /// How late an answer may be.
 const GRACE: Duration = Duration::from_secs(5);

@@ -8,12 +8,15 @@ use taskora::adapter::{
 use taskora::workflow::{WorkflowId, WorkflowState};
 use taskora::{AdapterError, JobState};
 
-use crate::adapter::{Inner, RedisAdapter};
-use crate::answer::{array, bytes, cancelled, letters, newer, nonsense, number};
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, letters, newer, nonsense, number};
 use crate::coalescer::Item;
 use crate::codec::new_workflow::{Field, Plan, ROOT};
-use crate::codec::{End, FlowEnd, Head, Life, NEWER, Reader, Record, message, split_node, state_at};
+use crate::codec::{
+    End, FlowEnd, Head, Life, NEWER, Reader, Record, cancelled, message, split_node, state_at,
+};
 use crate::id;
+use crate::inner::Inner;
 use crate::link::Link;
 use crate::scripts::SCRIPTS;
 

@@ -45,11 +45,11 @@ mod jobs;
 mod leases;
 mod schedules;
 mod signals;
+mod stamps;
 mod upkeep;
 mod workflows;
 
 use std::fmt;
-use std::sync::Arc;
 
 pub use admission::*;
 pub use aside::step_aside;
@@ -63,11 +63,9 @@ pub use jobs::*;
 pub use leases::*;
 pub use schedules::*;
 pub use signals::*;
+pub use stamps::*;
 pub use upkeep::*;
 pub use workflows::*;
-
-/// The name of a task, shared cheaply.
-pub type TaskName = Arc<str>;
 
 /// Everything that a store can do, role by role. See the [module](self) for the rules.
 ///

@@ -13,6 +13,7 @@ use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
 use crate::policy::Retention;
 use crate::queues::Queues;
+use crate::setup::{Setup, Shared};
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
 /// An application: dispatches jobs, and workers are built on it. Cheap to clone; a process may have several. You may keep it
@@ -27,15 +28,7 @@ use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 /// ```
 #[derive(Clone)]
 pub struct App {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    adapter: Arc<dyn Adapter>,
-    max_payload: usize,
-    retention: Retention,
-    timezone: Option<String>,
-    log_schedules: bool,
+    setup: Setup,
 }
 
 impl App {
@@ -85,7 +78,7 @@ impl App {
     where
         D::Slot: Starts,
     {
-        what.__into_dispatch(self)
+        what.__into_dispatch(&self.setup)
     }
 
     /// Dispatches many jobs of one task, in few round trips. The handles are in the order of the jobs, and the options apply
@@ -95,7 +88,7 @@ impl App {
     /// When awaited: [`DispatchError`](crate::DispatchError). If one of the payloads is refused, nothing was stored. If the
     /// store fails in between, [`DispatchError::Partial`](crate::DispatchError::Partial) says which jobs were stored.
     pub fn dispatch_many<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> Dispatch<Many<T>> {
-        Dispatch::new(self, ManyRequest::new(tasks))
+        Dispatch::new(&self.setup, ManyRequest::new(tasks))
     }
 
     /// Dispatches by name and JSON, without types: for tools and dynamic callers. The worker that claims the job checks the
@@ -106,29 +99,32 @@ impl App {
     /// # Errors
     /// When awaited: as [`App::dispatch`].
     pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: Value) -> Dispatch<JobHandle<Value>> {
-        Dispatch::new(self, JobRequest::new(self, task.as_ref().into(), &payload, &TaskOptions::new()))
+        Dispatch::new(
+            &self.setup,
+            JobRequest::new(&self.setup, task.as_ref().into(), &payload, &TaskOptions::new()),
+        )
     }
 
     /// A handle to a job that was dispatched elsewhere. This does not ask the store yet. If the id belongs to another task's
     /// job, the handle's methods return [`JobError::OtherTask`](crate::JobError::OtherTask).
     pub fn job<T: Task>(&self, id: impl Into<JobId>) -> JobHandle<T::Output> {
-        JobHandle::attached(self.clone(), id.into(), Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
+        JobHandle::attached(self.setup.clone(), id.into(), Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
     }
 
     /// Like [`App::job`], for a job of any task; its result is JSON.
     pub fn job_raw(&self, id: impl Into<JobId>) -> JobHandle<Value> {
-        JobHandle::attached(self.clone(), id.into(), None)
+        JobHandle::attached(self.setup.clone(), id.into(), None)
     }
 
     /// A handle to a workflow that was dispatched elsewhere, with a result of type `Out`. This does not ask the store yet.
     pub fn workflow<Out>(&self, id: impl Into<WorkflowId>) -> WorkflowHandle<Out> {
-        WorkflowHandle::attached(self.clone(), id.into())
+        WorkflowHandle::attached(self.setup.clone(), id.into())
     }
 
     /// The queues of the tasks: change limits, pause and resume tasks; find out which job owns a key, or release the key.
     #[must_use]
     pub const fn queues(&self) -> Queues<'_> {
-        Queues::new(self)
+        Queues::new(&self.setup)
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.
@@ -136,7 +132,7 @@ impl App {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn counts(&self, task: impl AsRef<str>) -> Result<JobCounts, AdapterError> {
-        self.shared.adapter.inspection().counts(task.as_ref()).await
+        self.setup.adapter().inspection().counts(task.as_ref()).await
     }
 
     /// Reads everything in the store, page by page, and reports what is inconsistent. It changes nothing, and may run while
@@ -155,7 +151,7 @@ impl App {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn check(&self) -> Result<CheckReport, AdapterError> {
-        check::check(&*self.shared.adapter).await
+        check::check(&**self.setup.adapter()).await
     }
 
     /// Repairs what [`App::check`] reports, one violation at a time. Each repair is one atomic step that first verifies the
@@ -165,36 +161,17 @@ impl App {
     /// # Errors
     /// If the store cannot be reached; everything repaired until then stays repaired.
     pub async fn repair(&self) -> Result<RepairReport, AdapterError> {
-        check::repair(&*self.shared.adapter).await
+        check::repair(&**self.setup.adapter()).await
     }
 
-    pub(crate) fn adapter(&self) -> &Arc<dyn Adapter> {
-        &self.shared.adapter
-    }
-
-    pub(crate) fn max_payload(&self) -> usize {
-        self.shared.max_payload
-    }
-
-    pub(crate) fn retention(&self) -> Retention {
-        self.shared.retention
-    }
-
-    /// The time zone of cron expressions without one.
-    pub(crate) fn timezone(&self) -> String {
-        let given = self.shared.timezone.clone();
-        let of_process = || std::env::var("TASKORA_TIMEZONE").ok().filter(|name| !name.is_empty());
-        given.or_else(of_process).unwrap_or_else(|| "UTC".to_owned())
-    }
-
-    pub(crate) fn logs_schedules(&self) -> bool {
-        self.shared.log_schedules
+    pub(crate) const fn setup(&self) -> &Setup {
+        &self.setup
     }
 }
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+        f.debug_struct("App").field("adapter", self.setup.adapter()).finish_non_exhaustive()
     }
 }
 
@@ -238,7 +215,7 @@ impl AppBuilder {
     /// Builds the app.
     #[must_use]
     pub fn build(self) -> App {
-        App { shared: Arc::new(self.shared) }
+        App { setup: Setup::new(self.shared) }
     }
 }
 

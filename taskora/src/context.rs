@@ -1,6 +1,7 @@
 //! What a handler knows about its attempt, and what it can report.
 
 mod blocking;
+mod running;
 mod stop;
 mod test;
 
@@ -20,7 +21,7 @@ use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::json;
 use crate::schedules::Tick;
 
-use blocking::Threads;
+use running::Threads;
 pub(crate) use stop::StopReason;
 use stop::StopSignal;
 pub use test::{Reported, TestContext};

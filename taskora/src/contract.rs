@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "runtime")]
+use crate::map::Map;
 use crate::policy::{RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
 use crate::schedules::SchedulesInCode;
-#[cfg(feature = "runtime")]
-use crate::workflow::Map;
 
 /// A contract: the arguments of a task (the type itself), its name, its output and its options.
 ///
@@ -52,14 +52,14 @@ pub trait Task: Data {
     /// ```
     #[cfg(feature = "runtime")]
     fn map(items: impl IntoIterator<Item = Self>) -> Map<Self> {
-        Map::side_by_side(items)
+        Map { items: items.into_iter().collect(), size: None }
     }
 
     /// Like [`Task::map`], with at most `size` jobs at a time: the next `size` items start when the ones before have
     /// completed. The result is the `Vec` of all results, in order. A `size` of 0 is an error at the dispatch.
     #[cfg(feature = "runtime")]
     fn chunk(items: impl IntoIterator<Item = Self>, size: usize) -> Map<Self> {
-        Map::in_chunks(items, size)
+        Map { items: items.into_iter().collect(), size: Some(size) }
     }
 }
 

@@ -3,11 +3,14 @@
 //! [`Dispatch`] is one builder for a job, for many jobs and for a workflow. Its type says which handle you get when you
 //! await it.
 
+mod asked;
+mod check;
 mod job;
 mod key;
 mod many;
 mod once;
 mod rule;
+mod state;
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -15,30 +18,28 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use crate::adapter::{Due, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
-use crate::app::App;
-use crate::contract::{Task, TaskOptions};
+use crate::adapter::Due;
+use crate::contract::Task;
 use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::job::JobId;
-use crate::policy::Ttl;
+use crate::setup::Setup;
 use crate::workflow::{WorkflowHandle, WorkflowId};
 
+pub(crate) use asked::{AskedRule, META as IDEMPOTENCY_META, tell as tell_once};
+pub(crate) use check::*;
 pub(crate) use job::JobRequest;
 pub use key::IntoKey;
-pub(crate) use key::check_key;
 pub use many::Many;
 pub(crate) use many::ManyRequest;
-pub(crate) use once::{META as IDEMPOTENCY_META, tell as tell_once};
-pub(crate) use rule::AskedRule;
-pub use rule::{
+pub use state::{
     Debounced, Deduplicated, Follows, Idempotent, Leaves, NoRule, Rejecting, Replaces, RuleState, Throttled,
     Unruled,
 };
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What [`App::dispatch`] takes: a contract, a signature with all its arguments bound, or a workflow.
+/// What [`App::dispatch`](crate::App::dispatch) takes: a contract, a signature with all its arguments bound, or a workflow.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be dispatched",
     label = "neither a contract nor a signature whose arguments are all `Set`",
@@ -54,7 +55,7 @@ pub trait Dispatchable {
 
     /// Prepares the dispatch.
     #[doc(hidden)]
-    fn __into_dispatch(self, app: &App) -> Dispatch<Self::Handle>;
+    fn __into_dispatch(self, setup: &Setup) -> Dispatch<Self::Handle>;
 }
 
 /// What a dispatch returns: the handle of a job or of a workflow, or the handles of many jobs. Sealed: it cannot be named
@@ -69,7 +70,7 @@ pub trait Dispatched: Sized + 'static {
 
     /// Stores it.
     fn send(
-        app: App,
+        setup: Setup,
         request: Self::Request,
         id: Option<Self::Id>,
         options: DispatchOptions,
@@ -122,7 +123,7 @@ pub struct DispatchOptions {
 /// `R` is the rule that decides whether a job is stored: none, or one of `throttle`, `debounce`, `deduplicate` and
 /// `idempotency`.
 pub struct Dispatch<H: Dispatched, R: RuleState = NoRule> {
-    app: App,
+    setup: Setup,
     request: H::Request,
     id: Option<H::Id>,
     options: DispatchOptions,
@@ -130,17 +131,17 @@ pub struct Dispatch<H: Dispatched, R: RuleState = NoRule> {
 }
 
 impl<H: Dispatched> Dispatch<H> {
-    pub(crate) fn new(app: &App, request: H::Request) -> Self {
+    pub(crate) fn new(setup: &Setup, request: H::Request) -> Self {
         let options = DispatchOptions::default();
-        Self { app: app.clone(), request, id: None, options, rule: PhantomData }
+        Self { setup: setup.clone(), request, id: None, options, rule: PhantomData }
     }
 }
 
 impl<H: Dispatched, R: RuleState> Dispatch<H, R> {
     /// The same dispatch, with another rule in its type.
     fn known_as<Other: RuleState>(self) -> Dispatch<H, Other> {
-        let Self { app, request, id, options, rule: PhantomData } = self;
-        Dispatch { app, request, id, options, rule: PhantomData }
+        let Self { setup, request, id, options, rule: PhantomData } = self;
+        Dispatch { setup, request, id, options, rule: PhantomData }
     }
 
     /// The job, or the workflow's first steps, become ready this long after the store has accepted the dispatch.
@@ -278,7 +279,7 @@ impl<H: Dispatched, R: RuleState> IntoFuture for Dispatch<H, R> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        H::send(self.app, self.request, self.id, self.options)
+        H::send(self.setup, self.request, self.id, self.options)
     }
 }
 
@@ -290,52 +291,4 @@ impl<H: Dispatched, R: RuleState> fmt::Debug for Dispatch<H, R> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn check_size(app: &App, task: &str, size: usize) -> Result<(), DispatchError> {
-    let limit = app.max_payload();
-    if size > limit { Err(DispatchError::TooLarge { task: task.to_owned(), size, limit }) } else { Ok(()) }
-}
-
-pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
-    if (MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
-        return Ok(());
-    }
-    let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
-    Err(DispatchError::InvalidOption(message))
-}
-
-/// The ttl of one job, whose dispatch may have set another time than its contract.
-pub(crate) fn ttl_of(contract: &TaskOptions, max: Option<Duration>) -> Option<Ttl> {
-    let Some(max) = max else { return contract.ttl() };
-    Some(contract.ttl().unwrap_or(Ttl::new(max)).with_max(max))
-}
-
-/// A job that may not wait at all would never run.
-pub(crate) fn check_ttl(ttl: Option<Duration>) -> Result<(), DispatchError> {
-    if ttl.is_none_or(|ttl| !ttl.is_zero()) {
-        return Ok(());
-    }
-    Err(DispatchError::InvalidOption("a `ttl` of zero would expire every job; leave `ttl` out".to_owned()))
-}
-
-/// The rule for names of tasks; the macros enforce it at compile time.
-pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
-    let message = if task.is_empty() {
-        "a name cannot be empty"
-    } else if task.len() > 200 {
-        "a name has at most 200 bytes"
-    } else if task.chars().any(char::is_control) {
-        "a name cannot contain control characters"
-    } else if task == SCHEDULES {
-        "`@` stands for schedules"
-    } else {
-        return Ok(());
-    };
-    Err(DispatchError::InvalidTask { task: task.to_owned(), message })
-}
-
-pub(crate) fn check_meta(meta: &[(String, String)]) -> Result<(), DispatchError> {
-    let size = meta.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if size > MAX_META { Err(DispatchError::MetaTooLarge { size, limit: MAX_META }) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::handler::Advice;
+use crate::advice::Advice;
 
 /// An error that a handler returns, and that can say what happens next. Any error converts into one with `?`, and is then
 /// retried as the task's policy says. [`Context::retry_after`](crate::Context::retry_after) and

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::adapter::{AdapterError, CancelOutcome, Ended, Ending, TaskName};
-use crate::app::App;
 use crate::contract::TaskOptions;
 use crate::error::JobError;
 use crate::job::{JobId, JobInfo, JobState, LogEntry};
 use crate::json::{self, Unreadable};
+use crate::setup::Setup;
 
 /// What a dispatch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub enum Outcome<Id = JobId> {
         /// After this time, one more job can be stored.
         retry_in: Duration,
     },
-    /// Nothing was dispatched: the handle was made from an id, see [`App::job`] and [`App::workflow`].
+    /// Nothing was dispatched: the handle was made from an id, see [`App::job`](crate::App::job) and
+    /// [`App::workflow`](crate::App::workflow).
     Attached,
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn no_answer() -> AdapterError {
 /// # Ok(()) }
 /// ```
 pub struct JobHandle<Out> {
-    app: App,
+    setup: Setup,
     id: JobId,
     outcome: Outcome,
     /// The task that the job must belong to, if known.
@@ -100,12 +101,12 @@ impl Expected {
 }
 
 impl<Out> JobHandle<Out> {
-    pub(crate) const fn dispatched(app: App, outcome: Outcome, id: JobId, expected: Expected) -> Self {
-        Self { app, id, outcome, expected: Some(expected), typed: PhantomData }
+    pub(crate) const fn dispatched(setup: Setup, outcome: Outcome, id: JobId, expected: Expected) -> Self {
+        Self { setup, id, outcome, expected: Some(expected), typed: PhantomData }
     }
 
-    pub(crate) const fn attached(app: App, id: JobId, expected: Option<Expected>) -> Self {
-        Self { app, id, outcome: Outcome::Attached, expected, typed: PhantomData }
+    pub(crate) const fn attached(setup: Setup, id: JobId, expected: Option<Expected>) -> Self {
+        Self { setup, id, outcome: Outcome::Attached, expected, typed: PhantomData }
     }
 
     /// The job's id.
@@ -139,7 +140,7 @@ impl<Out> JobHandle<Out> {
     /// As [`JobHandle::state`].
     pub async fn info(&self) -> Result<Option<JobInfo>, JobError> {
         let info = self
-            .app
+            .setup
             .adapter()
             .inspection()
             .job(&self.id)
@@ -167,7 +168,7 @@ impl<Out> JobHandle<Out> {
     /// As [`JobHandle::state`].
     pub async fn logs(&self) -> Result<Vec<LogEntry>, JobError> {
         self.make_sure().await?;
-        self.app.adapter().inspection().logs(&self.id).await.map_err(|source| self.adapter_error(source))
+        self.setup.adapter().inspection().logs(&self.id).await.map_err(|source| self.adapter_error(source))
     }
 
     /// Cancels the job, from any process. A job that is waiting, delayed or retrying has ended when this returns. A running
@@ -177,7 +178,7 @@ impl<Out> JobHandle<Out> {
     /// As [`JobHandle::state`].
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, JobError> {
         self.make_sure().await?;
-        let cancelled = self.app.adapter().jobs().cancel(&self.id, &reason.into()).await;
+        let cancelled = self.setup.adapter().jobs().cancel(&self.id, &reason.into()).await;
         cancelled.map_err(|source| self.adapter_error(source))
     }
 
@@ -224,7 +225,7 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
     /// is available.
     pub async fn result(&self) -> Result<Out, JobError> {
         let ended = self
-            .app
+            .setup
             .adapter()
             .signals()
             .ended(&self.id)
@@ -324,7 +325,7 @@ pub async fn results<Out: DeserializeOwned + Send + 'static>(
 impl<Out> Clone for JobHandle<Out> {
     fn clone(&self) -> Self {
         Self {
-            app: self.app.clone(),
+            setup: self.setup.clone(),
             id: self.id.clone(),
             outcome: self.outcome.clone(),
             expected: self.expected.clone(),

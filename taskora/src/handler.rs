@@ -1,7 +1,6 @@
 //! The other side of a contract: what runs when a worker claims a job.
 
 use std::future::Future;
-use std::time::Duration;
 
 use crate::contract::Task;
 use crate::failure::Failure;
@@ -97,20 +96,5 @@ impl HandlerOptions {
     #[must_use]
     pub const fn place(&self) -> &'static str {
         self.place
-    }
-}
-
-/// What a function's error says about another attempt; the macro generates it from `on`, `never_on` and `after`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Advice {
-    pub(crate) never: bool,
-    pub(crate) after: Option<Duration>,
-}
-
-impl Advice {
-    /// `retried`: whether the error is retried at all. `after`: the delay that the error asks for.
-    #[must_use]
-    pub const fn new(retried: bool, after: Option<Duration>) -> Self {
-        Self { never: !retried, after }
     }
 }

@@ -19,6 +19,8 @@ pub mod __private;
 #[cfg(feature = "runtime")]
 pub mod adapter;
 #[cfg(feature = "runtime")]
+mod advice;
+#[cfg(feature = "runtime")]
 mod app;
 #[cfg(feature = "runtime")]
 pub mod check;
@@ -42,12 +44,16 @@ mod job;
 #[cfg(feature = "runtime")]
 mod json;
 #[cfg(feature = "runtime")]
+mod map;
+#[cfg(feature = "runtime")]
 mod memory;
 mod policy;
 #[cfg(feature = "runtime")]
 mod queues;
 #[cfg(feature = "runtime")]
 pub mod schedules;
+#[cfg(feature = "runtime")]
+mod setup;
 #[cfg(feature = "runtime")]
 pub mod signature;
 #[cfg(feature = "runtime")]
@@ -57,12 +63,16 @@ mod threads;
 #[cfg(feature = "runtime")]
 mod tuples;
 #[cfg(feature = "runtime")]
+mod wording;
+#[cfg(feature = "runtime")]
 mod worker;
 #[cfg(feature = "runtime")]
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
 pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts};
+#[cfg(feature = "runtime")]
+pub use advice::Advice;
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder};
 #[cfg(feature = "runtime")]
@@ -82,7 +92,7 @@ pub use failure::TaskError;
 #[cfg(feature = "runtime")]
 pub use handle::{JobHandle, Outcome, results};
 #[cfg(feature = "runtime")]
-pub use handler::{Advice, Handler, HandlerOptions};
+pub use handler::{Handler, HandlerOptions};
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]

@@ -3,23 +3,23 @@
 mod gates;
 
 use crate::adapter::AdapterError;
-use crate::app::App;
 use crate::contract::Task;
 use crate::dispatch::IntoKey;
-use crate::handle::JobHandle;
+use crate::handle::{Expected, JobHandle};
+use crate::setup::Setup;
 
 pub(crate) use gates::gated;
 pub use gates::{TaskLimit, TaskPause};
 
-/// The queues of an app's tasks, see [`App::queues`].
+/// The queues of an app's tasks, see [`App::queues`](crate::App::queues).
 #[derive(Debug)]
 pub struct Queues<'a> {
-    app: &'a App,
+    setup: &'a Setup,
 }
 
 impl<'a> Queues<'a> {
-    pub(crate) const fn new(app: &'a App) -> Self {
-        Self { app }
+    pub(crate) const fn new(setup: &'a Setup) -> Self {
+        Self { setup }
     }
 
     /// The unfinished job that owns a key of [`deduplicate`](crate::Dispatch::deduplicate); `None` if the key is free.
@@ -31,8 +31,10 @@ impl<'a> Queues<'a> {
         key: impl IntoKey,
     ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
         let Some(key) = key.into_key() else { return Ok(None) };
-        let owner = self.app.adapter().admissions().key_owner(T::NAME, &key).await?;
-        Ok(owner.map(|id| self.app.job::<T>(id)))
+        let owner = self.setup.adapter().admissions().key_owner(T::NAME, &key).await?;
+        Ok(owner.map(|id| {
+            JobHandle::attached(self.setup.clone(), id, Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
+        }))
     }
 
     /// Frees a key of [`deduplicate`](crate::Dispatch::deduplicate), so that the next dispatch is stored although the owner
@@ -45,7 +47,9 @@ impl<'a> Queues<'a> {
         key: impl IntoKey,
     ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
         let Some(key) = key.into_key() else { return Ok(None) };
-        let owner = self.app.adapter().admissions().release_key(T::NAME, &key).await?;
-        Ok(owner.map(|id| self.app.job::<T>(id)))
+        let owner = self.setup.adapter().admissions().release_key(T::NAME, &key).await?;
+        Ok(owner.map(|id| {
+            JobHandle::attached(self.setup.clone(), id, Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
+        }))
     }
 }

@@ -1,13 +1,13 @@
 //! The contract: its struct and `impl Task`.
 
-use std::time::Duration;
-
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Attribute, LitStr};
 
 use super::signature;
-use crate::model::{Contract, Field, Output};
+use crate::duration;
+use crate::field::Field;
+use crate::model::{Contract, Output};
 use crate::names;
 use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
@@ -168,7 +168,10 @@ fn task_options(
             .as_ref()
             .and_then(|retry| policy(retry, private))
             .map(|retry| quote_spanned!(site=> .with_retry(#retry))),
-        options.timeout.map(duration).map(|timeout| quote_spanned!(site=> .with_timeout(#timeout))),
+        options
+            .timeout
+            .map(duration::expression)
+            .map(|timeout| quote_spanned!(site=> .with_timeout(#timeout))),
         options.priority.map(|Priority(priority)| quote_spanned!(site=> .with_priority(#priority))),
         options
             .ttl
@@ -178,7 +181,7 @@ fn task_options(
         limit(options).map(|max| quote_spanned!(site=> .with_limit(#max))),
         stall
             .and_then(|stall| stall.lease)
-            .map(duration)
+            .map(duration::expression)
             .map(|lease| quote_spanned!(site=> .with_lease(#lease))),
         stall
             .and_then(|stall| stall.max)
@@ -198,7 +201,7 @@ fn task_options(
 
 fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let max = ttl.max.map(|Lifetime(max)| duration(max))?;
+    let max = ttl.max.map(|Lifetime(max)| duration::expression(max))?;
     let on_expire = ttl.on_expire.map(|on_expire| match on_expire {
         OnExpire::Fail => quote_spanned!(site=> .on_expire(#private::OnExpire::Fail)),
         OnExpire::Discard => quote_spanned!(site=> .on_expire(#private::OnExpire::Discard)),
@@ -225,10 +228,10 @@ fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {
         };
         calls.push(quote_spanned!(site=> .backoff(#private::Backoff::#backoff)));
     }
-    if let Some(delay) = retry.delay.map(duration) {
+    if let Some(delay) = retry.delay.map(duration::expression) {
         calls.push(quote_spanned!(site=> .delay(#delay)));
     }
-    if let Some(max_delay) = retry.max_delay.map(duration) {
+    if let Some(max_delay) = retry.max_delay.map(duration::expression) {
         calls.push(quote_spanned!(site=> .max_delay(#max_delay)));
     }
     if retry.jitter == Some(false) {
@@ -238,11 +241,6 @@ fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {
         calls.push(quote_spanned!(site=> .timeouts(#timeouts)));
     }
     Some(quote_spanned!(site=> #private::RetryPolicy::attempts(#attempts)#(#calls)*))
-}
-
-pub(super) fn duration(duration: Duration) -> TokenStream {
-    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanos))
 }
 
 /// A path below the private module, as text for an attribute.

@@ -4,8 +4,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Attribute, Visibility};
 
-use crate::model::{self, Argument, Handler, Injected, Output};
+use crate::model::{self, Argument, Handler, Output};
 use crate::names;
+use crate::types::Injected;
 use crate::values::Concurrency;
 
 /// The type to register for a contract that is defined elsewhere.

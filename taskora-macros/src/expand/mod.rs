@@ -17,6 +17,7 @@ use crate::errors::Errors;
 use crate::hides;
 use crate::model::{Krate, Output, TaskFn};
 use crate::options::{Options, span_of};
+use crate::types::with_name;
 use crate::validate;
 
 /// Attributes on parameters that only this macro understands.
@@ -45,8 +46,8 @@ pub(crate) fn function(options: TokenStream, item: TokenStream) -> TokenStream {
         // generate nothing else inside an `impl`, or under a name that means another type
         return quote!(#original #errors);
     }
-    let docs = validate::with_name(&original.attrs, "doc");
-    let deprecated = validate::with_name(&original.attrs, "deprecated");
+    let docs = with_name(&original.attrs, "doc");
+    let deprecated = with_name(&original.attrs, "deprecated");
     let types = match &contract {
         Some(contract) => {
             // the signature comes first, because it has the clearest error for an argument that cannot be stored

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use super::contract::duration;
+use crate::duration;
 use crate::list::List as _;
 use crate::model::Krate;
 use crate::schedule::{At, Expression, Name, OnMissed, Overlap, Period, Ready, RunOnStart, Zone};
@@ -27,7 +27,7 @@ fn schedule(private: &TokenStream, contract: &impl ToTokens, ready: &Ready) -> T
     let calls = [
         options.cron.as_ref().map(|At { value: Expression(cron), .. }| quote_spanned!(site=> .cron(#cron)?)),
         options.every.as_ref().map(|At { value: Period(period), .. }| {
-            let period = duration(*period);
+            let period = duration::expression(*period);
             quote_spanned!(site=> .every(#period)?)
         }),
         options.span_of("manual").map(|_| quote_spanned!(site=> .manual())),
@@ -70,7 +70,7 @@ fn schedule(private: &TokenStream, contract: &impl ToTokens, ready: &Ready) -> T
 
 fn timed(option: &str, time: Option<&At<std::time::Duration>>) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let time = duration(time?.value);
+    let time = duration::expression(time?.value);
     let option = crate::names::local(option, site);
     Some(quote_spanned!(site=> .#option(#time)))
 }

@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
 use super::step;
-use crate::model::{Contract, Field, Krate};
+use crate::field::Field;
+use crate::model::{Contract, Krate};
 use crate::names;
 
 /// The builder's type, its setters, and what dispatches it once all arguments are set. Each type parameter is `Set`,
@@ -70,8 +71,8 @@ pub(super) fn expand(contract: &Contract, fields: &[Field]) -> TokenStream {
 
                 // compiled only where it is used
                 #[inline]
-                fn __into_dispatch(self, app: &#private::App) -> #private::Dispatch<Self::Handle> {
-                    #private::Dispatchable::__into_dispatch(#ident { #(#arguments: self.#arguments.into_value()),* }, app)
+                fn __into_dispatch(self, setup: &#private::Setup) -> #private::Dispatch<Self::Handle> {
+                    #private::Dispatchable::__into_dispatch(#ident { #(#arguments: self.#arguments.into_value()),* }, setup)
                 }
             }
 

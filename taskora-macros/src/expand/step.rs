@@ -3,7 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-use crate::model::{Contract, Field};
+use crate::field::Field;
+use crate::model::Contract;
 
 /// What a signature is depends on which of its arguments are set.
 pub(super) fn signature(

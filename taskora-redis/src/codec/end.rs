@@ -1,11 +1,12 @@
 //! How jobs end, their history, and the states that follow from both.
 
-use taskora::adapter::{Ended, Ending};
+use redis::Value;
+use taskora::adapter::{CancelOutcome, Ended, Ending};
 use taskora::{AdapterError, JobState, Timestamp};
 
 use super::job::is_envelope;
 use super::reader::{Reader, text};
-use crate::answer::{newer, nonsense};
+use crate::answer::{bytes, newer, nonsense};
 
 /// The bytes of an end, before the result, the message or the reason.
 const END: usize = 21;
@@ -101,6 +102,18 @@ pub(crate) fn state_at(place: &[u8], attempts: u32) -> JobState {
         b"delayed" if attempts == 0 => JobState::Delayed,
         b"delayed" => JobState::Retrying,
         _ => JobState::Waiting,
+    }
+}
+
+/// What a cancellation did to `what`.
+pub(crate) fn cancelled(value: Value, what: &str) -> Result<CancelOutcome, AdapterError> {
+    match bytes(value, "the answer to a cancellation")?.as_slice() {
+        b"N" => Ok(CancelOutcome::NotFound),
+        b"?" => Err(newer(what)),
+        b"A" => Ok(CancelOutcome::Requested),
+        b"D" => Ok(CancelOutcome::Cancelled),
+        [letter] => state(*letter).map(CancelOutcome::AlreadyEnded).ok_or_else(|| newer(what)),
+        _ => Err(nonsense("the answer to a cancellation is too long")),
     }
 }
 

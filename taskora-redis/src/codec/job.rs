@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use taskora::adapter::{Due, NewJob, NewNode, SCHEDULES, TickStamp};
 use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
+use super::layout::{LAYOUT, read_extension};
 use super::reader::{Reader, millis, u48};
 use super::workflow::Head;
 use crate::id;
 
-pub(super) const LAYOUT: u8 = 1;
 /// The payload is in `blobs`.
 const BLOB: u8 = 1;
 /// Annotations follow the task's name.
@@ -336,22 +336,6 @@ pub(crate) fn is_envelope(value: &[u8]) -> bool {
 
 fn is_known(tag: u8, value: &[u8]) -> bool {
     tag == TTL && value.len() == 13
-}
-
-/// Reads an extension: its length (2), then tags (1), lengths (2) and values. Even tags must be understood: `None` if `see`
-/// returns that it does not know one.
-pub(super) fn read_extension(reader: &mut Reader<'_>, mut see: impl FnMut(u8, &[u8]) -> bool) -> Option<()> {
-    let len = u16::from_be_bytes(reader.array()?);
-    let mut rest = Reader(reader.take(len.into())?);
-    while !rest.0.is_empty() {
-        let tag = rest.u8()?;
-        let len = u16::from_be_bytes(rest.array()?);
-        let is_known = see(tag, rest.take(len.into())?);
-        if tag.is_multiple_of(2) && !is_known {
-            return None;
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use taskora::Timestamp;
 use taskora::workflow::WorkflowState;
 
-use super::job::{LAYOUT, read_extension};
+use super::layout::{LAYOUT, read_extension};
 use super::reader::{Reader, text};
 
 /// What a workflow was started with.

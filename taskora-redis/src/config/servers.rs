@@ -6,14 +6,7 @@ use super::RedisConfig;
 use crate::address::shown;
 use crate::route::Route;
 use crate::sentinel::Sentinels;
-
-/// The way to the server.
-pub(super) struct Reach {
-    /// The address that messages show; never with a password.
-    pub(super) address: String,
-    pub(super) route: Route,
-    pub(super) sentinels: Option<Sentinels>,
-}
+use crate::settings::Reach;
 
 impl RedisConfig {
     pub(super) fn reach(&self, servers: Vec<ConnectionInfo>) -> Result<Reach, String> {

@@ -18,8 +18,8 @@ use taskora::{AdapterError, Violation};
 
 use super::found::{finding, shown, strings};
 use super::workflows::{InLine, Next, WorkflowScan};
-use crate::adapter::Inner;
 use crate::answer::{array, bytes, exactly, letters, nonsense};
+use crate::inner::Inner;
 use crate::scripts::SCRIPTS;
 
 /// The most entries of a list, keys, or nodes in one call.

@@ -289,15 +289,6 @@ pub enum RemoveOutcome {
     NotFound,
 }
 
-/// Which tick of which schedule a job is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TickStamp {
-    /// The schedule.
-    pub schedule: String,
-    /// The tick's time; `None`: somebody triggered it.
-    pub at: Option<Timestamp>,
-}
-
 /// The schedules of an adapter that has none: it refuses each call.
 #[derive(Debug)]
 pub(super) struct NoSchedules;

@@ -144,17 +144,6 @@ impl NewNode {
     }
 }
 
-/// Which node of which workflow a claimed job is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRef {
-    /// The workflow.
-    pub workflow: WorkflowId,
-    /// The node's number.
-    pub node: u32,
-    /// Whether the payload is a recipe, see [`NewNode::payload`].
-    pub composed: bool,
-}
-
 /// How a workflow has ended.
 #[derive(Clone)]
 pub struct WorkflowEnded {

@@ -70,6 +70,7 @@ mod workflow_steps;
 
 #[doc(hidden)]
 pub use expand::checks;
+pub use upkeep::assert_sound;
 
 /// An empty store for one check, and what the check needs from it.
 pub trait Fixture {
@@ -82,9 +83,4 @@ pub trait Fixture {
 
     /// Advances the store's time: with a clock that tests can move, or by waiting. It need not wake waiters.
     fn advance(&self, by: Duration) -> impl Future<Output = ()>;
-}
-
-/// Fails unless the store is consistent, see [`App::check`](crate::App::check). Runs after each check.
-pub async fn assert_sound(fixture: &impl Fixture) {
-    upkeep::sound(&fixture.adapter().await, "after the check").await;
 }

@@ -13,6 +13,11 @@ use crate::adapter::{Adapter, AttemptEnd};
 use crate::check::{self, CheckReport};
 use crate::policy::{Retention, RetentionLimit};
 
+/// Fails unless the store is consistent, see [`App::check`](crate::App::check). Runs after each check.
+pub async fn assert_sound(fixture: &impl Fixture) {
+    sound(&fixture.adapter().await, "after the check").await;
+}
+
 /// Fails if the store is inconsistent.
 pub(super) async fn sound(adapter: &Arc<dyn Adapter>, what: &str) -> CheckReport {
     let report = check::check(&**adapter).await.expect("check");

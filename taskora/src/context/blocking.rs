@@ -1,9 +1,8 @@
 //! Blocking handlers: each runs on its own thread, which cannot be stopped.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Context;
@@ -16,7 +15,8 @@ impl Context {
         self,
         function: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let running = self.attempt.threads.enter(self.clone());
+        self.attempt.threads.enter();
+        let running = RunningThread(self.clone());
         let runtime = tokio::runtime::Handle::current();
         let subscriber = tracing::dispatcher::get_default(Clone::clone);
         let span = tracing::Span::current();
@@ -35,7 +35,7 @@ impl Context {
             drop(running);
             let _ = returned.send(result);
         };
-        if !self.attempt.app.adapter().inspection().is_remote() && time_is_paused() {
+        if !self.attempt.app.setup().adapter().inspection().is_remote() && time_is_paused() {
             // virtual time advances while the runtime is idle; the only threads that it waits for are those of tokio's pool
             drop(tokio::task::spawn_blocking(work));
         } else if let Err(error) = threads::run(&self.attempt.lease.task, Box::new(work)) {
@@ -50,19 +50,12 @@ impl Context {
 
     /// Whether a thread of a blocking handler still runs; it cannot be stopped.
     pub(crate) fn has_thread(&self) -> bool {
-        self.attempt.threads.running.load(Ordering::Acquire) > 0
+        self.attempt.threads.any()
     }
 
     /// Resolves when no thread of a blocking handler is left.
     pub(crate) async fn threads_ended(&self) {
-        loop {
-            let mut ended = std::pin::pin!(self.attempt.threads.ended.notified());
-            ended.as_mut().enable();
-            if !self.has_thread() {
-                return;
-            }
-            ended.await;
-        }
+        self.attempt.threads.none_left().await;
     }
 }
 
@@ -75,26 +68,10 @@ fn time_is_paused() -> bool {
     Instant::now() == virtual_start
 }
 
-/// Counts the threads of a blocking handler.
-#[derive(Default)]
-pub(super) struct Threads {
-    running: AtomicU8,
-    ended: Notify,
-}
-
-impl Threads {
-    fn enter(&self, context: Context) -> RunningThread {
-        self.running.fetch_add(1, Ordering::AcqRel);
-        RunningThread(context)
-    }
-}
-
 struct RunningThread(Context);
 
 impl Drop for RunningThread {
     fn drop(&mut self) {
-        let threads = &self.0.attempt.threads;
-        threads.running.fetch_sub(1, Ordering::AcqRel);
-        threads.ended.notify_waiters();
+        self.0.attempt.threads.leave();
     }
 }

@@ -4,20 +4,16 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::key::check_key;
-use super::once;
-use super::rule::for_payload;
-use super::{
-    BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs, check_meta,
-    check_priority, check_size, check_task_name, check_ttl, ttl_of,
-};
+use super::asked::{self, for_payload};
+use super::check::{check_key, check_meta, check_priority, check_size, check_task_name, check_ttl, ttl_of};
+use super::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, Admitted, Enqueued, NewJob, Rule, TaskName};
-use crate::app::App;
 use crate::contract::{Task, TaskOptions};
 use crate::error::DispatchError;
 use crate::handle::{Expected, JobHandle, Outcome};
 use crate::job::JobId;
 use crate::json;
+use crate::setup::Setup;
 use crate::workflow::Bound;
 
 #[diagnostic::do_not_recommend]
@@ -25,8 +21,8 @@ impl<T: Task> Dispatchable for T {
     type Handle = JobHandle<T::Output>;
     type Slot = Bound;
 
-    fn __into_dispatch(self, app: &App) -> Dispatch<Self::Handle> {
-        Dispatch::new(app, JobRequest::new(app, T::NAME.into(), &self, &T::OPTIONS))
+    fn __into_dispatch(self, setup: &Setup) -> Dispatch<Self::Handle> {
+        Dispatch::new(setup, JobRequest::new(setup, T::NAME.into(), &self, &T::OPTIONS))
     }
 }
 
@@ -38,8 +34,13 @@ pub struct JobRequest {
 }
 
 impl JobRequest {
-    pub(crate) fn new(app: &App, task: TaskName, payload: &impl Serialize, contract: &TaskOptions) -> Self {
-        Self { payload: encode(app, &task, payload), task, contract: *contract }
+    pub(crate) fn new(
+        setup: &Setup,
+        task: TaskName,
+        payload: &impl Serialize,
+        contract: &TaskOptions,
+    ) -> Self {
+        Self { payload: encode(setup, &task, payload), task, contract: *contract }
     }
 }
 
@@ -58,7 +59,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
     type Output = Self;
 
     fn send(
-        app: App,
+        setup: Setup,
         request: JobRequest,
         id: Option<JobId>,
         options: DispatchOptions,
@@ -68,7 +69,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
                 return Err(replaces_nothing());
             }
             let JobRequest { task, payload, contract } = request;
-            let rule = options.rule.as_ref().map(|rule| rule.check(&options, id.is_some())).transpose()?;
+            let rule = options.rule.as_ref().map(|rule| rule.check(options.due, id.is_some())).transpose()?;
             let key = options.key.clone();
             key.iter().try_for_each(|key| check_key(&task, key))?;
             let id = id.unwrap_or_else(JobId::new);
@@ -76,13 +77,13 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             let rejects = options.rejects;
             let mut job = new_job(id.clone(), task.clone(), payload?, &contract, options)?;
             let Some((rule, key)) = rule.zip(key) else {
-                let enqueued = app.adapter().jobs().enqueue(vec![job]).await?;
-                return handle(&app, expected, id, enqueued.into_iter().next());
+                let enqueued = setup.adapter().jobs().enqueue(vec![job]).await?;
+                return handle(&setup, expected, id, enqueued.into_iter().next());
             };
             let rule = for_payload(rule, &job.payload);
             tell_key(rule, &key, &mut job.meta)?;
             let admission = Admission { job, key: key.clone(), rule };
-            let answer = app.adapter().admissions().admit(vec![admission]).await?.into_iter().next();
+            let answer = setup.adapter().admissions().admit(vec![admission]).await?.into_iter().next();
             let task = task.to_string();
             match answer {
                 Some(Admitted::Duplicate(existing)) if rejects => {
@@ -92,7 +93,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
                     Err(DispatchError::Throttled { task, key, retry_in })
                 }
                 Some(Admitted::Reused(existing)) => Err(DispatchError::KeyReused { task, key, existing }),
-                answer => admitted(&app, expected, id, &key, answer),
+                answer => admitted(&setup, expected, id, &key, answer),
             }
         })
     }
@@ -106,7 +107,7 @@ pub(super) fn replaces_nothing() -> DispatchError {
 
 /// The handle of a job, from the store's answer.
 pub(super) fn handle<Out>(
-    app: &App,
+    setup: &Setup,
     expected: Expected,
     id: JobId,
     enqueued: Option<Enqueued>,
@@ -120,20 +121,20 @@ pub(super) fn handle<Out>(
             return Err(DispatchError::IdTaken { id, task: task.to_string(), stored: Vec::new() });
         }
     };
-    Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
+    Ok(JobHandle::dispatched(setup.clone(), outcome, id, expected))
 }
 
 /// Puts an idempotency key into the annotations, where the handler reads it.
 pub(super) fn tell_key(rule: Rule, key: &str, meta: &mut Vec<(String, String)>) -> Result<(), DispatchError> {
     if matches!(rule, Rule::Once(_)) {
-        once::tell(key, meta)?;
+        asked::tell(key, meta)?;
     }
     Ok(())
 }
 
 /// The handle for a job that was to be stored under a key. It belongs to the job that stands for it.
 pub(super) fn admitted<Out>(
-    app: &App,
+    setup: &Setup,
     expected: Expected,
     id: JobId,
     key: &str,
@@ -148,17 +149,17 @@ pub(super) fn admitted<Out>(
             let (task, key) = (expected.name().to_owned(), key.to_owned());
             return Err(DispatchError::KeyReused { task, key, existing });
         }
-        Some(Admitted::Taken { task }) => return handle(app, expected, id, Some(Enqueued::Taken { task })),
+        Some(Admitted::Taken { task }) => return handle(setup, expected, id, Some(Enqueued::Taken { task })),
     };
-    Ok(JobHandle::dispatched(app.clone(), outcome, id, expected))
+    Ok(JobHandle::dispatched(setup.clone(), outcome, id, expected))
 }
 
-pub(super) fn encode(app: &App, task: &str, payload: &impl Serialize) -> Result<Vec<u8>, DispatchError> {
+pub(super) fn encode(setup: &Setup, task: &str, payload: &impl Serialize) -> Result<Vec<u8>, DispatchError> {
     let json = json::write(payload).map_err(|error| DispatchError::InvalidPayload {
         task: task.to_owned(),
         message: error.to_string(),
     })?;
-    check_size(app, task, json.len())?;
+    check_size(setup, task, json.len())?;
     Ok(json)
 }
 

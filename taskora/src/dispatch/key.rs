@@ -4,9 +4,6 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use crate::adapter::Admission;
-use crate::error::DispatchError;
-
 /// What can be a key: a string, an integer, a `bool`, a `Uuid`, a tuple of two or three of these, or an `Option` of any. A
 /// job whose key is `None` is dispatched as if there were no rule.
 ///
@@ -75,14 +72,6 @@ impl<A: IntoKey, B: IntoKey, C: IntoKey> IntoKey for (A, B, C) {
 fn part(key: impl IntoKey) -> Option<String> {
     let key = key.into_key()?;
     Some(if key.contains(['\\', ':']) { key.replace('\\', "\\\\").replace(':', "\\:") } else { key })
-}
-
-pub(crate) fn check_key(task: &str, key: &str) -> Result<(), DispatchError> {
-    let limit = Admission::MAX_KEY;
-    if key.len() <= limit {
-        return Ok(());
-    }
-    Err(DispatchError::KeyTooLong { task: task.to_owned(), size: key.len(), limit })
 }
 
 #[cfg(test)]

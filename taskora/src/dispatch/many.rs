@@ -3,16 +3,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::asked::for_payload;
+use super::check::check_key;
 use super::job::{admitted, encode, handle, new_job, replaces_nothing, tell_key};
-use super::key::{IntoKey, check_key};
-use super::rule::for_payload;
+use super::key::IntoKey;
 use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, NewJob, Rule, TaskName};
-use crate::app::App;
 use crate::contract::Task;
 use crate::error::DispatchError;
 use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
+use crate::setup::Setup;
 
 /// How many jobs a bulk dispatch stores in one call.
 const CHUNK: usize = 500;
@@ -55,15 +56,15 @@ impl<T: Task> Dispatched for Many<T> {
     type Output = Vec<JobHandle<T::Output>>;
 
     fn send(
-        app: App,
+        setup: Setup,
         request: ManyRequest<T>,
         ids: Option<Vec<JobId>>,
         options: DispatchOptions,
     ) -> BoxFuture<Result<Self::Output, DispatchError>> {
-        let jobs = prepare(&app, request, ids, &options);
+        let jobs = prepare(&setup, request, ids, &options);
         Box::pin(async move {
             let (jobs, rule) = jobs?;
-            store_in_chunks(app, Expected::new(T::NAME.into(), &T::OPTIONS), jobs, rule).await
+            store_in_chunks(setup, Expected::new(T::NAME.into(), &T::OPTIONS), jobs, rule).await
         })
     }
 }
@@ -73,13 +74,13 @@ type Keyed = (NewJob, Option<String>);
 
 /// Checks everything that can be refused, before anything is stored.
 fn prepare<T: Task>(
-    app: &App,
+    setup: &Setup,
     request: ManyRequest<T>,
     ids: Option<Vec<JobId>>,
     options: &DispatchOptions,
 ) -> Result<(Vec<Keyed>, Option<Rule>), DispatchError> {
     let ManyRequest { tasks, keys } = request;
-    let rule = options.rule.as_ref().map(|rule| rule.check(options, ids.is_some())).transpose()?;
+    let rule = options.rule.as_ref().map(|rule| rule.check(options.due, ids.is_some())).transpose()?;
     let ids = match ids {
         Some(ids) if ids.len() != tasks.len() => {
             let (ids, jobs) = (ids.len(), tasks.len());
@@ -94,7 +95,7 @@ fn prepare<T: Task>(
     keys.iter().flatten().try_for_each(|key| check_key(T::NAME, key))?;
     let (name, mut keys) = (TaskName::from(T::NAME), keys.into_iter());
     let job = |(id, task)| {
-        let job = new_job(id, name.clone(), encode(app, T::NAME, &task)?, &T::OPTIONS, options.clone())?;
+        let job = new_job(id, name.clone(), encode(setup, T::NAME, &task)?, &T::OPTIONS, options.clone())?;
         Ok((job, keys.next().flatten()))
     };
     let jobs = ids.into_iter().zip(tasks).map(job).collect::<Result<_, DispatchError>>()?;
@@ -104,7 +105,7 @@ fn prepare<T: Task>(
 /// Stores the jobs chunk by chunk, with two calls in flight, so that the store is never idle between them. With a rule, it
 /// makes one call at a time, because the order of a key's jobs matters.
 async fn store_in_chunks<Out>(
-    app: App,
+    setup: Setup,
     expected: Expected,
     jobs: Vec<Keyed>,
     rule: Option<Rule>,
@@ -117,7 +118,7 @@ async fn store_in_chunks<Out>(
         let Some(first) = chunks.next() else { break };
         let second = if rule.is_none() { chunks.next().unwrap_or_default() } else { Vec::new() };
         let (first, second) =
-            tokio::join!(store(&app, &expected, first, rule), store(&app, &expected, second, rule));
+            tokio::join!(store(&setup, &expected, first, rule), store(&setup, &expected, second, rule));
         for answer in [first, second] {
             match answer {
                 Ok(answers) => {
@@ -151,7 +152,7 @@ fn ids<Out>(handles: &[JobHandle<Out>]) -> Vec<JobId> {
 
 /// Stores jobs in one call; with a rule, jobs without a key go in a second call. Returns what happened to each job.
 async fn store<Out>(
-    app: &App,
+    setup: &Setup,
     expected: &Expected,
     jobs: Vec<Keyed>,
     rule: Option<Rule>,
@@ -169,7 +170,7 @@ async fn store<Out>(
             }
         }
     }
-    let adapter = app.adapter();
+    let adapter = setup.adapter();
     let mut enqueued = match plain.is_empty() {
         true => Vec::new(),
         false => adapter.jobs().enqueue(plain).await?,
@@ -183,8 +184,8 @@ async fn store<Out>(
     let answer = |(id, key): (JobId, Option<String>)| {
         let expected = expected.clone();
         match key {
-            Some(key) => admitted(app, expected, id, &key, admissions.next()),
-            None => handle(app, expected, id, enqueued.next()),
+            Some(key) => admitted(setup, expected, id, &key, admissions.next()),
+            None => handle(setup, expected, id, enqueued.next()),
         }
     };
     Ok(ids.into_iter().map(answer).collect())

@@ -2,19 +2,14 @@
 
 use std::time::Duration;
 
+use super::asked::AskedRule;
 use super::key::IntoKey;
 use super::many::Many;
-use super::rule::{AskedRule, Idempotent, RuleState, Unruled};
-use super::{Dispatch, Dispatched, check_meta};
+use super::state::{Idempotent, RuleState, Unruled};
+use super::{Dispatch, Dispatched};
 use crate::contract::Task;
-use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::workflow::WorkflowHandle;
-
-/// The annotation that carries the key to the handler.
-pub(crate) const META: &str = "idempotency-key";
-/// The longest life of a key.
-pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// Dispatches the job once. For `life` after the first dispatch, every other dispatch with the key returns the handle of
@@ -37,7 +32,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     ///
     /// - If the job fails, is cancelled or expires, its key is freed in the same step, unless you set
     ///   [`keep_failures`](Dispatch::keep_failures).
-    /// - The same key with another payload is [`DispatchError::KeyReused`]: two different requests use the same key by
+    /// - The same key with another payload is [`DispatchError::KeyReused`](crate::DispatchError::KeyReused): two different requests use the same key by
     ///   mistake.
     /// - Keys belong to one task. `life` is above zero and at most 366 days; choose it longer than the job may take.
     /// - The handler reads the key with [`Context::idempotency_key`](crate::Context::idempotency_key), to pass it on.
@@ -53,7 +48,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
 impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
     /// Like `idempotency` of a single dispatch, with a key for each job:
     /// `app.dispatch_many(charges).idempotency(|charge| charge.order, life)`. If one of the keys stands for another payload,
-    /// the dispatch returns [`DispatchError::KeyReused`], although the other jobs are stored: dispatching again is harmless.
+    /// the dispatch returns [`DispatchError::KeyReused`](crate::DispatchError::KeyReused), although the other jobs are stored: dispatching again is harmless.
     pub fn idempotency<K: IntoKey>(
         mut self,
         key: impl Fn(&T) -> K,
@@ -91,19 +86,4 @@ impl<H: Dispatched> Dispatch<H, Idempotent> {
         }
         self
     }
-}
-
-/// Adds the key to the annotations, where the handler finds it.
-pub(crate) fn tell(key: &str, meta: &mut Vec<(String, String)>) -> Result<(), DispatchError> {
-    meta.retain(|(name, _)| name != META);
-    meta.push((META.to_owned(), key.to_owned()));
-    check_meta(meta)
-}
-
-pub(super) fn check_life(life: Duration) -> Result<(), DispatchError> {
-    if !life.is_zero() && life <= LONGEST {
-        return Ok(());
-    }
-    let message = format!("the life of an idempotency key is above zero and at most 366 days, not {life:?}");
-    Err(DispatchError::InvalidOption(message))
 }

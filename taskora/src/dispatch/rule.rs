@@ -1,167 +1,18 @@
 //! Dispatches that store a job only if its key allows it: `throttle`, `debounce` and `deduplicate`.
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::asked::AskedRule;
 use super::key::IntoKey;
 use super::many::Many;
-use super::once::check_life;
-use super::{Dispatch, DispatchOptions, Dispatched};
-use crate::adapter::{BlockingStates, Due, Once, Otherwise, Rule};
+use super::state::{
+    Debounced, Deduplicated, Follows, Leaves, Rejecting, Replaces, RuleState, Throttled, Unruled,
+};
+use super::{Dispatch, Dispatched};
+use crate::adapter::Otherwise;
 use crate::contract::Task;
-use crate::error::DispatchError;
 use crate::handle::JobHandle;
 use crate::job::JobState;
-use crate::json::fingerprint;
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// The rule that decides whether a job is stored. Sealed.
-pub trait RuleState: sealed::Sealed + 'static {}
-
-/// No rule: every job is stored.
-#[derive(Debug)]
-pub enum NoRule {}
-/// At most a number of jobs of a key per window.
-#[derive(Debug)]
-pub enum Throttled {}
-/// The jobs of a key become one job, some time after the last of them.
-#[derive(Debug)]
-pub enum Debounced {}
-/// One job per key, for a time.
-#[derive(Debug)]
-pub enum Idempotent {}
-/// One unfinished job per key; `Other` says what happens to another one.
-#[derive(Debug)]
-pub struct Deduplicated<Other>(PhantomData<Other>);
-/// Another job with the key is not stored.
-#[derive(Debug)]
-pub enum Leaves {}
-/// Another job with the key replaces one that has not started.
-#[derive(Debug)]
-pub enum Replaces {}
-/// The same, but if that one has started, the new job waits for its end.
-#[derive(Debug)]
-pub enum Follows {}
-
-macro_rules! states {
-    ($($state:ty),*) => {
-        $(impl sealed::Sealed for $state {}
-        impl RuleState for $state {})*
-    };
-}
-
-states!(
-    NoRule,
-    Throttled,
-    Debounced,
-    Idempotent,
-    Deduplicated<Leaves>,
-    Deduplicated<Replaces>,
-    Deduplicated<Follows>
-);
-
-/// A dispatch without a rule so far.
-#[diagnostic::on_unimplemented(
-    message = "a dispatch takes one of `debounce`, `throttle`, `deduplicate` and `idempotency`; this one is `{Self}` already",
-    label = "a second rule",
-    note = "which of two rules would decide is not said; dispatch two jobs, or choose one of the rules"
-)]
-pub trait Unruled: RuleState {}
-
-impl Unruled for NoRule {}
-
-/// A dispatch whose job may be refused because of another job, or because of its key.
-#[diagnostic::on_unimplemented(
-    message = "nothing rejects this dispatch",
-    label = "not throttled and not deduplicated",
-    note = "`reject_as_error` goes with `throttle(..)` and `deduplicate(..)`"
-)]
-pub trait Rejecting: RuleState {}
-
-impl Rejecting for Throttled {}
-impl<Other: 'static> Rejecting for Deduplicated<Other> where Self: RuleState {}
-
-/// The rule for a job with this payload.
-pub(super) fn for_payload(rule: Rule, payload: &[u8]) -> Rule {
-    match rule {
-        Rule::Once(once) => Rule::Once(Once { fingerprint: fingerprint(payload), ..once }),
-        other => other,
-    }
-}
-
-/// A rule as the caller set it.
-#[derive(Debug, Clone)]
-pub(crate) enum AskedRule {
-    Throttle { max: u32, window: Duration },
-    Debounce { delay: Duration, max_wait: Option<Duration> },
-    Deduplicate { while_in: Option<Vec<JobState>>, otherwise: Otherwise },
-    Once { life: Duration, keep_failures: bool },
-}
-
-fn invalid<T>(message: impl Into<String>) -> Result<T, DispatchError> {
-    Err(DispatchError::InvalidOption(message.into()))
-}
-
-impl AskedRule {
-    /// The rule, if it is compatible with the other options. The payload's fingerprint is added later.
-    pub(crate) fn check(&self, options: &DispatchOptions, has_id: bool) -> Result<Rule, DispatchError> {
-        match self {
-            Self::Throttle { max: 0, .. } => {
-                invalid("`throttle` with a `max` of 0 would let nothing through")
-            }
-            Self::Throttle { max, .. } if *max > Rule::MAX_STARTS => invalid(format!(
-                "`throttle` lets at most {} jobs of a key through in a window",
-                Rule::MAX_STARTS
-            )),
-            Self::Throttle { window, .. } if window.is_zero() => {
-                invalid("`throttle` needs a `window` above zero")
-            }
-            Self::Throttle { max, window } => Ok(Rule::Throttle { max: *max, window: *window }),
-            Self::Debounce { .. } if options.due != Due::Now => {
-                invalid("`debounce` sets the due time; leave `delay` and `at` out")
-            }
-            Self::Debounce { .. } if has_id => {
-                invalid("many dispatches share a debounced job, so it has no id of yours; leave `id` out")
-            }
-            Self::Debounce { delay, .. } if delay.is_zero() => {
-                invalid("`debounce` needs a `delay` above zero")
-            }
-            Self::Debounce { delay, max_wait: Some(wait) } if wait <= delay => {
-                invalid(format!("`max_wait` ({wait:?}) is not longer than `delay` ({delay:?})"))
-            }
-            Self::Debounce { delay, max_wait } => Ok(Rule::Debounce { delay: *delay, max_wait: *max_wait }),
-            Self::Once { life, keep_failures } => {
-                check_life(*life)?;
-                Ok(Rule::Once(Once { life: *life, fingerprint: 0, keep_failures: *keep_failures }))
-            }
-            Self::Deduplicate { otherwise: Otherwise::Follow { .. }, .. } if options.due != Due::Now => {
-                invalid(
-                    "with `keep_last` a job starts when the one before it has ended; leave `delay` and `at` out",
-                )
-            }
-            Self::Deduplicate { while_in, otherwise } => {
-                let while_in = match while_in {
-                    None => BlockingStates::ALL,
-                    Some(states) => match BlockingStates::new(states.iter().copied()) {
-                        Ok(states) if states.is_empty() => {
-                            return invalid("`while_in` without a state would keep nothing out");
-                        }
-                        Ok(states) => states,
-                        Err(state) => {
-                            return invalid(format!(
-                                "a job that is `{state}` keeps no other one out; to run a job once and for all, give it an `.id(..)`"
-                            ));
-                        }
-                    },
-                };
-                Ok(Rule::Deduplicate { while_in, otherwise: *otherwise })
-            }
-        }
-    }
-}
 
 const LEAVES: AskedRule = AskedRule::Deduplicate { while_in: None, otherwise: Otherwise::Drop };
 
@@ -222,7 +73,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     ///   moves.
     /// - Once the job has become ready, the next dispatch makes a new job: a job that waits, runs or is retried is never
     ///   changed.
-    /// - You cannot combine it with `delay`, `at` or `id`: the dispatch then returns [`DispatchError::InvalidOption`].
+    /// - You cannot combine it with `delay`, `at` or `id`: the dispatch then returns [`DispatchError::InvalidOption`](crate::DispatchError::InvalidOption).
     pub fn debounce(mut self, key: impl IntoKey, delay: Duration) -> Dispatch<JobHandle<Out>, Debounced>
     where
         R: Unruled,
@@ -259,7 +110,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
         self.ruled(LEAVES)
     }
 
-    /// Returns an error if the job is not stored: [`DispatchError::Throttled`] or [`DispatchError::Duplicate`]. Not
+    /// Returns an error if the job is not stored: [`DispatchError::Throttled`](crate::DispatchError::Throttled) or [`DispatchError::Duplicate`](crate::DispatchError::Duplicate). Not
     /// available for many jobs, whose handles say it one by one.
     pub fn reject_as_error(mut self) -> Self
     where
@@ -329,7 +180,7 @@ where
     /// default. With `while_in([JobState::Waiting, JobState::Delayed])`, one job may run while one waits. A job in another
     /// state loses its key to the new one.
     ///
-    /// For a terminal state, the dispatch returns [`DispatchError::InvalidOption`].
+    /// For a terminal state, the dispatch returns [`DispatchError::InvalidOption`](crate::DispatchError::InvalidOption).
     pub fn while_in(mut self, states: impl IntoIterator<Item = JobState>) -> Self {
         if let Some(AskedRule::Deduplicate { while_in, .. }) = &mut self.options.rule {
             *while_in = Some(states.into_iter().collect());

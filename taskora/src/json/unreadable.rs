@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-use super::write::MAX_DEPTH;
+use super::MAX_DEPTH;
 
 /// How many names of a path an error shows; those between the first ones and the last one are left out.
 const TOLD: usize = 6;

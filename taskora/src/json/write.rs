@@ -6,10 +6,8 @@ use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::ser::Formatter;
 
+use super::MAX_DEPTH;
 use super::unreadable::{Refused, find};
-
-/// How deep values may be nested: as deep as `serde_json` reads them.
-pub(super) const MAX_DEPTH: usize = 127;
 
 /// The value as JSON, as [`serde_json::to_vec`] writes it, or an error if it could not be read back unchanged. The error
 /// names the field, not its value.

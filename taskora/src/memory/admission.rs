@@ -1,148 +1,20 @@
-//! Jobs with keys: which job owns which key, which job waits behind which, and what was let through.
+//! Which job is stored under a key, and what becomes of the one that has it.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use super::MemoryAdapter;
+use super::key::{Held, Key, OnceKey};
+use super::keys::Owner;
+use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::{Store, due_at};
-use super::transitions::Line;
 use crate::adapter::{
-    AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, BlockingStates, Due, Enqueued, NewJob,
-    NewWorkflow, Once, Otherwise, Rule, TaskName,
+    Admission, Admitted, AdmittedWorkflow, BlockingStates, Due, Enqueued, NewJob, NewWorkflow, Once,
+    Otherwise, Rule,
 };
 use crate::job::{JobId, millis};
 
-#[async_trait]
-impl Admissions for MemoryAdapter {
-    async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError> {
-        let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(admissions.into_iter().map(|admission| store.admit(admission, now)).collect())
-    }
-
-    async fn admit_workflow(
-        &self,
-        workflow: NewWorkflow,
-        key: &str,
-        once: Once,
-    ) -> Result<AdmittedWorkflow, AdapterError> {
-        Ok(self.0.lock().admit_workflow(workflow, key, once, self.0.now()))
-    }
-
-    async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
-        Ok(self.0.lock().keys.owners.get(&Key::of_deduplicated(task, key)).map(|owner| owner.id.clone()))
-    }
-
-    async fn release_key(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
-        Ok(self.0.lock().keys.owners.remove(&Key::of_deduplicated(task, key)).map(|owner| owner.id))
-    }
-}
-
-/// A key that a job may own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) task: TaskName,
-    pub(super) is_debounced: bool,
-    pub(super) text: String,
-}
-
-impl Key {
-    fn of_deduplicated(task: &str, text: &str) -> Self {
-        Self { task: task.into(), is_debounced: false, text: text.to_owned() }
-    }
-
-    /// The key of a schedule's runs that wait for each other. No task has an empty name.
-    fn of_schedule(name: &str) -> Self {
-        Self::of_deduplicated("", name)
-    }
-}
-
-/// A key that stands for a job of a task, or for a workflow, for a limited time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum OnceKey {
-    OfJob(TaskName, String),
-    OfWorkflow(String),
-}
-
-struct Standing {
-    until: u64,
-    fingerprint: u64,
-    /// The id of a job or of a workflow.
-    id: String,
-}
-
-/// A job's relation to keys, until it has ended.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) key: Key,
-    /// The job that waits for this one to end, if it still exists.
-    pub(super) next: Option<JobId>,
-}
-
-#[derive(Default)]
-pub(super) struct Keys {
-    pub(super) owners: HashMap<Key, Owner>,
-    /// The times of the last jobs of throttled keys, and when they can be dropped.
-    throttled: HashMap<(TaskName, String), (VecDeque<u64>, u64)>,
-    once: HashMap<OnceKey, Standing>,
-}
-
-pub(super) struct Owner {
-    /// When the key was last free.
-    first: u64,
-    pub(super) id: JobId,
-}
-
-impl Keys {
-    /// Keys whose owner has ended, is unknown, or does not own them.
-    pub(super) fn stale<'a>(
-        &'a self,
-        jobs: &'a HashMap<JobId, Record>,
-    ) -> impl Iterator<Item = (&'a Key, &'a JobId)> {
-        let owns = |key: &Key, id: &JobId| {
-            jobs.get(id).and_then(|job| job.held.as_ref()).is_some_and(|held| held.key == *key)
-        };
-        self.owners.iter().map(|(key, owner)| (key, &owner.id)).filter(move |(key, id)| !owns(key, id))
-    }
-
-    pub(super) fn forget_owner(&mut self, id: &JobId, jobs: &HashMap<JobId, Record>) {
-        let stale: Vec<Key> =
-            self.stale(jobs).filter(|(_, owner)| *owner == id).map(|(key, _)| key.clone()).collect();
-        for key in stale {
-            self.owners.remove(&key);
-        }
-    }
-
-    /// What a key stands for; the error is a job or workflow with another payload.
-    fn standing(&self, key: &OnceKey, once: Once, now: u64) -> Option<Result<String, String>> {
-        let standing = self.once.get(key).filter(|standing| standing.until > now)?;
-        let is_same = standing.fingerprint == once.fingerprint;
-        Some(if is_same { Ok(standing.id.clone()) } else { Err(standing.id.clone()) })
-    }
-
-    fn stand(&mut self, key: OnceKey, id: String, once: Once, now: u64) {
-        let until = now.saturating_add(millis(once.life));
-        self.once.insert(key, Standing { until, fingerprint: once.fingerprint, id });
-    }
-
-    /// What the key stood for has ended without completing.
-    pub(super) fn give_up(&mut self, key: Option<OnceKey>, id: &str) {
-        if let Some(key) = key.filter(|key| self.once.get(key).is_some_and(|known| known.id == id)) {
-            self.once.remove(&key);
-        }
-    }
-
-    /// Drops entries that no rule needs any more.
-    pub(super) fn forget(&mut self, now: u64) {
-        self.throttled.retain(|_, (_, until)| *until > now);
-        self.once.retain(|_, standing| standing.until > now);
-    }
-}
-
 impl Store {
-    fn admit(&mut self, admission: Admission, now: u64) -> Admitted {
+    pub(super) fn admit(&mut self, admission: Admission, now: u64) -> Admitted {
         let Admission { job, key, rule } = admission;
         match self.known(&job) {
             Some(Enqueued::Taken { task }) => return Admitted::Taken { task },
@@ -176,7 +48,13 @@ impl Store {
         }
     }
 
-    fn admit_workflow(&mut self, workflow: NewWorkflow, key: &str, once: Once, now: u64) -> AdmittedWorkflow {
+    pub(super) fn admit_workflow(
+        &mut self,
+        workflow: NewWorkflow,
+        key: &str,
+        once: Once,
+        now: u64,
+    ) -> AdmittedWorkflow {
         let id = workflow.id.clone();
         if self.flows.by_id.contains_key(&id) {
             return AdmittedWorkflow::Duplicate(id);

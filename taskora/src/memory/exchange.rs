@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::calls::{Answer, Claimed};
 use super::record::Record;
 use super::store::{PAGE, Store};
 use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, SCHEDULES, Settled, TaskName};
@@ -10,22 +11,6 @@ use crate::job::{JobId, Timestamp, millis};
 
 /// How long the answer of a slot's last call is kept, in milliseconds.
 const KEPT: u64 = 60_000;
-
-/// The answer of a slot's last call. The jobs' data is looked up again, rather than stored twice.
-pub(super) struct Answer {
-    number: u64,
-    at: u64,
-    settled: Vec<Settled>,
-    claimed: Vec<Claimed>,
-    more: bool,
-}
-
-/// One job that was handed out.
-struct Claimed {
-    lease: Lease,
-    attempt: u32,
-    at: u64,
-}
 
 impl Store {
     pub(super) fn exchange(&mut self, exchange: Exchange, now: u64) -> Exchanged {

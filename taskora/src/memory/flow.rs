@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::admission::OnceKey;
+use super::key::OnceKey;
 use crate::adapter::{Cause, NewJob, NewNode, NewWorkflow, NodeRef, TaskName, WorkflowEnded};
 use crate::job::{JobId, millis};
 use crate::workflow::{WorkflowId, WorkflowState};

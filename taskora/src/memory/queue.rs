@@ -1,16 +1,12 @@
 //! The indexes of one task: its waiting line, its delayed and active sets, and its ended jobs.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::line::Place;
 use super::record::{Phase, Record};
 use crate::adapter::JobCounts;
 use crate::check;
 use crate::job::{JobId, JobState};
-
-/// A place in the waiting line. Places sort in the order of claims: higher priority first, then the sequence number, which
-/// is negative for jobs that came back.
-pub(super) type Place = (Reverse<i16>, i64);
 
 /// The indexes of one task. Each unfinished job is in exactly one of them; all times are milliseconds.
 #[derive(Default)]

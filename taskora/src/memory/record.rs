@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::admission::{Held, OnceKey};
-use super::queue::Place;
+use super::key::{Held, OnceKey};
+use super::line::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 

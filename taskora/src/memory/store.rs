@@ -6,14 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{broadcast, oneshot};
 
-use super::admission::Keys;
+use super::book::Book;
+use super::calls::Answer;
 use super::flow::Flows;
 use super::gates::Gates;
+use super::keys::Keys;
+use super::line::{Left, Line};
 use super::queue::Queue;
 use super::record::{Phase, Record};
-use super::schedules::Book;
 use super::signal::Wakes;
-use super::transitions::{Left, Line};
 use crate::adapter::{
     AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
     RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
@@ -33,7 +34,7 @@ pub(super) struct Store {
     pub(super) gates: Gates,
     pub(super) keys: Keys,
     pub(super) schedules: Book,
-    pub(super) calls: HashMap<(Arc<str>, u8), super::exchange::Answer>,
+    pub(super) calls: HashMap<(Arc<str>, u8), Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
     /// The last fencing token issued. No two leases share one, so that an id may be used again.

@@ -3,31 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::queue::{Place, Queue};
+use super::line::{Left, Line, Place};
+use super::queue::Queue;
 use super::record::{Phase, Record};
 use super::store::Store;
 use crate::adapter::{Ending, TaskName};
 use crate::job::{JobId, JobState};
-
-/// Where a job waits until it is claimed.
-pub(super) enum Line {
-    /// Behind all others of its priority.
-    Back,
-    /// Before all others of its priority, because it was claimed before.
-    Front,
-    /// Into the delayed set.
-    Due(u64),
-    /// In no line, until that job has ended.
-    Behind(JobId),
-}
-
-/// An attempt that is over.
-pub(super) struct Left {
-    /// When it was claimed.
-    pub(super) claimed_at: Option<u64>,
-    /// The reason, if the job was flagged as cancelled.
-    pub(super) flag: Option<String>,
-}
 
 impl Store {
     /// Adds a new job, in no index yet.

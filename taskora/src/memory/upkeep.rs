@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use super::MemoryAdapter;
 use super::flow::{Flow, Work};
+use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::Store;
-use super::transitions::Line;
 use crate::adapter::{AdapterError, Audit, AuditPage, Ending, Finding, RepairOutcome, Upkeep};
 use crate::check::{Part, Place, Violation};
 use crate::job::JobId;

@@ -3,9 +3,9 @@
 use tokio::sync::oneshot;
 
 use super::flow::{Flow, Work};
+use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::{PAGE, Store, due_at};
-use super::transitions::Line;
 use crate::adapter::{
     AdapterError, CancelOutcome, Cause, Ending, Enqueued, NewNode, NewWorkflow, NodeRecord, NodeRef,
     WorkflowEnded, WorkflowRecord,

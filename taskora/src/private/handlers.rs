@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 
-pub use crate::app::App;
+pub use crate::advice::Advice;
 pub use crate::context::Context;
 pub use crate::dispatch::{Dispatch, Dispatchable};
 pub use crate::failure::Failure;
-pub use crate::handler::{Advice, Handler, HandlerOptions};
+pub use crate::handler::{Handler, HandlerOptions};
 pub use crate::json::Unreadable;
 pub use crate::schedules::{OnMissed, Overlap, Schedule};
+pub use crate::setup::Setup;
 pub use crate::signature::{Given, Open, Set, Unset};
 pub use crate::state::{FromRef, Scope, State};
 pub use crate::worker::TaskList;

@@ -5,8 +5,9 @@ use std::pin::Pin;
 
 use super::Queues;
 use crate::adapter::{AdapterError, Gate, GatedTask};
-use crate::app::App;
+
 use crate::contract::{Task, TaskOptions};
+use crate::setup::Setup;
 
 /// A task and its aliases.
 pub(crate) fn gated(task: &str, contract: &TaskOptions) -> GatedTask {
@@ -30,7 +31,7 @@ impl<'a> Queues<'a> {
     /// # Ok(()) }
     /// ```
     pub fn limit<T: Task>(&self) -> TaskLimit<'a> {
-        TaskLimit { app: self.app, task: gated(T::NAME, &T::OPTIONS) }
+        TaskLimit { setup: self.setup, task: gated(T::NAME, &T::OPTIONS) }
     }
 
     /// What is known about the limit and the pause of a task, and how many of its jobs run.
@@ -38,7 +39,7 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn gate<T: Task>(&self) -> Result<Gate, AdapterError> {
-        self.app.adapter().control().gate(&gated(T::NAME, &T::OPTIONS)).await
+        self.setup.adapter().control().gate(&gated(T::NAME, &T::OPTIONS)).await
     }
 
     /// Pauses a task: no worker starts a job of it until it is [resumed](Queues::resume). Jobs that run go on; jobs are dispatched,
@@ -59,7 +60,7 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub fn pause<T: Task>(&self) -> TaskPause<'a> {
-        TaskPause { app: self.app, task: gated(T::NAME, &T::OPTIONS), reason: String::new() }
+        TaskPause { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), reason: String::new() }
     }
 
     /// Ends a pause. Returns whether the task was paused.
@@ -67,7 +68,7 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn resume<T: Task>(&self) -> Result<bool, AdapterError> {
-        self.app.adapter().control().resume(&gated(T::NAME, &T::OPTIONS)).await
+        self.setup.adapter().control().resume(&gated(T::NAME, &T::OPTIONS)).await
     }
 }
 
@@ -75,7 +76,7 @@ impl<'a> Queues<'a> {
 #[derive(Debug)]
 #[must_use = "nothing changes before `set` or `reset` is awaited"]
 pub struct TaskLimit<'a> {
-    app: &'a App,
+    setup: &'a Setup,
     task: GatedTask,
 }
 
@@ -86,7 +87,7 @@ impl TaskLimit<'_> {
     /// # Errors
     /// [`AdapterError::Config`] for a limit of 0; otherwise if the store cannot be reached.
     pub async fn set(self, max: u32) -> Result<(), AdapterError> {
-        self.app.adapter().control().set_limit(&self.task, Some(max)).await
+        self.setup.adapter().control().set_limit(&self.task, Some(max)).await
     }
 
     /// The limit in the code holds again; if there is none, none holds.
@@ -94,7 +95,7 @@ impl TaskLimit<'_> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn reset(self) -> Result<(), AdapterError> {
-        self.app.adapter().control().set_limit(&self.task, None).await
+        self.setup.adapter().control().set_limit(&self.task, None).await
     }
 }
 
@@ -102,7 +103,7 @@ impl TaskLimit<'_> {
 #[derive(Debug)]
 #[must_use = "nothing is paused until this is awaited"]
 pub struct TaskPause<'a> {
-    app: &'a App,
+    setup: &'a Setup,
     task: GatedTask,
     reason: String,
 }
@@ -120,7 +121,7 @@ impl<'a> IntoFuture for TaskPause<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { app, task, reason } = self;
-        Box::pin(async move { app.adapter().control().pause(&task, &reason).await })
+        let Self { setup, task, reason } = self;
+        Box::pin(async move { setup.adapter().control().pause(&task, &reason).await })
     }
 }

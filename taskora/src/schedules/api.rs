@@ -54,7 +54,7 @@ impl<'a> Schedules<'a> {
     /// [`ScheduleError::DeclaredInCode`] if workers declare a schedule of this name; and what is wrong with the schedule.
     pub async fn upsert(&self, schedule: Schedule) -> Result<Upserted, ScheduleError> {
         let name = schedule.name().to_owned();
-        let new = schedule.into_definition(self.app, &self.app.timezone())?;
+        let new = schedule.into_definition(self.app.setup(), &self.app.setup().timezone())?;
         self.change(&name, |known, now| {
             if let Some(known) = known
                 && matches!(known.origin, Origin::Code { .. })
@@ -89,7 +89,8 @@ impl<'a> Schedules<'a> {
         self.change(name, |known, now| {
             let known = known.ok_or_else(|| ScheduleError::NotFound { name: name.to_owned() })?;
             let old = Schedule::from_definition(name, run::definition(known)?)?;
-            let new = update(old)?.named(name).into_definition(self.app, &self.app.timezone())?;
+            let new =
+                update(old)?.named(name).into_definition(self.app.setup(), &self.app.setup().timezone())?;
             run::put(name, Some(known), &new, known.origin, now)
         })
         .await
@@ -182,7 +183,7 @@ impl<'a> Schedules<'a> {
     }
 
     fn store(&self) -> &'a dyn adapter::Schedules {
-        self.app.adapter().schedules()
+        self.app.setup().adapter().schedules()
     }
 
     async fn known(&self, name: &str) -> Result<(Timestamp, StoredSchedule), ScheduleError> {
@@ -245,7 +246,7 @@ impl<'a> IntoFuture for Pause<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { app, name, reason } = self;
-            let is_known = app.adapter().schedules().pause_schedule(&name, &reason).await?;
+            let is_known = app.setup().adapter().schedules().pause_schedule(&name, &reason).await?;
             if is_known { Ok(()) } else { Err(ScheduleError::NotFound { name }) }
         })
     }
@@ -282,8 +283,8 @@ impl<'a> IntoFuture for Trigger<'a> {
             let overlap = if anyway { Overlap::Allow } else { definition.overlap };
             let job = run::triggered_job(id.clone(), &name, &definition);
             let expected = Expected::new(job.task.clone(), &TaskOptions::new());
-            let handle = |outcome, id| JobHandle::dispatched(app.clone(), outcome, id, expected);
-            match app.adapter().schedules().trigger(&name, job, overlap).await? {
+            let handle = |outcome, id| JobHandle::dispatched(app.setup().clone(), outcome, id, expected);
+            match app.setup().adapter().schedules().trigger(&name, job, overlap).await? {
                 Triggered::Stored => Ok(handle(Outcome::Enqueued, id)),
                 Triggered::Unfinished(last) => Ok(handle(Outcome::Duplicate(last.clone()), last)),
                 Triggered::NotFound => Err(ScheduleError::NotFound { name }),

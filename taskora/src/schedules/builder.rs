@@ -1,101 +1,19 @@
 //! Writing a schedule.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use taskora_cron::{Cron, ScheduleOptions, check_name, check_zone};
 
 use super::definition::{Definition, Start, Target};
-use super::{ScheduleError, Timetable};
-use crate::app::App;
+use super::schedule::{Schedule, Times};
+use super::{OnMissed, Overlap, ScheduleError, Timetable};
 use crate::contract::{Task, TaskOptions};
 use crate::dispatch::{check_meta, check_priority, check_size, check_task_name};
 use crate::error::DispatchError;
 use crate::json;
-
-/// What happens at a tick while the schedule's last run has not ended: it is waiting, delayed, retrying or active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Overlap {
-    /// The tick does not run, and is counted as skipped: the default.
-    #[default]
-    Skip,
-    /// The tick's job waits for the last run to end. At most one waits: a tick that comes while one does is skipped.
-    Queue,
-    /// The tick runs beside it.
-    Allow,
-}
-
-impl fmt::Display for Overlap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Skip => "skip",
-            Self::Queue => "queue",
-            Self::Allow => "allow",
-        })
-    }
-}
-
-/// What happens to ticks that nobody could make in time, because no worker was up.
-///
-/// A tick that is found within a second is not late, and none of these rules is about it. Ticks that are caught up run one after the other,
-/// also after a run that has not ended yet; with [`Overlap::Allow`], at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnMissed {
-    /// The newest one runs, once: the default.
-    #[default]
-    Skip,
-    /// As many of the newest ones run, the oldest first.
-    CatchUpNewest(u32),
-    /// All of them run, the oldest first.
-    CatchUp,
-}
-
-/// When what runs. Stored with [`Schedules::upsert`](crate::Schedules::upsert), or declared in the code of a worker with
-/// [`WorkerBuilder::schedule`](crate::WorkerBuilder::schedule).
-///
-/// ```
-/// # use taskora::prelude::*;
-/// # use taskora::Schedule;
-/// # use std::time::Duration;
-/// #[task]
-/// async fn report(tenant: u32) {}
-///
-/// # fn main() -> Result<(), taskora::ScheduleError> {
-/// let daily = Schedule::new("tenant-7-report").cron("0 6 * * *")?.tz("Europe/Berlin")?.run(Report { tenant: 7 });
-/// let often = Schedule::new("often").every(Duration::from_secs(300))?.jitter(Duration::from_secs(20)).run(Report { tenant: 8 });
-/// # let _ = (daily, often);
-/// # Ok(()) }
-/// ```
-///
-/// The compiler checks `#[task(schedule(..))]` by the same rules, with the same texts.
-#[derive(Clone)]
-#[must_use = "a schedule does nothing until it is stored, with `app.schedules().upsert(..)`, or declared by a worker"]
-pub struct Schedule {
-    name: String,
-    times: Option<Times>,
-    offset: Option<Duration>,
-    tz: Option<String>,
-    overlap: Overlap,
-    on_missed: OnMissed,
-    max_late: Option<Duration>,
-    jitter: Option<Duration>,
-    start: Start,
-    enabled_by: Option<String>,
-    target: Option<Result<Target, (String, String)>>,
-    priority: Option<i16>,
-    meta: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone)]
-enum Times {
-    Cron(Cron),
-    Every(Duration),
-    Manual,
-}
+use crate::setup::Setup;
 
 impl Schedule {
     /// A schedule of this name, which is unique in the namespace and has at most 175 bytes. Storing it again replaces it.
@@ -257,7 +175,11 @@ impl Schedule {
     }
 
     /// What is stored, once everything fits together.
-    pub(crate) fn into_definition(self, app: &App, default_tz: &str) -> Result<Definition, ScheduleError> {
+    pub(crate) fn into_definition(
+        self,
+        setup: &Setup,
+        default_tz: &str,
+    ) -> Result<Definition, ScheduleError> {
         check_name(&self.name).map_err(|misfit| ScheduleError::Misfit { name: self.name.clone(), misfit })?;
         self.fits(&self.options())?;
         let Self { name, priority, meta, .. } = self;
@@ -272,7 +194,7 @@ impl Schedule {
         check_task_name(&target.task)
             .and_then(|()| check_priority(target.priority))
             .and_then(|()| check_meta(&target.meta))
-            .and_then(|()| check_size(app, &target.task, target.payload.len()))
+            .and_then(|()| check_size(setup, &target.task, target.payload.len()))
             .map_err(refused)?;
         let times = match self.times {
             Some(Times::Cron(cron)) => Timetable::Cron {
@@ -367,19 +289,6 @@ fn target(task: &str, payload: &impl Serialize, contract: &TaskOptions) -> Resul
         ttl: contract.ttl(),
         meta: Vec::new(),
     })
-}
-
-impl fmt::Debug for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // neither payload nor meta
-        f.debug_struct("Schedule")
-            .field("name", &self.name)
-            .field("times", &self.times)
-            .field("tz", &self.tz)
-            .field("overlap", &self.overlap)
-            .field("on_missed", &self.on_missed)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

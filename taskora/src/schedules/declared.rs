@@ -10,9 +10,6 @@ use crate::adapter::{
 use crate::app::App;
 use crate::job::{JobId, Timestamp};
 
-/// Makes the schedules of `#[task(schedule(..))]`, for a worker that starts.
-pub type SchedulesInCode = fn() -> Result<Vec<Schedule>, ScheduleError>;
-
 /// How often one that others change at the same time is tried again.
 const TRIES: usize = 5;
 
@@ -29,14 +26,14 @@ struct Declared {
 impl DeclaredSchedules {
     /// Checks them all.
     pub(crate) fn new(app: &App, schedules: Vec<Schedule>) -> Result<Self, ScheduleError> {
-        let (mut declared, tz) = (BTreeMap::new(), app.timezone());
+        let (mut declared, tz) = (BTreeMap::new(), app.setup().timezone());
         for schedule in schedules {
             let name = schedule.name().to_owned();
             if let Some(variable) = schedule.turned_off_by() {
                 tracing::info!("schedule {name} is turned off by {variable}");
                 continue;
             }
-            let definition = schedule.into_definition(app, &tz)?;
+            let definition = schedule.into_definition(app.setup(), &tz)?;
             let fingerprint = Fingerprint::of(&definition.encode());
             let start = (definition.start == Start::Always).then(JobId::new);
             let one = Declared { definition, fingerprint, start };
@@ -75,7 +72,7 @@ impl DeclaredSchedules {
         for (name, declared) in &self.0 {
             let Some(id) = &declared.start else { continue };
             let job = run::triggered_job(id.clone(), name, &declared.definition);
-            app.adapter().schedules().trigger(name, job, declared.definition.overlap).await?;
+            app.setup().adapter().schedules().trigger(name, job, declared.definition.overlap).await?;
         }
         Ok(())
     }
@@ -89,7 +86,7 @@ impl DeclaredSchedules {
     ) -> Result<Vec<&'a String>, AdapterError> {
         let page: Vec<(&'a String, &Declared)> =
             names.iter().filter_map(|name| Some((*name, self.0.get(*name)?))).collect();
-        let schedules = app.adapter().schedules();
+        let schedules = app.setup().adapter().schedules();
         let declarations = page
             .iter()
             .map(|(name, one)| Declaration { name: (*name).clone(), declared: one.fingerprint })
@@ -98,7 +95,7 @@ impl DeclaredSchedules {
         let (mut puts, mut put_names) = (Vec::new(), Vec::new());
         for ((name, one), known) in page.into_iter().zip(answer.known) {
             let put = one.put(name, known.as_ref(), answer.now, starts);
-            if starts && app.logs_schedules() {
+            if starts && app.setup().logs_schedules() {
                 one.log(name, known.as_ref(), put.as_ref(), answer.now);
             }
             if let Some(put) = put {

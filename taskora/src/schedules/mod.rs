@@ -9,19 +9,22 @@ mod declared;
 mod definition;
 mod error;
 mod info;
+mod lateness;
 mod plan;
 pub(crate) mod run;
+mod schedule;
 mod stamp;
 mod timetable;
 
 pub use api::{Pause, Schedules, Trigger};
 pub(crate) use builder::is_off;
-pub use builder::{OnMissed, Overlap, Schedule};
 pub(crate) use declared::DeclaredSchedules;
-#[doc(hidden)]
-pub use declared::SchedulesInCode;
 pub use error::ScheduleError;
 pub use info::{Paused, ScheduleInfo, Tick, Upserted};
+pub use lateness::{OnMissed, Overlap};
+pub use schedule::Schedule;
+#[doc(hidden)]
+pub use schedule::SchedulesInCode;
 #[doc(no_inline)]
 pub use taskora_cron::{CronError, CronErrorKind, Misfit, ZoneError};
 pub use timetable::Timetable;

@@ -145,7 +145,7 @@ impl Attempt {
     /// What happens when this build cannot read the payload. While another build serves the task, which may be able to read
     /// it, no attempt is used up. Otherwise it is a failed attempt like any other.
     async fn after_unreadable(&self, failure: Failure) -> AttemptEnd {
-        let adapter = self.context.app().adapter();
+        let adapter = self.context.app().setup().adapter();
         match adapter.inspection().is_served_by_another_build(self.context.task()).await {
             Ok(true) => self.left_to_others(&failure.message),
             // a store that cannot be reached cannot tell

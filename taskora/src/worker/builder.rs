@@ -232,7 +232,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let mut names: Vec<TaskName> = runnables.keys().cloned().collect();
         names.sort();
         let said = names.join(", ");
-        let adapter = self.app.adapter().clone();
+        let adapter = self.app.setup().adapter().clone();
 
         let leases = Arc::new(Leases::default());
         let heartbeat = Arc::new(Notify::new());
@@ -251,7 +251,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (reporter, reports) = mpsc::unbounded_channel();
         tokio::spawn(reporter::run(adapter.clone(), reports));
         let (orders_sender, orders) = mpsc::unbounded_channel();
-        let (retention, interval) = (self.app.retention(), self.sweep);
+        let (retention, interval) = (self.app.setup().retention(), self.sweep);
         let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let mut ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
         if let Some(ticker) = &mut ticker {
@@ -279,7 +279,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             drop((helpers, keep_orders_open));
             ended
         });
-        let store = self.app.adapter();
+        let store = self.app.setup().adapter();
         tracing::info!(tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
         Ok(Worker { engine, orders: orders_sender, grace: self.shutdown_grace })
     }

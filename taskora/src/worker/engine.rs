@@ -5,8 +5,10 @@
 //! nothing waits. When the engine is idle, a third call claims a job as soon as there is one.
 
 mod refusals;
+mod refused;
 mod requests;
 mod shutdown;
+mod stopping;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::refusals::Refusals;
-use self::shutdown::Stopping;
+use self::stopping::Stopping;
 use super::attempt::Attempt;
 use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
@@ -125,7 +127,7 @@ impl Engine {
         channels: Channels,
     ) -> Self {
         let (ends, ended) = mpsc::unbounded_channel();
-        let store = Arc::new(Store::new(app.adapter().clone()));
+        let store = Arc::new(Store::new(app.setup().adapter().clone()));
         let calls = Calls::new(store.clone(), settings.worker.clone());
         Self {
             app,
@@ -368,7 +370,7 @@ impl Engine {
             context: context.clone(),
             payload,
             grace: self.settings.cancel_grace,
-            max_result: self.app.max_payload(),
+            max_result: self.app.setup().max_payload(),
         };
         // costs nothing without a subscriber
         let span = tracing::info_span!(

@@ -46,7 +46,7 @@ async fn results_of(
 ) -> Result<Vec<Option<Vec<u8>>>, Failure> {
     let mut backoff = StoreBackoff::new(Duration::from_millis(50), Duration::from_secs(2));
     loop {
-        match context.app().adapter().workflows().node_results(&node.workflow, page).await {
+        match context.app().setup().adapter().workflows().node_results(&node.workflow, page).await {
             Ok(results) => return Ok(results),
             Err(error) if error.is_retryable() => {
                 tracing::warn!(job = %context.id(), %error, "cannot read the results that a step needs yet");

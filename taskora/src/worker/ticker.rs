@@ -133,7 +133,7 @@ impl Ticker {
     /// Makes all ticks that are due. When the next one is, if this worker is the one to come then.
     async fn tick_due(&mut self) -> Result<Option<Instant>, AdapterError> {
         let app = self.app.clone();
-        let schedules = app.adapter().schedules();
+        let schedules = app.setup().adapter().schedules();
         loop {
             let due = schedules.due_schedules(&self.worker).await?;
             if due.schedules.is_empty() {

@@ -5,20 +5,20 @@ use super::handle::WorkflowHandle;
 use super::plan::Plan;
 use super::step::Workflow;
 use crate::adapter::{AdmittedWorkflow, Enqueued, NewWorkflow, Once, Rule};
-use crate::app::App;
 use crate::dispatch::{
     BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, check_key, check_meta, tell_once,
 };
 use crate::error::DispatchError;
 use crate::handle::Outcome;
 use crate::json;
+use crate::setup::Setup;
 
 impl<S, Out: 'static> Dispatchable for Workflow<S, Out> {
     type Handle = WorkflowHandle<Out>;
     type Slot = S;
 
-    fn __into_dispatch(self, app: &App) -> Dispatch<Self::Handle> {
-        Dispatch::new(app, self.plan())
+    fn __into_dispatch(self, setup: &Setup) -> Dispatch<Self::Handle> {
+        Dispatch::new(setup, self.plan())
     }
 }
 
@@ -28,15 +28,15 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
     type Output = Self;
 
     fn send(
-        app: App,
+        setup: Setup,
         plan: Plan,
         id: Option<WorkflowId>,
         options: DispatchOptions,
     ) -> BoxFuture<Result<Self, DispatchError>> {
         // from here on, nothing depends on the types
-        let rule = options.rule.as_ref().map(|rule| rule.check(&options, id.is_some())).transpose();
+        let rule = options.rule.as_ref().map(|rule| rule.check(options.due, id.is_some())).transpose();
         let key = options.key.clone();
-        let finished = finish(&app, plan, id, options);
+        let finished = finish(&setup, plan, id, options);
         Box::pin(async move {
             let (mut workflow, rule) = (finished?, rule?);
             let id = workflow.id.clone();
@@ -44,11 +44,11 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
                 check_key("workflow", &key)?;
                 tell_once(&key, &mut workflow.meta)?;
                 let once = Once { fingerprint: fingerprint(&workflow), ..once };
-                let admitted = app.adapter().admissions().admit_workflow(workflow, &key, once).await?;
+                let admitted = setup.adapter().admissions().admit_workflow(workflow, &key, once).await?;
                 return match admitted {
-                    AdmittedWorkflow::New => Ok(Self::dispatched(app, Outcome::Enqueued, id)),
+                    AdmittedWorkflow::New => Ok(Self::dispatched(setup, Outcome::Enqueued, id)),
                     AdmittedWorkflow::Duplicate(known) => {
-                        Ok(Self::dispatched(app, Outcome::Duplicate(known.clone()), known))
+                        Ok(Self::dispatched(setup, Outcome::Duplicate(known.clone()), known))
                     }
                     AdmittedWorkflow::Reused(known) => {
                         let existing = known.as_str().into();
@@ -56,11 +56,11 @@ impl<Out: 'static> Dispatched for WorkflowHandle<Out> {
                     }
                 };
             }
-            let outcome = match app.adapter().workflows().start(workflow).await? {
+            let outcome = match setup.adapter().workflows().start(workflow).await? {
                 Enqueued::Duplicate => Outcome::Duplicate(id.clone()),
                 _ => Outcome::Enqueued,
             };
-            Ok(Self::dispatched(app, outcome, id))
+            Ok(Self::dispatched(setup, outcome, id))
         })
     }
 }
@@ -76,7 +76,7 @@ fn fingerprint(workflow: &NewWorkflow) -> u64 {
 }
 
 fn finish(
-    app: &App,
+    setup: &Setup,
     plan: Plan,
     id: Option<WorkflowId>,
     options: DispatchOptions,
@@ -91,6 +91,6 @@ fn finish(
         ));
     }
     check_meta(&meta)?;
-    let graph = plan.finish(app)?;
+    let graph = plan.finish(setup)?;
     Ok(NewWorkflow { id, nodes: graph.nodes, joins: graph.joins, output: graph.output, ttl, due, meta })
 }

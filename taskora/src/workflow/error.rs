@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::WorkflowId;
 use crate::adapter::AdapterError;
-use crate::error::count;
+use crate::wording::count;
 
 /// How a workflow ended without a result, or why its result is not available.
 #[derive(Debug, thiserror::Error)]

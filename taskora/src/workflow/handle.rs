@@ -12,10 +12,10 @@ use super::graph::Graph;
 use super::shape::{RecipeError, Shape};
 use super::{WorkflowId, WorkflowInfo, WorkflowState};
 use crate::adapter::{AdapterError, CancelOutcome, Cause, Ending, WorkflowEnded};
-use crate::app::App;
 use crate::handle::{ASK, Outcome, no_answer};
 use crate::job::JobState;
 use crate::json;
+use crate::setup::Setup;
 
 /// How many results are fetched at once.
 const PAGE: usize = 1_000;
@@ -65,19 +65,19 @@ const PAGE: usize = 1_000;
 /// # Ok(()) }
 /// ```
 pub struct WorkflowHandle<Out> {
-    app: App,
+    setup: Setup,
     id: WorkflowId,
     outcome: Outcome<WorkflowId>,
     typed: PhantomData<fn() -> Out>,
 }
 
 impl<Out> WorkflowHandle<Out> {
-    pub(crate) const fn dispatched(app: App, outcome: Outcome<WorkflowId>, id: WorkflowId) -> Self {
-        Self { app, id, outcome, typed: PhantomData }
+    pub(crate) const fn dispatched(setup: Setup, outcome: Outcome<WorkflowId>, id: WorkflowId) -> Self {
+        Self { setup, id, outcome, typed: PhantomData }
     }
 
-    pub(crate) const fn attached(app: App, id: WorkflowId) -> Self {
-        Self::dispatched(app, Outcome::Attached, id)
+    pub(crate) const fn attached(setup: Setup, id: WorkflowId) -> Self {
+        Self::dispatched(setup, Outcome::Attached, id)
     }
 
     /// The workflow's id.
@@ -105,7 +105,7 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn info(&self) -> Result<Option<WorkflowInfo>, AdapterError> {
-        let record = self.app.adapter().workflows().workflow(&self.id, false).await?;
+        let record = self.setup.adapter().workflows().workflow(&self.id, false).await?;
         Ok(record.map(|record| WorkflowInfo {
             id: self.id.clone(),
             state: record.state,
@@ -121,7 +121,7 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// [`WorkflowError::NotFound`] if the workflow is unknown, [`WorkflowError::Adapter`] if the store cannot be reached.
     pub async fn graph(&self) -> Result<Graph, WorkflowError> {
-        let record = self.app.adapter().workflows().workflow(&self.id, true).await;
+        let record = self.setup.adapter().workflows().workflow(&self.id, true).await;
         let record = record.map_err(|source| self.adapter_error(source))?;
         record
             .map(|record| Graph::of(&self.id, record))
@@ -134,7 +134,7 @@ impl<Out> WorkflowHandle<Out> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<CancelOutcome, AdapterError> {
-        self.app.adapter().workflows().cancel_workflow(&self.id, &reason.into()).await
+        self.setup.adapter().workflows().cancel_workflow(&self.id, &reason.into()).await
     }
 
     fn adapter_error(&self, source: AdapterError) -> WorkflowError {
@@ -157,7 +157,7 @@ impl<Out> WorkflowHandle<Out> {
         nodes.dedup();
         let mut results = HashMap::with_capacity(nodes.len());
         for page in nodes.chunks(PAGE) {
-            let answers = self.app.adapter().workflows().node_results(&self.id, page).await;
+            let answers = self.setup.adapter().workflows().node_results(&self.id, page).await;
             let answers = answers.map_err(|source| self.adapter_error(source))?;
             results.extend(page.iter().zip(answers).filter_map(|(node, result)| Some((*node, result?))));
         }
@@ -204,7 +204,7 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
     /// # Errors
     /// [`WorkflowError`], for every end other than completion.
     pub async fn result(&self) -> Result<Out, WorkflowError> {
-        let ended = self.app.adapter().workflows().workflow_ended(&self.id).await;
+        let ended = self.setup.adapter().workflows().workflow_ended(&self.id).await;
         match ended.map_err(|source| self.adapter_error(source))? {
             None => Err(WorkflowError::NotFound { id: self.id.clone() }),
             Some(ended) if ended.state == WorkflowState::Completed => {
@@ -244,7 +244,7 @@ impl<Out: DeserializeOwned> WorkflowHandle<Out> {
 
 impl<Out> Clone for WorkflowHandle<Out> {
     fn clone(&self) -> Self {
-        Self::dispatched(self.app.clone(), self.outcome.clone(), self.id.clone())
+        Self::dispatched(self.setup.clone(), self.outcome.clone(), self.id.clone())
     }
 }
 

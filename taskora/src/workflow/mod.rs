@@ -11,6 +11,7 @@ mod id;
 mod info;
 mod input;
 mod map;
+mod options;
 mod partial;
 mod plan;
 mod shape;
@@ -19,6 +20,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use crate::map::Map;
 pub use builder::WorkflowBuilder;
 pub use compose::{Chain, Members, chain, chord, group};
 pub use dag::{Dag, DagNode, Parents};
@@ -29,7 +31,7 @@ pub use id::WorkflowId;
 pub use info::WorkflowInfo;
 #[doc(hidden)]
 pub use input::{Composed, Form, Input};
-pub use map::Map;
+pub use options::StepOptions;
 #[doc(hidden)]
 pub use partial::Known;
 pub use partial::{
@@ -42,7 +44,7 @@ pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
 pub use step::{
     Accepts, Bound, InDag, NoOpenInput, OneOpenArgument, OutsideDag, Piped, PipesInto, SameInput,
-    SameInputAs, SeveralOpen, Slot, Starts, Step, StepAfter, StepBeside, StepOptions, Workflow,
+    SameInputAs, SeveralOpen, Slot, Starts, Step, StepAfter, StepBeside, Workflow,
 };
 
 /// The most nodes that a workflow can have.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
 
+use super::options::StepOptions;
 use super::plan::Plan;
 use crate::contract::Task;
 
@@ -50,36 +50,6 @@ pub trait Step: Sized {
     /// applies to the steps that it begins with.
     fn with(self, options: impl FnOnce(StepOptions) -> StepOptions) -> Workflow<Self::Slot, Self::Out> {
         Workflow::new(self.into_plan().with(options(StepOptions::default())))
-    }
-}
-
-/// Options of one step, see [`Step::with`].
-#[derive(Debug, Clone, Copy, Default)]
-#[must_use]
-pub struct StepOptions {
-    pub(super) priority: Option<i16>,
-    pub(super) delay: Duration,
-    pub(super) ttl: Option<Duration>,
-}
-
-impl StepOptions {
-    /// Overrides the contract's priority: −1,000 to 1,000, higher goes first.
-    pub const fn priority(mut self, priority: i16) -> Self {
-        self.priority = Some(priority);
-        self
-    }
-
-    /// Delays the step: it becomes ready this long after it could run.
-    pub const fn delay(mut self, delay: Duration) -> Self {
-        self.delay = delay;
-        self
-    }
-
-    /// Overrides the contract's `ttl`: how long the step may wait to start once it is ready. If it is not started in time,
-    /// the workflow ends as expired.
-    pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
     }
 }
 

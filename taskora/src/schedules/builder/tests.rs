@@ -1,6 +1,7 @@
 //! What is written, what is stored, and what is refused.
 
 use super::*;
+use crate::app::App;
 use crate::memory::MemoryAdapter;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -10,7 +11,7 @@ fn nightly() -> Schedule {
 }
 
 fn stored(schedule: Schedule) -> Result<Definition, ScheduleError> {
-    schedule.into_definition(&App::new(MemoryAdapter::new()), "UTC")
+    schedule.into_definition(App::new(MemoryAdapter::new()).setup(), "UTC")
 }
 
 fn text(schedule: Result<Schedule, ScheduleError>) -> String {
@@ -64,7 +65,7 @@ fn a_contract_gives_its_options() {
 #[test]
 fn the_apps_time_zone_is_that_of_expressions_without_one() {
     let app = App::new(MemoryAdapter::new());
-    let definition = nightly().cron("@daily").unwrap().into_definition(&app, "Asia/Tokyo").unwrap();
+    let definition = nightly().cron("@daily").unwrap().into_definition(app.setup(), "Asia/Tokyo").unwrap();
     assert_eq!(definition.times.to_string(), "cron @daily Asia/Tokyo");
 }
 

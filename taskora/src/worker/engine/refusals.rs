@@ -1,22 +1,20 @@
-//! What the engine does when the store refuses a call: it asks for less, and gives up what is still refused.
+//! What the store has refused, and what is tried instead.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Engine;
 use crate::adapter::{AdapterError, Settlement};
 use crate::worker::backoff::StoreBackoff;
-use crate::worker::calls::Call;
-use crate::worker::store::{Refused, ends_the_worker};
 
 /// What was refused, and what is tried instead.
 pub(super) struct Refusals {
     /// Outcomes of a refused call. Each is sent alone, so that one bad outcome does not affect the others.
-    pub(super) singles: std::collections::VecDeque<Settlement>,
+    pub(super) singles: VecDeque<Settlement>,
     /// Nothing is claimed before this time.
     pub(super) claim_again: Option<Instant>,
-    backoff: StoreBackoff,
+    pub(super) backoff: StoreBackoff,
     /// Why the worker ends.
     pub(super) fatal: Option<AdapterError>,
 }
@@ -24,7 +22,7 @@ pub(super) struct Refusals {
 impl Refusals {
     pub(super) const fn new() -> Self {
         Self {
-            singles: std::collections::VecDeque::new(),
+            singles: VecDeque::new(),
             claim_again: None,
             backoff: StoreBackoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             fatal: None,
@@ -34,47 +32,5 @@ impl Refusals {
     /// A claim was answered.
     pub(super) const fn claimed(&mut self) {
         self.backoff.reset();
-    }
-}
-
-impl Engine {
-    pub(super) fn on_refused(&mut self, call: Call, refused: Refused) {
-        let Refused { error, settle } = refused;
-        if let Some(reservation) = call.reservation {
-            self.capacity.release(reservation);
-        }
-        if ends_the_worker(&error) {
-            self.refusals.fatal.get_or_insert(error);
-            return;
-        }
-        if call.limit > 0 {
-            let rest = self.refusals.backoff.delay();
-            self.refusals.claim_again = Some(Instant::now() + rest);
-            if settle.is_empty() {
-                tracing::error!(%error, again_in = ?rest, "the store refuses to hand out jobs");
-                return;
-            }
-        } else if let [alone] = &*settle {
-            self.leave(alone, &error);
-            return;
-        }
-        tracing::error!(%error, outcomes = settle.len(), "the store refuses a call; settling its outcomes one by one");
-        self.refusals.singles.extend(settle);
-    }
-
-    /// Gives up an outcome that the store refuses even alone. Its job runs again once its lease has expired.
-    pub(super) fn leave(&self, settlement: &Settlement, error: &AdapterError) {
-        let lease = &settlement.lease;
-        tracing::error!(
-            job = %lease.id, task = %lease.task, end = ?settlement.end, %error,
-            "the store refuses the outcome of an attempt; the job runs again when its lease has passed"
-        );
-        self.leases.give_up(lease);
-    }
-
-    pub(super) fn on_claim_again(&mut self) {
-        self.refusals.claim_again = None;
-        self.may_have_work = true;
-        self.work_epoch += 1;
     }
 }

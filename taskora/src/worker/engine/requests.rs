@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn exchange(&mut self, slot: usize) -> bool {
         if let Some(single) = self.refusals.singles.pop_front() {
             let (call, settle) = (self.calls.name(slot), vec![single]);
-            let exchange = Exchange { call, settle, claim: None, retention: self.app.retention() };
+            let exchange = Exchange { call, settle, claim: None, retention: self.app.setup().retention() };
             self.calls.exchange(slot, exchange, None, self.work_epoch);
             return true;
         }
@@ -30,7 +30,7 @@ impl Engine {
         }
         let call = self.calls.name(slot);
         let exchange =
-            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.retention() };
+            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.setup().retention() };
         self.calls.exchange(slot, exchange, reservation, self.work_epoch);
         true
     }
@@ -64,7 +64,7 @@ impl Engine {
         // claims more
         let (claim, reservation) = self.claim(1);
         let call = self.calls.name_listener();
-        let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.retention() };
+        let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.setup().retention() };
         self.calls.listen(exchange, reservation, self.work_epoch);
     }
 

@@ -4,45 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::stopping::Stopping;
 use super::{Engine, Ready};
-use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Lease, Settlement};
+use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Settlement};
 use crate::context::StopReason;
 use crate::error::WorkerError;
-use crate::job::JobId;
 use crate::worker::store::ends_the_worker;
 
-/// How long after the shutdown's grace period the worker is gone, whatever the store and the handlers do.
-const SHUTDOWN_REST: Duration = Duration::from_millis(900);
 /// The longest grace period, a year; a longer one is cut to this.
 const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long the last call may take.
 const LAST_CALL: Duration = Duration::from_secs(1);
-/// How many ids a log line names.
-const NAMED: usize = 5;
-
-pub(super) struct Stopping {
-    /// When the running attempts are told to stop.
-    pub(super) grace_ends: Instant,
-    pub(super) told: bool,
-    /// How many jobs go back, and the first few of them.
-    released: (usize, Vec<JobId>),
-}
-
-impl Stopping {
-    /// The time by which the worker is gone.
-    pub(super) fn last_moment(&self) -> Instant {
-        self.grace_ends + SHUTDOWN_REST
-    }
-
-    /// Notes that this job was handed back.
-    pub(super) fn note_release(&mut self, lease: &Lease) {
-        self.released.0 += 1;
-        if self.released.1.len() < NAMED {
-            self.released.1.push(lease.id.clone());
-        }
-    }
-}
-
 impl Engine {
     /// Begins the shutdown. A further order may shorten the grace period.
     pub(super) fn on_stop(&mut self, grace: Duration) {
@@ -170,7 +142,7 @@ impl Engine {
     fn last_exchange(&mut self, claim: Option<Claim>) -> Exchange {
         let call = self.calls.name_listener();
         let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain(..)).collect();
-        Exchange { call, settle, claim, retention: self.app.retention() }
+        Exchange { call, settle, claim, retention: self.app.setup().retention() }
     }
 
     /// Settles outcomes one by one that the store has refused together.
@@ -180,7 +152,7 @@ impl Engine {
                 call: self.calls.name_listener(),
                 settle: vec![single.clone()],
                 claim: None,
-                retention: self.app.retention(),
+                retention: self.app.setup().retention(),
             };
             if let Err(error) = self.store.adapter.jobs().exchange(exchange).await {
                 self.leave(&single, &error);

@@ -2,9 +2,9 @@
 
 use super::{ArgumentValue, Link, Payload, Plan, PlanNode, number};
 use crate::adapter::NewNode;
-use crate::app::App;
 use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, ttl_of};
 use crate::error::DispatchError;
+use crate::setup::Setup;
 use crate::workflow::error::GraphError;
 use crate::workflow::input::{Input, Part};
 use crate::workflow::shape::Shape;
@@ -15,7 +15,7 @@ const DEEPEST_PATH: usize = 12;
 
 impl Plan {
     /// The finished graph that a store takes. Refuses what cannot be stored.
-    pub(in crate::workflow) fn finish(self, app: &App) -> Result<BuiltGraph, DispatchError> {
+    pub(in crate::workflow) fn finish(self, setup: &Setup) -> Result<BuiltGraph, DispatchError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
@@ -29,7 +29,7 @@ impl Plan {
             .nodes
             .into_iter()
             .enumerate()
-            .map(|(at, node)| node.finish(at, &mut joins, &mut references, app))
+            .map(|(at, node)| node.finish(at, &mut joins, &mut references, setup))
             .collect::<Result<_, _>>()?;
         Ok(BuiltGraph { nodes, joins: joins.used, output: self.value.to_json() })
     }
@@ -74,7 +74,7 @@ impl PlanNode {
         at: usize,
         joins: &mut Joins,
         references: &mut usize,
-        app: &App,
+        setup: &Setup,
     ) -> Result<NewNode, DispatchError> {
         let name = self.full_name(at);
         let (after, value) = joins.join(self.after);
@@ -106,7 +106,7 @@ impl PlanNode {
                 return Err(DispatchError::InvalidPayload { task, message });
             }
         };
-        check_size(app, task, payload.len())?;
+        check_size(setup, task, payload.len())?;
         Ok(NewNode {
             name,
             payload,

@@ -221,7 +221,7 @@ fn mistakes_are_told_when_the_workflow_is_dispatched() {
         assert!(matches!(&error, DispatchError::InvalidPayload { task, .. } if task == "odd"), "{error}");
     }
     let app = App::builder(MemoryAdapter::new()).max_payload(10).build();
-    let error = Tick.then(named("a long name")).into_plan().finish(&app).unwrap_err();
+    let error = Tick.then(named("a long name")).into_plan().finish(app.setup()).unwrap_err();
     assert!(matches!(&error, DispatchError::TooLarge { task, .. } if task == "user"), "{error}");
 }
 

@@ -55,7 +55,7 @@ fn pages(numbers: std::ops::Range<u32>) -> Vec<Page> {
 
 /// What the store would be given.
 fn finish(step: impl Step) -> Result<BuiltGraph, DispatchError> {
-    step.into_plan().finish(&App::new(MemoryAdapter::new()))
+    step.into_plan().finish(App::new(MemoryAdapter::new()).setup())
 }
 
 /// A node per line: its name, what it waits for, its payload; and then the result.

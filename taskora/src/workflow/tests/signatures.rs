@@ -33,7 +33,7 @@ fn slot<S: Step>(_: &S) -> String {
 
 fn input(step: impl Step) -> (Form, String, Vec<u32>) {
     let before = Page { number: 1 }.into_plan();
-    let nodes = before.then(step.into_plan()).finish(&App::new(MemoryAdapter::new())).unwrap().nodes;
+    let nodes = before.then(step.into_plan()).finish(App::new(MemoryAdapter::new()).setup()).unwrap().nodes;
     let input = Input::parse(&nodes[1].payload).unwrap();
     let Composed { form, json } = input.compose(|_| Some(b"9")).unwrap();
     (form, super::json(&json), input.nodes())

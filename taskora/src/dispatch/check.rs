@@ -1,0 +1,76 @@
+//! What is refused before anything is stored.
+
+use std::time::Duration;
+
+use crate::adapter::{Admission, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
+use crate::contract::TaskOptions;
+use crate::error::DispatchError;
+use crate::policy::Ttl;
+use crate::setup::Setup;
+
+/// The longest life of a key.
+pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+pub(crate) fn check_size(setup: &Setup, task: &str, size: usize) -> Result<(), DispatchError> {
+    let limit = setup.max_payload();
+    if size > limit { Err(DispatchError::TooLarge { task: task.to_owned(), size, limit }) } else { Ok(()) }
+}
+
+pub(crate) fn check_priority(priority: i16) -> Result<(), DispatchError> {
+    if (MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+        return Ok(());
+    }
+    let message = format!("priority {priority} is outside {MIN_PRIORITY} to {MAX_PRIORITY}");
+    Err(DispatchError::InvalidOption(message))
+}
+
+/// The ttl of one job, whose dispatch may have set another time than its contract.
+pub(crate) fn ttl_of(contract: &TaskOptions, max: Option<Duration>) -> Option<Ttl> {
+    let Some(max) = max else { return contract.ttl() };
+    Some(contract.ttl().unwrap_or(Ttl::new(max)).with_max(max))
+}
+
+/// A job that may not wait at all would never run.
+pub(crate) fn check_ttl(ttl: Option<Duration>) -> Result<(), DispatchError> {
+    if ttl.is_none_or(|ttl| !ttl.is_zero()) {
+        return Ok(());
+    }
+    Err(DispatchError::InvalidOption("a `ttl` of zero would expire every job; leave `ttl` out".to_owned()))
+}
+
+/// The rule for names of tasks; the macros enforce it at compile time.
+pub(crate) fn check_task_name(task: &str) -> Result<(), DispatchError> {
+    let message = if task.is_empty() {
+        "a name cannot be empty"
+    } else if task.len() > 200 {
+        "a name has at most 200 bytes"
+    } else if task.chars().any(char::is_control) {
+        "a name cannot contain control characters"
+    } else if task == SCHEDULES {
+        "`@` stands for schedules"
+    } else {
+        return Ok(());
+    };
+    Err(DispatchError::InvalidTask { task: task.to_owned(), message })
+}
+
+pub(crate) fn check_meta(meta: &[(String, String)]) -> Result<(), DispatchError> {
+    let size = meta.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX_META { Err(DispatchError::MetaTooLarge { size, limit: MAX_META }) } else { Ok(()) }
+}
+
+pub(crate) fn check_key(task: &str, key: &str) -> Result<(), DispatchError> {
+    let limit = Admission::MAX_KEY;
+    if key.len() <= limit {
+        return Ok(());
+    }
+    Err(DispatchError::KeyTooLong { task: task.to_owned(), size: key.len(), limit })
+}
+
+pub(crate) fn check_life(life: Duration) -> Result<(), DispatchError> {
+    if !life.is_zero() && life <= LONGEST {
+        return Ok(());
+    }
+    let message = format!("the life of an idempotency key is above zero and at most 366 days, not {life:?}");
+    Err(DispatchError::InvalidOption(message))
+}

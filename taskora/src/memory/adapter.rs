@@ -1,0 +1,287 @@
+//! The adapter: each call is one step on the store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::key::Key;
+use super::listener::MemoryListener;
+use super::queue::Queue;
+use super::shared::Shared;
+use crate::adapter::{
+    Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome, Cancellation,
+    Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged, Inspection,
+    JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease,
+    Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
+    WorkflowEnded, WorkflowRecord, Workflows,
+};
+use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
+use crate::policy::Retention;
+use crate::schedules::Overlap;
+use crate::workflow::WorkflowId;
+
+/// A store in this process's memory. Clones share one store, which is gone when the last clone is dropped.
+///
+/// It does exactly what a remote store does, so what works here works there. It uses tokio's clock: a test that starts with
+/// a paused clock gets virtual time, in which a job that is delayed for a week runs at once.
+///
+/// ```
+/// use taskora::MemoryAdapter;
+///
+/// let store = MemoryAdapter::new();
+/// let the_same = store.clone();
+/// # drop(the_same);
+/// ```
+#[derive(Clone)]
+pub struct MemoryAdapter(pub(super) Arc<Shared>);
+
+impl MemoryAdapter {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::starting_at(SystemTime::now())
+    }
+
+    /// An empty store whose clock begins at this time: to see what schedules do on a certain day.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use taskora::MemoryAdapter;
+    ///
+    /// let evening_of_28_march_2026 = SystemTime::UNIX_EPOCH + Duration::from_secs(1_774_720_800);
+    /// let store = MemoryAdapter::starting_at(evening_of_28_march_2026);
+    /// # drop(store);
+    /// ```
+    #[must_use]
+    pub fn starting_at(time: SystemTime) -> Self {
+        let epoch = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis);
+        Self(Arc::new(Shared::new(epoch)))
+    }
+}
+
+impl Default for MemoryAdapter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryAdapter").field("jobs", &self.0.lock().jobs.len()).finish_non_exhaustive()
+    }
+}
+
+impl Adapter for MemoryAdapter {
+    fn jobs(&self) -> &dyn Jobs {
+        self
+    }
+
+    fn admissions(&self) -> &dyn Admissions {
+        self
+    }
+
+    fn signals(&self) -> &dyn Signals {
+        self
+    }
+
+    fn inspection(&self) -> &dyn Inspection {
+        self
+    }
+
+    fn workflows(&self) -> &dyn Workflows {
+        self
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+
+    fn schedules(&self) -> &dyn Schedules {
+        self
+    }
+
+    fn control(&self) -> &dyn Control {
+        self
+    }
+}
+
+#[async_trait]
+impl Jobs for MemoryAdapter {
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        Ok(self.0.lock().enqueue(jobs, self.0.now()))
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
+        Ok(self.0.lock().exchange(exchange, self.0.now()))
+    }
+
+    async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(leases.iter().map(|renew| store.renew(renew, now)).collect())
+    }
+
+    async fn note(&self, notes: Vec<JobReport>) -> Result<Vec<bool>, AdapterError> {
+        let mut store = self.0.lock();
+        Ok(notes.into_iter().map(|notes| store.note(notes)).collect())
+    }
+
+    async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        Ok(self.0.lock().cancel(id, reason, self.0.now()))
+    }
+
+    async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        Ok(self.0.lock().sweep(tasks, retention, self.0.now()))
+    }
+}
+
+#[async_trait]
+impl Signals for MemoryAdapter {
+    fn work(&self) -> Box<dyn WorkListener> {
+        Box::new(MemoryListener(Arc::clone(&self.0)))
+    }
+
+    fn cancellations(&self) -> broadcast::Receiver<Cancellation> {
+        self.0.lock().cancellations.subscribe()
+    }
+
+    async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
+        let answer = self.0.lock().await_end(id);
+        match answer {
+            Some(Ok(ended)) => Ok(Some(ended)),
+            // the store never drops the other side before the job has ended
+            Some(Err(told)) => Ok(told.await.ok()),
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Workflows for MemoryAdapter {
+    async fn start(&self, workflow: NewWorkflow) -> Result<Enqueued, AdapterError> {
+        Ok(self.0.lock().start(workflow, self.0.now()))
+    }
+
+    async fn node_results(
+        &self,
+        id: &WorkflowId,
+        nodes: &[u32],
+    ) -> Result<Vec<Option<Vec<u8>>>, AdapterError> {
+        Ok(self.0.lock().node_results(id, nodes))
+    }
+
+    async fn cancel_workflow(&self, id: &WorkflowId, reason: &str) -> Result<CancelOutcome, AdapterError> {
+        Ok(self.0.lock().cancel_flow(id, reason, self.0.now()))
+    }
+
+    async fn workflow_ended(&self, id: &WorkflowId) -> Result<Option<WorkflowEnded>, AdapterError> {
+        loop {
+            let now = self.0.now();
+            let answer = self.0.lock().await_flow(id, now);
+            let (told, deadline) = match answer {
+                Some(Ok(ended)) => return Ok(Some(ended)),
+                Some(Err(running)) => running,
+                None => return Ok(None),
+            };
+            // the store never drops the other side before the workflow has ended
+            let Some(deadline) = deadline else { return Ok(told.await.ok()) };
+            tokio::select! {
+                biased;
+                ended = told => return Ok(ended.ok()),
+                // it is past its deadline now, and the next check ends it
+                () = tokio::time::sleep(Duration::from_millis(deadline.saturating_sub(now))) => {}
+            }
+        }
+    }
+
+    async fn workflow(&self, id: &WorkflowId, nodes: bool) -> Result<Option<WorkflowRecord>, AdapterError> {
+        self.0.lock().flow(id, nodes)
+    }
+}
+
+#[async_trait]
+impl Schedules for MemoryAdapter {
+    async fn declare(&self, schedules: Vec<Declaration>) -> Result<Declared, AdapterError> {
+        Ok(self.0.lock().declare_schedules(schedules, self.0.now()))
+    }
+
+    async fn put_schedules(&self, schedules: Vec<PutSchedule>) -> Result<Vec<bool>, AdapterError> {
+        Ok(self.0.lock().put_schedules(schedules, self.0.now()))
+    }
+
+    async fn schedule(&self, name: &str) -> Result<(Timestamp, Option<StoredSchedule>), AdapterError> {
+        let (store, now) = (self.0.lock(), self.0.now());
+        Ok((Timestamp::from_millis(now), store.schedules.get(name, now)))
+    }
+
+    async fn list_schedules(&self) -> Result<Vec<StoredSchedule>, AdapterError> {
+        Ok(self.0.lock().schedules.all(self.0.now()))
+    }
+
+    async fn due_schedules(&self, _worker: &str) -> Result<DueSchedules, AdapterError> {
+        Ok(self.0.lock().schedules.due(self.0.now()))
+    }
+
+    async fn tick(&self, ticks: Vec<NewTick>) -> Result<Vec<Ticked>, AdapterError> {
+        Ok(self.0.lock().tick(ticks, self.0.now()))
+    }
+
+    async fn trigger(&self, name: &str, job: NewJob, overlap: Overlap) -> Result<Triggered, AdapterError> {
+        Ok(self.0.lock().trigger(name, job, overlap, self.0.now()))
+    }
+
+    async fn pause_schedule(&self, name: &str, reason: &str) -> Result<bool, AdapterError> {
+        Ok(self.0.lock().pause_schedule(name, reason, self.0.now()))
+    }
+
+    async fn remove_schedule(&self, name: &str) -> Result<RemoveOutcome, AdapterError> {
+        Ok(self.0.lock().remove_schedule(name, self.0.now()))
+    }
+}
+
+#[async_trait]
+impl Inspection for MemoryAdapter {
+    async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
+        self.0.lock().info(id).transpose()
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
+        let store = self.0.lock();
+        Ok(store.jobs.get(id).map(|record| record.logs.iter().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        Ok(self.0.lock().queues.get(task).map(Queue::counts).unwrap_or_default())
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl Admissions for MemoryAdapter {
+    async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(admissions.into_iter().map(|admission| store.admit(admission, now)).collect())
+    }
+
+    async fn admit_workflow(
+        &self,
+        workflow: NewWorkflow,
+        key: &str,
+        once: Once,
+    ) -> Result<AdmittedWorkflow, AdapterError> {
+        Ok(self.0.lock().admit_workflow(workflow, key, once, self.0.now()))
+    }
+
+    async fn key_owner(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
+        Ok(self.0.lock().keys.owners.get(&Key::of_deduplicated(task, key)).map(|owner| owner.id.clone()))
+    }
+
+    async fn release_key(&self, task: &str, key: &str) -> Result<Option<JobId>, AdapterError> {
+        Ok(self.0.lock().keys.owners.remove(&Key::of_deduplicated(task, key)).map(|owner| owner.id))
+    }
+}
