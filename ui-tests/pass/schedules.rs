@@ -34,7 +34,7 @@ async fn report(
     format!("{kind:?} {copies} {note:?} {days} {only_for:?}")
 }
 
-#[task(schedule(every = "5m", offset = "30s"), schedule(name = "nightly", cron = "@daily"), retry = 3)]
+#[task(schedule(every = "5m", offset = "30s"), schedule(name = "nightly", cron = "@daily", overlap = queue), retry = 3)]
 async fn clean_up() {}
 
 #[task(schedule(manual, run_on_start = always), blocking)]

@@ -93,21 +93,26 @@ async fn a_run_at_the_start_is_once_or_always() {
     }
 }
 
-#[task(schedule(every = "1m"), schedule(name = "beside", every = "1m", overlap = allow))]
+#[task(
+    schedule(every = "1m"),
+    schedule(name = "behind", every = "1m", overlap = queue),
+    schedule(name = "beside", every = "1m", overlap = allow)
+)]
 async fn slow(ctx: &Context, runs: State<Runs>) {
     runs.note(ctx).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn overlap_is_skipped_or_allowed() {
+async fn ticks_are_skipped_or_wait_or_run_beside_each_other() {
     let (app, runs) = (app(), Runs::gated());
     let worker = Worker::builder(&app).state(runs.clone()).register::<Slow>().start().await.unwrap();
     pass(3 * MINUTE).await;
-    let (alone, beside) = (info(&app, "slow").await, info(&app, "beside").await);
-    assert_eq!((alone.ran, alone.skipped), (1, 2));
-    assert_eq!((beside.ran, beside.skipped), (3, 0));
-    assert_eq!(runs.count(), 4);
-    for _ in 0..4 {
+    for (name, ran, skipped) in [("slow", 1, 2), ("behind", 2, 1), ("beside", 3, 0)] {
+        let info = info(&app, name).await;
+        assert_eq!((info.ran, info.skipped), (ran, skipped), "{name}");
+    }
+    assert_eq!(runs.count(), 5, "one of those behind waits");
+    for _ in 0..6 {
         runs.gate.as_ref().unwrap().notify_one();
         sleep(Duration::from_millis(1)).await;
     }
@@ -117,7 +122,7 @@ async fn overlap_is_skipped_or_allowed() {
 #[task(
     schedule(name = "newest", every = "1m"),
     schedule(name = "two", every = "1m", on_missed = catch_up(2), overlap = allow),
-    schedule(name = "all", every = "1m", on_missed = catch_up, overlap = allow),
+    schedule(name = "all", every = "1m", on_missed = catch_up),
     schedule(name = "recent", every = "1m", on_missed = catch_up, overlap = allow, max_late = "150s")
 )]
 async fn missing(ctx: &Context, runs: State<Runs>) {
