@@ -22,17 +22,17 @@ async fn send(to: String, ctx: &Context, from: State<String>) -> Result<(), Fail
 
 async fn clean_up(_: Send, _: Context) {}
 
-#[queue::task(crate = crate::facade)]
+#[queue::task(crate = crate::facade, schedule(cron = "@daily", tz = "Europe/Berlin", on_missed = catch_up, overlap = allow))]
 async fn ping() {}
 
 #[derive(queue::Task, queue::__private::serde::Serialize, queue::__private::serde::Deserialize)]
 #[serde(crate = "queue::__private::serde")]
-#[task(crate = ::queue, output = u32)]
+#[task(crate = ::queue, output = u32, schedule(manual, with(text = String::new())))]
 struct Count {
     text: String,
 }
 
-#[queue::task(implements = Count, crate = ::queue, blocking)]
+#[queue::task(implements = Count, crate = ::queue, blocking, schedule(name = "b", every = "1m", with(text = String::new())))]
 fn count(text: String) -> u32 {
     text.len() as u32
 }

@@ -85,7 +85,15 @@ async fn main() -> taskora::Result<()> {
         .start()
         .await?;
     let names = [
-        "beat", "clean-up", "defaults", "nightly", "of the function", "raw", "report", "send-invoice", "warm-up",
+        "beat",
+        "clean-up",
+        "defaults",
+        "nightly",
+        "of the function",
+        "raw",
+        "report",
+        "send-invoice",
+        "warm-up",
         "weekly",
     ];
     let list = app.schedules().list().await?;

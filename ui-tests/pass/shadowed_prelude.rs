@@ -87,7 +87,7 @@ async fn send_email(
     OwnResult::Err(Owned::new())
 }
 
-#[::taskora::task]
+#[::taskora::task(schedule(name = "often", every = "1m", jitter = "1s", overlap = allow, on_missed = catch_up(2)), schedule(cron = "@daily"))]
 async fn ping() -> OwnResult<()> {
     OwnResult::Ok(())
 }
@@ -98,7 +98,7 @@ fn count(text: Owned, state: ::taskora::State<i16>) {
 }
 
 #[derive(::taskora::Task, ::serde::Serialize, ::serde::Deserialize)]
-#[task(output = Owned, retry = 3)]
+#[task(output = Owned, retry = 3, schedule(cron = "@daily", tz = "UTC", with(task = Owned::new())))]
 struct Resize {
     task: Owned,
     ok: ::std::option::Option<i8>,

@@ -78,6 +78,19 @@ async fn clean_up(_email: SendEmail, _sender: State<String>, _ctx: Context, _mai
     concurrency = 10,
     priority = -7,
     stall(lease = "10s", max = 3),
+    schedule(
+        name = "nightly",
+        cron = "0 3 * * *",
+        tz = "Europe/Berlin",
+        with(to = "a@b.com".to_owned(), subject = Some("Hi".to_owned())),
+        overlap = queue,
+        on_missed = catch_up(2),
+        max_late = "2h",
+        jitter = "1m",
+        enabled_by = "MAIL_ENABLED"
+    ),
+    schedule(every = "1h", offset = "5m", with(to = String::from("a@b.com")), overlap = skip, on_missed = skip),
+    schedule(name = "by hand", manual, with(to = String::new()), run_on_start = always),
     on_cancel = clean_up,
     derive(Debug, Clone, PartialEq),
 )]
