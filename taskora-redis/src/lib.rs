@@ -10,6 +10,8 @@
 //! # }
 //! ```
 //!
+//! [`from_env_or_memory`] takes the address from the environment, and keeps everything in memory if there is none.
+//!
 //! Needs Redis 7.0 or newer. Every transition of a job is one atomic script; all keys of a
 //! [namespace](RedisConfig::namespace) share a hash tag. All times come from the server's clock.
 //! # What survives a crash of Redis What Redis itself keeps: with `appendonly yes` and `appendfsync always`, everything;
@@ -77,6 +79,7 @@ mod exchange;
 pub mod failpoint;
 mod fault;
 mod follow;
+mod from_env;
 mod id;
 mod inner;
 mod inspection;
@@ -109,6 +112,7 @@ mod workflows;
 pub use access::{ACL_COMMANDS, ACL_SCRIPT_COMMANDS};
 pub use adapter::RedisAdapter;
 pub use config::RedisConfig;
+pub use from_env::{EnvAdapter, from_env_or_memory};
 #[doc(hidden)]
 pub use process::ProcessInfo;
 #[doc(hidden)]
