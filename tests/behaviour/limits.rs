@@ -1,9 +1,10 @@
 //! How many jobs of a task run at once, in all processes, and tasks that are paused.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use taskora::prelude::*;
-use taskora::{JobState, Worker};
+use taskora::{JobHandle, JobState, Worker};
 
 use crate::support::{LEASE, PATIENCE, Probe, Recorder, Store, on_both, quick, result, soon, until};
 
@@ -64,6 +65,12 @@ async fn free(n: u32, probe: State<Probe>) {
     let _running = probe.enter();
     probe.saw(n);
     probe.gate().await;
+}
+
+/// A job that may run, and may end.
+async fn dispatch_free(app: &App, probe: &Probe, n: u32) -> JobHandle<()> {
+    probe.open(1);
+    app.dispatch(Free { n }).await.unwrap()
 }
 
 async fn worker(app: &App, probe: &Probe) -> Worker {
@@ -134,6 +141,43 @@ on_both! {
         }
         stopping.await.unwrap().unwrap();
         idle.shutdown().await.unwrap();
+    }
+
+    async fn a_full_task_wakes_no_worker(store: Store) {
+        let (busy, idle) = (Probe::new(), Probe::new());
+        let app = store.app().await;
+        let busy_worker = quick(&app).state(busy.clone()).register::<TwoAtOnce>().start().await.unwrap();
+        let held = app.dispatch_many((0..2).map(|n| TwoAtOnce { n })).await.unwrap();
+        busy.until(2).await;
+        let (mut workers, mut switches) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            let (app, switch) = store.switched().await;
+            // leases so long that waits do not end by themselves
+            let worker = Worker::builder(&app).lease(PATIENCE * 4).sweep(PATIENCE * 10).state(idle.clone());
+            workers.push(worker.register_all(tasks![TwoAtOnce, Free]).start().await.unwrap());
+            switches.push(switch);
+        }
+        // all of them have looked once, and wait
+        for n in 0..5 {
+            result(&dispatch_free(&app, &idle, n).await).await.unwrap();
+        }
+        let calls = || switches.iter().map(|switch| switch.calls.load(Ordering::Relaxed)).sum::<usize>();
+        let before = calls();
+        let mut waiting = Vec::new();
+        for n in 0..200 {
+            waiting.push(app.dispatch(TwoAtOnce { n }).await.unwrap());
+        }
+        result(&dispatch_free(&app, &idle, 9).await).await.unwrap();
+        let made = calls() - before;
+        assert!(made <= 10, "{made} calls for one job that may run, and 200 that may not");
+        busy.open(202);
+        idle.open(202);
+        for handle in held.iter().chain(&waiting) {
+            result(handle).await.unwrap();
+        }
+        for worker in workers.into_iter().chain([busy_worker]) {
+            worker.shutdown().await.unwrap();
+        }
     }
 
     async fn a_limit_that_is_set_survives_the_start_of_workers(store: Store) {
