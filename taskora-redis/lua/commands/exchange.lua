@@ -25,6 +25,11 @@ function commands.exchange()
   local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed)
   local has_due, has_closed, deadline = false, false, nil
   if side > 0 then
+    -- often the only one
+    has_closed = call('EXISTS', K.closed) == 1
+    if has_closed then side = side - 1 end
+  end
+  if side > 0 then
     has_due = call('EXISTS', K.due) == 1
     S.careful = call('EXISTS', K.damaged) == 1
     if has_due then side = side - 1 end
@@ -32,8 +37,6 @@ function commands.exchange()
     if deadline then side = side - 1 end
     S.is_keyed = call('EXISTS', K.keyed) == 1
     if S.is_keyed then side = side - 1 end
-    has_closed = call('EXISTS', K.closed) == 1
-    if has_closed then side = side - 1 end
   end
   local is_plain = side == 0
   local states, leaving = '', nil

@@ -293,6 +293,7 @@ function claim.run(limit, limit_text, is_plain)
       local most = limit <= quota and limit or quota
       is_left = #entries > most
       taken = is_left and most or #entries
+      if own then own.room = own.room - taken end
       for i = 1, taken do
         local entry = entries[i]
         ids[i], from[i] = sub(entry, 7), task

@@ -101,7 +101,8 @@ end
 function gate.close_full()
   local shut = {}
   for _, own in pairs(S.gates or {}) do
-    if own and own.room and not own.is_judged then
+    -- what was claimed may have been dropped since, so a gate that seems full is counted again
+    if own and own.room and own.room <= 0 and not own.is_judged then
       own.is_judged = true
       if gate.room(own) <= 0 then
         for _, task in ipairs(own.lines) do

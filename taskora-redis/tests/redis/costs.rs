@@ -55,5 +55,5 @@ async fn a_plain_job_pays_for_no_gate() {
         .collect();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
     let beside = costs(&server, &adapter, 3).await;
-    assert_eq!(beside, [11, 19, 24], "beside a task that is at its limit, exchanges look for closed gates");
+    assert_eq!(beside, [11, 15, 20], "beside a task that is at its limit, exchanges look for closed gates");
 }
