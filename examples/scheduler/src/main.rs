@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use taskora::prelude::*;
-use taskora_redis::{RedisAdapter, RedisConfig};
 
 use tasks::{CleanUp, Export, Folder, Heartbeat, Survey};
 
@@ -34,28 +33,14 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Redis if `REDIS_URL` or `REDIS_HOST` says where it is; otherwise memory, with a warning
+    let app = App::new(taskora_redis::from_env_or_memory().await?);
     match arguments[..] {
-        [] => work(&connect().await?).await,
-        ["list"] => list(&elsewhere().await?).await,
-        ["trigger", name] => trigger(&elsewhere().await?, name).await,
+        [] => work(&app).await,
+        ["list"] => list(&app).await,
+        ["trigger", name] => trigger(&app, name).await,
         _ => Err("there are `list` and `trigger NAME`; without arguments, it works".into()),
     }
-}
-
-/// An app on the Redis that `REDIS_URL` names, or in memory.
-async fn connect() -> Result<App, Box<dyn Error>> {
-    Ok(match std::env::var("REDIS_URL") {
-        Ok(url) => App::new(RedisAdapter::connect(RedisConfig::new(url).namespace("scheduler")).await?),
-        Err(_) => App::new(MemoryAdapter::new()),
-    })
-}
-
-/// An app that sees what other processes do.
-async fn elsewhere() -> Result<App, Box<dyn Error>> {
-    if std::env::var_os("REDIS_URL").is_none() {
-        return Err("without Redis, schedules are in the process that works; set `REDIS_URL`".into());
-    }
-    connect().await
 }
 
 /// Works until SIGTERM or ctrl-c. Whatever each process needs, such as the folder, is made before the worker starts, and not by a schedule:

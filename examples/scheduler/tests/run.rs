@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use taskora::App;
-use taskora_redis::{RedisAdapter, RedisConfig};
+use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 
 /// How long anything may take that should happen.
@@ -30,7 +30,14 @@ struct Lines {
 
 fn example(folder: &Path, redis: Option<&str>) -> Command {
     let mut example = Command::new(env!("CARGO_BIN_EXE_scheduler"));
-    for variable in ["REDIS_URL", "HEARTBEAT_ENABLED", "TASKORA_SCHEDULES", "TASKORA_TIMEZONE"] {
+    for variable in [
+        "REDIS_URL",
+        "REDIS_HOST",
+        "REDIS_ENABLED",
+        "HEARTBEAT_ENABLED",
+        "TASKORA_SCHEDULES",
+        "TASKORA_TIMEZONE",
+    ] {
         example.env_remove(variable);
     }
     example.env("SCHEDULER_FOLDER", folder);
@@ -116,9 +123,10 @@ fn in_memory_it_needs_nothing() {
     lines.with("survey: 1 files");
     replicas.into_iter().for_each(Replica::stop);
 
-    let (_, errors, code) = run(example(&folder, None), &["list"]);
+    let (_, errors, code) = run(example(&folder, None), &["trigger", "export"]);
     assert_eq!(code, Some(2), "{errors}");
-    assert!(errors.contains("set `REDIS_URL`"), "{errors}");
+    assert!(errors.contains("no Redis configured: jobs and schedules live in this process only"), "{errors}");
+    assert!(errors.contains("error: there is no schedule `export`"), "{errors}");
 }
 
 #[test]
@@ -158,8 +166,7 @@ async fn three_replicas_make_each_tick_once() {
     assert!(names.contains("new\n"), "{names}");
 
     // a faster heart, for this test
-    let config = RedisConfig::new(url.as_str()).namespace("scheduler");
-    let app = App::new(RedisAdapter::connect(config).await.unwrap());
+    let app = App::new(RedisAdapter::connect(url.as_str()).await.unwrap());
     let second = Duration::from_secs(1);
     app.schedules().update("heartbeat", |schedule| schedule.every(second)).await.unwrap();
     let mut beats: Vec<_> = (0..5).map(|_| lines.with(BEAT)).collect();
