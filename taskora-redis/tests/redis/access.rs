@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::kit::{PATIENCE, complete, drain, exchange, job};
+use crate::kit::{PATIENCE, complete, drain, exchange, job, patient};
 use crate::server::Server;
 use crate::server_warnings::Lines;
 
@@ -109,7 +109,7 @@ fn refused(server: &Server, user: &str) -> Vec<String> {
 fn user(server: &Server, name: &str, rights: &[&str]) -> RedisConfig {
     let set = [&["ACL", "SETUSER", name, "reset", "on", ">secret"], rights].concat();
     assert_eq!(server.cli(&set), "OK", "{rights:?}");
-    RedisConfig::new(server.url()).username(name).password("secret").namespace(name)
+    patient(server.url()).username(name).password("secret").namespace(name)
 }
 
 fn rights<'a>(keys: &'a str, channels: &'a str, commands: &'a str) -> Vec<&'a str> {
@@ -248,7 +248,7 @@ async fn a_wait_for_work_that_may_not_be_cut_short_is_left() {
 #[tokio::test]
 async fn a_server_that_has_renamed_info_is_used() {
     let server = Server::with(&["--rename-command", "INFO", ""]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     assert!(
         matches!(&adapter.warnings()[..], [ServerWarning::Unchecked { version: Some(_), .. }]),
         "{:?}",
@@ -261,7 +261,7 @@ async fn a_server_that_has_renamed_info_is_used() {
 #[tokio::test]
 async fn without_info_and_hello_the_version_is_assumed() {
     let server = Server::with(&["--rename-command", "INFO", "", "--rename-command", "HELLO", ""]);
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     let [warning @ ServerWarning::Unchecked { version: None, .. }] = &adapter.warnings()[..] else {
         panic!("{:?}", adapter.warnings())
     };
@@ -272,10 +272,11 @@ async fn without_info_and_hello_the_version_is_assumed() {
 #[tokio::test]
 async fn a_renamed_command_that_is_needed_is_no_server_that_is_away() {
     let server = Server::with(&["--rename-command", "EVAL", "", "--rename-command", "FCALL", ""]);
-    let error = RedisAdapter::connect(server.url()).await.expect_err("neither functions nor scripts");
+    let error =
+        RedisAdapter::connect(patient(server.url())).await.expect_err("neither functions nor scripts");
     assert!(matches!(&error, AdapterError::Config(said) if said.contains("renamed")), "{error:?}");
     let server = Server::with(&["--rename-command", "HSET", ""]);
-    let error = RedisAdapter::connect(server.url()).await.expect_err("scripts need it");
+    let error = RedisAdapter::connect(patient(server.url())).await.expect_err("scripts need it");
     assert!(matches!(&error, AdapterError::Config(said) if said.contains("renamed")), "{error:?}");
 }
 
@@ -324,7 +325,7 @@ async fn where_functions_are_refused_one_warning_says_so_and_commands_are_script
 #[tokio::test]
 async fn a_library_that_is_there_need_not_be_loaded() {
     let server = Server::start();
-    RedisAdapter::connect(server.url()).await.expect("it loads the library");
+    RedisAdapter::connect(patient(server.url())).await.expect("it loads the library");
     let config = user(&server, "app", &["~*", "&*", "+@all", "-function|load", "-eval", "-evalsha"]);
     let adapter = RedisAdapter::connect(config).await.expect("connect");
     assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
@@ -335,8 +336,7 @@ async fn a_library_that_is_there_need_not_be_loaded() {
 #[tokio::test]
 async fn processes_with_functions_and_with_scripts_share_a_namespace() {
     let server = Server::start();
-    let functions =
-        RedisAdapter::connect(RedisConfig::new(server.url()).namespace("app")).await.expect("connect");
+    let functions = RedisAdapter::connect(patient(server.url()).namespace("app")).await.expect("connect");
     let scripts = user(&server, "app", &["~*", "&*", "+@all", "-fcall"]);
     let scripts = RedisAdapter::connect(scripts).await.expect("connect");
     for (number, [one, other]) in [[&functions, &scripts], [&scripts, &functions]].into_iter().enumerate() {
@@ -361,8 +361,8 @@ async fn processes_with_functions_and_with_scripts_share_a_namespace() {
         assert_eq!(drain(one, &format!("x{number}")).await, 1, "what was released");
     }
     for _ in 0..3 {
-        RedisAdapter::connect(RedisConfig::new(server.url()).namespace("app")).await.expect("connect");
-        let config = RedisConfig::new(server.url()).username("app").password("secret").namespace("app");
+        RedisAdapter::connect(patient(server.url()).namespace("app")).await.expect("connect");
+        let config = patient(server.url()).username("app").password("secret").namespace("app");
         RedisAdapter::connect(config).await.expect("connect");
     }
     assert_eq!(server.cli(&["HGET", "{app}:meta", "epoch"]), "0", "no epoch is raised in turn");

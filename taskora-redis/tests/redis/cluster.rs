@@ -9,7 +9,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::{Cluster, RedisServer, Reply};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::kit::{PATIENCE, drain, job};
+use crate::kit::{PATIENCE, drain, job, patient};
 
 /// A failover takes a node's timeout, an election, and the pauses of the clients.
 const FAILOVER: Duration = Duration::from_secs(20);
@@ -85,7 +85,7 @@ async fn has_clients(node: &RedisServer, expected: usize) {
 async fn all_connections_end_at_the_node_that_has_the_namespace() {
     let (cluster, _, owner) = start();
     for (number, node) in cluster.nodes().iter().enumerate() {
-        let app = app(RedisConfig::new(node.url())).await;
+        let app = app(patient(node.url())).await;
         let worker = worker(&app).await;
         work(&app, &format!("by way of node {number}")).await;
         for (number, node) in cluster.nodes().iter().enumerate() {
@@ -96,7 +96,7 @@ async fn all_connections_end_at_the_node_that_has_the_namespace() {
     }
     // whose first connection is the one that waits for work
     let stranger = &cluster.nodes()[(owner + 1) % 3];
-    let adapter = RedisAdapter::lazy(RedisConfig::new(stranger.url())).expect("valid");
+    let adapter = RedisAdapter::lazy(patient(stranger.url())).expect("valid");
     let listener = adapter.work();
     let waiting = tokio::spawn(async move {
         let deadline = Instant::now() + PATIENCE;
@@ -120,8 +120,7 @@ async fn the_first_address_may_be_down() {
     let urls: Vec<String> = cluster.nodes().iter().map(RedisServer::url).collect();
     let (down, other) = ((owner + 1) % 3, (owner + 2) % 3);
     cluster.kill(down);
-    let adapter =
-        RedisAdapter::connect(RedisConfig::new(&urls[down]).node(&urls[other])).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(&urls[down]).node(&urls[other])).await.expect("connect");
     assert_eq!(adapter.enqueue(vec![job("a")]).await.expect("enqueue"), [Enqueued::New]);
     assert!(format!("{adapter:?}").contains("cluster: true"), "{adapter:?}");
     assert_eq!(drain(&adapter, "w").await, 1);
@@ -130,10 +129,10 @@ async fn the_first_address_may_be_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_moves_takes_its_workers_along() {
     let (cluster, _, owner) = start();
-    let app = app(RedisConfig::new(cluster.nodes()[0].url()).command_timeout(PATIENCE)).await;
+    let app = app(patient(cluster.nodes()[0].url())).await;
     let worker = worker(&app).await;
     work(&app, "before").await;
-    let adapter = RedisAdapter::connect(cluster.nodes()[owner].url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(cluster.nodes()[owner].url())).await.expect("connect");
     adapter.enqueue((0..50).map(|number| job(&number.to_string())).collect()).await.expect("enqueue");
     let mut to = owner;
     for round in 0..3 {
@@ -168,7 +167,7 @@ async fn when_the_owner_dies_its_replica_goes_on() {
     let config = cluster
         .nodes()
         .iter()
-        .fold(RedisConfig::new(cluster.nodes()[owner].url()), |config, node| config.node(node.url()));
+        .fold(patient(cluster.nodes()[owner].url()), |config, node| config.node(node.url()));
     let app = app(config).await;
     let worker = worker(&app).await;
     work(&app, "before").await;
@@ -183,7 +182,7 @@ async fn when_the_owner_dies_its_replica_goes_on() {
 async fn a_planned_failover_and_one_back_lose_nothing() {
     let (mut cluster, slot, owner) = start();
     let replica = cluster.add_replica(owner).unwrap_or_else(|error| panic!("{error}"));
-    let app = app(RedisConfig::new(cluster.nodes()[(owner + 1) % 3].url()).command_timeout(PATIENCE)).await;
+    let app = app(patient(cluster.nodes()[(owner + 1) % 3].url())).await;
     let worker = worker(&app).await;
     for (to, what) in [(replica, "there"), (owner, "and back")] {
         let handles = app.dispatch_many((0..50).map(|number| Double { number })).await.expect("dispatch");
@@ -223,7 +222,7 @@ async fn a_replica_that_is_promoted_by_hand_is_found() {
     let (first, second) = (RedisServer::start().expect("a server"), RedisServer::start().expect("a server"));
     follow(&second, &first);
     // named first, and passed over while it is a replica
-    let app = app(RedisConfig::new(second.url()).node(first.url())).await;
+    let app = app(patient(second.url()).node(first.url())).await;
     let worker = worker(&app).await;
     work(&app, "before").await;
     has_clients(&first, 3).await;
@@ -245,7 +244,7 @@ async fn a_replica_that_is_promoted_by_hand_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_only_address_is_left_and_found_again_when_its_server_changes_sides() {
     let (server, other) = (RedisServer::start().expect("a server"), RedisServer::start().expect("a server"));
-    let adapter = RedisAdapter::connect(server.url()).await.expect("connect");
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
     adapter.enqueue(vec![job("a")]).await.expect("enqueue");
     follow(&other, &server);
     other.command(&["REPLICAOF", "NO", "ONE"]).expect("an answer");
