@@ -7,6 +7,7 @@
 mod compare;
 mod operation;
 mod pair;
+mod schedules;
 mod wait;
 
 use std::env;

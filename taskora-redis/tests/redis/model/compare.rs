@@ -160,8 +160,9 @@ impl Clocks {
 pub(super) fn claimed(jobs: &[ClaimedJob]) -> String {
     let one = |job: &ClaimedJob| {
         let payload = String::from_utf8_lossy(&job.payload);
-        let ClaimedJob { lease, attempt, meta, cancelled, node, .. } = job;
-        format!("{} {} {payload} {attempt} {meta:?} {cancelled} {node:?}", lease.id, lease.task)
+        let ClaimedJob { lease, attempt, meta, cancelled, node, tick, .. } = job;
+        let tick = tick.as_ref().map(|tick| (&tick.schedule, tick.at.is_some()));
+        format!("{} {} {payload} {attempt} {meta:?} {cancelled} {node:?} {tick:?}", lease.id, lease.task)
     };
     jobs.iter().map(one).collect::<Vec<_>>().join("\n")
 }

@@ -53,6 +53,8 @@ pub(super) enum Operation {
         task: u8,
         change: Change,
     },
+    /// A schedule by its number, and what is done to it.
+    Schedule(u8, super::schedules::Change),
     Start(Flow),
     CancelWorkflow(u8),
     Await(Target),

@@ -57,7 +57,9 @@ pub(super) struct Pair<'a> {
     /// A workflow with a deadline was started, or one of whose nodes expire: a claim that meets them may hand out fewer jobs
     /// on Redis, so it must be swept first.
     has_deadlines: bool,
-    start: (Instant, SystemTime, Timestamp),
+    pub(super) start: (Instant, SystemTime, Timestamp),
+    /// How much time has passed, in fives of seconds.
+    pub(super) passed: u64,
     /// How long the model's start took: its clock began within this time.
     unsure: Duration,
 }
@@ -111,6 +113,7 @@ impl<'a> Pair<'a> {
             waits: VecDeque::new(),
             registered: BTreeSet::new(),
             has_deadlines: false,
+            passed: 0,
         }
     }
 
@@ -120,6 +123,7 @@ impl<'a> Pair<'a> {
         self.apply(operation)?;
         self.compare_waits()?;
         self.compare_owners()?;
+        self.compare_schedules()?;
         let memory = self.memory.0.block_on(Snapshot::take(&self.memory.1, &self.subjects));
         let redis = self.redis.0.block_on(Snapshot::take(&self.redis.1, &self.subjects));
         let redis = redis.map_err(|error| error.to_string())?;
@@ -213,6 +217,7 @@ impl<'a> Pair<'a> {
                 }
             }
             Operation::Gate { task, change } => self.change(&gated(*task), *change)?,
+            Operation::Schedule(name, change) => self.change_schedule(*name, change)?,
             Operation::Start(flow) => {
                 self.has_deadlines |= flow.has_deadline();
                 let flow = flow.new_workflow(self.start.1);
@@ -264,7 +269,8 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    fn advance(&mut self, by: Duration) -> Result<(), String> {
+    pub(super) fn advance(&mut self, by: Duration) -> Result<(), String> {
+        self.passed += by.as_secs() / 5;
         self.memory.0.block_on(tokio::time::advance(by));
         for (_, age) in self.calls.iter_mut().filter_map(|(_, last)| last.as_mut()) {
             *age += by;

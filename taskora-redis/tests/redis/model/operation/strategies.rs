@@ -3,6 +3,7 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
 use super::*;
+use crate::model::schedules;
 
 pub(in crate::model) fn kept() -> impl Strategy<Value = Option<Kept>> {
     prop::option::weighted(0.3, (0..3u8, 1..6u8).prop_map(|(count, age)| Kept { count, age }))
@@ -136,6 +137,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
         2 => (1..=6u8).prop_map(Operation::Advance),
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
+        4 => schedules::change().prop_map(|(name, change)| Operation::Schedule(name, change)),
         2 => flow().prop_map(Operation::Start),
         1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),
         1 => target().prop_map(Operation::Await),
