@@ -71,8 +71,9 @@ mod tests {
         server.command(&["RPOP", "{taskora}:wait:send-email"]).expect("and another one");
         let (mut found, ..) = pass(&adapter).await;
         found.sort_unstable();
-        let lost =
-            |id| format!("`send-email`: job `{id}` is missing from the waiting line; a repair puts it back");
+        let lost = |id| {
+            format!("job `{id}` of `send-email`: it is missing from the waiting jobs; a repair puts it back")
+        };
         assert_eq!(found, [lost("0-0"), lost("5-499")]);
     }
 }

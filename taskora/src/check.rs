@@ -2,11 +2,13 @@
 
 mod report;
 mod violation;
+mod words;
 
 use crate::adapter::{Adapter, AdapterError, RepairOutcome};
 
 pub use report::{CheckReport, RepairReport};
 pub use violation::{Part, Place, TaskFault, Violation};
+pub use words::Subject;
 
 /// How many violations a report lists; it counts all of them.
 const MOST: usize = 1_000;

@@ -139,7 +139,7 @@ pub(super) fn task_faults(task: &[u8], letters: &[u8]) -> Vec<Finding> {
             b't' => TaskFault::StrayTimer,
             b'w' => TaskFault::StrayWake,
             b'n' => TaskFault::UnknownTask,
-            b's' => TaskFault::StraySentinel,
+            b's' => TaskFault::StrayGuard,
             _ => return None,
         })
     };

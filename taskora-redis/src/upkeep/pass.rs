@@ -186,14 +186,14 @@ impl Pass {
             }
             match (known, contents) {
                 (None, false) => {
-                    let violation = Violation::UnknownKey { key: shown(&key) };
+                    let violation = Violation::UnknownData { at: shown(&key) };
                     page.findings.push(Finding { violation, notes: None });
                 }
                 (Some((_, expected, _)), false) if expected.as_bytes() != found && found != b"none" => {
                     self.is_broken = true;
                     let notes = [b"t".as_slice(), b"", b"", &key, expected.as_bytes()].map(<[u8]>::to_vec);
-                    let (key, expected, found) = (shown(&key), expected.to_owned(), shown(&found));
-                    let violation = Violation::WrongType { key, expected, found };
+                    let (at, expected, found) = (shown(&key), expected.to_owned(), shown(&found));
+                    let violation = Violation::WrongKind { at, expected, found };
                     page.findings.push(Finding { violation, notes: Some(notes.to_vec()) });
                 }
                 (Some((name, _, task)), false) => {

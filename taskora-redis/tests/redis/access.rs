@@ -1,5 +1,6 @@
 //! What a user of the server needs, and what is said if it lacks it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskora::AdapterError;
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::faults::clients;
 use crate::kit::{PATIENCE, complete, drain, exchange, job, patient};
 use crate::server::Server;
 use crate::server_warnings::Lines;
@@ -35,14 +37,20 @@ async fn total(numbers: Vec<usize>) -> usize {
 }
 
 #[task]
-async fn until_cancelled(ctx: &Context) {
+async fn until_cancelled(started: State<Arc<Notify>>, ctx: &Context) {
+    started.notify_one();
     ctx.cancelled().await;
 }
 
 /// Everything that a queue does, with real workers. The first thing that fails ends it.
-async fn use_it(config: RedisConfig) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn use_it(
+    server: &Server,
+    config: RedisConfig,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let app = App::new(RedisAdapter::connect(config).await?);
+    let started = Arc::new(Notify::new());
     let worker = Worker::builder(&app)
+        .state(Arc::clone(&started))
         .lease(Duration::from_millis(500))
         .sweep(Duration::from_millis(50))
         .register::<FailsOnce>()
@@ -63,23 +71,21 @@ async fn use_it(config: RedisConfig) -> Result<(), Box<dyn std::error::Error + S
     assert!(retried.info().await?.is_some() && !retried.logs().await?.is_empty());
 
     let running = app.dispatch(UntilCancelled {}).await?;
-    while running.state().await? != Some(JobState::Active) {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    started.notified().await;
     let waiting = app.dispatch(Length::s().text("x")).delay(Duration::from_secs(600)).await?;
     let stuck =
         app.dispatch(chain((UntilCancelled {}, UntilCancelled::s()))).delay(Duration::from_secs(600)).await?;
     running.cancel("why").await?;
     waiting.cancel("why").await?;
     stuck.cancel("why").await?;
-    while running.state().await? != Some(JobState::Cancelled) {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    assert!(matches!(running.result().await, Err(JobError::Cancelled { .. })));
     app.counts("length").await?;
     assert_eq!(app.check().await?.found, 0);
     app.repair().await?;
-    // long enough that the worker waits for work, and must be woken for its shutdown
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // the worker waits for work, and must be woken for its shutdown
+    while clients(server, "blocked_clients") == 0 {
+        tokio::task::yield_now().await;
+    }
     worker.shutdown().await?;
     Ok(())
 }
@@ -122,7 +128,7 @@ async fn a_user_with_exactly_the_documented_rights_can_do_everything() {
         let server = Server::start();
         let config =
             user(&server, name, &rights(&format!("~{{{name}}}:*"), &format!("&{{{name}}}:*"), commands));
-        let used = timeout(3 * PATIENCE, use_it(config)).await.expect("in time");
+        let used = timeout(3 * PATIENCE, use_it(&server, config)).await.expect("in time");
         assert!(used.is_ok(), "{name}: {used:?}, refused: {:?}", refused(&server, name));
         let mut refused = refused(&server, name);
         // what is tried first, to find out
@@ -143,12 +149,12 @@ async fn a_user_with_exactly_the_documented_rights_can_do_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_of_the_documented_rights_can_be_left_out() {
     for (line, commands) in LINES {
-        let server = Server::start();
+        let server = Arc::new(Server::start());
         let all: Vec<&str> = ["~", "&"].into_iter().chain(commands.split_whitespace()).collect();
         // `-@dangerous` takes rights away
         let given: Vec<&str> = all.iter().copied().filter(|right| !right.starts_with('-')).collect();
         // a library that another user has loaded need not be loaded
-        let empty = Server::start();
+        let empty = Arc::new(Server::start());
         let server_without = |right: &str| if right == "+function|load" { &empty } else { &server };
         let mut tries = JoinSet::new();
         for (number, missing) in given.iter().enumerate() {
@@ -163,10 +169,11 @@ async fn none_of_the_documented_rights_can_be_left_out() {
                     other => other,
                 })
                 .collect();
-            let config = user(server_without(missing), &name, &rest);
+            let server = Arc::clone(server_without(missing));
+            let config = user(&server, &name, &rest);
             tries.spawn(async move {
                 // a wait for what is never pushed has no end
-                let _ = timeout(PATIENCE / 2, use_it(config)).await;
+                let _ = timeout(PATIENCE / 2, use_it(&server, config)).await;
             });
         }
         tries.join_all().await;
@@ -214,7 +221,7 @@ async fn a_user_without_info_is_let_in_and_one_warning_says_what_was_not_checked
 async fn a_user_without_dangerous_commands_can_do_everything() {
     let server = Server::start();
     let config = user(&server, "app", &["~*", "&*", "+@all", "-@dangerous", "-@admin"]);
-    timeout(3 * PATIENCE, use_it(config)).await.expect("in time").expect("everything works");
+    timeout(3 * PATIENCE, use_it(&server, config)).await.expect("in time").expect("everything works");
 }
 
 #[tokio::test]

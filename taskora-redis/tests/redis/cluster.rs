@@ -63,6 +63,11 @@ async fn work(app: &App, what: &str) {
     }
 }
 
+/// How often a node has sent a caller to another one for a single call.
+fn asks(node: &RedisServer) -> Option<String> {
+    node.info("errorstat_ASK").expect("info")
+}
+
 /// How many connections clients hold to a server, beside the one that asks.
 fn clients(node: &RedisServer) -> usize {
     let list = node.command(&["CLIENT", "LIST", "TYPE", "NORMAL"]).expect("clients");
@@ -136,14 +141,17 @@ async fn a_slot_that_moves_takes_its_workers_along() {
     adapter.enqueue((0..50).map(|number| job(&number.to_string())).collect()).await.expect("enqueue");
     let mut to = owner;
     for round in 0..3 {
+        let from = to;
         to = (to + 1) % 3;
         let handle = app.dispatch(Double { number: round }).await.expect("dispatch");
         let mut halfway = None;
         let between = || {
-            // while each node has a part of the keys, nothing happens on either
-            let app = app.clone();
+            // while each node has a part of the keys, nothing happens on either: the one that is asked says `ASK`
+            let (app, before) = (app.clone(), asks(&cluster.nodes()[from]));
             let late = tokio::spawn(async move { app.dispatch(Double { number: 100 }).await });
-            std::thread::sleep(Duration::from_millis(100));
+            while asks(&cluster.nodes()[from]) == before {
+                std::thread::yield_now();
+            }
             assert!(!late.is_finished(), "what had been done on one part?");
             halfway = Some(late);
         };

@@ -291,7 +291,7 @@ async fn dropped_dispatches_take_nobody_elses_jobs_with_them() {
     assert_eq!(adapter.enqueue(vec![job("last")]).await.expect("the way is free"), [Enqueued::New]);
 }
 
-fn clients(server: &Server, field: &str) -> u32 {
+pub(crate) fn clients(server: &Server, field: &str) -> u32 {
     let info = server.cli(&["INFO", "clients"]);
     let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value.and_then(|value| value.trim().parse().ok()).expect("a number")

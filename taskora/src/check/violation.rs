@@ -1,11 +1,10 @@
-//! What a check can find, and how it is reported.
-
-use std::fmt;
+//! What a check can find.
 
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// An inconsistency in the store. Its text is one line, and says what a repair does about it.
+/// An inconsistency in the store: a [code](Violation::code), a [subject](Violation::subject) and a [detail](Violation::detail).
+/// Its text is one line of the last two, and says what a repair does about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Violation {
@@ -157,19 +156,18 @@ pub enum Violation {
         /// Whether the schedule is known, and lacks its time.
         is_known: bool,
     },
-    /// A key of the namespace that no version of taskora known to this one has written. It is left as it is.
-    UnknownKey {
-        /// The key.
-        key: String,
+    /// Data of the namespace that no version of taskora known to this one has written. It is left as it is.
+    UnknownData {
+        /// Where the store has it.
+        at: String,
     },
-    /// A key of the namespace has the wrong type. A repair moves it out of the way, to a key whose name begins with
-    /// `aside:`.
-    WrongType {
-        /// The key.
-        key: String,
-        /// The type it must have.
+    /// The store has data of another kind than it must have there. A repair moves it out of the way.
+    WrongKind {
+        /// Where the store has it.
+        at: String,
+        /// The kind that it must be.
         expected: String,
-        /// The type it has.
+        /// The kind that it is.
         found: String,
     },
 }
@@ -190,19 +188,6 @@ pub enum Place {
     Deadlines,
     /// Jobs that have ended in this state.
     Ended(JobState),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Waiting => f.write_str("the waiting line"),
-            Self::Behind => f.write_str("the jobs behind others"),
-            Self::Delayed => f.write_str("the delayed jobs"),
-            Self::Active => f.write_str("the leases"),
-            Self::Deadlines => f.write_str("the deadlines to start"),
-            Self::Ended(state) => write!(f, "the {state} jobs"),
-        }
-    }
 }
 
 /// A part of a job's data.
@@ -227,28 +212,13 @@ pub enum Part {
     Key,
 }
 
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::End => "an end",
-            Self::Life => "a history",
-            Self::CancelFlag => "a cancel flag",
-            Self::Payload => "a payload",
-            Self::Progress => "progress",
-            Self::Log => "log lines",
-            Self::Waiters => "waiters",
-            Self::Key => "a key",
-        })
-    }
-}
-
 /// What is wrong with the data about a task as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskFault {
-    /// The task has waiting jobs, but is missing from the ready set.
+    /// The task has waiting jobs, but workers do not see it.
     HiddenLine,
-    /// The task is in the ready set, but has no waiting jobs.
+    /// Workers see the task, but it has no waiting jobs.
     EmptyLine,
     /// The gate of the task is closed although there is room, or open although there is none.
     Gate,
@@ -260,125 +230,6 @@ pub enum TaskFault {
     StrayWake,
     /// The task has jobs, but is not among the known tasks.
     UnknownTask,
-    /// The sentinel of the task's leases is left, although there are no leases.
-    StraySentinel,
-}
-
-impl fmt::Display for TaskFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::HiddenLine => "it has waiting jobs, but is missing from the ready set",
-            Self::EmptyLine => "it is in the ready set, but has no waiting jobs",
-            Self::Gate => "its gate is closed although there is room, or the other way round",
-            Self::DueTime => "its due time is not the earliest of its delayed jobs",
-            Self::StrayTimer => "a worker was told a time at which nothing is due",
-            Self::StrayWake => "there is a wake-up without work",
-            Self::UnknownTask => "it has jobs, but is not among the known tasks",
-            Self::StraySentinel => "the sentinel of its leases is left, without a lease",
-        })
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count =
-            |count: &Option<i64>| count.map_or_else(|| "nothing readable".to_owned(), |n| n.to_string());
-        match self {
-            Self::EntryWithoutJob { task, place, id } => {
-                write!(
-                    f,
-                    "`{task}`: an entry of {place} names job `{id}`, which is not known; a repair removes the entry"
-                )
-            }
-            Self::MisplacedEntry { task, place, id } => {
-                write!(
-                    f,
-                    "`{task}`: an entry of {place} names job `{id}`, which does not belong there; a repair removes the entry"
-                )
-            }
-            Self::DoubleEntry { task, id } => {
-                write!(f, "`{task}`: job `{id}` is twice in line; a repair removes the second entry")
-            }
-            Self::LostJob { task, id, place } => {
-                write!(f, "`{task}`: job `{id}` is missing from {place}; a repair puts it back")
-            }
-            Self::FalseMark { task, id } => {
-                write!(
-                    f,
-                    "`{task}`: job `{id}` is marked as cancelled, but has not ended; a repair removes the mark"
-                )
-            }
-            Self::StrayMark { task, id } => {
-                write!(
-                    f,
-                    "`{task}`: job `{id}` is marked as cancelled, but is not in line; a repair removes the mark"
-                )
-            }
-            Self::Leftover { part, id } => {
-                write!(f, "{part} of `{id}` is left over; a repair removes it")
-            }
-            Self::DetachedLog { id } => {
-                write!(f, "log lines of job `{id}` would outlive it; a repair attaches them")
-            }
-            Self::MissingPayload { task, id } => {
-                write!(f, "`{task}`: the payload of job `{id}` is missing; cancel the job")
-            }
-            Self::Unreadable { what } => write!(f, "{what} cannot be read; look at it by hand"),
-            Self::Garbage { index, entry } => {
-                write!(f, "the entry `{entry}` of `{index}` names no job; a repair removes it")
-            }
-            Self::TaskIndex { task, fault } => write!(f, "`{task}`: {fault}; a repair derives it again"),
-            Self::OpenNodes { workflow, counted, found } => write!(
-                f,
-                "workflow `{workflow}` counts {} open nodes, but has {found}; a repair corrects the number",
-                count(counted)
-            ),
-            Self::JoinCount { workflow, join, counted, found } => {
-                match join {
-                    Some(join) => write!(f, "join {join} of workflow `{workflow}`")?,
-                    None => write!(f, "the start of workflow `{workflow}`")?,
-                }
-                write!(
-                    f,
-                    " says {}, but {found} nodes have not completed; a repair corrects the count",
-                    count(counted)
-                )?;
-                f.write_str(" and makes ready what can run")
-            }
-            Self::StillRunning { workflow, node } => {
-                write!(
-                    f,
-                    "workflow `{workflow}` still runs, although node {node} has ended it; a repair ends it"
-                )
-            }
-            Self::NotWoundUp { workflow, node } => {
-                write!(f, "workflow `{workflow}` has ended, but node {node} still waits; a repair cancels it")
-            }
-            Self::WorkflowIndex { workflow, is_known: true } => {
-                write!(f, "workflow `{workflow}` is not in the index it belongs to; a repair moves it")
-            }
-            Self::WorkflowIndex { workflow, is_known: false } => {
-                write!(
-                    f,
-                    "an index names workflow `{workflow}`, which is not known; a repair removes the entry"
-                )
-            }
-            Self::StaleKey { task, key, id } => {
-                write!(
-                    f,
-                    "`{task}`: key `{key}` belongs to job `{id}`, which does not own it; a repair frees it"
-                )
-            }
-            Self::ScheduleIndex { schedule, is_known: true } => {
-                write!(f, "nobody looks at schedule `{schedule}` when it is due; a repair looks at it now")
-            }
-            Self::ScheduleIndex { schedule, is_known: false } => {
-                write!(f, "what is kept of schedule `{schedule}` has no schedule; a repair removes it")
-            }
-            Self::UnknownKey { key } => write!(f, "unknown key `{key}`; it is left as it is"),
-            Self::WrongType { key, expected, found } => {
-                write!(f, "the key `{key}` must be a {expected}, but is a {found}; a repair moves it aside")
-            }
-        }
-    }
+    /// The mark that guards the task's leases is left, although there are no leases.
+    StrayGuard,
 }

@@ -31,8 +31,8 @@ const NUMBER: &str = "\\x02\\x00\\x00\\x0f\\x00\\x00";
 async fn entries_without_a_job() {
     let mut bench = Bench::full().await;
     for (command, place) in [
-        (format!("RPUSH @wait:send-email {NUMBER}=gone"), "the waiting line"),
-        ("ZADD @prio:send-email 7 =gone".into(), "the waiting line"),
+        (format!("RPUSH @wait:send-email {NUMBER}=gone"), "the waiting jobs"),
+        ("ZADD @prio:send-email 7 =gone".into(), "the waiting jobs"),
         ("ZADD @delayed:send-email 9999999999999 =gone".into(), "the delayed jobs"),
         ("ZADD @active:send-email 9999999999999 =gone:1".into(), "the leases"),
         (format!("RPUSH @owncompleted:send-email {NUMBER}=gone"), "the completed jobs"),
@@ -41,10 +41,11 @@ async fn entries_without_a_job() {
         ("ZADD @owncancelled:send-email 9999999999999 =gone".into(), "the cancelled jobs"),
         ("ZADD @ownexpired:send-email 9999999999999 =gone".into(), "the expired jobs"),
     ] {
-        let expected = format!("`send-email`: an entry of {place} names job `gone`, which is not known");
+        let expected =
+            format!("job `gone` of `send-email`: {place} have an entry for it, but it is not known");
         bench.heals(&[&command], &[&expected]).await;
     }
-    let node = "`send-email`: an entry of the waiting line names job `gone#1`, which is not known";
+    let node = "job `gone#1` of `send-email`: the waiting jobs have an entry for it, but it is not known";
     bench.heals(&[&format!("RPUSH @wait:send-email {NUMBER}*=gone#1")], &[node]).await;
     bench.drains().await;
 }
@@ -53,13 +54,13 @@ async fn entries_without_a_job() {
 async fn entries_of_jobs_that_are_elsewhere() {
     let mut bench = Bench::full().await;
     for (command, place, id) in [
-        (format!("RPUSH @wait:send-email {NUMBER}=done"), "the waiting line", "done"),
-        (format!("RPUSH @wait:send-email {NUMBER}=active"), "the waiting line", "active"),
-        (format!("RPUSH @wait:send-email {NUMBER}=delayed"), "the waiting line", "delayed"),
-        (format!("RPUSH @wait:send-email {NUMBER}=urgent"), "the waiting line", "urgent"),
-        (format!("RPUSH @wait:send-email {NUMBER}*=first#1"), "the waiting line", "first#1"),
-        ("ZADD @prio:send-email 7 =failed".into(), "the waiting line", "failed"),
-        ("ZADD @prio:send-email 7 =waiting".into(), "the waiting line", "waiting"),
+        (format!("RPUSH @wait:send-email {NUMBER}=done"), "the waiting jobs", "done"),
+        (format!("RPUSH @wait:send-email {NUMBER}=active"), "the waiting jobs", "active"),
+        (format!("RPUSH @wait:send-email {NUMBER}=delayed"), "the waiting jobs", "delayed"),
+        (format!("RPUSH @wait:send-email {NUMBER}=urgent"), "the waiting jobs", "urgent"),
+        (format!("RPUSH @wait:send-email {NUMBER}*=first#1"), "the waiting jobs", "first#1"),
+        ("ZADD @prio:send-email 7 =failed".into(), "the waiting jobs", "failed"),
+        ("ZADD @prio:send-email 7 =waiting".into(), "the waiting jobs", "waiting"),
         ("ZADD @delayed:send-email 9999999999999 =cancelled".into(), "the delayed jobs", "cancelled"),
         ("ZADD @delayed:send-email 9999999999999 =active".into(), "the delayed jobs", "active"),
         ("ZADD @active:send-email 9999999999999 =done:1".into(), "the leases", "done"),
@@ -74,11 +75,12 @@ async fn entries_of_jobs_that_are_elsewhere() {
         ("ZADD @owncancelled:send-email 9999999999999 =waiting".into(), "the cancelled jobs", "waiting"),
     ] {
         let expected =
-            format!("`send-email`: an entry of {place} names job `{id}`, which does not belong there");
+            format!("job `{id}` of `send-email`: {place} have an entry for it, but it does not belong there");
         bench.heals(&[&command], &[&expected]).await;
     }
     // of a task that has nothing else
-    let expected = "`other`: an entry of the failed jobs names job `failed`, which does not belong there";
+    let expected =
+        "job `failed` of `other`: the failed jobs have an entry for it, but it does not belong there";
     bench.heals(&["ZADD @ownfailed:other 9999999999999 =failed"], &[expected]).await;
     bench.drains().await;
 }
@@ -87,19 +89,19 @@ async fn entries_of_jobs_that_are_elsewhere() {
 async fn lost_jobs_run_again() {
     let mut bench = Bench::full().await;
     for (commands, place, id) in [
-        (vec!["LPOP @wait:send-email"], "the waiting line", "released"),
-        (vec!["ZREM @prio:send-email =urgent"], "the waiting line", "urgent"),
-        (vec!["ZPOPMIN @active:send-email"], "the waiting line", "active"),
+        (vec!["LPOP @wait:send-email"], "the waiting jobs", "released"),
+        (vec!["ZREM @prio:send-email =urgent"], "the waiting jobs", "urgent"),
+        (vec!["ZPOPMIN @active:send-email"], "the waiting jobs", "active"),
         (vec!["RPOP @owncompleted:send-email"], "the completed jobs", "done"),
         (vec!["ZREM @ownfailed:send-email =failed"], "the failed jobs", "failed"),
         (vec!["ZREM @owncancelled:send-email =cancelled"], "the cancelled jobs", "cancelled"),
     ] {
-        let expected = format!("`send-email`: job `{id}` is missing from {place}");
+        let expected = format!("job `{id}` of `send-email`: it is missing from {place}");
         bench.heals(&commands, &[&expected]).await;
     }
     // the last two, of which one is cancelled
-    let lost = "`send-email`: job `chord#2` is missing from the waiting line";
-    let mark = "`send-email`: job `stopped#0` is marked as cancelled, but is not in line";
+    let lost = "job `chord#2` of `send-email`: it is missing from the waiting jobs";
+    let mark = "job `stopped#0` of `send-email`: it is marked as cancelled, but is not in line";
     bench.heals(&["RPOP @wait:send-email", "RPOP @wait:send-email"], &[lost, mark]).await;
     let job = bench.adapter.exchange(exchange("first", 1, Vec::new(), 1)).await.expect("claim").jobs;
     assert_eq!(job[0].lease.id.as_str(), "urgent", "it has its priority");
@@ -124,13 +126,13 @@ async fn lost_deadlines_come_back() {
     let mut bench = Bench::full().await;
     for (stored, id) in [("=brief", "brief"), ("=early", "early"), ("*=first#0", "first#0")] {
         let before = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
-        let lost = format!("`send-email`: job `{id}` is missing from the deadlines to start");
+        let lost = format!("job `{id}` of `send-email`: it is missing from the deadlines to start");
         bench.heals(&[&format!("ZREM @ttls:send-email {stored}")], &[&lost]).await;
         let after = bench.run(&format!("ZSCORE @ttls:send-email {stored}"));
         assert_eq!(before, after, "{id}");
     }
     // its time runs anew
-    let lost = "`send-email`: job `first#0` is missing from the deadlines to start";
+    let lost = "job `first#0` of `send-email`: it is missing from the deadlines to start";
     bench.heals(&["ZREM @ttls:send-email *=first#0", "HDEL @wf:=first x0"], &[lost]).await;
     bench.drains().await;
 }
@@ -138,16 +140,16 @@ async fn lost_deadlines_come_back() {
 #[tokio::test]
 async fn lost_delayed_jobs_come_back_and_so_does_their_time() {
     let mut bench = Bench::full().await;
-    let lost = "`send-email`: job `delayed` is missing from the waiting line";
-    let due = "`send-email`: its due time is not the earliest of its delayed jobs";
-    bench.heals(&["ZREM @delayed:send-email =delayed"], &[due, lost]).await;
+    let lost = "job `delayed` of `send-email`: it is missing from the waiting jobs";
+    let due = "task `send-email`: its due time is not the earliest of its delayed jobs";
+    bench.heals(&["ZREM @delayed:send-email =delayed"], &[lost, due]).await;
     bench.drains().await;
 }
 
 #[tokio::test]
 async fn a_job_that_is_twice_in_line_runs_once() {
     let mut bench = Bench::full().await;
-    let double = "`send-email`: job `waiting` is twice in line";
+    let double = "job `waiting` of `send-email`: it is twice in line";
     bench.heals(&[&format!("RPUSH @wait:send-email {NUMBER}=waiting")], &[double]).await;
     let mut ids = Vec::new();
     for number in 1.. {
@@ -164,11 +166,12 @@ async fn a_job_that_is_twice_in_line_runs_once() {
 #[tokio::test]
 async fn marks_of_cancelled_jobs() {
     let mut bench = Bench::full().await;
-    let stray = |id: &str| format!("`send-email`: job `{id}` is marked as cancelled, but is not in line");
+    let stray =
+        |id: &str| format!("job `{id}` of `send-email`: it is marked as cancelled, but is not in line");
     for id in ["gone", "done"] {
         bench.heals(&[&format!("SADD @tombstones:send-email ={id}")], &[&stray(id)]).await;
     }
-    let lie = "`send-email`: job `waiting` is marked as cancelled, but has not ended";
+    let lie = "job `waiting` of `send-email`: it is marked as cancelled, but has not ended";
     // seen at the mark and in line
     for (command, count) in [("SADD @tombstones:send-email =waiting", 2)] {
         bench.run(command);
@@ -180,7 +183,7 @@ async fn marks_of_cancelled_jobs() {
     bench
         .heals(
             &["SREM @tombstones:send-email =cancelled"],
-            &["`send-email`: an entry of the waiting line names job `cancelled`, which does not belong there"],
+            &["job `cancelled` of `send-email`: the waiting jobs have an entry for it, but it does not belong there"],
         )
         .await;
     bench.drains().await;
@@ -211,14 +214,14 @@ async fn parts_of_jobs_that_are_gone_or_have_ended() {
         ("HSET @waiters *=stopped# nobody".into(), "waiters", "stopped"),
         ("HSET @waiters *=gone# nobody".into(), "waiters", "gone"),
     ] {
-        bench.heals(&[&command], &[&format!("{part} of `{id}` is left over")]).await;
+        bench.heals(&[&command], &[&format!("job `{id}`: {part} is left over")]).await;
     }
     for (commands, id) in [
         (vec!["HDEL @progress =active"], "active"),
         (vec!["RPUSH @log:=waiting {}"], "waiting"),
         (vec!["RPUSH @log:*=first#0 {}"], "first#0"),
     ] {
-        bench.heals(&commands, &[&format!("log lines of job `{id}` would outlive it")]).await;
+        bench.heals(&commands, &[&format!("job `{id}`: its log lines would outlive it")]).await;
     }
     bench.drains().await;
 }
@@ -249,26 +252,34 @@ async fn what_is_kept_about_a_task_as_a_whole() {
     for (commands, expected) in [
         (
             vec!["ZREM @ready send-email"],
-            vec!["`send-email`: it has waiting jobs, but is missing from the ready set"],
+            vec!["task `send-email`: it has waiting jobs, but workers do not see it"],
         ),
-        (vec!["ZADD @ready 1 other"], vec!["`other`: it is in the ready set, but has no waiting jobs"]),
+        (vec!["ZADD @ready 1 other"], vec!["task `other`: workers see it, but it has no waiting jobs"]),
         (
             vec!["ZADD @due 7 send-email"],
-            vec!["`send-email`: its due time is not the earliest of its delayed jobs"],
+            vec!["task `send-email`: its due time is not the earliest of its delayed jobs"],
         ),
         (
             vec!["ZREM @due send-email"],
-            vec!["`send-email`: its due time is not the earliest of its delayed jobs"],
+            vec!["task `send-email`: its due time is not the earliest of its delayed jobs"],
         ),
-        (vec!["ZADD @due 7 other"], vec!["`other`: its due time is not the earliest of its delayed jobs"]),
-        (vec!["HSET @timer other 7"], vec!["`other`: a worker was told a time at which nothing is due"]),
-        (vec!["LPUSH @wake:other 1"], vec!["`other`: there is a wake-up without work"]),
-        (vec!["SREM @tasks send-email"], vec!["`send-email`: it has jobs, but is not among the known tasks"]),
+        (
+            vec!["ZADD @due 7 other"],
+            vec!["task `other`: its due time is not the earliest of its delayed jobs"],
+        ),
+        (vec!["HSET @timer other 7"], vec!["task `other`: a worker was told a time at which nothing is due"]),
+        (vec!["LPUSH @wake:other 1"], vec!["task `other`: there is a wake-up without work"]),
+        (
+            vec!["SREM @tasks send-email"],
+            vec!["task `send-email`: it has jobs, but is not among the known tasks"],
+        ),
     ] {
         bench.heals(&commands, &expected).await;
     }
     let sentinel = format!("ZADD @active:other inf {}", "~".repeat(65));
-    bench.heals(&[&sentinel], &["`other`: the sentinel of its leases is left, without a lease"]).await;
+    bench
+        .heals(&[&sentinel], &["task `other`: the mark that guards its leases is left, without a lease"])
+        .await;
     bench.drains().await;
 }
 

@@ -26,8 +26,10 @@ async fn due(bench: &Bench) -> Vec<StoredSchedule> {
     due
 }
 
-const LATE: [&str; 2] =
-    ["nobody looks at schedule `s1` when it is due", "nobody looks at schedule `s2` when it is due"];
+const LATE: [&str; 2] = [
+    "schedule `s1`: no worker looks at it when it is due",
+    "schedule `s2`: no worker looks at it when it is due",
+];
 
 #[tokio::test]
 async fn schedules_that_nobody_looks_at() {
@@ -38,7 +40,7 @@ async fn schedules_that_nobody_looks_at() {
     bench.run("DEL @due");
     let _: () = bench.redis.zadd("{taskora}:due", "@", 9_999_999_999_999_u64).expect("zadd");
     bench.heals(&["ZADD @schednext 9999999999999 s1", "ZADD @schednext +inf s2"], &LATE).await;
-    bench.heals(&["DEL @due"], &["`@`: its due time is not the earliest of its delayed jobs"]).await;
+    bench.heals(&["DEL @due"], &["task `@`: its due time is not the earliest of its delayed jobs"]).await;
     bench.heals(&["DEL @schednext", "DEL @wake:@", "DEL @due", "DEL @timer"], &LATE).await;
     let names: Vec<_> = due(&bench).await.into_iter().map(|schedule| schedule.name).collect();
     assert_eq!(names, ["s1", "s2"]);
@@ -48,12 +50,12 @@ async fn schedules_that_nobody_looks_at() {
 #[tokio::test]
 async fn what_is_kept_of_no_schedule() {
     let mut bench = bench().await;
-    let gone = "what is kept of schedule `gone` has no schedule";
+    let gone = "schedule `gone`: the store has its times, but not the schedule";
     bench.heals(&["ZADD @schednext 9999999999999 gone"], &[gone]).await;
     bench.heals(&["HSET @schedrun gone x"], &[gone]).await;
-    let paused = "what is kept of schedule `s3` has no schedule";
+    let paused = "schedule `s3`: the store has its times, but not the schedule";
     bench.heals(&["ZADD @schednext 9999999999999 s3"], &[paused]).await;
-    let unreadable = "the entry `s1` of `sched` names no job";
+    let unreadable = "`sched`: the entry `s1` names no job";
     let damage = ["HDEL @schedrun s1", "ZREM @schednext s1", "HSET @sched s1 \\x01"];
     bench.heals(&damage, &[unreadable]).await;
     assert_eq!(bench.adapter.list_schedules().await.expect("list").len(), 2);
@@ -78,6 +80,6 @@ async fn a_state_that_cannot_be_read_costs_counts_and_no_tick() {
     let _: () = bench.redis.hset("{taskora}:schedrun", "s3", b"\x01").expect("hset");
     let report = bench.app.repair().await.expect("repair");
     let left: Vec<_> = report.violations.iter().map(|(violation, _)| violation.to_string()).collect();
-    assert_eq!(left, ["the state of schedule `s3` cannot be read; look at it by hand"]);
+    assert_eq!(left, ["the state of schedule `s3`: it cannot be read; look at it by hand"]);
     assert_eq!(report.left, 1);
 }

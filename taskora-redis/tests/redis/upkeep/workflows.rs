@@ -14,7 +14,7 @@ use super::bench::Bench;
 #[tokio::test]
 async fn workflows_that_count_wrongly() {
     let mut bench = Bench::full().await;
-    let open = |counted: &str| format!("workflow `chord` counts {counted} open nodes, but has 4");
+    let open = |counted: &str| format!("workflow `chord`: it counts {counted} open nodes, but has 4");
     for counted in [3, 7, 0] {
         bench.set_state("chord", counted, true);
         bench.heals(&[], &[&open(&counted.to_string())]).await;
@@ -25,20 +25,22 @@ async fn workflows_that_count_wrongly() {
     for (value, counted) in
         [("2", "2"), ("8", "8"), ("x", "nothing readable"), ("0", "0"), ("-1", "nothing readable")]
     {
-        let expected = format!("join 0 of workflow `chord` says {counted}, but 3 nodes have not completed");
+        let expected = format!("workflow `chord`: its join 0 says {counted}, but 3 nodes have not completed");
         bench.heals(&[&format!("HSET @wf:=chord j0 {value}")], &[&expected]).await;
     }
-    bench.heals(&["ZREM @wfdue =chord"], &["workflow `chord` is not in the index it belongs to"]).await;
+    bench.heals(&["ZREM @wfdue =chord"], &["workflow `chord`: it is not in the index it belongs to"]).await;
     for (command, id) in [
         ("ZADD @wfdue 9999999999999 =first", "first"),
         ("ZADD @wfdone 9999999999999 =first", "first"),
         ("ZREM @wfdone =stopped", "stopped"),
         ("ZADD @wfdue 9999999999999 =stopped", "stopped"),
     ] {
-        bench.heals(&[command], &[&format!("workflow `{id}` is not in the index it belongs to")]).await;
+        bench.heals(&[command], &[&format!("workflow `{id}`: it is not in the index it belongs to")]).await;
     }
     for command in ["ZADD @wfdone 7 =gone", "ZADD @wfdue 9999999999999 =gone"] {
-        bench.heals(&[command], &["an index names workflow `gone`, which is not known"]).await;
+        bench
+            .heals(&[command], &["workflow `gone`: an index has an entry for it, but it is not known"])
+            .await;
     }
     drain(&bench.adapter, "last").await;
     for id in ["first", "chord"] {
@@ -51,11 +53,11 @@ async fn workflows_that_count_wrongly() {
 #[tokio::test]
 async fn joins_that_cannot_be_read() {
     let mut bench = Bench::full().await;
-    let says = "join 0 of workflow `first` says 5, but 1 nodes have not completed";
+    let says = "workflow `first`: its join 0 says 5, but 1 nodes have not completed";
     bench.heals(&["HSET @wf:=first j0 5"], &[says]).await;
     for command in ["HSET @wf:=chord c0 abc", "HDEL @wf:=chord c0"] {
         bench.run(command);
-        let expected = "join 0 of workflow `chord` cannot be read; look at it by hand";
+        let expected = "join 0 of workflow `chord`: it cannot be read; look at it by hand";
         assert_eq!(bench.found().await, [expected], "{command}");
         let report = bench.app.repair().await.expect("repair");
         assert_eq!((report.repaired, report.left), (0, 1), "{report}");
@@ -94,7 +96,7 @@ async fn workflows_that_do_not_go_on() {
     bench.run("DEL @wait:send-email");
     bench.run("HSET @wf:=w j0 -0\\x200");
     bench.run("ZREM @ready send-email");
-    let stuck = "join 0 of workflow `w` says 0, but 0 nodes have not completed";
+    let stuck = "workflow `w`: its join 0 says 0, but 0 nodes have not completed";
     bench.heals(&["DEL @wake:send-email"], &[stuck]).await;
     assert_eq!(drain(&bench.adapter, "x").await, 1, "the callback");
     bench.drains().await;
@@ -110,7 +112,7 @@ async fn workflows_that_do_not_go_on() {
         for command in ["DEL @wait:send-email", "ZREM @ready send-email", "DEL @wake:send-email"] {
             bench.run(command);
         }
-        let stuck = format!("join 0 of workflow `w` says {says}, but 0 nodes have not completed");
+        let stuck = format!("workflow `w`: its join 0 says {says}, but 0 nodes have not completed");
         bench.heals(&[damage], &[&stuck]).await;
         assert_eq!(drain(&bench.adapter, "x").await, 2, "the other steps");
         bench.drains().await;
@@ -126,7 +128,7 @@ async fn workflows_that_do_not_go_on() {
     bench.run("DEL @deferred");
     let found = bench.found().await;
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("workflow `w` has ended, but node 128 still waits"), "{found:?}");
+    assert!(found[0].starts_with("workflow `w`: it has ended, but node 128 still waits"), "{found:?}");
     let report = bench.app.repair().await.expect("repair");
     assert_eq!((report.repaired, report.left), (1, 0), "{report}");
     bench.drains().await;
@@ -143,7 +145,9 @@ async fn workflows_that_do_not_go_on() {
     bench.set_state("w", 2, false);
     let found = bench.found().await;
     assert!(
-        found.iter().any(|text| text.starts_with("workflow `w` still runs, although node 0 has ended it")),
+        found
+            .iter()
+            .any(|text| text.starts_with("workflow `w`: it still runs, although node 0 has ended it")),
         "{found:?}"
     );
     while bench.app.repair().await.expect("repair").repaired > 0 {}

@@ -52,10 +52,10 @@ fn heals(damage: impl FnOnce(&mut Store), expected: &[&str]) {
 fn indexes_and_jobs_agree_again() {
     heals(
         |store| drop(store.jobs.remove(&JobId::from("waiting"))),
-        &["`send-email`: an entry of the waiting line names job `waiting`, which is not known"],
+        &["job `waiting` of `send-email`: the waiting jobs have an entry for it, but it is not known"],
     );
     for (id, place) in [
-        ("waiting", "the waiting line"),
+        ("waiting", "the waiting jobs"),
         ("delayed", "the delayed jobs"),
         ("cancelled", "the cancelled jobs"),
     ] {
@@ -63,14 +63,16 @@ fn indexes_and_jobs_agree_again() {
             let place = place_of(&store.jobs[&JobId::from(id)].phase);
             store.queues.get_mut(TASK).expect("a queue").expel(place, &id.into(), None);
         };
-        heals(lose, &[&format!("`send-email`: job `{id}` is missing from {place}")]);
+        heals(lose, &[&format!("job `{id}` of `send-email`: it is missing from {place}")]);
         let double = |store: &mut Store| {
             let phase = Phase::Active { deadline: 7, claimed_at: 1 };
             store.queues.get_mut(TASK).expect("a queue").insert(&id.into(), &phase);
         };
         heals(
             double,
-            &[&format!("`send-email`: an entry of the leases names job `{id}`, which does not belong there")],
+            &[&format!(
+                "job `{id}` of `send-email`: the leases have an entry for it, but it does not belong there"
+            )],
         );
     }
     let deadlines = "the deadlines to start";
@@ -79,39 +81,42 @@ fn indexes_and_jobs_agree_again() {
             let id = JobId::from("delayed");
             store.queues.get_mut(TASK).expect("a queue").expel(Place::Deadlines, &id, None);
         },
-        &[&format!("`send-email`: job `delayed` is missing from {deadlines}")],
+        &[&format!("job `delayed` of `send-email`: it is missing from {deadlines}")],
     );
     for (id, what) in [("gone", "is not known"), ("waiting", "does not belong there")] {
         let add = |store: &mut Store| {
             let phase = Phase::Delayed { due: 1, retrying: false };
             store.queues.get_mut(TASK).expect("a queue").set_deadline(&id.into(), Some(7), &phase);
         };
-        heals(add, &[&format!("`send-email`: an entry of {deadlines} names job `{id}`, which {what}")]);
+        heals(
+            add,
+            &[&format!("job `{id}` of `send-email`: {deadlines} have an entry for it, but it {what}")],
+        );
     }
     heals(
         |store| store.jobs.get_mut(&JobId::from("waiting")).expect("a job").flag = Some("why".into()),
-        &["a cancel flag of `waiting` is left over"],
+        &["job `waiting`: a cancel flag is left over"],
     );
     let waits = |store: &mut Store| {
         let (tell, told) = tokio::sync::oneshot::channel();
         std::mem::forget(told);
         store.jobs.get_mut(&JobId::from("cancelled")).expect("a job").waiters.push(tell);
     };
-    heals(waits, &["waiters of `cancelled` is left over"]);
+    heals(waits, &["job `cancelled`: waiters is left over"]);
 }
 
 #[test]
 fn workflows_agree_again() {
-    heals(|store| flow(store).open = 7, &["workflow `flow` counts 7 open nodes, but has 2"]);
+    heals(|store| flow(store).open = 7, &["workflow `flow`: it counts 7 open nodes, but has 2"]);
     heals(
         |store| flow(store).joins[0].left = 0,
-        &["join 0 of workflow `flow` says 0, but 1 nodes have not completed"],
+        &["workflow `flow`: its join 0 says 0, but 1 nodes have not completed"],
     );
-    let moved = "workflow `flow` is not in the index it belongs to";
+    let moved = "workflow `flow`: it is not in the index it belongs to";
     heals(|store| store.flows.deadlines.clear(), &[moved]);
     heals(
         |store| store.flows.done.extend([(1, "gone".into())]),
-        &["an index names workflow `gone`, which is not known"],
+        &["workflow `gone`: an index has an entry for it, but it is not known"],
     );
     // it has ended, but nothing goes on with its nodes
     let mut store = store();
