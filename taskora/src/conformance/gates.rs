@@ -3,82 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-
 use super::Fixture;
 use super::flow_kit::{chord, start};
+use super::gate_kit::{declare, gate, idle_worker, limit, pause, put_numbered, resume, room, set, task};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, QUIET, TASK, claim, complete, delayed, ended, fail, ids,
-    info, job, prioritised, put, renew, retry, state, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, PROMPT, TASK, claim, complete, ended, fail, ids, info, job,
+    prioritised, put, renew, retry, sweep, within,
 };
 use crate::adapter::{
-    Adapter, AdapterError, AttemptEnd, CancelOutcome, ClaimedJob, DeclaredLimit, Ending, Gate, GatedTask,
-    NewJob, Renewal, Settled,
+    AdapterError, AttemptEnd, CancelOutcome, DeclaredLimit, Ending, Gate, GatedTask, NewJob, Renewal, Settled,
 };
 use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
 use crate::workflow::WorkflowState;
-
-fn task() -> GatedTask {
-    GatedTask::new(TASK)
-}
-
-/// Declares limits, and returns those that were declared before.
-async fn declare(adapter: &Arc<dyn Adapter>, task: GatedTask, max: Option<u32>) -> Option<u32> {
-    let limits = vec![DeclaredLimit { task, max }];
-    adapter.control().declare_limits(limits).await.expect("declare_limits").pop().expect("one answer")
-}
-
-/// Declares a limit of [`TASK`], of which none was known.
-async fn limit(adapter: &Arc<dyn Adapter>, max: u32) {
-    assert_eq!(declare(adapter, task(), Some(max)).await, None);
-}
-
-async fn set(adapter: &Arc<dyn Adapter>, max: Option<u32>) {
-    adapter.control().set_limit(&task(), max).await.expect("set_limit");
-}
-
-async fn gate(adapter: &Arc<dyn Adapter>) -> Gate {
-    adapter.control().gate(&task()).await.expect("gate")
-}
-
-async fn pause(adapter: &Arc<dyn Adapter>, reason: &str) -> bool {
-    adapter.control().pause(&task(), reason).await.expect("pause")
-}
-
-async fn resume(adapter: &Arc<dyn Adapter>) -> bool {
-    adapter.control().resume(&task()).await.expect("resume")
-}
-
-/// Stores jobs of [`TASK`] named by numbers.
-async fn put_numbered(adapter: &Arc<dyn Adapter>, numbers: std::ops::Range<usize>) {
-    put(adapter, numbers.map(|number| job(&number.to_string(), TASK))).await;
-}
-
-/// How many jobs of [`TASK`] another worker gets now; it gives them back.
-async fn room(adapter: &Arc<dyn Adapter>) -> usize {
-    let mut worker = Caller::new(adapter);
-    let jobs = worker.claim(50, &[TASK]).await;
-    for job in jobs.iter().rev() {
-        worker.settle(job, AttemptEnd::release()).await;
-    }
-    jobs.len()
-}
-
-/// A worker that sleeps until it gets a job of [`TASK`] or [`OTHER`]; it sleeps when this returns.
-async fn idle_worker(adapter: &Arc<dyn Adapter>) -> JoinHandle<ClaimedJob> {
-    let adapter = Arc::clone(adapter);
-    let mut parked = tokio::spawn(async move {
-        Caller::new(&adapter).next_job(&*adapter.signals().work(), &[TASK, OTHER]).await
-    });
-    assert!(timeout(QUIET, &mut parked).await.is_err(), "nothing to do, so the worker sleeps");
-    parked
-}
-
-async fn got(worker: JoinHandle<ClaimedJob>) -> String {
-    within(PROMPT, "waking up and claiming", worker).await.unwrap().lease.id.to_string()
-}
 
 pub(super) async fn a_limit_holds_over_all_workers(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
@@ -316,122 +253,6 @@ pub(super) async fn a_pause_and_a_limit_hold_together(f: &impl Fixture) {
     assert_eq!(declare(&adapter, task(), Some(3)).await, None);
     assert!(resume(&adapter).await);
     assert_eq!(room(&adapter).await, 3 - jobs.len());
-}
-
-pub(super) async fn a_closed_task_makes_no_noise(f: &impl Fixture) {
-    let (adapter, second) = (f.adapter().await, f.second().await);
-    limit(&adapter, 1).await;
-    put_numbered(&adapter, 0..2).await;
-    let mut busy = Caller::new(&adapter);
-    let running = busy.claim_one().await;
-    let idle = [idle_worker(&second).await, idle_worker(&adapter).await];
-    put_numbered(&second, 2..40).await;
-    put(&second, [prioritised("high", TASK, 3), delayed("soon", TASK, 20)]).await;
-    start(&second, chord("flow", 3)).await;
-    f.advance(MOMENT).await;
-    sweep(&adapter, &[TASK], Retention::default()).await;
-    tokio::time::sleep(QUIET).await;
-    assert!(idle.iter().all(|worker| !worker.is_finished()));
-    let listener = adapter.signals().work();
-    let answer = Caller::new(&adapter).wait(&*listener, &[TASK], QUIET).await;
-    assert!(answer.jobs.is_empty());
-    // another task wakes them as ever
-    put(&second, [job("x", OTHER), job("y", OTHER)]).await;
-    let mut others = Vec::new();
-    for worker in idle {
-        others.push(got(worker).await);
-    }
-    others.sort();
-    assert_eq!(others, ["x", "y"]);
-    busy.settle(&running, complete("1")).await;
-    assert_eq!(busy.claim_one().await.lease.id, "high".into());
-}
-
-pub(super) async fn a_lease_that_ends_wakes_a_worker(f: &impl Fixture) {
-    let (adapter, second) = (f.adapter().await, f.second().await);
-    limit(&adapter, 1).await;
-    put_numbered(&adapter, 0..9).await;
-    let mut busy = Caller::new(&adapter);
-    for (end, next) in [(complete("1"), "1"), (fail("no"), "2"), (retry("no", LEASE), "3")] {
-        let running = busy.claim_one().await;
-        let idle = idle_worker(&second).await;
-        busy.settle(&running, end).await;
-        let job = within(PROMPT, "the hand-over", idle).await.unwrap();
-        assert_eq!(job.lease.id.as_str(), next);
-        busy.settle(&job, AttemptEnd::release()).await;
-    }
-    // so does one that is rescued
-    busy.claim_one().await;
-    let idle = idle_worker(&second).await;
-    f.advance(LEASE + MOMENT).await;
-    sweep(&adapter, &[TASK], Retention::default()).await;
-    assert_eq!(got(idle).await, "3");
-}
-
-pub(super) async fn a_gate_that_opens_wakes_workers(f: &impl Fixture) {
-    let (adapter, second) = (f.adapter().await, f.second().await);
-    limit(&adapter, 1).await;
-    put_numbered(&adapter, 0..6).await;
-    Caller::new(&adapter).claim_one().await;
-    let idle = idle_worker(&second).await;
-    set(&adapter, Some(2)).await;
-    assert_eq!(got(idle).await, "1");
-    let idle = [idle_worker(&second).await, idle_worker(&adapter).await];
-    set(&adapter, Some(4)).await;
-    let mut woken = Vec::new();
-    for worker in idle {
-        woken.push(got(worker).await);
-    }
-    woken.sort();
-    assert_eq!(woken, ["2", "3"], "one wakes the next");
-    let idle = idle_worker(&second).await;
-    assert!(pause(&adapter, "").await);
-    set(&adapter, None).await;
-    assert_eq!(declare(&adapter, task(), None).await, Some(1));
-    tokio::time::sleep(QUIET).await;
-    assert!(!idle.is_finished(), "it is paused");
-    assert!(resume(&adapter).await);
-    assert_eq!(got(idle).await, "4");
-}
-
-pub(super) async fn a_gate_that_opened_while_nothing_waited_is_open(f: &impl Fixture) {
-    let (adapter, second) = (f.adapter().await, f.second().await);
-    limit(&adapter, 1).await;
-    put_numbered(&adapter, 0..2).await;
-    let mut busy = Caller::new(&adapter);
-    let running = busy.claim_one().await;
-    adapter.jobs().cancel(&"1".into(), "why").await.unwrap();
-    let idle = idle_worker(&second).await;
-    busy.settle(&running, complete("1")).await;
-    tokio::time::sleep(QUIET).await;
-    assert!(!idle.is_finished(), "there is no work");
-    put_numbered(&adapter, 2..3).await;
-    assert_eq!(got(idle).await, "2");
-    // the same for a pause
-    assert!(pause(&adapter, "").await);
-    assert!(resume(&adapter).await);
-    set(&adapter, Some(2)).await;
-    let idle = idle_worker(&second).await;
-    put_numbered(&adapter, 3..4).await;
-    assert_eq!(got(idle).await, "3");
-}
-
-pub(super) async fn a_delayed_job_of_a_closed_task_is_claimed_when_it_may(f: &impl Fixture) {
-    let (adapter, second) = (f.adapter().await, f.second().await);
-    assert!(pause(&adapter, "").await);
-    put(&adapter, [delayed("due", TASK, 1_000), delayed("later", TASK, LEASE.as_millis() as u64)]).await;
-    f.advance(MOMENT).await;
-    sweep(&adapter, &[TASK], Retention::default()).await;
-    assert_eq!(state(&adapter, "due").await, Some(JobState::Waiting));
-    let idle = idle_worker(&second).await;
-    assert!(resume(&adapter).await);
-    let job = within(PROMPT, "waking up", idle).await.unwrap();
-    assert_eq!(job.lease.id, "due".into());
-    // one that becomes due after the pause
-    put(&adapter, [delayed("soon", TASK, 2 * QUIET.as_millis() as u64)]).await;
-    assert!(pause(&adapter, "").await);
-    assert!(resume(&adapter).await);
-    assert_eq!(got(idle_worker(&second).await).await, "soon");
 }
 
 pub(super) async fn jobs_of_a_closed_task_expire(f: &impl Fixture) {

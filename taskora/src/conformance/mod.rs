@@ -47,6 +47,8 @@ mod expand;
 mod expiry;
 mod flow_kit;
 mod following;
+mod gate_kit;
+mod gate_wakes;
 mod gates;
 mod idempotency;
 mod kit;

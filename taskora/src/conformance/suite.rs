@@ -254,16 +254,18 @@ macro_rules! __conformance_checks {
                 the_order_stays
                 a_paused_task_hands_out_nothing
                 a_pause_and_a_limit_hold_together
-                a_closed_task_makes_no_noise
-                a_lease_that_ends_wakes_a_worker
-                a_gate_that_opens_wakes_workers
-                a_gate_that_opened_while_nothing_waited_is_open
-                a_delayed_job_of_a_closed_task_is_claimed_when_it_may
                 jobs_of_a_closed_task_expire
                 a_node_waits_at_the_gate_like_any_job
                 aliases_share_the_gate
                 a_gate_may_have_any_name
                 each_state_of_a_gate_is_sound
+            }
+            gate_wakes {
+                a_closed_task_makes_no_noise
+                a_lease_that_ends_wakes_a_worker
+                a_gate_that_opens_wakes_workers
+                a_gate_that_opened_while_nothing_waited_is_open
+                a_delayed_job_of_a_closed_task_is_claimed_when_it_may
             }
             idempotency {
                 a_key_stands_for_its_job_longer_than_the_job_is_kept
