@@ -31,6 +31,7 @@ mod registration;
 mod retry;
 mod retry_decision;
 mod runtimes;
+mod schedules;
 mod shutdown;
 mod shutdown_signals;
 mod stall;
