@@ -5,6 +5,7 @@
 -- behind the other job; `m` the same, and after that id follow the length (1) and the id of a job that waits behind it in turn;
 -- `i` the field names an idempotency key (see lib/once.lua), which is freed if the job ends without completing. Runs of a schedule
 -- that wait for each other have a field of this kind, with an empty task and the schedule's name.
+local OF_SCHEDULE = 'u\0'
 
 -- role, the other job's id, field, and the id of the job behind this one; nothing if it cannot be read
 function keyed.split(value)
@@ -67,11 +68,11 @@ function keyed.put_behind(task, id, front)
 end
 
 -- Puts a run of a schedule behind its last one, which may itself wait; call it before the job is stored. Returns false if that one
--- has a key of another kind.
+-- has a key of its dispatch.
 function keyed.put_run_behind(task, id, front, schedule)
   local role, other, field, _ = keyed.split(call('HGET', K.keyed, front))
-  if role == 'd' or role == 'i' then return false end
-  field = role and field or 'u\0' .. schedule
+  if role and sub(field, 1, 2) ~= OF_SCHEDULE then return false end
+  field = role and field or OF_SCHEDULE .. schedule
   local value = keyed.waits(role) and pack_waiting(other, id, field) or pack_role('u', id, field)
   call('HSET', K.keyed, id, pack_waiting(front, nil, field))
   call('HSET', K.keyed, front, value)
@@ -120,6 +121,12 @@ local function close_ranks(id)
   call('HSET', K.keyed, front, keyed.waits(role) and pack_waiting(other, next_id, field) or pack_role('u', next_id, field))
 end
 
+-- A run that waited behind another one has ended: if it was the schedule's last one, that one is now.
+local function step_back(id)
+  local role, front, field = keyed.split(call('HGET', K.keyed, id))
+  if keyed.waits(role) and sub(field, 1, 2) == OF_SCHEDULE then schedules.step_back(sub(field, 3), id, front) end
+end
+
 -- These jobs have ended (in `states`, if given). With `wanted`, only jobs with that role give up their keys.
 function keyed.release(ids, wanted, states)
   for i, value in ipairs(fields_of(K.keyed, ids)) do
@@ -130,9 +137,10 @@ function keyed.release(ids, wanted, states)
       if role == 'i' then
         local state = states and states[i] or sub(workflow.end_of(id) or 'X', 1, 1)
         if state ~= 'C' then once.free(field, id) end
-      elseif role == 'm' then
-        close_ranks(id)
-      elseif role and role ~= 'b' then
+      elseif keyed.waits(role) then
+        step_back(id)
+        if role == 'm' then close_ranks(id) end
+      elseif role then
         -- another job of this call may have changed it
         _, other = keyed.split(call('HGET', K.keyed, id))
         local owner = call('HGET', K.uniq, field)

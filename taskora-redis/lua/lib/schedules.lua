@@ -137,10 +137,19 @@ function schedules.hand_out(answer)
   return count
 end
 
--- whether a run of a schedule has not ended, and whether it waits behind another one
+-- whether a run of a schedule has not ended, and whether it waits behind another one, or another one behind it
 local function look_at_run(id)
   if id == '' or call('HEXISTS', K.jobs, id) == 0 or workflow.end_of(id) then return false, false end
-  return true, keyed.front_of(id, call('HGET', K.keyed, id)) ~= nil
+  return true, (keyed.front_of(id, call('HGET', K.keyed, id)) or keyed.follower(id)) ~= nil
+end
+
+-- A run has ended while it waited behind another one. If it was the schedule's last one, that one is now: the next run must not pass
+-- it.
+function schedules.step_back(name, id, front)
+  local entry = schedules.of({ name })[1]
+  if not entry or entry.is_newer or entry.last_job ~= id then return end
+  entry.last_job = front
+  call('HSET', K.schedrun, name, pack_state(entry))
 end
 
 -- Stores jobs of the arguments as runs of a schedule: id, record without layout and creation time, payload (empty if it is in the

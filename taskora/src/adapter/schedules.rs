@@ -17,7 +17,9 @@
 //!   tick, its counts and its pause. A schedule of [`Origin::Api`] stays until somebody removes it.
 //! - **A paused schedule has no next tick**, and no ticks that it could miss.
 //! - **A run may wait for another.** With [`Overlap::Queue`], and if it is caught up, a job is stored behind the schedule's last one if that has
-//!   not ended, and joins its line when that ends, however it ends. Its due time then means nothing.
+//!   not ended, and joins its line when that ends, however it ends. Its due time then means nothing. If the last one ends while it waits
+//!   itself, the one before it is the last one again, so that nothing passes that. A job with a key of its dispatch, which has taken the id
+//!   of a tick, lets nothing wait for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -145,7 +147,7 @@ pub struct StoredSchedule {
     pub next: Option<Timestamp>,
     /// The newest tick that ran.
     pub last: Option<Timestamp>,
-    /// The newest job, of a tick or a trigger.
+    /// The newest job, of a tick or a trigger. If it has ended while it waited for the run before it, it is that one.
     pub last_job: Option<JobId>,
     /// Since when and why it is paused.
     pub paused: Option<(Timestamp, String)>,

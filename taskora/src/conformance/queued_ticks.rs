@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use super::Fixture;
-use super::kit::{Caller, TASK, complete, fail, ids, info, job, state};
+use super::admission_kit::{admit, deduplicated, owner};
+use super::kit::{Caller, TASK, complete, fail, ids, info, job, state, sweep};
 use super::schedule_kit::{MINUTE, ONE, SKIPPED, create, get, run, tick, tick_of};
-use crate::adapter::{Adapter, CancelOutcome, NewJob, NewTick, TickStamp, Ticked, Triggered};
+use crate::adapter::{
+    Adapter, Admission, Admitted, CancelOutcome, NewJob, NewTick, Once, Otherwise, Rule, TickStamp, Ticked,
+    Triggered,
+};
 use crate::job::{Blocked, JobState};
+use crate::policy::{OnExpire, Retention, Ttl};
 use crate::schedules::Overlap;
 
 /// The next tick of a schedule, which queues.
@@ -106,6 +111,102 @@ pub(super) async fn a_run_that_is_cancelled_while_it_waits_lets_nobody_pass(f: &
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), [""; 0]);
     for cancelled in [&waiting[1], &waiting[2], &waiting[4]] {
         assert_eq!(state(&adapter, cancelled).await, Some(JobState::Cancelled));
+    }
+}
+
+/// Cancels the schedule's last run, which waits.
+async fn end_last(adapter: &Arc<dyn Adapter>) {
+    let id = get(adapter, "a").await.last_job.unwrap();
+    assert_eq!(adapter.jobs().cancel(&id, "why").await.unwrap(), CancelOutcome::Cancelled);
+}
+
+pub(super) async fn no_run_passes_when_the_last_one_is_cancelled_while_it_waits(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    create(&adapter, "a").await;
+    assert_eq!(queue(&adapter).await, ONE);
+    let first = worker.claim_one().await;
+    assert_eq!(queue(&adapter).await, ONE);
+    end_last(&adapter).await;
+    assert_eq!(get(&adapter, "a").await.last_job.as_ref(), Some(&first.lease.id));
+    assert_eq!(queue(&adapter).await, ONE);
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), [""; 0], "the first one still runs");
+    assert_eq!(queue(&adapter).await, SKIPPED, "one waits");
+    end_last(&adapter).await;
+    assert_eq!(tick(&adapter, tick_of(&get(&adapter, "a").await)).await, SKIPPED);
+    // and not only the last one
+    let waiting = catch_up(&adapter, 3).await;
+    end_last(&adapter).await;
+    end_last(&adapter).await;
+    assert_eq!(get(&adapter, "a").await.last_job.unwrap().as_str(), waiting[0]);
+    assert_eq!(queue(&adapter).await, SKIPPED);
+    worker.settle(&first, complete("1")).await;
+    assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), waiting[0]);
+    assert_eq!(queue(&adapter).await, ONE);
+    assert_eq!(worker.claim(9, &[TASK]).await.len(), 1);
+}
+
+pub(super) async fn no_run_passes_when_those_that_wait_expire(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    create(&adapter, "a").await;
+    assert_eq!(queue(&adapter).await, ONE);
+    let first = worker.claim_one().await.lease.id;
+    let schedule = get(&adapter, "a").await;
+    let (ttl, time) = (Ttl::new(MINUTE), schedule.next.unwrap());
+    let run = |ttl, at| NewJob { ttl: Some(ttl), ..run("a", at) };
+    let jobs = vec![
+        run(ttl, time),
+        run(ttl.on_expire(OnExpire::Discard), time.plus(MINUTE)),
+        run(ttl, time.plus(2 * MINUTE)),
+    ];
+    let late = NewTick { next: Some(time.plus(3 * MINUTE)), jobs, caught_up: 3, ..tick_of(&schedule) };
+    assert_eq!(tick(&adapter, late).await, Ticked::Done { ran: 3, skipped: 0 });
+    f.advance(2 * MINUTE).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    assert_eq!(state(&adapter, first.as_str()).await, Some(JobState::Waiting), "its lease has lapsed");
+    assert_eq!(get(&adapter, "a").await.last_job, Some(first));
+    assert_eq!(tick(&adapter, tick_of(&get(&adapter, "a").await)).await, SKIPPED);
+}
+
+pub(super) async fn no_run_waits_for_a_job_with_a_key_of_its_dispatch(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    let follow = Otherwise::Follow { cancel_running: false };
+    let once = Once { life: MINUTE, fingerprint: 1, keep_failures: false };
+    let debounce = Rule::Debounce { delay: MINUTE, max_wait: None };
+    for (name, rule) in [("a", None), ("b", Some(Rule::Once(once))), ("c", Some(debounce))] {
+        // somebody has dispatched a job with the id of a tick
+        let next = create(&adapter, name).await.next.unwrap();
+        let taken = run(name, next).id;
+        let admission = deduplicated(job(taken.as_str(), TASK), follow);
+        let admission = Admission { rule: rule.unwrap_or(admission.rule), ..admission };
+        assert_eq!(admit(&adapter, admission).await, Admitted::New);
+        if name != "c" {
+            assert_eq!(worker.claim_one().await.lease.id, taken);
+        }
+        if name == "a" {
+            let behind = deduplicated(job("behind", TASK), follow);
+            assert_eq!(admit(&adapter, behind).await, Admitted::New);
+        }
+        let nothing = Ticked::Done { ran: 0, skipped: 0 };
+        let known = get(&adapter, name).await;
+        assert_eq!(tick(&adapter, NewTick { overlap: Overlap::Queue, ..tick_of(&known) }).await, nothing);
+        let known = get(&adapter, name).await;
+        let queued = NewTick { overlap: Overlap::Queue, ..tick_of(&known) };
+        let expected = if name == "a" { SKIPPED } else { ONE };
+        assert_eq!(tick(&adapter, queued).await, expected, "{name}");
+        let late = NewTick { overlap: Overlap::Queue, caught_up: 1, ..tick_of(&get(&adapter, name).await) };
+        assert!(matches!(tick(&adapter, late).await, Ticked::Done { ran: 1, .. }), "{name}");
+        let claimed = worker.claim_one().await;
+        assert_eq!(claimed.tick.as_ref().unwrap().schedule, name, "it did not wait");
+        worker.settle(&claimed, complete("1")).await;
+        if name == "a" {
+            assert_eq!(owner(&adapter, TASK).await, Some(taken.clone()));
+            assert_eq!(state(&adapter, "behind").await, Some(JobState::Waiting));
+        } else {
+            worker.run_one(complete("1")).await;
+        }
     }
 }
 

@@ -370,6 +370,9 @@ macro_rules! __conformance_checks {
                 s127_caught_up_runs_go_one_after_the_other
                 caught_up_runs_wait_for_what_runs
                 a_run_that_is_cancelled_while_it_waits_lets_nobody_pass
+                no_run_passes_when_the_last_one_is_cancelled_while_it_waits
+                no_run_passes_when_those_that_wait_expire
+                no_run_waits_for_a_job_with_a_key_of_its_dispatch
                 a_trigger_that_queues_waits_for_the_last_run
             }
         }

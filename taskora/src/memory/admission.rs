@@ -238,6 +238,7 @@ impl Store {
 
     /// A job has ended while it waited behind another one: the one behind it waits for that one now.
     pub(super) fn close_ranks(&mut self, id: &JobId, front: &JobId) {
+        self.step_back(id, front);
         let Some(next) = self.free_key(id).and_then(|held| held.next) else { return };
         if !self.is_behind(&next, id) {
             return;
@@ -251,6 +252,23 @@ impl Store {
     /// The job that an unfinished one lets into its line when it ends.
     pub(super) fn next_of(&self, id: &JobId) -> Option<&JobId> {
         self.jobs.get(id)?.held.as_ref()?.next.as_ref()
+    }
+
+    /// Whether a job waits behind another one, or another one waits behind it.
+    pub(super) fn is_followed_or_behind(&self, id: &JobId) -> bool {
+        matches!(self.jobs.get(id), Some(Record { phase: Phase::Behind(_), .. }))
+            || self.next_of(id).is_some_and(|next| self.is_behind(next, id))
+    }
+
+    /// Whether a job, or the one that it waits behind, has a key of its dispatch: nothing else may wait for it.
+    pub(super) fn has_other_key(&self, id: &JobId) -> bool {
+        let Some(record) = self.jobs.get(id) else { return false };
+        let front = match &record.phase {
+            Phase::Behind(front) => self.jobs.get(front),
+            _ => None,
+        };
+        let mut held = [Some(record), front].into_iter().flatten().filter_map(|record| record.held.as_ref());
+        record.once.is_some() || held.any(|held| !held.key.is_of_schedule())
     }
 
     fn is_behind(&self, id: &JobId, front: &JobId) -> bool {

@@ -20,6 +20,10 @@ impl Key {
     pub(super) fn of_schedule(name: &str) -> Self {
         Self::of_deduplicated("", name)
     }
+
+    pub(super) fn is_of_schedule(&self) -> bool {
+        self.task.is_empty()
+    }
 }
 
 /// A key that stands for a job of a task, or for a workflow, for a limited time.

@@ -97,9 +97,25 @@ impl Store {
         match last {
             _ if overlap == Overlap::Allow => RunPlace::Line,
             None | Some((_, Phase::Ended { .. })) => RunPlace::Line,
-            Some((_, Phase::Behind(_))) if !is_caught_up => RunPlace::Nowhere,
-            Some((last, _)) if is_caught_up || overlap == Overlap::Queue => RunPlace::Behind(last.clone()),
+            Some((last, _)) if !is_caught_up && self.is_followed_or_behind(last) => RunPlace::Nowhere,
+            Some((last, _)) if is_caught_up || overlap == Overlap::Queue => {
+                if self.has_other_key(last) {
+                    RunPlace::Line
+                } else {
+                    RunPlace::Behind(last.clone())
+                }
+            }
             Some(_) => RunPlace::Nowhere,
+        }
+    }
+
+    /// A run has ended while it waited behind another one. If it was the schedule's last one, that one is now: the next run must not
+    /// pass it.
+    pub(super) fn step_back(&mut self, id: &JobId, front: &JobId) {
+        let name = self.jobs.get(id).and_then(|record| Some(&record.new.tick.as_ref()?.schedule));
+        let entry = name.and_then(|name| self.schedules.by_name.get_mut(name));
+        if let Some(entry) = entry.filter(|entry| entry.last_job.as_ref() == Some(id)) {
+            entry.last_job = Some(front.clone());
         }
     }
 

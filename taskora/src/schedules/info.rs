@@ -28,7 +28,7 @@ pub struct ScheduleInfo {
     pub next: Option<Timestamp>,
     /// The newest tick that ran: its time by the timetable.
     pub last: Option<Timestamp>,
-    /// The newest job, of a tick or a trigger.
+    /// The newest job, of a tick or a trigger. If it has ended while it waited for the run before it, it is that one.
     pub last_job: Option<JobId>,
     /// Since when and why it is paused, if it is.
     pub paused: Option<Paused>,
