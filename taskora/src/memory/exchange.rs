@@ -70,7 +70,8 @@ impl Store {
         let late_left = self.expire_flows(now);
         let due_left = self.make_ready(claim.tasks.iter().map(|asked| &asked.task), now) || late_left;
         let work_left = self.proceed(now);
-        let mut voids = 0;
+        // a job that waited for one that expires here comes with the next claim
+        let (mut voids, last) = (0, self.last);
         let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
         let mut claimed = Vec::new();
         while claimed.len() < claim.limit {
@@ -79,7 +80,9 @@ impl Store {
                 .iter()
                 .zip(&mut room)
                 .filter(|(asked, room)| **room > 0 && self.room(&asked.task) > 0)
-                .filter_map(|(asked, room)| Some((self.queues.get(&asked.task)?.first()?, asked, room)))
+                .filter_map(|(asked, room)| {
+                    Some((self.queues.get(&asked.task)?.first_until(last)?, asked, room))
+                })
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
             let id = id.clone();

@@ -219,6 +219,11 @@ impl Queue {
         self.waiting.first_key_value().map(|(place, id)| (*place, id))
     }
 
+    /// The same among those that were in line when this number was the last.
+    pub(super) fn first_until(&self, last: i64) -> Option<(Place, &JobId)> {
+        self.waiting.iter().find(|(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
