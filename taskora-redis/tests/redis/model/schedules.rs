@@ -196,7 +196,7 @@ impl Pair<'_> {
     fn tick(&mut self, change: &Change) -> Result<(), String> {
         let Change::Tick { overlap, jobs, task: of, missed, wait, delayed } = change else { return Ok(()) };
         // what was handed out before may be handed out again
-        self.advance(fives(1))?;
+        self.pass(fives(1))?;
         let now = self.passed;
         let due = async |store: &dyn Schedules, clock: Clock| {
             let mut due = store.due_schedules("worker").await?.schedules;
