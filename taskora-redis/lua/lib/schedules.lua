@@ -144,10 +144,10 @@ local function look_at_run(id)
 end
 
 -- A run has ended while it waited behind another one. If it was the schedule's last one, that one is now: the next run must not pass
--- it.
+-- it. A repair may have put a run into its line that has not ended.
 function schedules.step_back(name, id, front)
   local entry = schedules.of({ name })[1]
-  if not entry or entry.is_newer or entry.last_job ~= id then return end
+  if not entry or entry.is_newer or entry.last_job ~= id or look_at_run(id) then return end
   entry.last_job = front
   call('HSET', K.schedrun, name, pack_state(entry))
 end

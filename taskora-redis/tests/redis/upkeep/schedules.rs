@@ -1,7 +1,8 @@
 //! Damage to what is stored of schedules.
 
 use redis::Commands;
-use taskora::adapter::{Schedules, StoredSchedule, Ticked};
+use taskora::Overlap;
+use taskora::adapter::{NewTick, Schedules, StoredSchedule, Ticked};
 
 use super::assert_clean;
 use super::bench::Bench;
@@ -82,4 +83,25 @@ async fn a_state_that_cannot_be_read_costs_counts_and_no_tick() {
     let left: Vec<_> = report.violations.iter().map(|(violation, _)| violation.to_string()).collect();
     assert_eq!(left, ["the state of schedule `s3`: it cannot be read; look at it by hand"]);
     assert_eq!(report.left, 1);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_lets_in_stays_the_last_one() {
+    let mut bench = bench().await;
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        bench.adapter.shift_clock(PERIOD).await.expect("shift the clock");
+        let (now, known) = bench.adapter.schedule("s1").await.expect("schedule");
+        let tick = NewTick { overlap: Overlap::Queue, ..tick_of(&known.expect("s1"), now) };
+        runs.push(tick.jobs[0].id.clone());
+        let ticked = bench.adapter.tick(vec![tick]).await.expect("tick");
+        assert_eq!(ticked, [Ticked::Done { ran: 1, skipped: 0 }]);
+    }
+    bench.run(&format!("HDEL @keyed ={}", runs[0]));
+    assert!(!bench.found().await.is_empty());
+    let report = bench.app.repair().await.expect("repair");
+    assert!(report.repaired > 0 && report.left == 0, "{report}");
+    assert_eq!(bench.found().await, [""; 0]);
+    let known = bench.adapter.schedule("s1").await.expect("schedule").1.expect("s1");
+    assert_eq!(known.last_job.as_ref(), runs.last());
 }
