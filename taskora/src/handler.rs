@@ -23,6 +23,7 @@ pub trait Handler<S>: 'static {
     type Task: Task;
 
     /// The options of this implementation.
+    #[doc(hidden)]
     const OPTIONS: HandlerOptions;
 
     /// Runs one attempt.

@@ -72,6 +72,7 @@ pub mod workflow;
 #[cfg(feature = "runtime")]
 pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts};
 #[cfg(feature = "runtime")]
+#[doc(hidden)]
 pub use advice::Advice;
 #[cfg(feature = "runtime")]
 pub use app::{App, AppBuilder};
@@ -92,7 +93,10 @@ pub use failure::TaskError;
 #[cfg(feature = "runtime")]
 pub use handle::{JobHandle, Outcome, results};
 #[cfg(feature = "runtime")]
-pub use handler::{Handler, HandlerOptions};
+pub use handler::Handler;
+#[cfg(feature = "runtime")]
+#[doc(hidden)]
+pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]

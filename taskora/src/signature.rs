@@ -39,7 +39,8 @@ impl<Argument> Open<Argument> for Unset<Argument> {}
 #[diagnostic::on_unimplemented(
     message = "the argument `{Argument}` takes `{T}`, and cannot be given `{Self}`",
     label = "does not convert into `{T}`",
-    note = "it takes what implements `Into<{T}>`, or a node of a `Dag` that returns exactly `{T}`"
+    note = "it takes what implements `Into<{T}>`, or a node of a `Dag` that returns exactly `{T}`",
+    note = "a number that is written without its type is an `i32` or an `f64` here: write the type, as in `7u32`"
 )]
 pub trait Given<Argument, T, As> {
     #[doc(hidden)]

@@ -7,22 +7,23 @@ use crate::job::JobId;
 use crate::workflow::WorkflowId;
 
 /// What a [`Violation`] is about.
+// a variant with the name of a public type would make rustc print that type with its whole path
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
     /// A job, with its task if that is known.
-    Job {
+    OneJob {
         /// The task.
         task: Option<String>,
         /// The job.
         id: JobId,
     },
     /// A task as a whole.
-    Task(String),
+    OneTask(String),
     /// A workflow.
-    Workflow(WorkflowId),
+    OneWorkflow(WorkflowId),
     /// A schedule.
-    Schedule(String),
+    OneSchedule(String),
     /// A place in the store, as the adapter names it.
     Stored(String),
 }
@@ -30,11 +31,11 @@ pub enum Subject {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Job { task: Some(task), id } => write!(f, "job `{id}` of `{task}`"),
-            Self::Job { task: None, id } => write!(f, "job `{id}`"),
-            Self::Task(task) => write!(f, "task `{task}`"),
-            Self::Workflow(id) => write!(f, "workflow `{id}`"),
-            Self::Schedule(name) => write!(f, "schedule `{name}`"),
+            Self::OneJob { task: Some(task), id } => write!(f, "job `{id}` of `{task}`"),
+            Self::OneJob { task: None, id } => write!(f, "job `{id}`"),
+            Self::OneTask(task) => write!(f, "task `{task}`"),
+            Self::OneWorkflow(id) => write!(f, "workflow `{id}`"),
+            Self::OneSchedule(name) => write!(f, "schedule `{name}`"),
             Self::Stored(at) => f.write_str(at),
         }
     }
@@ -80,17 +81,17 @@ impl Violation {
             | Self::FalseMark { task, id }
             | Self::StrayMark { task, id }
             | Self::MissingPayload { task, id }
-            | Self::StaleKey { task, id, .. } => Subject::Job { task: Some(task.clone()), id: id.clone() },
+            | Self::StaleKey { task, id, .. } => Subject::OneJob { task: Some(task.clone()), id: id.clone() },
             Self::Leftover { id, .. } | Self::DetachedLog { id } => {
-                Subject::Job { task: None, id: id.clone() }
+                Subject::OneJob { task: None, id: id.clone() }
             }
-            Self::TaskIndex { task, .. } => Subject::Task(task.clone()),
+            Self::TaskIndex { task, .. } => Subject::OneTask(task.clone()),
             Self::OpenNodes { workflow, .. }
             | Self::JoinCount { workflow, .. }
             | Self::StillRunning { workflow, .. }
             | Self::NotWoundUp { workflow, .. }
-            | Self::WorkflowIndex { workflow, .. } => Subject::Workflow(workflow.clone()),
-            Self::ScheduleIndex { schedule, .. } => Subject::Schedule(schedule.clone()),
+            | Self::WorkflowIndex { workflow, .. } => Subject::OneWorkflow(workflow.clone()),
+            Self::ScheduleIndex { schedule, .. } => Subject::OneSchedule(schedule.clone()),
             Self::Garbage { index: at, .. } | Self::UnknownData { at } | Self::WrongKind { at, .. } => {
                 Subject::Stored(format!("`{at}`"))
             }
@@ -228,7 +229,7 @@ mod tests {
     fn a_violation_has_a_code_a_subject_and_a_detail() {
         let lost = Violation::LostJob { task: "mail".into(), id: "a".into(), place: Place::Delayed };
         assert_eq!(lost.code(), "lost-job");
-        assert_eq!(lost.subject(), Subject::Job { task: Some("mail".into()), id: "a".into() });
+        assert_eq!(lost.subject(), Subject::OneJob { task: Some("mail".into()), id: "a".into() });
         assert_eq!(
             lost.to_string(),
             "job `a` of `mail`: it is missing from the delayed jobs; a repair puts it back"

@@ -34,6 +34,7 @@ pub use input::{Composed, Form, Input};
 pub use options::StepOptions;
 #[doc(hidden)]
 pub use partial::Known;
+#[doc(hidden)]
 pub use partial::{
     AllOpen, AllSet, Argument, FirstOpen, Followed, IsOpen, IsSet, OneOpen, Partial, Seen, SomeOpen,
 };
@@ -42,9 +43,10 @@ pub use plan::{DagPlace, Plan};
 #[doc(hidden)]
 pub use shape::{RecipeError, Shape};
 pub use state::WorkflowState;
+#[doc(hidden)]
+pub use step::{Accepts, NoOpenInput, OneOpenArgument, OutsideDag, SameInputAs, Starts};
 pub use step::{
-    Accepts, Bound, InDag, NoOpenInput, OneOpenArgument, OutsideDag, Piped, PipesInto, SameInput,
-    SameInputAs, SeveralOpen, Slot, Starts, Step, StepAfter, StepBeside, Workflow,
+    Bound, InDag, Piped, PipesInto, SameInput, SeveralOpen, Slot, Step, StepAfter, StepBeside, Workflow,
 };
 
 /// The most nodes that a workflow can have.
