@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{Call, Email, Kind, Shape};
+use crate::{Call, Email, Kind, Shape, Times};
 
 /// What a worker is started with.
 #[derive(Clone, Debug)]
@@ -69,6 +69,11 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// Makes one such call. False once it found nothing to do.
     fn call(&mut self, _: Call) -> impl Future<Output = Result<bool>> + Send {
         async { bail!("single calls are not implemented for this contender") }
+    }
+
+    /// Stores so many schedules, whose handlers call [`lagged`](crate::lagged).
+    fn schedule(&mut self, _count: usize, _: Times) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("schedules are not implemented for this contender") }
     }
 
     /// Starts a worker that runs until the process ends; what is returned is kept until then.

@@ -1,6 +1,7 @@
 //! The workloads. The load runs in spawned tasks, as it would in a service: the future given to `block_on` runs off the
 //! runtime's worker threads, and would make every contender look slower than it is.
 
+mod ticks;
 mod workflows;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use crate::contender::{Contender, Setup};
 use crate::handled::{self, Watch};
 use crate::meter::{Reading, Server};
 use crate::order::RUNS;
-use crate::{Call, Email, Kind, Order, Sample};
+use crate::{Call, Email, Kind, Order, Sample, Times};
 
 /// The delay of the jobs of a `Due` workload; some libraries know whole seconds only.
 const LATER: Duration = Duration::from_secs(1);
@@ -52,7 +53,8 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
         }
         Kind::Latency => bench.latency(),
         Kind::Memory => bench.memory(),
-        Kind::Idle { tasks } => bench.idle(tasks),
+        Kind::Idle { tasks, schedules } => bench.idle(tasks, schedules),
+        Kind::Ticks { schedules, at_once } => bench.ticks(schedules, at_once),
         Kind::Longest { call, .. } => bench.longest(call),
     }
 }
@@ -340,7 +342,10 @@ impl<C: Contender> Bench<'_, C> {
         Ok(Sample { value: (after - before) / jobs as f64, ..Sample::default() })
     }
 
-    fn idle(&mut self, tasks: usize) -> Result<Sample> {
+    fn idle(&mut self, tasks: usize, schedules: usize) -> Result<Sample> {
+        if schedules > 0 {
+            self.schedule(schedules, Times::Daily)?;
+        }
         let connections = self.server.info("clients", "connected_clients")?;
         self.start_worker(Setup { concurrency: 10, prefetch: 0, tasks })?;
         // what a start does is not what idling costs

@@ -1,14 +1,15 @@
 //! What the contenders' handlers report to. A process runs one workload, so this is static.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::Email;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static WATCH: OnceLock<Watch> = OnceLock::new();
+static LAGS: Mutex<Vec<f64>> = Mutex::new(Vec::new());
 
 /// Which runs the driver wants to hear of.
 pub(crate) struct Watch {
@@ -45,4 +46,17 @@ pub fn ran_or_fail(n: u64) -> bool {
     ran();
     let runs = WATCH.get().and_then(|watch| watch.runs.get((n - Email::FIRST) as usize));
     runs.is_some_and(|runs| runs.fetch_add(1, Ordering::Relaxed) < 2)
+}
+
+/// The handler of a schedule calls this: how long after the time of its tick it runs.
+pub fn lagged(lag: Duration) {
+    LAGS.lock().unwrap_or_else(PoisonError::into_inner).push(lag.as_secs_f64() * 1e3);
+    ran();
+}
+
+/// All of these so far, in milliseconds, the shortest first.
+pub(crate) fn lags() -> Vec<f64> {
+    let mut lags = LAGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    lags.sort_by(f64::total_cmp);
+    lags
 }

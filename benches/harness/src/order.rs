@@ -1,6 +1,7 @@
 //! What the runner asks of a contender, and what it answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +45,14 @@ pub enum Kind {
     Latency,
     /// The server's memory with `jobs` waiting.
     Memory,
-    /// A worker with so many tasks and nothing to do.
-    Idle { tasks: usize },
+    /// A worker with so many tasks, so many daily schedules, and nothing to do.
+    Idle {
+        tasks: usize,
+        #[serde(default)]
+        schedules: usize,
+    },
+    /// A worker makes the ticks of so many schedules: of one second, or all of them once at the same moment.
+    Ticks { schedules: usize, at_once: bool },
     /// The longest script of one kind of call, over so many tasks with `jobs` jobs in all.
     Longest { call: Call, tasks: usize },
 }
@@ -58,6 +65,17 @@ pub enum Call {
     Sweep,
     /// A claim, when all jobs have become due.
     Claim,
+}
+
+/// When schedules tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// Each second.
+    EachSecond,
+    /// Once a day, and not while anything is measured.
+    Daily,
+    /// All of them once, at the full second after this time.
+    AtOnce(Duration),
 }
 
 /// What the steps of a workflow have to do with each other.

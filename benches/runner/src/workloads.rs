@@ -237,9 +237,26 @@ pub fn all() -> Vec<Workload> {
             .beside_previous(),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
         rate("memory", "memory of a waiting job", Kind::Memory).unit(Unit::BytesPerJob).jobs(100_000),
-        rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50 })
+        rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50, schedules: 0 })
             .unit(Unit::CallsPerMinute)
             .jobs(1),
+        rate("idle-schedules", "idle worker with 20 daily schedules", Kind::Idle { tasks: 1, schedules: 20 })
+            .unit(Unit::CallsPerMinute)
+            .jobs(1)
+            .only_taskora(),
+        rate("ticks", "tick of a schedule to start", Kind::Ticks { schedules: 1, at_once: false })
+            .unit(Unit::Milliseconds)
+            .jobs(1)
+            .only_taskora(),
+        rate(
+            "ticks-10000",
+            "10,000 schedules at one second: the last one starts",
+            Kind::Ticks { schedules: 10_000, at_once: true },
+        )
+        .unit(Unit::LongestScript)
+        .jobs(1)
+        .only_taskora()
+        .full_only(),
         rate(
             "results",
             "dispatch and await the result, 64 callers",

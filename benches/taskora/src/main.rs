@@ -1,12 +1,13 @@
 //! taskora, with its defaults.
 
+mod schedules;
 mod storm;
 
 use std::any::Any;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use harness::{Call, Contender, Email, Kind, Setup, Shape};
+use harness::{Call, Contender, Email, Kind, Setup, Shape, Times};
 use taskora::adapter::Due;
 use taskora::prelude::*;
 use taskora_redis::RedisAdapter;
@@ -68,6 +69,8 @@ struct Taskora {
     workflows: bool,
     /// The jobs are of many tasks.
     many_tasks: bool,
+    /// The jobs are runs of schedules.
+    schedules: bool,
     caller: Option<storm::Caller>,
 }
 
@@ -91,6 +94,7 @@ impl Contender for Taskora {
             retry: matches!(kind, Kind::Retry { .. }),
             workflows: matches!(kind, Kind::Workflow { .. }),
             many_tasks: matches!(kind, Kind::Due { tasks: 2.., .. }),
+            schedules: matches!(kind, Kind::Ticks { .. }),
             caller: matches!(kind, Kind::Longest { .. }).then(|| storm::Caller::new(adapter.clone())),
             adapter,
         })
@@ -164,10 +168,15 @@ impl Contender for Taskora {
         self.caller.as_mut().context("no calls are made here")?.call(call).await
     }
 
+    async fn schedule(&mut self, count: usize, times: Times) -> Result<()> {
+        schedules::store(&self.app, count, times).await
+    }
+
     async fn start_worker(&mut self, setup: Setup) -> Result<Box<dyn Any + Send>> {
         let builder = Worker::builder(&self.app).concurrency(setup.concurrency).prefetch(setup.prefetch);
         let builder =
             if self.retry { builder.register::<SendEmailAtLast>() } else { builder.register::<SendEmail>() };
+        let builder = if self.schedules { builder.register::<schedules::Ticking>() } else { builder };
         let builder = if self.workflows { builder.register_all(tasks![PassOn, Gather]) } else { builder };
         let builder = if self.many_tasks {
             storm::register(builder)
