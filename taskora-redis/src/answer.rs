@@ -30,6 +30,11 @@ pub(crate) fn bytes(value: Value, what: &str) -> Result<Vec<u8>, AdapterError> {
     }
 }
 
+/// The bytes of an array of strings.
+pub(crate) fn strings(value: Value, what: &str) -> Result<Vec<Vec<u8>>, AdapterError> {
+    array(value, what)?.into_iter().map(|value| bytes(value, what)).collect()
+}
+
 pub(crate) fn text(value: Value, what: &str) -> Result<String, AdapterError> {
     String::from_utf8(bytes(value, what)?).map_err(|_| nonsense(format!("{what} is not UTF-8")))
 }

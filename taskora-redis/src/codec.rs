@@ -9,9 +9,8 @@ mod schedule;
 mod workflow;
 
 pub(crate) use end::{End, Life, NEWER, cancelled, message, state, state_at};
-pub(crate) use job::{
-    Packed, Record, check_schedule_name, due_text, is_envelope, pack, pack_node, plain_task, split_node,
-};
+pub(crate) use job::{Packed, Record, due_text, is_envelope, pack, pack_node, plain_task, split_node};
+pub(crate) use layout::check_schedule_name;
 pub(crate) use reader::{Reader, millis, u48};
 pub(crate) use schedule::{SHOWN, pack_schedule, pack_version, read_schedule};
 pub(crate) use workflow::{FlowEnd, Head};

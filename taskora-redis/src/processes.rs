@@ -7,11 +7,10 @@ use taskora::AdapterError;
 use taskora::adapter::TaskName;
 
 use crate::adapter::RedisAdapter;
-use crate::answer::{exactly, nonsense, number};
+use crate::answer::{exactly, nonsense, number, strings};
 use crate::process::ProcessInfo;
 use crate::scripts::SCRIPTS;
 use crate::server::{MIN_WIRE_VERSION, WIRE_VERSION};
-use crate::upkeep::strings;
 
 /// Why a level was not raised.
 #[derive(Debug)]

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use taskora::AdapterError;
 
-use crate::answer::bytes;
+use crate::answer::{bytes, strings};
 use crate::arguments::Arguments;
 use crate::link::Link;
 use crate::scripts::{SCRIPTS, Script};
-use crate::upkeep::strings;
 
 /// How long the search is not repeated after it has found nothing.
 const REST: Duration = Duration::from_secs(10);

@@ -2,7 +2,6 @@
 //! in `workflows.rs`.
 
 mod found;
-pub(crate) use found::strings;
 mod pass;
 mod workflows;
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use taskora::adapter::{Due, NewJob, NewNode, SCHEDULES, TickStamp};
 use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
-use super::layout::{LAYOUT, read_extension};
+use super::layout::{LAYOUT, check_schedule_name, read_extension};
 use super::reader::{Reader, millis, u48};
 use super::workflow::Head;
 use crate::id;
@@ -36,8 +36,6 @@ const ENVELOPE: u8 = 0xC1;
 const INLINE: usize = 4096;
 /// The longest stored id; callers may use less.
 const MAX_ID: usize = 250;
-/// The longest name of a schedule, as [`PutSchedule::name`](taskora::adapter::PutSchedule::name) says.
-const MAX_SCHEDULE: usize = 175;
 
 /// A job as the enqueue script takes it.
 pub(crate) struct Packed {
@@ -161,16 +159,6 @@ fn read_tick(value: &[u8]) -> Option<TickStamp> {
     let (is_tick, at) = (reader.u8()? == 1, reader.u48()?);
     let schedule = std::str::from_utf8(reader.0).ok()?.to_owned();
     Some(TickStamp { schedule, at: is_tick.then(|| Timestamp::from_millis(at)) })
-}
-
-/// Says what is wrong with the name of a schedule.
-pub(crate) fn check_schedule_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.len() > MAX_SCHEDULE || name.chars().any(char::is_control) {
-        return Err(format!(
-            "a schedule's name must have 1 to {MAX_SCHEDULE} bytes and no control characters"
-        ));
-    }
-    Ok(())
 }
 
 /// The task of a record without its head, if the job has priority 0, goes in line at once and has its payload inside the

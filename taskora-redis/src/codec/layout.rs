@@ -2,6 +2,9 @@
 
 use super::reader::Reader;
 
+/// The longest name of a schedule, as [`PutSchedule::name`](taskora::adapter::PutSchedule::name) says.
+const MAX_SCHEDULE: usize = 175;
+
 /// The layout of records that this version writes.
 pub(super) const LAYOUT: u8 = 1;
 
@@ -19,4 +22,14 @@ pub(super) fn read_extension(reader: &mut Reader<'_>, mut see: impl FnMut(u8, &[
         }
     }
     Some(())
+}
+
+/// Says what is wrong with the name of a schedule.
+pub(crate) fn check_schedule_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > MAX_SCHEDULE || name.chars().any(char::is_control) {
+        return Err(format!(
+            "a schedule's name must have 1 to {MAX_SCHEDULE} bytes and no control characters"
+        ));
+    }
+    Ok(())
 }

@@ -1,18 +1,12 @@
 //! Converts the answers of a check's scripts into violations.
 
-use redis::Value;
 use taskora::adapter::Finding;
 use taskora::check::{Part, Place, TaskFault};
 use taskora::workflow::WorkflowId;
 use taskora::{AdapterError, JobId, JobState, Violation};
 
-use crate::answer::{array, bytes, nonsense};
+use crate::answer::nonsense;
 use crate::id;
-
-/// The bytes of an array of strings.
-pub(crate) fn strings(value: Value, what: &str) -> Result<Vec<Vec<u8>>, AdapterError> {
-    array(value, what)?.into_iter().map(|value| bytes(value, what)).collect()
-}
 
 /// Any bytes as text.
 pub(super) fn shown(bytes: &[u8]) -> String {

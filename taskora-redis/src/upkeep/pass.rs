@@ -16,9 +16,9 @@ use redis::Value;
 use taskora::adapter::{Audit, AuditPage, Finding};
 use taskora::{AdapterError, Violation};
 
-use super::found::{finding, shown, strings};
+use super::found::{finding, shown};
 use super::workflows::{InLine, Next, WorkflowScan};
-use crate::answer::{array, bytes, exactly, letters, nonsense};
+use crate::answer::{array, bytes, exactly, letters, nonsense, strings};
 use crate::inner::Inner;
 use crate::scripts::SCRIPTS;
 

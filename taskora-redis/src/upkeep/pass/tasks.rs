@@ -7,8 +7,9 @@ use taskora::AdapterError;
 use taskora::adapter::AuditPage;
 
 use super::{Pass, SETS, Step, whole};
+use crate::answer::strings;
 use crate::scripts::SCRIPTS;
-use crate::upkeep::found::{strings, task_faults};
+use crate::upkeep::found::task_faults;
 
 impl Pass {
     pub(super) async fn task_names(&mut self) -> Result<AuditPage, AdapterError> {
