@@ -197,15 +197,15 @@ impl AppBuilder {
         self
     }
 
-    /// The time zone of cron expressions that have none of their own, such as `Europe/Berlin`; else that of the environment variable
-    /// `TASKORA_TIMEZONE`, else UTC. A name that no time zone has is an error where a schedule is stored or declared.
+    /// The time zone of cron expressions without one, such as `Europe/Berlin`. By default, the environment variable
+    /// `TASKORA_TIMEZONE`, or else UTC. An unknown name is an error when a schedule is stored or declared.
     #[must_use]
     pub fn timezone(mut self, name: impl Into<String>) -> Self {
         self.shared.timezone = Some(name.into());
         self
     }
 
-    /// Whether a worker that starts logs a line for each schedule that it declares; it does unless said otherwise.
+    /// Whether a worker logs a line for each schedule that it declares when it starts; true by default.
     #[must_use]
     pub fn log_schedules(mut self, log: bool) -> Self {
         self.shared.log_schedules = log;

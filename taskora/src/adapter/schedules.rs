@@ -13,7 +13,7 @@
 //!   ([`Exchanged::ticks`](super::Exchanged::ticks)), or a call of [`Schedules::due`]. A sweep that names it says when a tick is late
 //!   ([`Swept::ticks`](super::Swept::ticks)).
 //! - **What code declares is there as long as code declares it.** A schedule of [`Origin::Code`] that nobody has
-//!   [declared](Schedules::declare) for [`SIGN`] does not tick, and goes after [`KEPT`]. It goes on when it is declared again: with its last
+//!   [declared](Schedules::declare) for [`SIGN`] does not tick, and is removed after [`KEPT`]. If it is declared again before that, it continues with its last
 //!   tick, its counts and its pause. A schedule of [`Origin::Api`] stays until somebody removes it.
 //! - **A paused schedule has no next tick**, and no ticks that it could miss.
 //! - **A run may wait for another.** With [`Overlap::Queue`], and if it is caught up, a job is stored behind the schedule's last one if that has
@@ -30,16 +30,16 @@ use super::{AdapterError, NewJob};
 use crate::job::{JobId, Timestamp};
 use crate::schedules::Overlap;
 
-/// What stands for schedules among the tasks of a [`Claim`](super::Claim) and of a sweep: the caller makes ticks. No task has this name.
+/// The name that a [`Claim`](super::Claim) or a sweep lists among its tasks if the caller makes ticks. No task has this name.
 pub const SCHEDULES: &str = "@";
 
 /// How long a declaration holds.
 pub const SIGN: Duration = Duration::from_secs(3 * 60);
-/// How long a schedule stays that nobody declares any more.
+/// How long the store keeps a schedule that no worker declares any more.
 pub const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How long a schedule that is due is handed out to nobody else.
+/// How long a due schedule belongs to the caller that it was handed out to.
 pub const HELD: Duration = Duration::from_secs(1);
-/// How many due schedules one call hands out, at most; and how many schedules one call may declare, put or tick.
+/// The most due schedules that one call hands out, and the most schedules that one call may declare, put or tick.
 pub const MAX_SCHEDULES: usize = 100;
 
 /// Keeping schedules, and their ticks. See the rules above.
@@ -47,8 +47,8 @@ pub const MAX_SCHEDULES: usize = 100;
 /// Lists have at most [`MAX_SCHEDULES`] entries; answers come in their order.
 #[async_trait]
 pub trait Schedules: Send + Sync {
-    /// Says that a running worker has these schedules in its code, and asks what is known of them. Of those that have this
-    /// fingerprint, the declaration is renewed. The answer says what was known before.
+    /// Tells the store that a running worker has these schedules in its code. Renews the declaration of those with the same
+    /// fingerprint. Returns what the store knew before.
     async fn declare(&self, schedules: Vec<Declaration>) -> Result<Declared, AdapterError>;
 
     /// Creates or changes schedules, each if it is still as [expected](PutSchedule::expected); whether it was, or is already what it was to

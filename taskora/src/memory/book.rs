@@ -13,7 +13,7 @@ use crate::job::{JobId, Timestamp, millis};
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) by_name: BTreeMap<String, Entry>,
-    /// When each is looked at: at its next tick, or to see whether anybody still declares it.
+    /// When a worker looks at each: at its next tick, or to see whether it is still declared.
     pub(super) looks: BTreeSet<(u64, String)>,
 }
 

@@ -35,8 +35,8 @@ impl Schedule {
         }
     }
 
-    /// It ticks when the clocks of its time zone show what the expression says, such as `0 9 * * MON-FRI`; five fields, or six with
-    /// seconds first. It replaces a period.
+    /// Ticks at the local times of its time zone that the expression describes, such as `0 9 * * MON-FRI`. Write five fields, or six
+    /// with seconds first. Replaces a period.
     ///
     /// # Errors
     /// [`ScheduleError::Cron`], which says what is wrong, also of an expression that no date ever fits.
@@ -48,8 +48,8 @@ impl Schedule {
         Ok(self)
     }
 
-    /// It ticks at the multiples of this period since 1970 in UTC, so neither a restart nor a change of clocks moves it. At least a
-    /// second. It replaces a cron expression and its time zone.
+    /// Ticks at the multiples of this period since 1970 in UTC, so neither a restart nor a clock change moves it. At least one
+    /// second. Replaces a cron expression and its time zone.
     ///
     /// # Errors
     /// [`ScheduleError::Misfit`] if the period is too short.
@@ -63,7 +63,7 @@ impl Schedule {
         Ok(self)
     }
 
-    /// It never ticks by itself: it runs when somebody triggers it.
+    /// Never ticks by itself; it runs only when it is triggered.
     pub fn manual(mut self) -> Self {
         self.times = Some(Times::Manual);
         self

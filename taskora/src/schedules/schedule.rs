@@ -8,7 +8,7 @@ use taskora_cron::Cron;
 use super::definition::{Start, Target};
 use super::{OnMissed, Overlap, ScheduleError};
 
-/// When what runs. Stored with [`Schedules::upsert`](crate::Schedules::upsert), or declared in the code of a worker with
+/// Which job runs, and when. Store it with [`Schedules::upsert`](crate::Schedules::upsert), or declare it in the code of a worker with
 /// [`WorkerBuilder::schedule`](crate::WorkerBuilder::schedule).
 ///
 /// ```
