@@ -9,7 +9,9 @@ function commands.declare_limits()
   if has_limit and processes.level()[1] < gate.LEVEL then return false end
   for i = A.limits, #argv, 3 do
     local task, aliases, max = argv[i], argv[i + 1], argv[i + 2]
-    if max ~= '' or call('EXISTS', K.gate .. task) == 1 then
+    local keys = { K.gate .. task }
+    for alias in string.gmatch(aliases, '[^\n]+') do keys[#keys + 1] = K.gate .. alias end
+    if max ~= '' or call('EXISTS', unpack(keys)) > 0 then
       answer[#answer + 1] = gate.set(task, aliases, 'd', max)
     else
       answer[#answer + 1] = ''

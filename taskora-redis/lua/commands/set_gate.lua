@@ -7,15 +7,8 @@
 function commands.set_gate()
   local task, aliases, what, value = argv[A.task], argv[A.aliases], argv[A.what], argv[A.value]
   if processes.level()[1] < gate.LEVEL and (what == 'p' or what == 'o' and value ~= '') then return false end
-  local own = gate.of(task)
-  if what == 'p' then
-    if own and own.is_paused then return 0 end
-    gate.set(task, aliases, 'p', now6 .. value)
-  elseif what == 'r' then
-    if not own or not own.is_paused then return 0 end
-    gate.set(task, aliases, 'p', '')
-  else
-    gate.set(task, aliases, 'o', value)
-  end
+  if what == 'p' then return gate.set(task, aliases, 'p', now6 .. value) == '' and 1 or 0 end
+  if what == 'r' then return gate.set(task, aliases, 'p', '') ~= '' and 1 or 0 end
+  gate.set(task, aliases, 'o', value)
   return 1
 end

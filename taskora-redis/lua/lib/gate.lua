@@ -129,17 +129,35 @@ function gate.is_wrong(task)
   return (call('SISMEMBER', K.closed, task) == 1) ~= (own ~= nil and gate.room(own) <= 0)
 end
 
--- Changes a field of a gate, which then has these aliases, too. Returns the former value.
+-- What was set for a task stays when its name becomes an alias, unless the gate has its own.
+local function adopt(key, settings, alias)
+  local set, paused = unpack(call('HMGET', K.gate .. alias, 'o', 'p'))
+  for field, value in pairs({ o = set, p = paused }) do
+    if value then
+      if not settings[field] then
+        settings[field] = value
+        call('HSET', key, field, value)
+      end
+      call('HDEL', K.gate .. alias, field)
+    end
+  end
+end
+
+-- Changes a field of a gate, which then has these aliases, too; the first pause stays. Returns the former value.
 function gate.set(task, aliases, field, value)
   local name, settings = read_settings(task)
-  local key, lines, before = K.gate .. name, { name }, settings[field] or ''
+  local key, lines = K.gate .. name, { name }
   local known = settings.l or ''
   for alias in string.gmatch(aliases, '[^\n]+') do
     if alias ~= name then
       if not find('\n' .. known, '\n' .. alias .. '\n', 1, true) then known = known .. alias .. '\n' end
+      adopt(key, settings, alias)
       call('HSET', K.gate .. alias, 'g', name)
     end
   end
+  local before = settings[field] or ''
+  if field == 'p' and #before < SINCE then before = '' end
+  if field == 'p' and value ~= '' and before ~= '' then value = before end
   for alias in string.gmatch(known, '[^\n]+') do lines[#lines + 1] = alias end
   settings[field] = value ~= '' and value or nil
   if value ~= '' then call('HSET', key, field, value) else call('HDEL', key, field) end

@@ -14,7 +14,8 @@
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
 //!   wakes a worker: a lease that ends, a higher limit, a resume.
 //! - **Who decides.** Workers declare the limit of the contract when they start: the newest start wins. A limit that was
-//!   [set](Control::set_limit) takes precedence, and stays until it is reset. So does a pause.
+//!   [set](Control::set_limit) takes precedence, and stays until it is reset. So does a pause. Both stay when the name of the task
+//!   becomes an alias of another, unless that has its own.
 
 use std::fmt;
 

@@ -323,6 +323,39 @@ pub(super) async fn aliases_share_the_gate(f: &impl Fixture) {
     assert_eq!(ids(&worker.claim(9, &[TASK, OTHER]).await), ["old 4"]);
 }
 
+pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let control = adapter.control();
+    let (old, renamed) = (GatedTask::new(OTHER), GatedTask { aliases: vec![OTHER.into()], ..task() });
+    // without a limit in the contract, and with one
+    for max in [None, Some(3)] {
+        assert!(control.pause(&old, "why").await.unwrap());
+        control.set_limit(&old, Some(1)).await.unwrap();
+        assert_eq!(declare(&adapter, renamed.clone(), max).await, None);
+        assert!(!control.pause(&renamed, "another reason").await.unwrap());
+        let known = gate(&adapter).await;
+        assert_eq!((known.declared, known.set, known.paused.unwrap().1), (max, Some(1), "why".to_owned()));
+        let stored = [format!("old {max:?}"), format!("new {max:?}")];
+        put(&adapter, [job(&stored[0], OTHER), job(&stored[1], TASK)]).await;
+        let mut worker = Caller::new(&adapter);
+        assert!(worker.claim(9, &[TASK, OTHER]).await.is_empty());
+        assert!(resume(&adapter).await);
+        for id in stored {
+            let jobs = worker.claim(9, &[TASK, OTHER]).await;
+            assert_eq!(ids(&jobs), [id]);
+            worker.settle(&jobs[0], complete("1")).await;
+        }
+        // nothing of it comes back
+        set(&adapter, None).await;
+        assert_eq!(declare(&adapter, renamed.clone(), None).await, max);
+        assert_eq!(control.gate(&old).await.unwrap(), Gate::default());
+    }
+    // a call that names the aliases finds it before any worker does
+    assert!(control.pause(&old, "why").await.unwrap());
+    assert!(control.resume(&renamed).await.unwrap());
+    assert!(!control.resume(&old).await.unwrap());
+}
+
 pub(super) async fn a_gate_may_have_any_name(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for name in ["größe ändern", "a:b", "{x}", &"n".repeat(200)] {

@@ -257,6 +257,7 @@ macro_rules! __conformance_checks {
                 jobs_of_a_closed_task_expire
                 a_node_waits_at_the_gate_like_any_job
                 aliases_share_the_gate
+                what_was_set_stays_when_a_task_is_renamed
                 a_gate_may_have_any_name
                 each_state_of_a_gate_is_sound
             }

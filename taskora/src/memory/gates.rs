@@ -32,11 +32,24 @@ impl Gates {
         self.by_task.get(self.name_of(task))
     }
 
-    /// Changes a gate, and learns its aliases.
+    /// Changes a gate, and learns its aliases. What was set for a task stays when its name becomes an alias, unless the gate has its
+    /// own.
     pub(super) fn change<T>(&mut self, task: &GatedTask, change: impl FnOnce(&mut Settings) -> T) -> T {
         let name = self.name_of(&task.task).clone();
+        let aliases: Vec<&TaskName> = task.aliases.iter().filter(|alias| **alias != name).collect();
+        let adopted: Vec<_> = aliases
+            .iter()
+            .filter_map(|alias| {
+                let former = self.by_task.get_mut(*alias)?;
+                Some((former.set.take(), former.paused.take()))
+            })
+            .collect();
         let settings = self.by_task.entry(name.clone()).or_default();
-        for alias in task.aliases.iter().filter(|alias| **alias != name) {
+        for (set, paused) in adopted {
+            settings.set = settings.set.or(set);
+            settings.paused = settings.paused.take().or(paused);
+        }
+        for alias in aliases {
             settings.aliases.insert(alias.clone());
             self.of_alias.insert(alias.clone(), name.clone());
         }
