@@ -29,7 +29,7 @@ const ENDS: [&str; 5] = [
 /// Fault 23: five processes make ticks, each of which is cut off and dies at another call of a tick, and others beside them are killed
 /// and frozen when they are told; all functions are forgotten, and answers are lost. Some of them have none of the tasks.
 ///
-/// Demands besides the invariants that no schedule waits for longer than [`GAP`], and that a shutdown in order delays no tick.
+/// Demands besides the invariants that no schedule waits for longer than five seconds, and that a shutdown in order delays no tick.
 pub async fn schedules(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("schedules", seed);
     let proxy = Proxy::start(stage.server.port()).await.expect("a port");
