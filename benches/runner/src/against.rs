@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::contenders::workspace;
+use crate::workspace::workspace;
 
 /// What is copied of the workspace of the benches.
 const DRIVER: &[&str] = &["Cargo.toml", "Cargo.lock", "harness", "taskora"];

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::contenders::workspace;
 use crate::machine::Machine;
 use crate::results::median;
+use crate::workspace::workspace;
 
 const CONTRACTS: usize = 100;
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use harness::{Order, Sample};
 
 use crate::against;
+use crate::workspace::workspace;
 
 /// What the ratios compare.
 pub const TASKORA: &str = "taskora";
@@ -114,11 +115,6 @@ pub fn prepare(peers: Option<&[String]>, against: Option<&Path>) -> Result<(Vec<
         }
     }
     Ok((contenders, skipped))
-}
-
-/// The path of this workspace, which is not the one the program was started in.
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
 /// Installs what the Node peer needs, once.

@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde::Serialize;
 use taskora_test_server::RedisServer;
 
-use crate::contenders::{self, Contender, workspace};
+use crate::contenders::{self, Contender};
 use crate::server;
+use crate::workspace::workspace;
 
 #[derive(Serialize)]
 pub struct Machine {

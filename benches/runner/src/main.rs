@@ -10,6 +10,7 @@ mod results;
 mod server;
 mod table;
 mod workloads;
+mod workspace;
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,11 @@ use harness::{Order, Sample};
 use taskora_test_server::RedisServer;
 
 use crate::args::Args;
-use crate::contenders::{Contender, workspace};
+use crate::contenders::Contender;
 use crate::machine::Machine;
 use crate::results::{Results, Row};
 use crate::workloads::{Size, Workload};
+use crate::workspace::workspace;
 
 fn main() -> Result<()> {
     let Some(args) = Args::parse()? else { return Ok(()) };
