@@ -29,7 +29,10 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
     let mut bench = Bench::<C> { runtime, order, server: Server::connect(&order.url)?, kept: Vec::new() };
     match order.kind {
         Kind::Dispatch { callers, batch } => bench.dispatch(callers, batch),
-        Kind::Process { concurrency, prefetch, tasks, waiting, delayed } => {
+        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules } => {
+            if schedules > 0 {
+                bench.schedule(schedules, Times::Daily)?;
+            }
             let jobs = bench.jobs().min(C::MAX_BACKLOG);
             let dispatcher = bench.connect()?;
             bench.fill(&dispatcher, delayed, Some(NEVER))?;

@@ -31,8 +31,16 @@ pub enum Kind {
     /// So many callers, each with one call in flight, each call with `batch` jobs.
     Dispatch { callers: usize, batch: usize },
     /// A worker empties a queue; `waiting` jobs more than are measured stand behind them, and `delayed` jobs of the same task
-    /// become due when all is over.
-    Process { concurrency: usize, prefetch: usize, tasks: usize, waiting: usize, delayed: usize },
+    /// become due when all is over; there are `schedules` that tick once a day.
+    Process {
+        concurrency: usize,
+        prefetch: usize,
+        tasks: usize,
+        waiting: usize,
+        delayed: usize,
+        #[serde(default)]
+        schedules: usize,
+    },
     /// A worker empties a queue, and each job fails twice before it succeeds: three runs in all.
     Retry { concurrency: usize },
     /// All jobs are due at the moment when a worker starts; they are of so many tasks in turn.

@@ -106,8 +106,9 @@ impl Workload {
     /// The kind, smaller in a quick run.
     pub fn kind(&self, size: &Size) -> Kind {
         match self.kind {
-            Kind::Process { concurrency, prefetch, tasks, waiting, delayed } => {
-                Kind::Process { concurrency, prefetch, tasks, waiting: size.fixed(waiting), delayed }
+            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules } => {
+                let waiting = size.fixed(waiting);
+                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules }
             }
             Kind::Workflow { shape, size: steps, callers, concurrency } => {
                 Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
@@ -198,12 +199,17 @@ fn dispatch(callers: usize, batch: usize) -> Kind {
 }
 
 fn process(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 0 }
 }
 
 /// The same while one job of the task is delayed.
 fn one_delayed(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1, schedules: 0 }
+}
+
+/// The same while there is a schedule.
+fn one_schedule(concurrency: usize) -> Kind {
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 1 }
 }
 
 fn workflow(shape: Shape, size: usize) -> Kind {
@@ -218,7 +224,8 @@ fn workflow(shape: Shape, size: usize) -> Kind {
 /// All workloads, in the order of the table.
 pub fn all() -> Vec<Workload> {
     let rate = Workload::rate;
-    let prefetch = |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0, delayed: 0 };
+    let prefetch =
+        |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0, delayed: 0, schedules: 0 };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
         rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
@@ -228,11 +235,17 @@ pub fn all() -> Vec<Workload> {
         rate("process-1-delayed", "process, concurrency 1, one job delayed", one_delayed(1))
             .only_taskora()
             .beside_previous(),
+        rate("process-1-schedule", "process, concurrency 1, one schedule", one_schedule(1))
+            .only_taskora()
+            .beside_previous(),
         rate("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
             .full_only(),
         rate("process-1-prefetch-32", "process, concurrency 1, prefetch 32 where there is one", prefetch(32)),
         rate("process-100", "process, concurrency 100", process(100)),
         rate("process-100-delayed", "process, concurrency 100, one job delayed", one_delayed(100))
+            .only_taskora()
+            .beside_previous(),
+        rate("process-100-schedule", "process, concurrency 100, one schedule", one_schedule(100))
             .only_taskora()
             .beside_previous(),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
@@ -307,8 +320,12 @@ fn step(id: &'static str, title: &'static str, shape: Shape, size: usize) -> Wor
 }
 
 fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {
-    Workload::rate(id, title, Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting, delayed: 0 })
-        .only_taskora()
+    Workload::rate(
+        id,
+        title,
+        Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting, delayed: 0, schedules: 0 },
+    )
+    .only_taskora()
 }
 
 fn longest(id: &'static str, title: &'static str, call: Call) -> Workload {
