@@ -88,7 +88,8 @@ fn victims(stage: &mut Stage) -> Vec<Victim> {
         let part = part(call);
         // what every connection does once, and what takes a while to come again, at the first hit
         let most = match call {
-            "declare" | "handshake" | "info" | "client_id" | "subscribe" | "ping" | "stage_workflow" => 1,
+            "declare" | "declare_limits" | "handshake" | "info" | "client_id" | "subscribe" | "ping"
+            | "stage_workflow" => 1,
             "start_workflow" | "catch_up" | "cancel_workflow" => 2,
             "exchange" => 12,
             _ => 3,
