@@ -17,8 +17,18 @@ use crate::stage::Stage;
 use crate::tasks::{Act, Gather, SCHEDULE, Work};
 
 /// What workers call.
-const WORKERS: &[&str] =
-    &["declare", "due_schedules", "exchange", "fetch", "handshake", "note", "renew", "sweep", "tick"];
+const WORKERS: &[&str] = &[
+    "declare",
+    "declare_limits",
+    "due_schedules",
+    "exchange",
+    "fetch",
+    "handshake",
+    "note",
+    "renew",
+    "sweep",
+    "tick",
+];
 /// What producers call.
 const PRODUCERS: &[&str] = &[
     "admit",
@@ -84,8 +94,8 @@ pub async fn lost_replies(seed: u64, scale: u32) -> Report {
         for (proxy, role, script) in &targets {
             let before = proxy.lost();
             prepare(&mut stage, proxy, role, script);
-            if *script == "declare" {
-                // a worker does so when it starts, and then once a minute
+            if matches!(*script, "declare" | "declare_limits") {
+                // a worker does so when it starts
                 workers.push(worker(&stage));
             }
             let what = format!("a call of `{script}` by a {role}");
