@@ -30,9 +30,12 @@ function commands.exchange()
     if has_closed then side = side - 1 end
   end
   if side > 0 then
+    -- and so is this one
     has_due = call('EXISTS', K.due) == 1
-    S.careful = call('EXISTS', K.damaged) == 1
     if has_due then side = side - 1 end
+  end
+  if side > 0 then
+    S.careful = call('EXISTS', K.damaged) == 1
     deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
     if deadline then side = side - 1 end
     S.is_keyed = call('EXISTS', K.keyed) == 1
