@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -22,12 +22,17 @@ const ANSWERS: Duration = Duration::from_secs(1);
 /// How often a worker says that it still declares its schedules.
 const DECLARES: Duration = Duration::from_secs(60);
 
+/// What an answer may take on its way: a time that it tells is known already if it is not earlier than this.
+const TRANSIT: Duration = Duration::from_millis(2);
+
 /// Where the sweeper says that a tick is due.
 pub(crate) type TickTimes = mpsc::UnboundedSender<Instant>;
 
 /// The engine's hold on the ticker, which ends with it.
 pub(crate) struct Ticking {
     pub(crate) times: TickTimes,
+    /// When the ticker asks for what is due.
+    next: watch::Receiver<Option<Instant>>,
     task: JoinHandle<()>,
     declared: Option<oneshot::Receiver<()>>,
 }
@@ -41,9 +46,12 @@ impl Ticking {
         }
     }
 
-    /// A tick is due in this time.
+    /// A tick is due in this time. Every answer says so, hence the ticker is woken only for what it does not know.
     pub(crate) fn due_in(&self, time: Duration) {
-        let _ = self.times.send(Instant::now() + time);
+        let at = Instant::now() + time;
+        if self.next.borrow().is_none_or(|next| next > at + TRANSIT) {
+            let _ = self.times.send(at);
+        }
     }
 }
 
@@ -58,6 +66,7 @@ pub(crate) struct Ticker {
     worker: Arc<str>,
     declared: DeclaredSchedules,
     told: mpsc::UnboundedReceiver<Instant>,
+    next: watch::Sender<Option<Instant>>,
     backoff: StoreBackoff,
     /// Those that cannot be read, which is said once.
     unreadable: HashSet<String>,
@@ -66,11 +75,13 @@ pub(crate) struct Ticker {
 impl Ticker {
     pub(crate) fn start(app: &App, worker: &Arc<str>, declared: DeclaredSchedules) -> Ticking {
         let (times, told) = mpsc::unbounded_channel();
+        let (next, next_told) = watch::channel(None);
         let (app, worker) = (app.clone(), worker.clone());
         let (done, is_declared) = oneshot::channel();
         let is_declared = (!declared.is_empty()).then_some(is_declared);
-        let ticker = Self { app, worker, declared, told, backoff: backoff(), unreadable: HashSet::new() };
-        Ticking { times, task: tokio::spawn(ticker.run(done)), declared: is_declared }
+        let ticker =
+            Self { app, worker, declared, told, next, backoff: backoff(), unreadable: HashSet::new() };
+        Ticking { times, next: next_told, task: tokio::spawn(ticker.run(done)), declared: is_declared }
     }
 
     /// Runs until it is aborted, or the store has no schedules or refuses this version.
@@ -79,26 +90,27 @@ impl Ticker {
             return;
         }
         let mut declare_at = Instant::now() + DECLARES;
-        let mut next = None;
         loop {
+            let next = *self.next.borrow();
             let declares = (!self.declared.is_empty()).then_some(declare_at);
             tokio::select! {
                 told = self.told.recv() => {
                     let Some(told) = told else { return };
-                    next = Some(next.map_or(told, |next: Instant| next.min(told)));
+                    self.next.send_replace(Some(next.map_or(told, |next| next.min(told))));
                 }
-                () = at(next) => match self.tick_due().await {
-                    Ok(later) => {
-                        self.backoff.reset();
-                        next = later;
-                    }
-                    Err(error) => {
-                        if ends_ticks("make ticks", &error) {
-                            return;
+                () = at(next) => {
+                    // what is told from now on is news
+                    self.next.send_replace(None);
+                    let later = match self.tick_due().await {
+                        Ok(later) => {
+                            self.backoff.reset();
+                            later
                         }
-                        next = Some(Instant::now() + self.backoff.delay());
-                    }
-                },
+                        Err(error) if ends_ticks("make ticks", &error) => return,
+                        Err(_) => Some(Instant::now() + self.backoff.delay()),
+                    };
+                    self.next.send_replace(later);
+                }
                 () = at(declares) => {
                     declare_at = Instant::now() + DECLARES;
                     if let Err(error) = self.declared.declare(&self.app, false).await
@@ -193,5 +205,30 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_earlier_than_what_it_knows_wakes_the_ticker() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let (times, mut told) = mpsc::unbounded_channel();
+        let (known, next) = watch::channel(None);
+        let ticking = Ticking { times, next, task: tokio::spawn(std::future::pending()), declared: None };
+        let in_a_minute = Instant::now() + MINUTE;
+        let cases = [
+            (None, MINUTE, true),
+            (Some(in_a_minute), MINUTE, false),
+            (Some(in_a_minute), 2 * MINUTE, false),
+            (Some(in_a_minute), MINUTE / 2, true),
+        ];
+        for (next, time, is_told) in cases {
+            known.send_replace(next);
+            ticking.due_in(time);
+            assert_eq!(told.try_recv().ok(), is_told.then(|| Instant::now() + time), "{next:?} {time:?}");
+        }
     }
 }
