@@ -70,11 +70,18 @@ end
 -- Puts a run of a schedule behind its last one, which may itself wait; call it before the job is stored. Returns false if that one
 -- has a key of its dispatch.
 function keyed.put_run_behind(task, id, front, schedule)
-  local role, other, field, _ = keyed.split(call('HGET', K.keyed, front))
+  local role, other, field, next_id = keyed.split(call('HGET', K.keyed, front))
   if role and sub(field, 1, 2) ~= OF_SCHEDULE then return false end
   field = role and field or OF_SCHEDULE .. schedule
   local value = keyed.waits(role) and pack_waiting(other, id, field) or pack_role('u', id, field)
-  call('HSET', K.keyed, id, pack_waiting(front, nil, field))
+  local behind, before, _, last = keyed.split(next_id and call('HGET', K.keyed, next_id))
+  if keyed.waits(behind) and before == front then
+    -- a schedule that was put back: what waits for that run waits for this one now
+    call('HSET', K.keyed, next_id, pack_waiting(id, last, field))
+  else
+    next_id = nil
+  end
+  call('HSET', K.keyed, id, pack_waiting(front, next_id, field))
   call('HSET', K.keyed, front, value)
   call('ZADD', K.behind .. task, digits(now), id)
   return true

@@ -230,3 +230,28 @@ pub(super) async fn a_trigger_that_queues_waits_for_the_last_run(f: &impl Fixtur
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["2"]);
     assert_eq!(state(&adapter, "3").await, None);
 }
+
+/// Somebody has removed the schedule and put it back, so that it names an earlier run as its last one.
+pub(super) async fn a_run_of_a_schedule_that_was_put_back_leaves_nobody_waiting(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut worker = Caller::new(&adapter);
+    create(&adapter, "a").await;
+    let old = catch_up(&adapter, 3).await;
+    let first = worker.claim_one().await;
+    adapter.schedules().remove_schedule("a").await.unwrap();
+    let schedule = create(&adapter, "a").await;
+    let later = schedule.next.unwrap();
+    let again = NewJob { id: first.lease.id.clone(), ..run("a", later) };
+    let jobs = vec![again, run("a", later.plus(10 * MINUTE)), run("a", later.plus(11 * MINUTE))];
+    let new = jobs[1..].iter().map(|job| job.id.to_string());
+    let expected: Vec<String> = new.chain(old[1..].iter().cloned()).collect();
+    let back = NewTick { caught_up: jobs.len(), jobs, ..tick_of(&schedule) };
+    assert_eq!(tick(&adapter, back).await, Ticked::Done { ran: 2, skipped: 0 });
+    worker.settle(&first, complete("1")).await;
+    for id in expected {
+        let claimed = worker.claim(9, &[TASK]).await;
+        assert_eq!(ids(&claimed), [id]);
+        worker.settle(&claimed[0], complete("1")).await;
+    }
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), [""; 0]);
+}

@@ -375,6 +375,7 @@ macro_rules! __conformance_checks {
                 no_run_passes_when_those_that_wait_expire
                 no_run_waits_for_a_job_with_a_key_of_its_dispatch
                 a_trigger_that_queues_waits_for_the_last_run
+                a_run_of_a_schedule_that_was_put_back_leaves_nobody_waiting
             }
         }
     };

@@ -177,7 +177,16 @@ impl Store {
         if let Some(record) = self.jobs.get_mut(front) {
             record.held.get_or_insert_with(|| Held { key: Key::of_schedule(schedule), next: None });
         }
+        let (id, next) =
+            (job.id.clone(), self.next_of(front).filter(|next| self.is_behind(next, front)).cloned());
         self.add_behind(front, job, now);
+        if let Some(next) = next {
+            // a schedule that was put back: what waits for that run waits for this one now
+            self.enter_line(&next, Line::Behind(id.clone()));
+            if let Some(record) = self.jobs.get_mut(&id) {
+                record.held = Some(Held { key: Key::of_schedule(schedule), next: Some(next) });
+            }
+        }
     }
 
     /// Stores a new job, as the owner of the key if there is one.
