@@ -42,9 +42,9 @@ impl<'a> Queues<'a> {
         self.setup.adapter().control().gate(&gated(T::NAME, &T::OPTIONS)).await
     }
 
-    /// Pauses a task: no worker starts a job of it until it is [resumed](Queues::resume). Jobs that run go on; jobs are dispatched,
-    /// become due and expire as before. A pause survives deploys and restarts. Returns whether the task was not paused before; if it
-    /// was, the first reason stays.
+    /// Pauses a task: no worker is handed a job of it until it is [resumed](Queues::resume). Jobs that run go on, and jobs that a worker
+    /// has [prefetched](crate::WorkerBuilder::prefetch) still start; jobs are dispatched, become due and expire as before. A pause
+    /// survives deploys and restarts. Returns whether the task was not paused before; if it was, the first reason stays.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -82,7 +82,8 @@ pub struct TaskLimit<'a> {
 
 impl TaskLimit<'_> {
     /// Sets the limit, instead of the one in the code. It survives deploys and restarts, until it is [reset](TaskLimit::reset). A
-    /// higher one holds at once; a lower one stops no job that runs.
+    /// higher one holds at once; a lower one stops no job that runs, nor one that a worker has
+    /// [prefetched](crate::WorkerBuilder::prefetch).
     ///
     /// # Errors
     /// [`AdapterError::Config`] for a limit of 0; otherwise if the store cannot be reached.
