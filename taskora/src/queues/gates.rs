@@ -44,7 +44,10 @@ impl<'a> Queues<'a> {
 
     /// Pauses a task: no worker is handed a job of it until it is [resumed](Queues::resume). Jobs that run go on, and jobs that a worker
     /// has [prefetched](crate::WorkerBuilder::prefetch) still start; jobs are dispatched, become due and expire as before. A pause
-    /// survives deploys and restarts. Returns whether the task was not paused before; if it was, the first reason stays.
+    /// survives deploys and restarts.
+    ///
+    /// Returns whether the task was not paused before; if it was, the first reason stays. `false` may also mean that this call has
+    /// paused it: if an answer is lost, the call is repeated.
     ///
     /// ```
     /// # use taskora::prelude::*;
@@ -63,7 +66,8 @@ impl<'a> Queues<'a> {
         TaskPause { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), reason: String::new() }
     }
 
-    /// Ends a pause. Returns whether the task was paused.
+    /// Ends a pause. Returns whether the task was paused. `false` may also mean that this call has ended the pause: if an answer is lost,
+    /// the call is repeated.
     ///
     /// # Errors
     /// If the store cannot be reached.
