@@ -5,6 +5,7 @@ mod info;
 mod log;
 mod state;
 mod time;
+mod utc;
 
 pub use id::{InvalidJobId, JobId};
 pub use info::{Blocked, JobInfo};
@@ -12,3 +13,4 @@ pub use log::{LogEntry, LogLevel};
 pub use state::{JobState, UnknownState};
 pub use time::Timestamp;
 pub(crate) use time::millis;
+pub(crate) use utc::compact;

@@ -1,13 +1,21 @@
 //! Points in time of the store's clock.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+
+use super::utc;
 
 /// A point in time of the store's clock, in milliseconds since the Unix epoch.
 ///
 /// Every time that taskora shows or compares comes from the store (on Redis, from the server's `TIME`), so a client's wrong
 /// clock does no harm.
+///
+/// ```
+/// let new_year = taskora::Timestamp::from_millis(1_767_225_600_000);
+/// assert_eq!(new_year.to_string(), "2026-01-01T00:00:00Z");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
@@ -39,6 +47,13 @@ impl Timestamp {
 
     pub(crate) fn plus(self, elapsed: Duration) -> Self {
         Self(self.0.saturating_add(millis(elapsed)))
+    }
+}
+
+/// In UTC, to the second.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&utc::readable(self.0))
     }
 }
 

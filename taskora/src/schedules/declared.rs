@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{Definition, Start};
-use super::{Schedule, ScheduleError, run, stamp};
+use super::{Schedule, ScheduleError, run};
 use crate::adapter::{
     AdapterError, Declaration, Fingerprint, MAX_SCHEDULES, Origin, PutSchedule, StoredSchedule,
 };
@@ -160,7 +160,7 @@ impl Declared {
         let next = match (paused, next) {
             (Some((_, reason)), _) if reason.is_empty() => "paused".to_owned(),
             (Some((_, reason)), _) => format!("paused: {reason}"),
-            (None, Some(next)) => format!("next {}", stamp::readable(next.as_millis())),
+            (None, Some(next)) => format!("next {next}"),
             (None, None) => "without a next tick".to_owned(),
         };
         let overlap = self.definition.overlap;

@@ -13,7 +13,6 @@ mod lateness;
 mod plan;
 pub(crate) mod run;
 mod schedule;
-mod stamp;
 mod timetable;
 
 pub use api::{Pause, Schedules, Trigger};

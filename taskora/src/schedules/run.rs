@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::definition::{Definition, Start};
 use super::plan::{ON_TIME, Rules};
-use super::{OnMissed, ScheduleError, stamp};
+use super::{OnMissed, ScheduleError};
 use crate::adapter::{Due, Fingerprint, NewJob, NewTick, Origin, PutSchedule, StoredSchedule, TickStamp};
-use crate::job::{JobId, Timestamp, millis};
+use crate::job::{JobId, Timestamp, compact, millis};
 
 /// What is stored, as it was written.
 pub(crate) fn definition(schedule: &StoredSchedule) -> Result<Definition, ScheduleError> {
@@ -41,7 +41,7 @@ pub(crate) fn due_tick(schedule: &StoredSchedule, now: Timestamp) -> Result<Opti
 
 /// The job of a tick. Its id is the same whoever makes it, and when.
 fn tick_job(name: &str, definition: &Definition, at: u64) -> NewJob {
-    let id = format!("{name}@{}", stamp::compact(at));
+    let id = format!("{name}@{}", compact(at));
     let jitter = jitter(name, at, definition.jitter);
     let due = if jitter.is_zero() {
         Due::Now

@@ -7,7 +7,7 @@ pub(crate) fn compact(millis: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}{fraction}Z")
 }
 
-/// As log lines have it: `2026-03-29T03:00:00Z`.
+/// As people read it: `2026-03-29T03:00:00Z`.
 pub(crate) fn readable(millis: u64) -> String {
     let Utc { year, month, day, hour, minute, second, .. } = Utc::of(millis);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
