@@ -11,7 +11,6 @@ mod tasks;
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use taskora::prelude::*;
 
@@ -55,15 +54,12 @@ async fn work(app: &App) -> Result<(), Box<dyn Error>> {
 async fn list(app: &App) -> Result<(), Box<dyn Error>> {
     for schedule in app.schedules().list().await? {
         let next = match schedule.next {
-            Some(next) => {
-                let left = next.to_system_time().duration_since(SystemTime::now()).unwrap_or_default();
-                format!("next in {} s", left.as_secs())
-            }
+            Some(next) => format!("next {next}"),
             None => "no next tick".to_owned(),
         };
         let (name, times, ran) = (schedule.name, schedule.times.to_string(), schedule.ran);
         println!(
-            "{name:<10} {times:<32} {next:<18} ran {ran}, skipped {}, missed {}",
+            "{name:<10} {times:<32} {next:<26} ran {ran}, skipped {}, missed {}",
             schedule.skipped, schedule.missed
         );
     }

@@ -177,6 +177,8 @@ async fn three_replicas_make_each_tick_once() {
         "{table}"
     );
 
+    assert!(table.contains(":00:00Z"), "the next night, in UTC: {table}");
+
     replicas.into_iter().for_each(Replica::stop);
     beats.extend(lines.rest_with(BEAT));
     let beats: Vec<&str> = beats.iter().filter_map(|line| Some(line.split_once(BEAT)?.1)).collect();
