@@ -5,7 +5,7 @@
 #[cfg(test)]
 extern crate self as taskora;
 
-// the examples of the README and of the pages in docs/ are compiled and run
+// the examples of README.md and docs/schedules.md are compiled and run
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
