@@ -64,11 +64,6 @@ impl GatedTask {
     pub fn new(task: impl Into<TaskName>) -> Self {
         Self { task: task.into(), aliases: Vec::new() }
     }
-
-    /// Its name, and its aliases.
-    pub fn names(&self) -> impl Iterator<Item = &TaskName> {
-        std::iter::once(&self.task).chain(&self.aliases)
-    }
 }
 
 /// What a contract says about the limit of its task.
