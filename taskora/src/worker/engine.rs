@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use self::refusals::Refusals;
 use self::stopping::Stopping;
+use super::at;
 use super::attempt::Attempt;
 use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
@@ -391,12 +392,5 @@ impl Engine {
         } else {
             tokio::spawn(run.instrument(span));
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

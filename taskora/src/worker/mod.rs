@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub use builder::WorkerBuilder;
 pub use registry::{HandlerSet, TaskList};
@@ -128,5 +129,13 @@ impl Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("grace", &self.grace).finish_non_exhaustive()
+    }
+}
+
+/// Resolves at this time; never if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::at;
 use super::backoff::StoreBackoff;
 use super::store::backoff;
 use crate::adapter::{AdapterError, NewTick, Ticked};
@@ -198,13 +199,6 @@ fn ends_ticks(what: &str, error: &AdapterError) -> bool {
             tracing::warn!(%error, "cannot {what} yet");
             false
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 
