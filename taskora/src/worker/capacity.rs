@@ -73,6 +73,12 @@ impl Capacity {
         self
     }
 
+    /// Claims no longer ask for ticks.
+    pub(crate) fn stop_ticks(&mut self) {
+        self.ticks = false;
+        self.claims = None;
+    }
+
     /// How many jobs may be claimed now.
     pub(crate) fn free(&self) -> usize {
         self.total.saturating_sub(self.in_hand)

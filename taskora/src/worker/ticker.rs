@@ -47,6 +47,11 @@ impl Ticking {
         }
     }
 
+    /// Whether it makes no more ticks, because the store refuses that.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.times.is_closed()
+    }
+
     /// A tick is due in this time. Every answer says so, hence the ticker is woken only for what it does not know.
     pub(crate) fn due_in(&self, time: Duration) {
         let at = Instant::now() + time;

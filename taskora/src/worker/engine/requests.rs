@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::adapter::{AttemptEnd, Claim, Exchange, Settlement};
 use crate::worker::capacity::Reservation;
+use crate::worker::ticker::Ticking;
 
 /// The most attempts settled, and the most jobs claimed, in one call.
 const BATCH: usize = 64;
@@ -37,6 +38,11 @@ impl Engine {
 
     /// A claim, and its reservation.
     fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
+        if self.ticker.as_ref().is_some_and(Ticking::has_ended) {
+            // another worker is to be told of ticks
+            self.ticker = None;
+            self.capacity.stop_ticks();
+        }
         let (room, tasks) = (self.capacity.free(), self.capacity.claims());
         (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
     }
