@@ -21,6 +21,8 @@ struct Declared {
     fingerprint: Fingerprint,
     /// The job of a run at the worker's start: always the same, so that it is not made twice.
     start: Option<JobId>,
+    /// Whether this worker has yet to have its way, as the one that has started last.
+    starts: bool,
 }
 
 impl DeclaredSchedules {
@@ -36,7 +38,7 @@ impl DeclaredSchedules {
             let definition = schedule.into_definition(app.setup(), &tz)?;
             let fingerprint = Fingerprint::of(&definition.encode());
             let start = (definition.start == Start::Always).then(JobId::new);
-            let one = Declared { definition, fingerprint, start };
+            let one = Declared { definition, fingerprint, start, starts: true };
             if declared.insert(name.clone(), one).is_some() {
                 return Err(ScheduleError::DeclaredTwice { name });
             }
@@ -48,14 +50,20 @@ impl DeclaredSchedules {
         self.0.is_empty()
     }
 
-    /// Says that this worker declares them. With `starts`, what the store has follows the code; later only what nobody else declares
+    /// Says that this worker declares them. At first, what the store has follows the code; later only what nobody else declares
     /// does, so that the newest worker of several builds has its way.
-    pub(crate) async fn declare(&self, app: &App, starts: bool) -> Result<(), AdapterError> {
-        let mut rest: Vec<&String> = self.0.keys().collect();
+    pub(crate) async fn declare(&mut self, app: &App) -> Result<(), AdapterError> {
+        let mut rest: Vec<String> = self.0.keys().cloned().collect();
         for _ in 0..TRIES {
             let mut changed = Vec::new();
             for page in rest.chunks(MAX_SCHEDULES) {
-                changed.extend(self.declare_page(app, page, starts).await?);
+                let left = self.declare_page(app, page).await?;
+                for name in page.iter().filter(|name| !left.contains(name)) {
+                    if let Some(one) = self.0.get_mut(name) {
+                        one.starts = false;
+                    }
+                }
+                changed.extend(left);
             }
             if changed.is_empty() {
                 return Ok(());
@@ -78,14 +86,9 @@ impl DeclaredSchedules {
     }
 
     /// The names of those that have changed meanwhile.
-    async fn declare_page<'a>(
-        &self,
-        app: &App,
-        names: &[&'a String],
-        starts: bool,
-    ) -> Result<Vec<&'a String>, AdapterError> {
-        let page: Vec<(&'a String, &Declared)> =
-            names.iter().filter_map(|name| Some((*name, self.0.get(*name)?))).collect();
+    async fn declare_page(&self, app: &App, names: &[String]) -> Result<Vec<String>, AdapterError> {
+        let page: Vec<(&String, &Declared)> =
+            names.iter().filter_map(|name| self.0.get_key_value(name)).collect();
         let schedules = app.setup().adapter().schedules();
         let declarations = page
             .iter()
@@ -94,8 +97,8 @@ impl DeclaredSchedules {
         let answer = schedules.declare(declarations).await?;
         let (mut puts, mut put_names) = (Vec::new(), Vec::new());
         for ((name, one), known) in page.into_iter().zip(answer.known) {
-            let put = one.put(name, known.as_ref(), answer.now, starts);
-            if starts && app.setup().logs_schedules() {
+            let put = one.put(name, known.as_ref(), answer.now);
+            if one.starts && app.setup().logs_schedules() {
                 one.log(name, known.as_ref(), put.as_ref(), answer.now);
             }
             if let Some(put) = put {
@@ -107,28 +110,24 @@ impl DeclaredSchedules {
             return Ok(Vec::new());
         }
         let done = schedules.put_schedules(puts).await?;
-        Ok(put_names.into_iter().zip(done).filter(|(_, done)| !done).map(|(name, _)| name).collect())
+        Ok(put_names.into_iter().zip(done).filter(|(_, done)| !done).map(|(name, _)| name.clone()).collect())
     }
 }
 
 impl Declared {
     /// What has to be written, if anything.
-    fn put(
-        &self,
-        name: &str,
-        known: Option<&StoredSchedule>,
-        now: Timestamp,
-        starts: bool,
-    ) -> Option<PutSchedule> {
+    fn put(&self, name: &str, known: Option<&StoredSchedule>, now: Timestamp) -> Option<PutSchedule> {
         let origin = Origin::Code { declared: self.fingerprint };
         let put = match known {
             // somebody may have updated it since, which holds as long as the code is the same
             Some(known) if known.origin == origin => {
-                let definition = run::definition(known).ok().filter(|_| starts)?;
+                let definition = run::definition(known).ok().filter(|_| self.starts)?;
                 run::put(name, Some(known), &definition, origin, now)
             }
             // the worker that has started last has its way
-            Some(known) if matches!(known.origin, Origin::Code { .. }) && known.is_declared && !starts => {
+            Some(known)
+                if matches!(known.origin, Origin::Code { .. }) && known.is_declared && !self.starts =>
+            {
                 return None;
             }
             // so has one of a later version, whose schedules cannot be read here

@@ -119,7 +119,7 @@ impl Ticker {
                 }
                 () = at(declares) => {
                     declare_at = Instant::now() + DECLARES;
-                    if let Err(error) = self.declared.declare(&self.app, false).await
+                    if let Err(error) = self.declared.declare(&self.app).await
                         && ends_ticks("declare schedules", &error)
                     {
                         return;
@@ -135,7 +135,7 @@ impl Ticker {
         loop {
             let done = async {
                 if declared.is_some() {
-                    self.declared.declare(&self.app, true).await?;
+                    self.declared.declare(&self.app).await?;
                     declared.take().map(|declared| declared.send(()));
                 }
                 self.declared.run_at_start(&self.app).await
