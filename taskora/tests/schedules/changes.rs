@@ -1,16 +1,13 @@
 //! Schedules that are changed, paused, declared by several builds, and declared no more.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, AdapterError, Forward, PutSchedule};
 use taskora::prelude::*;
 use taskora::schedules::{Paused, Upserted};
-use taskora::{OnMissed, Schedule, ScheduleError, Timetable};
+use taskora::{OnMissed, Schedule, ScheduleError};
 use tokio::time::advance;
 
-use super::{HOUR, MINUTE, NEW_YEAR, Note, Runs, SECOND, app, every, info, named, pass, worker};
+use super::{HOUR, MINUTE, NEW_YEAR, Note, Runs, SECOND, app, every, info, named, pass, period, worker};
 
 #[tokio::test(start_paused = true)]
 async fn x28_restarts_and_deploys_move_nothing() {
@@ -62,14 +59,6 @@ async fn a_changed_definition_counts_from_now() {
     third.shutdown().await.unwrap();
 }
 
-/// How often the schedule ticks.
-async fn period(app: &App) -> Duration {
-    match info(app, "a").await.times {
-        Timetable::Every { period, .. } => period,
-        other => panic!("{other}"),
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_newest_of_two_builds_has_its_way() {
     let (app, runs) = (app(), Runs::default());
@@ -81,44 +70,6 @@ async fn the_newest_of_two_builds_has_its_way() {
     new.shutdown().await.unwrap();
     pass(10 * MINUTE).await;
     assert_eq!(period(&app).await, HOUR, "until nobody declares it any more");
-    old.shutdown().await.unwrap();
-}
-
-/// A store in which others change schedules, so many times, just before they are put.
-#[derive(Debug)]
-struct Contended {
-    inner: MemoryAdapter,
-    times: Arc<AtomicU32>,
-}
-
-#[async_trait::async_trait]
-impl Forward for Contended {
-    fn inner(&self) -> &dyn Adapter {
-        &self.inner
-    }
-
-    async fn put_schedules(&self, schedules: Vec<PutSchedule>) -> Result<Vec<bool>, AdapterError> {
-        let less = |times: u32| times.checked_sub(1);
-        if self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
-            return Ok(vec![false; schedules.len()]);
-        }
-        self.inner().schedules().put_schedules(schedules).await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_newest_build_has_its_way_however_often_others_come_between() {
-    let (times, runs) = (Arc::new(AtomicU32::new(0)), Runs::default());
-    let app = App::new(Contended { inner: MemoryAdapter::new(), times: times.clone() });
-    let old = worker(&app, &runs).schedule(every(HOUR)).start().await.unwrap();
-    times.store(5, Ordering::Relaxed);
-    let new = worker(&app, &runs).schedule(every(2 * HOUR)).start().await.unwrap();
-    assert_eq!((times.load(Ordering::Relaxed), period(&app).await), (0, HOUR), "it has given up for now");
-    pass(MINUTE).await;
-    assert_eq!(period(&app).await, 2 * HOUR);
-    pass(10 * MINUTE).await;
-    assert_eq!(period(&app).await, 2 * HOUR, "the old one leaves it");
-    new.shutdown().await.unwrap();
     old.shutdown().await.unwrap();
 }
 

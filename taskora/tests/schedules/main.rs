@@ -3,13 +3,14 @@
 mod attribute;
 mod changes;
 mod environment;
+mod stores;
 mod ticks;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use taskora::prelude::*;
-use taskora::{Schedule, ScheduleInfo, Tick, WorkerBuilder};
+use taskora::{Schedule, ScheduleInfo, Tick, Timetable, WorkerBuilder};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -84,6 +85,14 @@ fn worker(app: &App, runs: &Runs) -> WorkerBuilder<Runs> {
 
 async fn info(app: &App, name: &str) -> ScheduleInfo {
     app.schedules().get(name).await.unwrap().unwrap_or_else(|| panic!("there is no schedule `{name}`"))
+}
+
+/// How often the schedule `a` ticks.
+async fn period(app: &App) -> Duration {
+    match info(app, "a").await.times {
+        Timetable::Every { period, .. } => period,
+        other => panic!("{other}"),
+    }
 }
 
 /// Lets time pass, with everything that happens in it.

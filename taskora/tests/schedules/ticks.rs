@@ -1,12 +1,7 @@
 //! Ticks: on time, late, missed, skipped, and made by whoever is there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use taskora::adapter::{
-    Adapter, AdapterError, Declaration, Declared, DueSchedules, Exchange, Exchanged, Forward, SCHEDULES,
-};
 use taskora::prelude::*;
 use taskora::{OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Tick, Timetable};
 use tokio::time::{advance, sleep};
@@ -327,105 +322,4 @@ async fn a_thousand_missed_ticks_are_caught_up_with() {
         assert_eq!(runs.times(), (1..=1_000).map(|minute| minute * 60).collect::<Vec<_>>(), "{overlap}");
         worker.shutdown().await.unwrap();
     }
-}
-
-/// A store that fails as often as it is told to.
-#[derive(Debug)]
-struct Flaky {
-    inner: MemoryAdapter,
-    fails: Mutex<u32>,
-}
-
-#[async_trait::async_trait]
-impl Forward for Flaky {
-    fn inner(&self) -> &dyn Adapter {
-        &self.inner
-    }
-
-    async fn due_schedules(&self, worker: &str) -> Result<DueSchedules, AdapterError> {
-        {
-            let mut fails = self.fails.lock().unwrap();
-            if *fails > 0 {
-                *fails -= 1;
-                let (address, message) = ("nowhere".to_owned(), "it is away".to_owned());
-                return Err(AdapterError::Unavailable { address, message });
-            }
-        }
-        self.inner().schedules().due_schedules(worker).await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn x29_a_store_that_is_away_loses_no_tick() {
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(NEW_YEAR);
-    let app = App::new(Flaky { inner: MemoryAdapter::starting_at(start), fails: Mutex::new(3) });
-    let runs = Runs::default();
-    let worker = worker(&app, &runs).schedule(every(10 * SECOND)).start().await.unwrap();
-    pass(20 * SECOND).await;
-    assert_eq!(runs.times(), [10, 20]);
-    worker.shutdown().await.unwrap();
-}
-
-/// A store that never answers who declares schedules.
-#[derive(Debug)]
-struct Silent(MemoryAdapter);
-
-#[async_trait::async_trait]
-impl Forward for Silent {
-    fn inner(&self) -> &dyn Adapter {
-        &self.0
-    }
-
-    async fn declare(&self, _: Vec<Declaration>) -> Result<Declared, AdapterError> {
-        std::future::pending().await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_keeps_no_worker_from_starting() {
-    let (app, runs) = (App::new(Silent(MemoryAdapter::new())), Runs::default());
-    let worker = worker(&app, &runs).schedule(every(MINUTE));
-    let worker = tokio::time::timeout(2 * SECOND, worker.start()).await.expect("it starts").unwrap();
-    app.dispatch(Note { kind: "at once".into() }).await.unwrap().result().await.unwrap();
-    worker.shutdown().await.unwrap();
-}
-
-/// A store that refuses to hand out schedules. It notes whether the last claim has asked for ticks.
-#[derive(Debug)]
-struct Refusing {
-    inner: MemoryAdapter,
-    is_asked: Arc<AtomicBool>,
-}
-
-#[async_trait::async_trait]
-impl Forward for Refusing {
-    fn inner(&self) -> &dyn Adapter {
-        &self.inner
-    }
-
-    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {
-        if let Some(claim) = &exchange.claim {
-            self.is_asked.store(claim.tasks.iter().any(|task| &*task.task == SCHEDULES), Ordering::Relaxed);
-        }
-        self.inner().jobs().exchange(exchange).await
-    }
-
-    async fn due_schedules(&self, _: &str) -> Result<DueSchedules, AdapterError> {
-        Err(AdapterError::Config("no schedules here".to_owned()))
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_can_make_no_ticks_no_longer_asks_for_them() {
-    let (is_asked, runs) = (Arc::new(AtomicBool::new(false)), Runs::default());
-    let app = App::new(Refusing { inner: MemoryAdapter::new(), is_asked: is_asked.clone() });
-    let worker = worker(&app, &runs).schedule(every(MINUTE)).start().await.unwrap();
-    let run = async || app.dispatch(Note { kind: "now".into() }).await.unwrap().result().await.unwrap();
-    run().await;
-    assert!(is_asked.load(Ordering::Relaxed));
-    pass(2 * MINUTE).await;
-    run().await;
-    assert!(!is_asked.load(Ordering::Relaxed), "it has been told of a tick, and refused");
-    worker.shutdown().await.unwrap();
-    assert!(!is_asked.load(Ordering::Relaxed));
 }
