@@ -17,7 +17,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("counts", &["task"]),
     ("declare", &["schedules"]),
     ("due_schedules", &["worker"]),
-    ("declare_limits", &["limits"]),
+    ("declare_limits", &["level", "limits"]),
     ("enqueue", &["again", "alike", "count", "ids"]),
     (
         "exchange",
@@ -48,7 +48,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("schedule", &["name"]),
-    ("set_gate", &["task", "aliases", "what", "value"]),
+    ("set_gate", &["level", "task", "aliases", "what", "value"]),
     ("shift", &["by"]),
     ("sign", &["process", "about"]),
     ("stage_workflow", &["nonce", "life", "fields"]),

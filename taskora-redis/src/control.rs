@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use redis::Value;
-use taskora::adapter::{Control, DeclaredLimit, Gate, GatedTask, TaskName, no_limit_of_zero};
+use taskora::adapter::{Control, DeclaredLimit, Gate, GatedTask, MAX_LIMITS, TaskName, no_limit_of_zero};
 use taskora::{AdapterError, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -27,17 +27,19 @@ impl Control for RedisAdapter {
             .map(|limit| (aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string())))
             .collect();
         let answer = self.change(&SCRIPTS.declare_limits, |call, _| {
+            call.put("level", LEVEL);
             for (limit, (aliases, max)) in limits.iter().zip(&packed) {
                 call.list(&*limit.task.task).list(aliases).list(max);
             }
         });
         let what = "the answer to `declare_limits`";
-        let before = array(answer.await?, what)?;
+        let mut before = array(answer.await?, what)?.into_iter();
+        let created = bytes(before.next().unwrap_or(Value::Nil), what)?;
         if before.len() != limits.len() {
             return Err(nonsense(format!("{what} is about {} of {} tasks", before.len(), limits.len())));
         }
-        self.remember(&limits);
-        before.into_iter().map(|before| Ok(read_limit(&bytes(before, what)?))).collect()
+        self.remember(created, &limits);
+        before.map(|before| Ok(read_limit(&bytes(before, what)?))).collect()
     }
 
     async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError> {
@@ -73,28 +75,37 @@ impl RedisAdapter {
     async fn set_gate(&self, task: &GatedTask, what: &str, value: &str) -> Result<bool, AdapterError> {
         let aliases = aliases(task);
         let answer = self.change(&SCRIPTS.set_gate, |call, _| {
-            call.put("task", &*task.task).put("aliases", &aliases).put("what", what).put("value", value);
+            call.put("level", LEVEL)
+                .put("task", &*task.task)
+                .put("aliases", &aliases)
+                .put("what", what)
+                .put("value", value);
         });
         Ok(number::<u8>(&answer.await?, "the answer to `set_gate`")? == 1)
     }
 
-    fn remember(&self, limits: &[DeclaredLimit]) {
+    fn remember(&self, created: Vec<u8>, limits: &[DeclaredLimit]) {
         let mut known = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|known| limits.iter().all(|limit| limit.task.task != known.task.task));
-        known.extend(limits.iter().filter(|limit| limit.max.is_some()).cloned());
+        known.created = created;
+        known.limits.retain(|known| limits.iter().all(|limit| limit.task.task != known.task.task));
+        known.limits.extend(limits.iter().filter(|limit| limit.max.is_some()).cloned());
     }
 
-    /// A sweep has found the namespace at this level. If it has lost its gates, because the server was emptied, they are declared
-    /// again.
-    pub(crate) async fn restore_limits(&self, level: u64) {
-        let limits = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if level >= u64::from(LEVEL) || limits.is_empty() {
-            return;
-        }
-        match self.declare_limits(limits).await {
-            Ok(_) => tracing::warn!("the namespace had lost its limits; they were declared again"),
-            // the next sweep tries again
-            Err(error) => tracing::warn!(%error, "the namespace has lost its limits"),
+    /// A sweep has found that the namespace was created then. If it is another one than that which has the limits of this process,
+    /// because the server was emptied, they are declared again.
+    pub(crate) async fn restore_limits(&self, created: &[u8]) {
+        let limits = {
+            let known = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.created == created { Vec::new() } else { known.limits.clone() }
+        };
+        for page in limits.chunks(MAX_LIMITS) {
+            if let Err(error) = self.declare_limits(page.to_vec()).await {
+                // so that the next sweep tries again
+                self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).created.clear();
+                tracing::warn!(%error, "the namespace has lost its limits");
+                return;
+            }
+            tracing::warn!("the namespace had lost its limits; they were declared again");
         }
     }
 

@@ -24,11 +24,18 @@ pub(crate) struct Inner {
     /// The progress of sweeps, by the number of their tasks and the first task.
     rounds: Mutex<HashMap<(usize, Option<TaskName>), Round>>,
     /// The limits that workers of this process have declared.
-    pub(crate) limits: Mutex<Vec<DeclaredLimit>>,
+    pub(crate) limits: Mutex<KnownLimits>,
     /// Whether jobs of a later version were already logged.
     pub(crate) has_met_newer: AtomicBool,
     /// How often such jobs were handed back.
     pub(crate) put_offs: AtomicU64,
+}
+
+/// Limits, and when the namespace was created that has them, as it says.
+#[derive(Default)]
+pub(crate) struct KnownLimits {
+    pub(crate) created: Vec<u8>,
+    pub(crate) limits: Vec<DeclaredLimit>,
 }
 
 /// The task with which a sweep continues, and whether an earlier task has more to do.

@@ -102,13 +102,13 @@ impl Jobs for RedisAdapter {
             call.put("process", &settings.process.name).put("about", &about);
         });
         let what = "the answer to `sweep`";
-        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by, ticks] =
+        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by, created, ticks] =
             exactly(answer.await?, what)?;
         let (from, carry) = (number(&from, what)?, number::<u8>(&carry, what)? == 1);
         self.inner.end_round(tasks, Round { from, carry });
         let level = number(&level, what)?;
         check_level(level, &String::from_utf8_lossy(&bytes(raised_by, what)?))?;
-        self.restore_limits(level).await;
+        self.restore_limits(&bytes(created, what)?).await;
         let ids = |ids| {
             let stored = array(ids, what)?.into_iter().map(|id| bytes(id, what));
             let stored: Vec<Vec<u8>> = stored.collect::<Result<_, _>>()?;

@@ -5,7 +5,7 @@
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
 --   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
 -- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
---   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it, whether a schedule is due (0 or 1)
+--   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it, when it was created, whether a schedule is due (0 or 1)
 -- Events: pushes ends to waiters; wakes a worker per task with waiting jobs
 local RESCUES, REMOVALS, TASKS, NAMED = 100, 256, 128, 5
 
@@ -168,6 +168,6 @@ function commands.sweep()
   local look = caller.has(schedules.SELF) and tonumber(call('ZRANGE', K.schednext, 0, 0, 'WITHSCORES')[2] or '')
   return {
     #counts.rescued, #counts.stalled, more and 1 or 0, at, carry and 1 or 0,
-    first_of(counts.rescued), first_of(counts.stalled), level[1], level[2], look and look <= now and 1 or 0,
+    first_of(counts.rescued), first_of(counts.stalled), level[1], level[2], level[3], look and look <= now and 1 or 0,
   }
 end

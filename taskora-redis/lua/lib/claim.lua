@@ -362,7 +362,8 @@ function claim.run(limit, limit_text, is_plain)
       if not is_left then line.close(task) end
     elseif changed[task] == 'more' and not has_written then
       is_ready = true
-    elseif changed[task] then
+    elseif changed[task] or has_written then
+      -- an end may have emptied any line, because it cancels the other nodes of its workflow
       is_ready = line.still_ready(task)
     end
     if is_ready then

@@ -2,7 +2,6 @@
 -- declare, `o` the one that was set and takes precedence, `p` since when the task is paused (6) and why, `l` its aliases, one a line.
 -- An alias has `g` instead: the task that has its gate. How many run is what `active` says, so nothing is counted up or down.
 -- `closed` has the tasks and aliases whose gate has no room. These are not in `ready`, and nothing wakes workers for them.
-gate.LEVEL = 2 -- older processes ignore gates
 
 local SINCE = 6 -- the length of the time at which a pause began
 local SETTINGS = { 'g', 'd', 'o', 'p', 'l' }
@@ -19,6 +18,18 @@ local function read_settings(task)
   return task, settings
 end
 
+-- the names in a list, one a line
+local function names_in(list)
+  local names = {}
+  for name in string.gmatch(list or '', '[^\n]+') do names[#names + 1] = name end
+  return names
+end
+
+-- a task, and its aliases
+local function lines_of(name, aliases)
+  return { name, unpack(names_in(aliases)) }
+end
+
 -- a limit; nothing if the value is none
 local function limit_in(text)
   local number = whole(text, U32)
@@ -33,8 +44,8 @@ function gate.of(task)
   local name, settings = read_settings(task)
   if known[name] == nil then
     local limit = limit_in(settings.o) or limit_in(settings.d)
-    local own = { limit = limit, is_paused = settings.p and #settings.p >= SINCE or false, lines = { name } }
-    for alias in string.gmatch(settings.l or '', '[^\n]+') do own.lines[#own.lines + 1] = alias end
+    local own = { limit = limit, is_paused = settings.p and #settings.p >= SINCE or false }
+    own.lines = lines_of(name, settings.l)
     known[name] = (limit or own.is_paused) and own
   end
   known[task] = known[name]
@@ -118,9 +129,7 @@ end
 -- the settings of a gate, and how many run
 function gate.look(task)
   local name, settings = read_settings(task)
-  local lines = { name }
-  for alias in string.gmatch(settings.l or '', '[^\n]+') do lines[#lines + 1] = alias end
-  return { settings.d or '', settings.o or '', settings.p or '', running(lines) }
+  return { settings.d or '', settings.o or '', settings.p or '', running(lines_of(name, settings.l)) }
 end
 
 -- whether a task is closed although there is room, or the other way round
@@ -129,48 +138,71 @@ function gate.is_wrong(task)
   return (call('SISMEMBER', K.closed, task) == 1) ~= (own ~= nil and gate.room(own) <= 0)
 end
 
--- What was set for a task stays when its name becomes an alias, unless the gate has its own.
-local function adopt(key, settings, alias)
-  local set, paused = unpack(call('HMGET', K.gate .. alias, 'o', 'p'))
-  for field, value in pairs({ o = set, p = paused }) do
+-- A task becomes an alias of this gate: its limits and its pause stay, unless the gate has its own. Returns the aliases that come with
+-- it, and the name of the gate that it had until now.
+local function adopt(name, settings, alias)
+  local key = K.gate .. alias
+  local former, declared, set, paused, aliases = unpack(call('HMGET', key, unpack(SETTINGS)))
+  if former and former ~= name then
+    local kept = {}
+    for _, one in ipairs(names_in(call('HGET', K.gate .. former, 'l'))) do
+      if one ~= alias then kept[#kept + 1] = one .. '\n' end
+    end
+    if #kept > 0 then call('HSET', K.gate .. former, 'l', concat(kept)) else call('HDEL', K.gate .. former, 'l') end
+  end
+  for field, value in pairs({ d = declared, o = set, p = paused }) do
     if value then
       if not settings[field] then
         settings[field] = value
-        call('HSET', key, field, value)
+        call('HSET', K.gate .. name, field, value)
       end
-      call('HDEL', K.gate .. alias, field)
+      call('HDEL', key, field)
     end
   end
+  if aliases then call('HDEL', key, 'l') end
+  return names_in(aliases), former
 end
 
 -- Changes a field of a gate, which then has these aliases, too; the first pause stays. Returns the former value.
 function gate.set(task, aliases, field, value)
   local name, settings = read_settings(task)
-  local key, lines = K.gate .. name, { name }
-  local known = settings.l or ''
-  for alias in string.gmatch(aliases, '[^\n]+') do
+  local key, lines, is_line, joining, judged = K.gate .. name, { name }, { [name] = true }, {}, {}
+  local function add(alias)
+    if is_line[alias] then return end
+    is_line[alias] = true
+    lines[#lines + 1] = alias
+  end
+  for _, alias in ipairs(names_in(settings.l)) do add(alias) end
+  for _, alias in ipairs(names_in(aliases)) do
     if alias ~= name then
-      if not find('\n' .. known, '\n' .. alias .. '\n', 1, true) then known = known .. alias .. '\n' end
-      adopt(key, settings, alias)
-      call('HSET', K.gate .. alias, 'g', name)
+      local more, former = adopt(name, settings, alias)
+      judged[#judged + 1] = former or nil
+      for _, one in ipairs({ alias, unpack(more) }) do
+        add(one)
+        joining[#joining + 1] = one
+      end
     end
   end
   local before = settings[field] or ''
   if field == 'p' and #before < SINCE then before = '' end
   if field == 'p' and value ~= '' and before ~= '' then value = before end
-  for alias in string.gmatch(known, '[^\n]+') do lines[#lines + 1] = alias end
   settings[field] = value ~= '' and value or nil
-  if value ~= '' then call('HSET', key, field, value) else call('HDEL', key, field) end
   if settings.d or settings.o or settings.p then
-    if known ~= '' then call('HSET', key, 'l', known) end
+    -- what counts comes before what is bound
+    if #lines > 1 then call('HSET', key, 'l', concat(lines, '\n', 2) .. '\n') end
+    for _, alias in ipairs(joining) do call('HSET', K.gate .. alias, 'g', name) end
+    if value ~= '' then call('HSET', key, field, value) else call('HDEL', key, field) end
   else
     -- nothing is left of it
-    call('HDEL', key, 'l')
+    call('HDEL', key, field)
     for i = 2, #lines do
-      if call('HGET', K.gate .. lines[i], 'g') == name then call('HDEL', K.gate .. lines[i], 'g') end
+      local known = call('HGET', K.gate .. lines[i], 'g')
+      if known == name or known and is_line[known] then call('HDEL', K.gate .. lines[i], 'g') end
     end
+    call('HDEL', key, 'l')
   end
   S.gates = nil
   for _, one in ipairs(lines) do gate.judge(one) end
+  for _, one in ipairs(judged) do gate.judge(one) end
   return before
 end

@@ -51,12 +51,13 @@ function keyed.own(id, field)
   call('HSET', K.keyed, id, pack_role(sub(field, 1, 1), '', field))
 end
 
--- the job that waits for this one to end; nothing if there is none
+-- The job that waits for this one to end, and the one behind that; nothing if there is none, or if a failed call did not store it.
 function keyed.follower(id)
-  local role, next_id = keyed.split(call('HGET', K.keyed, id))
-  if role ~= 'u' or next_id == '' then return nil end
-  local behind, front = keyed.split(call('HGET', K.keyed, next_id))
-  return keyed.waits(behind) and front == id and next_id or nil
+  local _, _, _, next_id = keyed.split(call('HGET', K.keyed, id))
+  if not next_id then return nil end
+  local role, front, _, last = keyed.split(call('HGET', K.keyed, next_id))
+  if not keyed.waits(role) or front ~= id or call('HEXISTS', K.jobs, next_id) == 0 then return nil end
+  return next_id, last
 end
 
 -- Puts a job behind another one; call it before the job is stored.
@@ -70,17 +71,13 @@ end
 -- Puts a run of a schedule behind its last one, which may itself wait; call it before the job is stored. Returns false if that one
 -- has a key of its dispatch.
 function keyed.put_run_behind(task, id, front, schedule)
-  local role, other, field, next_id = keyed.split(call('HGET', K.keyed, front))
+  local role, other, field = keyed.split(call('HGET', K.keyed, front))
   if role and sub(field, 1, 2) ~= OF_SCHEDULE then return false end
   field = role and field or OF_SCHEDULE .. schedule
   local value = keyed.waits(role) and pack_waiting(other, id, field) or pack_role('u', id, field)
-  local behind, before, _, last = keyed.split(next_id and call('HGET', K.keyed, next_id))
-  if keyed.waits(behind) and before == front then
-    -- a schedule that was put back: what waits for that run waits for this one now
-    call('HSET', K.keyed, next_id, pack_waiting(id, last, field))
-  else
-    next_id = nil
-  end
+  local next_id, last = keyed.follower(front)
+  -- a schedule that was put back: what waits for that run waits for this one now
+  if next_id then call('HSET', K.keyed, next_id, pack_waiting(id, last, field)) end
   call('HSET', K.keyed, id, pack_waiting(front, next_id, field))
   call('HSET', K.keyed, front, value)
   call('ZADD', K.behind .. task, digits(now), id)

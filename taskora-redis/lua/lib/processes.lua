@@ -25,10 +25,10 @@ function processes.sign_namespace(version, min, writer)
     'level', '1', 'partitions', '1', 'epoch', digits(space.epoch or 0))
 end
 
--- the level of the namespace, and who has raised it
+-- the level of the namespace, who has raised it, and when the namespace was created (empty: it is not signed)
 function processes.level()
-  local meta = call('HMGET', K.meta, 'level', 'raised_by')
-  return { whole(meta[1], 65536) or 1, meta[2] or '' }
+  local meta = call('HMGET', K.meta, 'level', 'raised_by', 'created')
+  return { whole(meta[1], 65536) or 1, meta[2] or '', meta[3] or '' }
 end
 
 -- all live processes, as pairs of name and entry

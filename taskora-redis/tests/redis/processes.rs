@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Commands;
 use serde_json::json;
-use taskora::adapter::{Inspection, Jobs};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs};
 use taskora::prelude::*;
 use taskora::{AdapterError, Retention, WorkerError};
 use taskora_redis::{LevelError, ProcessInfo, RedisAdapter};
@@ -204,10 +204,16 @@ async fn a_limit_waits_until_no_process_is_below_its_level() {
     assert_eq!(timeout(PATIENCE, sole.result()).await.expect("in time").expect("a result"), 1);
     let declared = || server.cli(&["HGET", "{taskora}:gate:sole", "d"]);
     assert_eq!((level().as_str(), declared().as_str()), ("2", "1"));
-    // the server is emptied: the next sweep declares it again
+    // another process has limits of its own
+    let other = connect(&server).await;
+    let limit = DeclaredLimit { task: GatedTask::new("other"), max: Some(2) };
+    other.declare_limits(vec![limit]).await.expect("declare");
+    // the server is emptied: the next sweep of each of them declares its limits again
     server.cli(&["FLUSHALL"]);
     sweep(&adapter, &["sole"]).await.expect("sweep");
     assert_eq!((level().as_str(), declared().as_str()), ("2", "1"));
+    sweep(&other, &["other"]).await.expect("sweep");
+    assert_eq!(server.cli(&["HGET", "{taskora}:gate:other", "d"]), "2");
     RedisAdapter::connect(server.url()).await.expect("the namespace is signed");
     worker.shutdown().await.expect("shutdown");
 }

@@ -1,13 +1,13 @@
 //! Commands that fail at any one of their writes, which Redis does not take back. Whether the call is repeated or not: every job
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
+mod gates;
 mod schedules;
 
 use std::time::Duration;
 
 use taskora::adapter::{
-    Admissions, AttemptEnd, ClaimedJob, Control, DeclaredLimit, Due, GatedTask, Jobs, NewJob, NewWorkflow,
-    Otherwise, Rule, Workflows,
+    Admissions, AttemptEnd, ClaimedJob, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows,
 };
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
@@ -68,6 +68,7 @@ enum Act {
     Tick,
     TickMany,
     TickWaiting,
+    TickQueued,
     CancelRun,
     Trigger,
     Pause,
@@ -110,7 +111,7 @@ impl Act {
             Self::Declare => "declare",
             Self::PutNew | Self::PutOther | Self::PutLater | Self::Resume => "put_schedules",
             Self::HandOut => "due_schedules",
-            Self::Tick | Self::TickMany | Self::TickWaiting => "tick",
+            Self::Tick | Self::TickMany | Self::TickWaiting | Self::TickQueued => "tick",
             Self::Trigger => "trigger",
             Self::Pause => "pause_schedule",
             Self::RemoveSchedule => "remove_schedule",
@@ -167,13 +168,6 @@ impl Act {
                 of("settle", world.exchange(&[TASK], settle, 0).await).map(drop)?;
             }
             Self::Promote => of("shift", adapter.shift_clock(Duration::from_secs(700)).await)?,
-            Self::GateSettle | Self::GateClaim | Self::GateRescue | Self::GateSet => {
-                let max = if self == Self::GateClaim { 6 } else { 2 };
-                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(max)).await)?;
-                if self == Self::GateRescue {
-                    of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
-                }
-            }
             Self::Rescue => of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?,
             Self::Stall => {
                 of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
@@ -205,6 +199,7 @@ impl Act {
                     world.by_hand(words);
                 }
             }
+            _ if self.is_of_gates() => self.prepare_gates(world).await?,
             _ => self.prepare_schedules(world).await?,
         }
         Ok(())
@@ -283,21 +278,6 @@ impl Act {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 4).await).map(drop)
             }
             Self::ClaimLate => of("exchange", world.exchange(&[TASK], Vec::new(), 20).await).map(drop),
-            Self::GateSettle => {
-                let jobs = world.owners.iter().chain(&world.held).filter(|job| &*job.lease.task == TASK);
-                let settle = jobs.map(complete).collect();
-                of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
-            }
-            Self::GateClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
-            Self::GateSet => {
-                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(5)).await).map(drop)
-            }
-            Self::GateDeclare => {
-                let task = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
-                let limits = vec![DeclaredLimit { task, max: Some(2) }];
-                of("declare_limits", adapter.declare_limits(limits).await).map(drop)
-            }
-            Self::GateRescue => world.sweep_once(Retention::default()).await,
             Self::Rescue | Self::Stall | Self::Expire => world.sweep_once(Retention::default()).await,
             Self::Remove => {
                 let none = RetentionLimit::new(Duration::from_secs(1), 0);
@@ -323,6 +303,7 @@ impl Act {
             Self::Note => world.first(First::Note).await,
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
+            _ if self.is_of_gates() => self.act_on_gates(world).await,
             _ => self.act_on_schedules(world).await,
         }
     }
@@ -428,11 +409,6 @@ async fn an_exchange_of_nodes_that_fails_at_any_write() {
 #[tokio::test]
 async fn a_sweep_that_fails_at_any_write() {
     run(&[Act::Rescue, Act::Stall, Act::Expire, Act::Remove]).await;
-}
-
-#[tokio::test]
-async fn a_gate_that_fails_at_any_write() {
-    run(&[Act::GateSettle, Act::GateClaim, Act::GateRescue, Act::GateSet, Act::GateDeclare]).await;
 }
 
 #[tokio::test]

@@ -350,24 +350,58 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
         assert_eq!(declare(&adapter, renamed.clone(), None).await, max);
         assert_eq!(control.gate(&old).await.unwrap(), Gate::default());
     }
+    // so does a declared limit, until the task of that name declares its own or none
+    assert_eq!(declare(&adapter, old.clone(), Some(2)).await, None);
+    set(&adapter, Some(7)).await;
+    assert!(!control.resume(&renamed).await.unwrap());
+    assert_eq!(gate(&adapter).await.declared, Some(2));
+    set(&adapter, None).await;
+    assert_eq!(declare(&adapter, renamed.clone(), None).await, Some(2));
+    assert_eq!(control.gate(&old).await.unwrap(), Gate::default());
     // a call that names the aliases finds it before any worker does
     assert!(control.pause(&old, "why").await.unwrap());
     assert!(control.resume(&renamed).await.unwrap());
     assert!(!control.resume(&old).await.unwrap());
 }
 
+pub(super) async fn a_task_that_is_renamed_twice_takes_all_its_names_along(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let control = adapter.control();
+    let named = |name: &str, alias: &str| GatedTask { task: name.into(), aliases: vec![alias.into()] };
+    assert_eq!(declare(&adapter, named("b", "a"), Some(1)).await, None);
+    assert_eq!(declare(&adapter, named("c", "b"), Some(1)).await, Some(1));
+    put(&adapter, [job("1", "a"), job("2", "b"), job("3", "c")]).await;
+    let mut worker = Caller::new(&adapter);
+    for id in ["1", "2", "3"] {
+        let jobs = worker.claim(9, &["a", "b", "c"]).await;
+        assert_eq!(ids(&jobs), [id]);
+        worker.settle(&jobs[0], complete("1")).await;
+    }
+    // the first name belongs to another task now, and is bound by that one's limit alone
+    assert_eq!(declare(&adapter, named("d", "a"), Some(2)).await, None);
+    put(&adapter, [job("4", "c"), job("5", "a"), job("6", "a"), job("7", "a")]).await;
+    assert_eq!(ids(&worker.claim(9, &["a", "b", "c"]).await), ["4", "5", "6"]);
+    for task in ["c", "d"] {
+        assert_eq!(declare(&adapter, GatedTask::new(task), None).await.map(|_| ()), Some(()));
+    }
+    assert_eq!(ids(&worker.claim(9, &["a", "b", "c"]).await), ["7"]);
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(control.gate(&GatedTask::new(name)).await.unwrap().limit(), None, "{name}");
+    }
+}
+
 pub(super) async fn a_gate_may_have_any_name(f: &impl Fixture) {
     let adapter = f.adapter().await;
     for name in ["größe ändern", "a:b", "{x}", &"n".repeat(200)] {
-        let task = GatedTask { task: name.into(), aliases: vec![format!("{}'", &name[..1]).into()] };
+        let alias = format!("{}'", &name[..1]);
+        let task = GatedTask { task: name.into(), aliases: vec![alias.as_str().into()] };
         assert_eq!(declare(&adapter, task.clone(), Some(1)).await, None);
-        put(&adapter, [job(&format!("{} 1", &name[..1]), name), job(&format!("{} 2", &name[..1]), name)])
-            .await;
+        put(&adapter, [job(&format!("{alias} 1"), name), job(&format!("{alias} 2"), &alias)]).await;
         let mut worker = Caller::new(&adapter);
-        let jobs = worker.claim(9, &[name]).await;
+        let jobs = worker.claim(9, &[name, &alias]).await;
         assert_eq!(jobs.len(), 1, "{name}");
         worker.settle(&jobs[0], complete("1")).await;
-        assert_eq!(worker.claim(9, &[name]).await.len(), 1, "{name}");
+        assert_eq!(worker.claim(9, &[name, &alias]).await.len(), 1, "{name}");
     }
 }
 

@@ -258,6 +258,7 @@ macro_rules! __conformance_checks {
                 a_node_waits_at_the_gate_like_any_job
                 aliases_share_the_gate
                 what_was_set_stays_when_a_task_is_renamed
+                a_task_that_is_renamed_twice_takes_all_its_names_along
                 a_gate_may_have_any_name
                 each_state_of_a_gate_is_sound
             }

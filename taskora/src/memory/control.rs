@@ -36,7 +36,8 @@ impl Store {
     /// Changes a gate: wakes workers if it is open now, and drops wake-ups if it is closed.
     fn change_gate<T>(&mut self, task: &GatedTask, change: impl FnOnce(&mut Settings) -> T) -> T {
         // the lines that leave the gate are opened, too
-        let mut lines: BTreeSet<TaskName> = self.gates.lines_of(&task.task).into_iter().collect();
+        let names = std::iter::once(&task.task).chain(&task.aliases);
+        let mut lines: BTreeSet<TaskName> = names.flat_map(|name| self.gates.lines_of(name)).collect();
         let changed = self.gates.change(task, change);
         lines.extend(self.gates.lines_of(&task.task));
         self.wake(lines.iter().cloned());

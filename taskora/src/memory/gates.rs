@@ -32,27 +32,26 @@ impl Gates {
         self.by_task.get(self.name_of(task))
     }
 
-    /// Changes a gate, and learns its aliases. What was set for a task stays when its name becomes an alias, unless the gate has its
-    /// own.
+    /// Changes a gate, and learns its aliases, and theirs. The limits and the pause of a task stay when its name becomes an alias,
+    /// unless the gate has its own.
     pub(super) fn change<T>(&mut self, task: &GatedTask, change: impl FnOnce(&mut Settings) -> T) -> T {
         let name = self.name_of(&task.task).clone();
-        let aliases: Vec<&TaskName> = task.aliases.iter().filter(|alias| **alias != name).collect();
-        let adopted: Vec<_> = aliases
-            .iter()
-            .filter_map(|alias| {
-                let former = self.by_task.get_mut(*alias)?;
-                Some((former.set.take(), former.paused.take()))
-            })
-            .collect();
+        for alias in task.aliases.iter().filter(|alias| **alias != name) {
+            let other = self.of_alias.get(alias).filter(|other| **other != name);
+            if let Some(other) = other.and_then(|other| self.by_task.get_mut(other)) {
+                other.aliases.remove(alias);
+            }
+            let former = self.by_task.remove(alias).unwrap_or_default();
+            let settings = self.by_task.entry(name.clone()).or_default();
+            settings.declared = settings.declared.or(former.declared);
+            settings.set = settings.set.or(former.set);
+            settings.paused = settings.paused.take().or(former.paused);
+            for line in former.aliases.into_iter().chain([alias.clone()]).filter(|line| *line != name) {
+                self.of_alias.insert(line.clone(), name.clone());
+                settings.aliases.insert(line);
+            }
+        }
         let settings = self.by_task.entry(name.clone()).or_default();
-        for (set, paused) in adopted {
-            settings.set = settings.set.or(set);
-            settings.paused = settings.paused.take().or(paused);
-        }
-        for alias in aliases {
-            settings.aliases.insert(alias.clone());
-            self.of_alias.insert(alias.clone(), name.clone());
-        }
         let changed = change(settings);
         if settings.limit().is_none() && settings.paused.is_none() {
             self.by_task.remove(&name);

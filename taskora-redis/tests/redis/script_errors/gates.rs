@@ -1,0 +1,55 @@
+//! Limits, and what happens under them. Whichever write fails, no job is held back for ever.
+
+use taskora::adapter::{Control, DeclaredLimit, GatedTask};
+
+use super::*;
+
+impl Act {
+    pub(super) fn is_of_gates(self) -> bool {
+        matches!(
+            self,
+            Self::GateSettle | Self::GateClaim | Self::GateRescue | Self::GateSet | Self::GateDeclare
+        )
+    }
+
+    pub(super) async fn prepare_gates(self, world: &mut World) -> Outcome {
+        let adapter = world.adapter.clone();
+        let max = if self == Self::GateClaim { 6 } else { 2 };
+        of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(max)).await)?;
+        if self == Self::GateDeclare {
+            // it becomes an alias, and brings its limit along
+            of("set_limit", adapter.set_limit(&GatedTask::new(OTHER), Some(3)).await)?;
+        }
+        if self == Self::GateRescue {
+            of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn act_on_gates(self, world: &mut World) -> Outcome {
+        let adapter = world.adapter.clone();
+        match self {
+            Self::GateSettle => {
+                let jobs = world.owners.iter().chain(&world.held).filter(|job| &*job.lease.task == TASK);
+                let settle = jobs.map(complete).collect();
+                of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
+            }
+            Self::GateClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
+            Self::GateSet => {
+                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(5)).await).map(drop)
+            }
+            Self::GateDeclare => {
+                let task = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
+                let limits = vec![DeclaredLimit { task, max: Some(2) }];
+                of("declare_limits", adapter.declare_limits(limits).await).map(drop)
+            }
+            Self::GateRescue => world.sweep_once(Retention::default()).await,
+            other => Err(format!("{other:?} is not about gates")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gate_that_fails_at_any_write() {
+    run(&[Act::GateSettle, Act::GateClaim, Act::GateRescue, Act::GateSet, Act::GateDeclare]).await;
+}
