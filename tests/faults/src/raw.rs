@@ -80,6 +80,8 @@ pub struct Snapshot {
     pub keys: BTreeSet<String>,
     /// Job by job, the task.
     pub jobs: HashMap<String, String>,
+    /// Job by job, when it was stored, in milliseconds of the server's clock.
+    pub created: HashMap<String, u64>,
     /// Job by job, the end.
     pub done: HashMap<String, End>,
     /// Whose payloads are stored apart.
@@ -120,6 +122,7 @@ pub async fn read(redis: &mut MultiplexedConnection, namespace: &str) -> RedisRe
         if text == "jobs" {
             for (id, record) in hash(redis, &key).await? {
                 snapshot.jobs.insert(id_of(&id), task_of(&record));
+                snapshot.created.insert(id_of(&id), created_of(&record));
             }
         } else if text == "done" {
             for (id, end) in hash(redis, &key).await? {
@@ -190,6 +193,10 @@ fn task_of(record: &[u8]) -> String {
     let length = record.get(13).copied().unwrap_or(0).into();
     String::from_utf8_lossy(record.get(14..).and_then(|rest| rest.get(..length)).unwrap_or_default())
         .into_owned()
+}
+
+fn created_of(record: &[u8]) -> u64 {
+    record.iter().skip(1).take(6).fold(0, |time, byte| time << 8 | u64::from(*byte))
 }
 
 fn flow(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Flow> {
