@@ -30,7 +30,7 @@ impl<'a> Queues<'a> {
         &self,
         key: impl IntoKey,
     ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
-        let Some(key) = key.into_key() else { return Ok(None) };
+        let Some(key) = key.to_key() else { return Ok(None) };
         let owner = self.setup.adapter().admissions().key_owner(T::NAME, &key).await?;
         Ok(owner.map(|id| {
             JobHandle::attached(self.setup.clone(), id, Some(Expected::new(T::NAME.into(), &T::OPTIONS)))
@@ -46,7 +46,7 @@ impl<'a> Queues<'a> {
         &self,
         key: impl IntoKey,
     ) -> Result<Option<JobHandle<T::Output>>, AdapterError> {
-        let Some(key) = key.into_key() else { return Ok(None) };
+        let Some(key) = key.to_key() else { return Ok(None) };
         let owner = self.setup.adapter().admissions().release_key(T::NAME, &key).await?;
         Ok(owner.map(|id| {
             JobHandle::attached(self.setup.clone(), id, Some(Expected::new(T::NAME.into(), &T::OPTIONS)))

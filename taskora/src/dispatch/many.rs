@@ -37,7 +37,7 @@ impl<T: Task> ManyRequest<T> {
     }
 
     pub(super) fn set_keys<K: IntoKey>(&mut self, key: impl Fn(&T) -> K) {
-        self.keys = self.tasks.iter().map(|task| key(task).into_key()).collect();
+        self.keys = self.tasks.iter().map(|task| key(task).to_key()).collect();
     }
 }
 

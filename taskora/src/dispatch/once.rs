@@ -40,7 +40,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     where
         R: Unruled,
     {
-        self.options.key = key.into_key();
+        self.options.key = key.to_key();
         self.ruled(AskedRule::Once { life, keep_failures: false })
     }
 }
@@ -73,7 +73,7 @@ impl<Out: 'static, R: RuleState> Dispatch<WorkflowHandle<Out>, R> {
     where
         R: Unruled,
     {
-        self.options.key = key.into_key();
+        self.options.key = key.to_key();
         self.ruled(AskedRule::Once { life, keep_failures: false })
     }
 }

@@ -48,7 +48,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     where
         R: Unruled,
     {
-        self.options.key = key.into_key();
+        self.options.key = key.to_key();
         self.ruled(AskedRule::Throttle { max, window })
     }
 
@@ -78,7 +78,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     where
         R: Unruled,
     {
-        self.options.key = key.into_key();
+        self.options.key = key.to_key();
         self.ruled(AskedRule::Debounce { delay, max_wait: None })
     }
 
@@ -106,7 +106,7 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     where
         R: Unruled,
     {
-        self.options.key = key.into_key();
+        self.options.key = key.to_key();
         self.ruled(LEAVES)
     }
 
