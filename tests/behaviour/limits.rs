@@ -264,10 +264,13 @@ on_both! {
         let ghost = store.ghost().await;
         app.queues().limit::<Sole>().set(1).await.unwrap();
         let handles = app.dispatch_many((0..2).map(|n| Sole { n })).await.unwrap();
-        assert_eq!(ghost.claim::<Sole>(9, LEASE).await.len(), 1);
+        let long = 60 * LEASE;
+        assert_eq!(ghost.claim::<Sole>(9, long).await.len(), 1);
         let worker = worker(&app, &probe).await;
+        store.pass(long / 2).await;
         assert_eq!(app.queues().gate::<Sole>().await.unwrap().running, 1);
-        store.pass(LEASE).await;
+        assert!(probe.seen().is_empty());
+        store.pass(long).await;
         for handle in &handles {
             result(handle).await.unwrap();
         }

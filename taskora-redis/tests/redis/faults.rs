@@ -337,7 +337,9 @@ async fn a_claim_whose_answer_was_lost_is_repeated() {
     let call = exchange("w", 2, Vec::new(), 1);
     proxy.set(Fate::CutNext);
     let (cut, _) = tokio::join!(listener.wait(&call, PATIENCE, &wake_early), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        while clients(&server, "blocked_clients") != 1 {
+            tokio::task::yield_now().await;
+        }
         other.enqueue(vec![job("a")]).await.expect("enqueue")
     });
     assert!(matches!(cut, Err(AdapterError::Unavailable { .. })), "{cut:?}");

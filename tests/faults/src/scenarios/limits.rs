@@ -28,6 +28,8 @@ pub async fn killed_at_the_limit(seed: u64, scale: u32) -> Report {
     let mut workers: Vec<Process> = (0..4).map(|_| stage.worker(WorkerPart::default())).collect();
 
     let end = Instant::now() + Duration::from_secs(4 * u64::from(scale));
+    // since when the limit is lower, and when it was about to be raised
+    let mut lowered: Vec<(u64, u64)> = Vec::new();
     let mut is_lowered = false;
     while Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(stage.random.between(200, 700))).await;
@@ -36,9 +38,15 @@ pub async fn killed_at_the_limit(seed: u64, scale: u32) -> Report {
             stage.kill(worker);
             *worker = stage.worker(WorkerPart::default());
         }
-        if stage.random.percent(40) {
+        if lowered.is_empty() || stage.random.percent(40) {
             is_lowered = !is_lowered;
-            limit().set(if is_lowered { FEWER } else { MOST }).await.expect("another limit");
+            if is_lowered {
+                limit().set(FEWER).await.expect("a lower limit");
+                lowered.push((now(), u64::MAX));
+            } else {
+                lowered.last_mut().expect("it was lowered").1 = now();
+                limit().set(MOST).await.expect("a higher limit");
+            }
         }
     }
 
@@ -59,10 +67,19 @@ pub async fn killed_at_the_limit(seed: u64, scale: u32) -> Report {
     // the rest without a limit, which leaves nothing of the gate
     limit().reset().await.expect("no limit");
     let reset = now();
+    if is_lowered {
+        lowered.last_mut().expect("it was lowered").1 = reset;
+    }
     let mut report = stage.finish(workers).await;
-    let (most, started) = (most_at_once(&report.history, reset), starts(&report.history, paused, resumed));
+    let attempts = attempts(&report.history, reset);
+    let (most, started) = (most_at_once(&attempts), starts(&report.history, paused, resumed));
+    let beside = beside_claims(&attempts, &lowered);
     report.demand(most <= MOST as usize, || format!("{most} jobs ran at once under a limit of {MOST}"));
     report.demand(most == MOST as usize, || format!("{most} jobs ran at once at most, {MOST} might have"));
+    report.demand(!beside.is_empty(), || format!("nothing was claimed under a limit of {FEWER}"));
+    report.demand(beside.iter().all(|count| *count < FEWER as usize), || {
+        format!("jobs that ran while another was claimed under a limit of {FEWER}: {beside:?}")
+    });
     report.demand(started == 0, || format!("{started} attempts began while the task was paused"));
     report.demand(waits > 0, || "nothing waited while the task was paused".to_owned());
     report
@@ -78,9 +95,21 @@ fn starts(history: &History, from: u64, to: u64) -> usize {
         .count()
 }
 
-/// The most attempts that ran at once before this time, each with a valid lease and in a process that lived.
-fn most_at_once(history: &History, before: u64) -> usize {
-    let mut edges: Vec<(u64, i32)> = Vec::new();
+/// The times of an attempt.
+struct Attempt {
+    /// When its lease was asked for.
+    asked: u64,
+    /// When its lease was given.
+    claimed: u64,
+    /// When its handler began.
+    started: u64,
+    /// Until when it certainly had a valid lease, in a process that lived.
+    ended: u64,
+}
+
+/// The attempts that began before this time, up to then.
+fn attempts(history: &History, before: u64) -> Vec<Attempt> {
+    let mut attempts = Vec::new();
     for (at, line) in history.lines.iter().enumerate() {
         let Record::Started { job, nonce, .. } = &line.record else { continue };
         if line.at > before {
@@ -102,12 +131,23 @@ fn most_at_once(history: &History, before: u64) -> usize {
             Record::Renewed { job: of, asked, lease, extended: true, .. } if of == job => Some(asked + lease),
             _ => None,
         });
-        let end = end.unwrap_or(u64::MAX).min(lease.max().unwrap_or(line.at)).min(before);
-        if end > line.at {
-            edges.extend([(line.at, 1), (end, -1)]);
-        }
+        let ended = end.unwrap_or(u64::MAX).min(lease.max().unwrap_or(line.at)).min(before);
+        let claim = history.lines[..at].iter().rev().filter(own).find_map(|other| match &other.record {
+            Record::Claimed { job: of, asked, .. } if of == job => Some((*asked, other.at)),
+            _ => None,
+        });
+        let (asked, claimed) = claim.unwrap_or((line.at, line.at));
+        attempts.push(Attempt { asked, claimed, started: line.at, ended });
     }
+    attempts
+}
+
+/// The most attempts that ran at once.
+fn most_at_once(attempts: &[Attempt]) -> usize {
+    let running = attempts.iter().filter(|attempt| attempt.ended > attempt.started);
     // one that ends makes room for one that begins at the same time
+    let mut edges: Vec<(u64, i32)> =
+        running.flat_map(|attempt| [(attempt.started, 1), (attempt.ended, -1)]).collect();
     edges.sort_unstable();
     let (mut running, mut most) = (0, 0);
     for (_, change) in edges {
@@ -115,4 +155,13 @@ fn most_at_once(history: &History, before: u64) -> usize {
         most = most.max(running);
     }
     usize::try_from(most).unwrap_or(0)
+}
+
+/// For each attempt that was claimed within one of these times: how many others had a lease all the while that the claim took.
+fn beside_claims(attempts: &[Attempt], within: &[(u64, u64)]) -> Vec<usize> {
+    let is_within = |one: &&Attempt| within.iter().any(|(from, to)| one.asked > *from && one.claimed < *to);
+    let beside = |one: &Attempt| {
+        attempts.iter().filter(|other| other.claimed < one.asked && other.ended > one.claimed).count()
+    };
+    attempts.iter().filter(is_within).map(beside).collect()
 }
