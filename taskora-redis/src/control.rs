@@ -4,7 +4,10 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use redis::Value;
-use taskora::adapter::{Control, DeclaredLimit, Gate, GatedTask, MAX_LIMITS, TaskName, no_limit_of_zero};
+use taskora::adapter::{
+    Control, DeclaredLimit, Gate, GatedTask, LimitKey, MAX_LIMITS, PerKey, TaskName, no_keys,
+    no_limit_of_zero, no_rates,
+};
 use taskora::{AdapterError, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -20,8 +23,10 @@ const LEVEL: u16 = 2;
 
 #[async_trait]
 impl Control for RedisAdapter {
-    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
-        limits.iter().try_for_each(|limit| no_limit_of_zero(limit.max))?;
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
+        no_rates(&limits)?;
+        no_keys(&limits)?;
+        limits.iter().try_for_each(DeclaredLimit::check)?;
         let packed: Vec<(Vec<u8>, String)> = limits
             .iter()
             .map(|limit| (aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string())))
@@ -39,11 +44,23 @@ impl Control for RedisAdapter {
             return Err(nonsense(format!("{what} is about {} of {} tasks", before.len(), limits.len())));
         }
         self.remember(created, &limits);
-        before.map(|before| Ok(read_limit(&bytes(before, what)?))).collect()
+        let before = before.zip(limits).map(|(before, limit)| {
+            let max = read_limit(&bytes(before, what)?);
+            Ok(DeclaredLimit::none(limit.task).max(max))
+        });
+        before.collect()
     }
 
-    async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError> {
+    async fn set_limit(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        max: Option<u32>,
+    ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
+        if key.is_some() {
+            return no_keys([&DeclaredLimit::none(task.clone()).per_key(Some(PerKey::fair()))]);
+        }
         let max = max.map_or_else(String::new, |max| max.to_string());
         self.set_gate(task, "o", &max).await.map(drop)
     }
@@ -88,7 +105,7 @@ impl RedisAdapter {
         let mut known = self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner);
         known.created = created;
         known.limits.retain(|known| limits.iter().all(|limit| limit.task.task != known.task.task));
-        known.limits.extend(limits.iter().filter(|limit| limit.max.is_some()).cloned());
+        known.limits.extend(limits.iter().filter(|limit| !limit.is_none()).cloned());
     }
 
     /// A sweep has found that the namespace was created then. If it is another one than that which has the limits of this process,

@@ -164,6 +164,7 @@ impl<'a> Call<'a> {
             }
             jobs.push(ClaimedJob {
                 node,
+                limit_key: record.limit_key,
                 tick: record.tick,
                 prior_result,
                 lease: Lease { id, task: self.task(record.task), token },

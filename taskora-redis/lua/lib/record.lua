@@ -12,11 +12,11 @@ function record.is_envelope(text, at)
   return byte(text, at) == 193
 end
 
-local TTL, RULE = 4, 13 -- the tag of a job's expiry rule, which is the first of its extension, and its length
+local KEY, TTL, RULE = 2, 4, 13 -- the tag of a limit key; that of a job's expiry rule, which comes first, and its length
 
--- Whether an extension, whose length (2) is at this position, has an unknown tag that must be understood, that is, an even one.
--- Also returns where the extension ends.
-function record.has_even_tag(text, at, known)
+-- Whether an extension, whose length (2) is at this position, has an unknown tag that must be understood, that is, an even one;
+-- with `is_job`, those of jobs are known. Also returns where the extension ends.
+function record.has_even_tag(text, at, is_job)
   local high, low = byte(text, at, at + 1)
   if not low then return false, at end
   local last = at + 1 + high * 256 + low
@@ -24,7 +24,10 @@ function record.has_even_tag(text, at, known)
   while at + 2 <= last do
     local tag, more, less = byte(text, at, at + 2)
     if not less then break end
-    if tag % 2 == 0 and not (tag == known and more == 0 and less == RULE) then return true, last + 1 end
+    if tag % 2 == 0 then
+      local is_known = is_job and more == 0 and (tag == TTL and less == RULE or tag == KEY and less >= 1 and less <= 200)
+      if not is_known then return true, last + 1 end
+    end
     at = at + 3 + more * 256 + less
   end
   return false, last + 1
@@ -51,7 +54,7 @@ function record.is_newer(text)
   local flags, at = byte(text, R.flags), extension_at(text)
   if flags >= 128 then return true end
   if flags % 32 >= 16 then
-    local is_newer, rest = record.has_even_tag(text, at, TTL)
+    local is_newer, rest = record.has_even_tag(text, at, true)
     if is_newer then return true end
     at = rest
   end

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use taskora::adapter::{Due, NewJob, NewNode, SCHEDULES, TickStamp};
+use taskora::adapter::{Due, LimitKey, NewJob, NewNode, SCHEDULES, TickStamp};
 use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
 use super::layout::{LAYOUT, check_schedule_name, read_extension};
@@ -28,6 +28,8 @@ const REPLACES: u8 = 64;
 const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACES;
 /// The tag of the expiry rule, which comes first.
 const TTL: u8 = 4;
+/// The tag of the key by which limits count a job.
+const LIMIT_KEY: u8 = 2;
 /// The tag of the tick that a job is.
 const TICK: u8 = 1;
 /// The first byte of a value that is not plain JSON.
@@ -70,7 +72,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         (BLOB, is_blob),
         (META, !job.meta.is_empty()),
         (DELAYED, due.is_some()),
-        (EXTENDED, job.ttl.is_some() || job.tick.is_some()),
+        (EXTENDED, job.ttl.is_some() || job.limit_key.is_some() || job.tick.is_some()),
         (REPLACES, job.replace_failed),
     ] {
         if is_set {
@@ -86,7 +88,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         rest.extend(len.to_be_bytes());
         rest.extend(meta);
     }
-    push_extension(&mut rest, job.ttl, job.tick.as_ref())?;
+    push_extension(&mut rest, job.ttl, job.limit_key.as_ref(), job.tick.as_ref())?;
     let payload = if is_blob {
         Some(job.payload)
     } else {
@@ -129,14 +131,24 @@ fn push_terms(
     Ok(())
 }
 
-/// Writes the extension, if there is anything in it: when a job expires, and which tick it is. The store fills in the deadline; a
-/// node's deadline is kept elsewhere.
-fn push_extension(record: &mut Vec<u8>, ttl: Option<Ttl>, tick: Option<&TickStamp>) -> Result<(), String> {
+/// Writes the extension, if there is anything in it: when a job expires, the key that limits count it by, and which tick it is. The
+/// store fills in the deadline; a node's deadline is kept elsewhere.
+fn push_extension(
+    record: &mut Vec<u8>,
+    ttl: Option<Ttl>,
+    limit_key: Option<&LimitKey>,
+    tick: Option<&TickStamp>,
+) -> Result<(), String> {
     let mut extension = Vec::new();
     if let Some(ttl) = ttl {
         extension.extend([TTL, 0, 13, u8::from(ttl.is_discarded())]);
         extension.extend(u48(millis(ttl.max()).max(1)));
         extension.extend([0; 6]);
+    }
+    if let Some(key) = limit_key {
+        extension.push(LIMIT_KEY);
+        extension.extend(u16::try_from(key.as_str().len()).unwrap_or_default().to_be_bytes());
+        extension.extend(key.as_str().as_bytes());
     }
     if let Some(TickStamp { schedule, at }) = tick {
         check_schedule_name(schedule)?;
@@ -152,6 +164,10 @@ fn push_extension(record: &mut Vec<u8>, ttl: Option<Ttl>, tick: Option<&TickStam
         record.extend(extension);
     }
     Ok(())
+}
+
+fn read_key(value: &[u8]) -> Option<LimitKey> {
+    LimitKey::new(std::str::from_utf8(value).ok()?)
 }
 
 fn read_tick(value: &[u8]) -> Option<TickStamp> {
@@ -173,14 +189,18 @@ pub(crate) fn plain_task(rest: &[u8]) -> Option<&[u8]> {
 pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
     let is_blob = node.payload.len() > INLINE;
     let mut flags = 0;
-    for (flag, is_set) in [(BLOB, is_blob), (COMPOSED, node.composed), (EXTENDED, node.ttl.is_some())] {
+    for (flag, is_set) in [
+        (BLOB, is_blob),
+        (COMPOSED, node.composed),
+        (EXTENDED, node.ttl.is_some() || node.limit_key.is_some()),
+    ] {
         if is_set {
             flags |= flag;
         }
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
-    push_extension(&mut record, node.ttl, None)?;
+    push_extension(&mut record, node.ttl, node.limit_key.as_ref(), None)?;
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -213,6 +233,7 @@ pub(crate) struct Record<'a> {
     pub(crate) composed: bool,
     /// When it expires if it has not started; not for a node.
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) limit_key: Option<LimitKey>,
     pub(crate) tick: Option<TickStamp>,
 }
 
@@ -249,11 +270,13 @@ impl<'a> Record<'a> {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
-        let (mut expires_at, mut tick) = (None, None);
+        let (mut expires_at, mut limit_key, mut tick) = (None, None, None);
         if flags & EXTENDED != 0 {
             read_extension(&mut reader, |tag, value| {
                 if tag == TTL {
                     expires_at = value.get(7..).and_then(|at| Reader(at).u48()).filter(|at| *at > 0);
+                } else if tag == LIMIT_KEY {
+                    limit_key = read_key(value);
                 } else if tag == TICK {
                     tick = read_tick(value);
                 }
@@ -266,7 +289,18 @@ impl<'a> Record<'a> {
         }
         let composed = flags & COMPOSED != 0;
         let expires_at = expires_at.map(Timestamp::from_millis);
-        Some(Self { created_at, priority, max_attempts, task, meta, payload, composed, expires_at, tick })
+        Some(Self {
+            created_at,
+            priority,
+            max_attempts,
+            task,
+            meta,
+            payload,
+            composed,
+            expires_at,
+            limit_key,
+            tick,
+        })
     }
 
     /// Whether a later version wrote the data of a job or of its workflow, and nothing else is wrong with it.
@@ -323,7 +357,7 @@ pub(crate) fn is_envelope(value: &[u8]) -> bool {
 }
 
 fn is_known(tag: u8, value: &[u8]) -> bool {
-    tag == TTL && value.len() == 13
+    tag == TTL && value.len() == 13 || tag == LIMIT_KEY && read_key(value).is_some()
 }
 
 #[cfg(test)]
@@ -364,6 +398,25 @@ mod tests {
         job.meta.clear();
         let packed = pack(job).expect("a valid job");
         assert_eq!(stored(&packed).len(), 14 + 10 + 92);
+    }
+
+    #[test]
+    fn an_extension_comes_back() {
+        let ttl = Some(Ttl::new(std::time::Duration::from_secs(9)));
+        let key = LimitKey::new("k".repeat(200));
+        let stamp = TickStamp { schedule: "nightly".into(), at: None };
+        for (ttl, key) in [(ttl, key.clone()), (None, key)] {
+            let packed = pack(NewJob {
+                ttl,
+                limit_key: key.clone(),
+                tick: Some(stamp.clone()),
+                ..job(b"{}".to_vec())
+            });
+            let bytes = stored(&packed.expect("a valid job"));
+            let record = Record::read(&bytes).expect("a record");
+            assert_eq!((record.limit_key, record.tick.as_ref()), (key, Some(&stamp)));
+            assert!(!Record::is_newer(&bytes, &[]) && record.payload == Some(&b"{}"[..]));
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ async fn a_plain_job_pays_for_no_gate() {
 
     // a gate with room
     let limited = GatedTask::new("report");
-    adapter.set_limit(&limited, Some(1)).await.expect("set_limit");
+    adapter.set_limit(&limited, None, Some(1)).await.expect("set_limit");
     assert_eq!(costs(&server, &adapter, 2).await, plain, "beside a task with a limit");
 
     // a full one

@@ -173,9 +173,9 @@ async fn schedules(adapter: &RedisAdapter) {
 /// One at its limit, with an alias and a job that waits; one that is paused.
 async fn gates(adapter: &RedisAdapter) {
     let limited = GatedTask { aliases: vec!["old-report".into()], ..GatedTask::new("report") };
-    let limit = DeclaredLimit { task: limited.clone(), max: Some(5) };
+    let limit = DeclaredLimit::none(limited.clone()).max(Some(5));
     adapter.declare_limits(vec![limit]).await.expect("declare_limits");
-    adapter.set_limit(&limited, Some(1)).await.expect("set_limit");
+    adapter.set_limit(&limited, None, Some(1)).await.expect("set_limit");
     let jobs = ["limited", "closed"].map(|id| NewJob { task: "report".into(), ..job(id) });
     adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
     let mut call = exchange("w", 4, Vec::new(), 2);

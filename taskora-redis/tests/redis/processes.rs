@@ -206,7 +206,7 @@ async fn a_limit_waits_until_no_process_is_below_its_level() {
     assert_eq!((level().as_str(), declared().as_str()), ("2", "1"));
     // another process has limits of its own
     let other = connect(&server).await;
-    let limit = DeclaredLimit { task: GatedTask::new("other"), max: Some(2) };
+    let limit = DeclaredLimit::none(GatedTask::new("other")).max(Some(2));
     other.declare_limits(vec![limit]).await.expect("declare");
     // the server is emptied: the next sweep of each of them declares its limits again
     server.cli(&["FLUSHALL"]);

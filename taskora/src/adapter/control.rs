@@ -21,7 +21,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, TaskName};
+use super::{AdapterError, DeclaredLimit, LimitKey, PerKey, TaskName};
 use crate::job::Timestamp;
 
 /// The gates of tasks. See the rules above.
@@ -31,10 +31,16 @@ use crate::job::Timestamp;
 pub trait Control: Send + Sync {
     /// A worker that starts says which limits the contracts of its tasks declare; without one, an earlier declaration is removed.
     /// Returns what each task had declared before, in order.
-    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError>;
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError>;
 
-    /// Sets a limit that takes precedence over the declared one, or removes it (`None`). A limit of 0 is refused.
-    async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError>;
+    /// Sets a limit of the task, or of one of its keys, that takes precedence over the declared one, or removes it (`None`). A limit
+    /// of 0 is refused.
+    async fn set_limit(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        max: Option<u32>,
+    ) -> Result<(), AdapterError>;
 
     /// Pauses a task. Returns whether it was not paused before; if it was, the first reason stays.
     async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
@@ -66,15 +72,6 @@ impl GatedTask {
     }
 }
 
-/// What a contract says about the limit of its task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredLimit {
-    /// The task.
-    pub task: GatedTask,
-    /// How many of its jobs may run at once, above 0; `None`: as many as there are.
-    pub max: Option<u32>,
-}
-
 /// What is known about the gate of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -83,6 +80,8 @@ pub struct Gate {
     pub declared: Option<u32>,
     /// The limit that was set at run time, which takes precedence.
     pub set: Option<u32>,
+    /// The limit of each key in the contract.
+    pub per_key: Option<PerKey>,
     /// How many of the task's jobs are active. More than the limit if that was lowered since they were claimed.
     pub running: usize,
     /// Since when the task is paused, and why.
@@ -112,15 +111,6 @@ impl fmt::Display for Gate {
     }
 }
 
-/// The error for a limit of 0.
-pub fn no_limit_of_zero(max: Option<u32>) -> Result<(), AdapterError> {
-    if max == Some(0) {
-        let message = "a limit of 0 would never run the task; to stop it, pause it: `app.queues().pause(..)`";
-        return Err(AdapterError::Config(message.to_owned()));
-    }
-    Ok(())
-}
-
 /// The gates of an adapter that has none: it refuses each call.
 #[derive(Debug)]
 pub(super) struct NoControl;
@@ -134,15 +124,16 @@ impl NoControl {
 #[async_trait]
 impl Control for NoControl {
     /// Nothing that can be removed was ever declared.
-    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
-        if limits.iter().all(|limit| limit.max.is_none()) {
-            Ok(vec![None; limits.len()])
-        } else {
-            Self::refuse()
-        }
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
+        if limits.iter().all(DeclaredLimit::is_none) { Ok(limits) } else { Self::refuse() }
     }
 
-    async fn set_limit(&self, _: &GatedTask, _: Option<u32>) -> Result<(), AdapterError> {
+    async fn set_limit(
+        &self,
+        _: &GatedTask,
+        _: Option<&LimitKey>,
+        _: Option<u32>,
+    ) -> Result<(), AdapterError> {
         Self::refuse()
     }
 

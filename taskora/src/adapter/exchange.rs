@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Lease, NodeRef, TaskName, TickStamp};
+use super::{Lease, LimitKey, NodeRef, TaskName, TickStamp};
 use crate::job::{JobState, Timestamp};
 use crate::policy::Retention;
 
@@ -171,6 +171,8 @@ pub struct ClaimedJob {
     pub cancelled: bool,
     /// Which node of a workflow it is, if it is one.
     pub node: Option<NodeRef>,
+    /// As [`NewJob::limit_key`](super::NewJob::limit_key).
+    pub limit_key: Option<LimitKey>,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// For a node: a result that its payload may need, and the number of the node that produced it. A worker that has it need not ask

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued, Exchange,
-    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick,
+    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, LimitKey, NewJob, NewTick,
     NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Schedules, Signals,
     StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
     Workflows,
@@ -143,8 +143,8 @@ forward! {
         async remove_schedule(name: &str) -> Result<RemoveOutcome, AdapterError>;
     }
     Control by control {
-        async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError>;
-        async set_limit(task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError>;
+        async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError>;
+        async set_limit(task: &GatedTask, key: Option<&LimitKey>, max: Option<u32>) -> Result<(), AdapterError>;
         async pause(task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
         async resume(task: &GatedTask) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask) -> Result<Gate, AdapterError>;

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use super::{AdapterError, Exchange, Exchanged, JobReport, RenewLease, Renewal, TaskName, TickStamp};
+use super::{
+    AdapterError, Exchange, Exchanged, JobReport, LimitKey, RenewLease, Renewal, TaskName, TickStamp,
+};
 use crate::job::{JobId, JobState};
 use crate::policy::{Retention, Ttl};
 
@@ -92,6 +94,8 @@ pub struct NewJob {
     pub meta: Vec<(String, String)>,
     /// How long it may wait to start once it is ready, see [what expires](crate::adapter#what-expires).
     pub ttl: Option<Ttl>,
+    /// What limits by key count it by, if its task has [some](super::DeclaredLimit::per_key).
+    pub limit_key: Option<LimitKey>,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// Whether it takes the place of a known job that has failed, expired or been cancelled, see [`Jobs::enqueue`].
@@ -112,6 +116,7 @@ impl NewJob {
             max_stalls: 1,
             meta: Vec::new(),
             ttl: None,
+            limit_key: None,
             tick: None,
             replace_failed: false,
         }

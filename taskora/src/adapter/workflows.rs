@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, CancelOutcome, Due, Ending, Enqueued, TaskName};
+use super::{AdapterError, CancelOutcome, Due, Ending, Enqueued, LimitKey, TaskName};
 use crate::job::{JobId, JobState, Timestamp};
 use crate::policy::Ttl;
 use crate::workflow::{WorkflowId, WorkflowState};
@@ -109,6 +109,8 @@ pub struct NewNode {
     pub max_stalls: u32,
     /// As [`NewJob::ttl`](super::NewJob::ttl).
     pub ttl: Option<Ttl>,
+    /// As [`NewJob::limit_key`](super::NewJob::limit_key).
+    pub limit_key: Option<LimitKey>,
 }
 
 impl NewWorkflow {
@@ -140,6 +142,7 @@ impl NewNode {
             max_attempts: 1,
             max_stalls: 1,
             ttl: None,
+            limit_key: None,
         }
     }
 }

@@ -14,8 +14,8 @@ pub(super) fn task() -> GatedTask {
 
 /// Declares limits, and returns those that were declared before.
 pub(super) async fn declare(adapter: &Arc<dyn Adapter>, task: GatedTask, max: Option<u32>) -> Option<u32> {
-    let limits = vec![DeclaredLimit { task, max }];
-    adapter.control().declare_limits(limits).await.expect("declare_limits").pop().expect("one answer")
+    let limits = vec![DeclaredLimit::none(task).max(max)];
+    adapter.control().declare_limits(limits).await.expect("declare_limits").pop().expect("one answer").max
 }
 
 /// Declares a limit of [`TASK`], of which none was known.
@@ -24,7 +24,7 @@ pub(super) async fn limit(adapter: &Arc<dyn Adapter>, max: u32) {
 }
 
 pub(super) async fn set(adapter: &Arc<dyn Adapter>, max: Option<u32>) {
-    adapter.control().set_limit(&task(), max).await.expect("set_limit");
+    adapter.control().set_limit(&task(), None, max).await.expect("set_limit");
 }
 
 pub(super) async fn gate(adapter: &Arc<dyn Adapter>) -> Gate {

@@ -159,9 +159,9 @@ pub(super) async fn lowering_a_limit_stops_nobody(f: &impl Fixture) {
 
 pub(super) async fn a_limit_of_zero_is_refused(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let refused = adapter.control().set_limit(&task(), Some(0)).await;
+    let refused = adapter.control().set_limit(&task(), None, Some(0)).await;
     assert!(matches!(&refused, Err(AdapterError::Config(why)) if why.contains("pause")), "{refused:?}");
-    let limits = vec![DeclaredLimit { task: task(), max: Some(0) }];
+    let limits = vec![DeclaredLimit::none(task()).max(Some(0))];
     assert!(matches!(adapter.control().declare_limits(limits).await, Err(AdapterError::Config(_))));
     assert_eq!(gate(&adapter).await, Gate::default());
     put_numbered(&adapter, 0..1).await;
@@ -170,12 +170,12 @@ pub(super) async fn a_limit_of_zero_is_refused(f: &impl Fixture) {
 
 pub(super) async fn limits_are_declared_one_by_one(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    let of = |task: &str, max| DeclaredLimit { task: GatedTask::new(task), max };
+    let of = |task: &str, max| DeclaredLimit::none(GatedTask::new(task)).max(max);
     let control = adapter.control();
     let before = control.declare_limits(vec![of("a", Some(1)), of("b", None), of("c", Some(3))]).await;
-    assert_eq!(before.unwrap(), [None, None, None]);
+    assert_eq!(before.unwrap(), [of("a", None), of("b", None), of("c", None)]);
     let before = control.declare_limits(vec![of("c", None), of("b", Some(2)), of("a", Some(1))]).await;
-    assert_eq!(before.unwrap(), [Some(3), None, Some(1)]);
+    assert_eq!(before.unwrap(), [of("c", Some(3)), of("b", None), of("a", Some(1))]);
     assert_eq!(control.gate(&GatedTask::new("b")).await.unwrap().declared, Some(2));
     assert!(control.declare_limits(Vec::new()).await.unwrap().is_empty());
 }
@@ -330,7 +330,7 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     // without a limit in the contract, and with one
     for max in [None, Some(3)] {
         assert!(control.pause(&old, "why").await.unwrap());
-        control.set_limit(&old, Some(1)).await.unwrap();
+        control.set_limit(&old, None, Some(1)).await.unwrap();
         assert_eq!(declare(&adapter, renamed.clone(), max).await, None);
         assert!(!control.pause(&renamed, "another reason").await.unwrap());
         let known = gate(&adapter).await;

@@ -139,6 +139,7 @@ impl TestContext {
             meta: self.meta,
             cancelled: self.cancelled,
             node: None,
+            limit_key: None,
             tick: self.tick,
             prior_result: None,
         };

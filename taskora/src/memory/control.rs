@@ -9,7 +9,10 @@ use super::MemoryAdapter;
 use super::gates::Settings;
 use super::queue::Queue;
 use super::store::Store;
-use crate::adapter::{AdapterError, Control, DeclaredLimit, Gate, GatedTask, TaskName, no_limit_of_zero};
+use crate::adapter::{
+    AdapterError, Control, DeclaredLimit, Gate, GatedTask, LimitKey, PerKey, TaskName, no_keys,
+    no_limit_of_zero, no_rates,
+};
 use crate::job::{Blocked, Timestamp};
 
 impl Store {
@@ -60,6 +63,7 @@ impl Store {
         Gate {
             declared: settings.and_then(|settings| settings.declared),
             set: settings.and_then(|settings| settings.set),
+            per_key: None,
             running: self.running(&self.gates.lines_of(task)),
             paused: paused.map(|(since, reason)| (Timestamp::from_millis(since), reason)),
         }
@@ -68,19 +72,31 @@ impl Store {
 
 #[async_trait]
 impl Control for MemoryAdapter {
-    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<Option<u32>>, AdapterError> {
-        limits.iter().try_for_each(|limit| no_limit_of_zero(limit.max))?;
+    async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
+        no_rates(&limits)?;
+        no_keys(&limits)?;
+        limits.iter().try_for_each(DeclaredLimit::check)?;
         let mut store = self.0.lock();
         Ok(limits
-            .iter()
+            .into_iter()
             .map(|limit| {
-                store.change_gate(&limit.task, |gate| std::mem::replace(&mut gate.declared, limit.max))
+                let before =
+                    store.change_gate(&limit.task, |gate| std::mem::replace(&mut gate.declared, limit.max));
+                DeclaredLimit::none(limit.task).max(before)
             })
             .collect())
     }
 
-    async fn set_limit(&self, task: &GatedTask, max: Option<u32>) -> Result<(), AdapterError> {
+    async fn set_limit(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        max: Option<u32>,
+    ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
+        if key.is_some() {
+            return no_keys([&DeclaredLimit::none(task.clone()).per_key(Some(PerKey::fair()))]);
+        }
         self.0.lock().change_gate(task, |gate| gate.set = max);
         Ok(())
     }

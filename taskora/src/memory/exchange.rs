@@ -123,6 +123,7 @@ impl Store {
             let record = self.jobs.get(&claimed.lease.id).filter(is_it)?;
             Some(ClaimedJob {
                 node: record.node.clone(),
+                limit_key: record.new.limit_key.clone(),
                 tick: record.new.tick.clone(),
                 prior_result: None,
                 lease: claimed.lease.clone(),

@@ -92,7 +92,7 @@ impl TaskLimit<'_> {
     /// # Errors
     /// [`AdapterError::Config`] for a limit of 0; otherwise if the store cannot be reached.
     pub async fn set(self, max: u32) -> Result<(), AdapterError> {
-        self.setup.adapter().control().set_limit(&self.task, Some(max)).await
+        self.setup.adapter().control().set_limit(&self.task, None, Some(max)).await
     }
 
     /// The limit in the code holds again; if there is none, none holds.
@@ -100,7 +100,7 @@ impl TaskLimit<'_> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn reset(self) -> Result<(), AdapterError> {
-        self.setup.adapter().control().set_limit(&self.task, None).await
+        self.setup.adapter().control().set_limit(&self.task, None, None).await
     }
 }
 

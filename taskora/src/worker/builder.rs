@@ -328,9 +328,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
 fn limits_of(handlers: &HashMap<TaskName, Arc<ErasedHandler>>) -> Vec<DeclaredLimit> {
     let own = handlers.iter().filter(|(name, handler)| **name == handler.name);
     let mut limits: Vec<DeclaredLimit> = own
-        .map(|(name, handler)| DeclaredLimit {
-            task: gated(name, &handler.contract),
-            max: handler.contract.limit(),
+        .map(|(name, handler)| {
+            DeclaredLimit::none(gated(name, &handler.contract)).max(handler.contract.limit())
         })
         .collect();
     limits.sort_by(|a, b| a.task.task.cmp(&b.task.task));

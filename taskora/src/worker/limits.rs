@@ -22,7 +22,7 @@ pub(crate) async fn declare(
         match adapter.control().declare_limits(page).await {
             Ok(known) => {
                 backoff.reset();
-                before.extend(known.into_iter().chain(std::iter::repeat(None)).take(count));
+                before.extend(known.into_iter().map(Some).chain(std::iter::repeat(None)).take(count));
             }
             Err(error) if ends_the_worker(&error) => {
                 let _ = engine.send(Order::End(error));
@@ -39,6 +39,7 @@ pub(crate) async fn declare(
         }
     }
     for (limit, before) in limits.iter().zip(before) {
+        let before = before.and_then(|before| before.max);
         if let (Some(before), Some(max)) = (before, limit.max)
             && before != max
         {

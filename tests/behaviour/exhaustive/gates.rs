@@ -83,9 +83,9 @@ fn id(number: usize) -> JobId {
 impl World<'_> {
     async fn replay<'a>(stage: &'a Stage, path: &[Step]) -> World<'a> {
         let (adapter, task) = (stage.empty(), GatedTask::new(TASK));
-        let limit = DeclaredLimit { task: task.clone(), max: Some(DECLARED) };
+        let limit = DeclaredLimit::none(task.clone()).max(Some(DECLARED));
         let before = adapter.control().declare_limits(vec![limit]).await.expect("declare_limits");
-        assert_eq!(before, [None]);
+        assert_eq!(before, [DeclaredLimit::none(task.clone())]);
         let mut world = World {
             stage,
             adapter,
@@ -175,7 +175,7 @@ impl World<'_> {
                 self.adapter.jobs().cancel(&id(number), "why").await.expect("cancel");
             }
             Step::Set(max) => {
-                self.adapter.control().set_limit(&self.task, max).await.expect("set_limit");
+                self.adapter.control().set_limit(&self.task, None, max).await.expect("set_limit");
                 self.set = max;
             }
             Step::Pause => {

@@ -313,6 +313,7 @@ impl Flow {
                 max_attempts: 3,
                 max_stalls: node.stalls.into(),
                 ttl: ttl(node.ttl),
+                limit_key: None,
             });
         }
         NewWorkflow {

@@ -237,10 +237,10 @@ impl<'a> Pair<'a> {
     fn change(&self, task: &GatedTask, change: Change) -> Result<(), String> {
         match change {
             Change::Declare(max) => {
-                let limit = DeclaredLimit { task: task.clone(), max: max.map(Into::into) };
+                let limit = DeclaredLimit::none(task.clone()).max(max.map(Into::into));
                 both!(self, |adapter| adapter.declare_limits(vec![limit.clone()]));
             }
-            Change::Set(max) => both!(self, |adapter| adapter.set_limit(task, max.map(Into::into))),
+            Change::Set(max) => both!(self, |adapter| adapter.set_limit(task, None, max.map(Into::into))),
             Change::Pause => drop(both!(self, |adapter| adapter.pause(task, "why"))),
             Change::Resume => drop(both!(self, |adapter| adapter.resume(task))),
         }

@@ -33,7 +33,7 @@ fn records(today: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("another layout", [&[2], &today[1..]].concat()),
         ("another layout, with nothing that is known", b"\x02?".to_vec()),
         ("an unknown flag", with(today, 128, b"")),
-        ("a tag that must be understood", with(today, 16, &extension(2, b"x"))),
+        ("a tag that must be understood", with(today, 16, &extension(6, b"x"))),
         ("a rule of expiry that is longer", with(today, 16, &extension(4, &[0; 14]))),
         ("two tags, the second of which must be understood", {
             let tags = [&extension(1, b"xyz")[2..], &extension(10, b"")[2..]].concat();

@@ -15,10 +15,10 @@ impl Act {
     pub(super) async fn prepare_gates(self, world: &mut World) -> Outcome {
         let adapter = world.adapter.clone();
         let max = if self == Self::GateClaim { 6 } else { 2 };
-        of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(max)).await)?;
+        of("set_limit", adapter.set_limit(&GatedTask::new(TASK), None, Some(max)).await)?;
         if self == Self::GateDeclare {
             // it becomes an alias, and brings its limit along
-            of("set_limit", adapter.set_limit(&GatedTask::new(OTHER), Some(3)).await)?;
+            of("set_limit", adapter.set_limit(&GatedTask::new(OTHER), None, Some(3)).await)?;
         }
         if self == Self::GateRescue {
             of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
@@ -36,11 +36,11 @@ impl Act {
             }
             Self::GateClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
             Self::GateSet => {
-                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), Some(5)).await).map(drop)
+                of("set_limit", adapter.set_limit(&GatedTask::new(TASK), None, Some(5)).await).map(drop)
             }
             Self::GateDeclare => {
                 let task = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
-                let limits = vec![DeclaredLimit { task, max: Some(2) }];
+                let limits = vec![DeclaredLimit::none(task).max(Some(2))];
                 of("declare_limits", adapter.declare_limits(limits).await).map(drop)
             }
             Self::GateRescue => world.sweep_once(Retention::default()).await,

@@ -117,6 +117,7 @@ impl PlanNode {
             max_attempts: self.contract.retry().max_attempts(),
             max_stalls: self.contract.max_stalls(),
             ttl: ttl_of(&self.contract, self.ttl),
+            limit_key: None,
             task: self.task,
         })
     }
