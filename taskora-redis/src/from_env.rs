@@ -1,6 +1,7 @@
 //! Redis if the environment names one, otherwise memory.
 
 use std::env::{self, VarError};
+use std::fmt;
 use std::sync::Arc;
 
 use taskora::adapter::{Adapter, Forward};
@@ -9,8 +10,15 @@ use taskora::{AdapterError, MemoryAdapter};
 use crate::{RedisAdapter, RedisConfig};
 
 /// The adapter that [`from_env_or_memory`] has chosen.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EnvAdapter(Arc<dyn Adapter>);
+
+/// Shows the adapter itself.
+impl fmt::Debug for EnvAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Forward for EnvAdapter {
     fn inner(&self) -> &dyn Adapter {
