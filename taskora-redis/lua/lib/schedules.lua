@@ -164,12 +164,14 @@ function schedules.store(entry, first, count, overlap, caught_up)
     local at = first + 5 * i - 5
     local id, rest, payload, time = argv[at], argv[at + 1], argv[at + 2], intake.time_of(argv[at + 3])
     local known = call('HGET', K.jobs, id)
-    if runs and i > caught_up and (overlap == 'S' or waits) then
+    -- a call that failed may have stored it
+    local is_known = not seen[id] and intake.judge(id, rest, known, false)
+    if runs and i > caught_up and (overlap == 'S' or waits) and not is_known then
       skipped = skipped + 1
     else
       if seen[id] then
         -- twice in one call
-      elseif intake.judge(id, rest, known, false) then
+      elseif is_known then
         if overlap ~= 'A' then runs, waits = look_at_run(id) end
       else
         local is_behind = runs and keyed.put_run_behind(intake.task_of(rest), id, before, entry.name)
