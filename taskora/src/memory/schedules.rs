@@ -122,8 +122,8 @@ impl Store {
     /// Whether the run is a new job, and not known already; `None` if it is skipped.
     fn store_run(&mut self, schedule: &str, job: NewJob, place: RunPlace, now: u64) -> Option<bool> {
         match place {
-            RunPlace::Nowhere => None,
             _ if self.jobs.contains_key(&job.id) => Some(false),
+            RunPlace::Nowhere => None,
             RunPlace::Line => {
                 self.enqueue(vec![job], now);
                 Some(true)
