@@ -174,6 +174,17 @@ impl<'a> Pair<'a> {
                 both!(self, |adapter| adapter.release_key(&task(*of), key(*number)));
             }
             Operation::Exchange { worker, settle, claim } => {
+                let mut settle = &settle[..];
+                let is_node = |(lease, _): &(u8, End)| {
+                    self.lease(*lease).is_some_and(|[memory, _]| memory.node.is_some())
+                };
+                if self.has_deadlines && settle.iter().any(is_node) {
+                    // it may come back into its line when it should have started already
+                    let call = self.call(*worker, settle, None);
+                    self.exchange(*worker, call, Duration::ZERO)?;
+                    self.sweep(&TASKS.map(TaskName::from))?;
+                    settle = &[];
+                }
                 let call = self.call(*worker, settle, claim.as_ref());
                 self.exchange(*worker, call, Duration::ZERO)?;
             }
