@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
-    Control, DeclaredLimit, Gate, GatedTask, LimitKey, MAX_LIMITS, PerKey, TaskName, no_keys,
-    no_limit_of_zero, no_rates,
+    Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, TaskName,
+    no_keys, no_limit_of_zero, no_rates,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -73,7 +73,11 @@ impl Control for RedisAdapter {
         self.set_gate(task, "r", "").await
     }
 
-    async fn gate(&self, task: &GatedTask) -> Result<Gate, AdapterError> {
+    async fn take_key(&self, _: &Lease, _: &LimitKey) -> Result<KeyTaken, AdapterError> {
+        Ok(KeyTaken::Go)
+    }
+
+    async fn gate(&self, task: &GatedTask, _key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
         let answer = self.inner.script(&SCRIPTS.gate, |call, _| {
             call.put("task", &*task.task);
         });

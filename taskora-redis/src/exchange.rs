@@ -165,6 +165,7 @@ impl<'a> Call<'a> {
             jobs.push(ClaimedJob {
                 node,
                 limit_key: record.limit_key,
+                holds_key: false,
                 tick: record.tick,
                 prior_result,
                 lease: Lease { id, task: self.task(record.task), token },

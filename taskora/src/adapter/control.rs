@@ -9,6 +9,15 @@
 //! - **A job counts as long as it is active**: from its claim until its lease has ended with a settlement or a rescue. A lease past its
 //!   deadline still counts until a sweep has rescued the job, because it may still be renewed and settled. Whatever ends a lease makes
 //!   room: nothing else does, and nothing has to be given back.
+//! - **Keys take turns.** If a task has limits by key, its jobs with a key wait in the *lane* of that key. Of the lanes that may go,
+//!   those go first whose first job has the highest priority, and among them the one that was served longest ago, or, if it never
+//!   was, whose first job came first. So a key with many jobs keeps no other waiting for longer than a round. A lane that empties is
+//!   forgotten, so returning at once gains nothing. Among tasks, and beside jobs without a key, the job whose turn it is counts as
+//!   the first of its task's lanes.
+//! - **A job holds its key while it is active**, if it came from the key's lane or has [taken](Control::take_key) it. No lane goes
+//!   while as many jobs hold its key as the limit by key says. With `ordered`, a job also holds its key while it waits for its next
+//!   attempt, it comes back to the front of its lane, and the jobs of a key go in the order in which they came, whatever their
+//!   priority.
 //! - **A limit stops nobody.** Jobs that run when a limit is lowered, or when the task is paused, go on.
 //! - **Everything else goes on**: jobs are stored, become due, expire and are cancelled as without a gate.
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
@@ -21,7 +30,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, DeclaredLimit, LimitKey, PerKey, TaskName};
+use super::{AdapterError, DeclaredLimit, Lease, LimitKey, PerKey, TaskName};
 use crate::job::Timestamp;
 
 /// The gates of tasks. See the rules above.
@@ -48,8 +57,24 @@ pub trait Control: Send + Sync {
     /// Ends a pause. Returns whether the task was paused.
     async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError>;
 
-    /// What is known about the gate of a task.
-    async fn gate(&self, task: &GatedTask) -> Result<Gate, AdapterError>;
+    /// What is known about the gate of a task, or of one of its keys.
+    async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
+
+    /// A worker knows the key of a job that it has claimed, and that does not hold it: because the job was stored before its task had
+    /// limits by key, or because its payload was not complete then. The job keeps this key, unless it has one. It holds it now, or it
+    /// waits in the lane of its key, without having used up an attempt. A job that is to be cancelled may go on.
+    async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
+}
+
+/// What has become of a job whose key was not known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyTaken {
+    /// The handler may start.
+    Go,
+    /// The job waits in the lane of its key, and the lease is over.
+    Waits,
+    /// The lease was no longer valid; nothing changed.
+    Stale,
 }
 
 /// The most limits that one call may declare.
@@ -145,7 +170,12 @@ impl Control for NoControl {
         Self::refuse()
     }
 
-    async fn gate(&self, _: &GatedTask) -> Result<Gate, AdapterError> {
+    async fn gate(&self, _: &GatedTask, _: Option<&LimitKey>) -> Result<Gate, AdapterError> {
         Self::refuse()
+    }
+
+    /// No task has limits by key.
+    async fn take_key(&self, _: &Lease, _: &LimitKey) -> Result<KeyTaken, AdapterError> {
+        Ok(KeyTaken::Go)
     }
 }

@@ -173,6 +173,9 @@ pub struct ClaimedJob {
     pub node: Option<NodeRef>,
     /// As [`NewJob::limit_key`](super::NewJob::limit_key).
     pub limit_key: Option<LimitKey>,
+    /// Whether limits by key count it by that key, because it comes from the key's lane. Otherwise the worker must ask
+    /// [`Control::take_key`](super::Control::take_key) before the handler starts, if it knows the key.
+    pub holds_key: bool,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// For a node: a result that its payload may need, and the number of the node that produced it. A worker that has it need not ask

@@ -8,10 +8,10 @@ use tokio::sync::broadcast;
 use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued, Exchange,
-    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, LimitKey, NewJob, NewTick,
-    NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Schedules, Signals,
-    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
-    Workflows,
+    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, KeyTaken, Lease, LimitKey,
+    NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
+    Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
+    WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -147,7 +147,8 @@ forward! {
         async set_limit(task: &GatedTask, key: Option<&LimitKey>, max: Option<u32>) -> Result<(), AdapterError>;
         async pause(task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
         async resume(task: &GatedTask) -> Result<bool, AdapterError>;
-        async gate(task: &GatedTask) -> Result<Gate, AdapterError>;
+        async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
+        async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

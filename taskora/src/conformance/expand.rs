@@ -6,6 +6,9 @@ macro_rules! conformance_suite {
     (#[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { core __conformance_tests [$test] [$fixture] }
     };
+    (@lanes #[$test:meta] $fixture:expr) => {
+        $crate::__conformance_checks! { lanes __conformance_tests [$test] [$fixture] }
+    };
     (@schedules #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { schedules __conformance_tests [$test] [$fixture] }
     };
@@ -56,5 +59,6 @@ macro_rules! __conformance_functions {
 #[allow(missing_docs, reason = "reached through `conformance_suite!` only")]
 pub mod checks {
     crate::__conformance_checks! { core __conformance_functions }
+    crate::__conformance_checks! { lanes __conformance_functions }
     crate::__conformance_checks! { schedules __conformance_functions }
 }

@@ -28,7 +28,7 @@ pub(super) async fn set(adapter: &Arc<dyn Adapter>, max: Option<u32>) {
 }
 
 pub(super) async fn gate(adapter: &Arc<dyn Adapter>) -> Gate {
-    adapter.control().gate(&task()).await.expect("gate")
+    adapter.control().gate(&task(), None).await.expect("gate")
 }
 
 pub(super) async fn pause(adapter: &Arc<dyn Adapter>, reason: &str) -> bool {

@@ -176,7 +176,7 @@ pub(super) async fn limits_are_declared_one_by_one(f: &impl Fixture) {
     assert_eq!(before.unwrap(), [of("a", None), of("b", None), of("c", None)]);
     let before = control.declare_limits(vec![of("c", None), of("b", Some(2)), of("a", Some(1))]).await;
     assert_eq!(before.unwrap(), [of("c", Some(3)), of("b", None), of("a", Some(1))]);
-    assert_eq!(control.gate(&GatedTask::new("b")).await.unwrap().declared, Some(2));
+    assert_eq!(control.gate(&GatedTask::new("b"), None).await.unwrap().declared, Some(2));
     assert!(control.declare_limits(Vec::new()).await.unwrap().is_empty());
 }
 
@@ -305,7 +305,7 @@ pub(super) async fn aliases_share_the_gate(f: &impl Fixture) {
     assert_eq!(ids(&jobs), ["old 1", "new 1"]);
     assert_eq!(gate(&adapter).await.running, 2);
     // an older build knows the old name only
-    assert_eq!(adapter.control().gate(&GatedTask::new(OTHER)).await.unwrap().running, 2);
+    assert_eq!(adapter.control().gate(&GatedTask::new(OTHER), None).await.unwrap().running, 2);
     let idle = idle_worker(&second).await;
     worker.settle(&jobs[1], complete("1")).await;
     let next = within(PROMPT, "the hand-over", idle).await.unwrap();
@@ -348,7 +348,7 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
         // nothing of it comes back
         set(&adapter, None).await;
         assert_eq!(declare(&adapter, renamed.clone(), None).await, max);
-        assert_eq!(control.gate(&old).await.unwrap(), Gate::default());
+        assert_eq!(control.gate(&old, None).await.unwrap(), Gate::default());
     }
     // so does a declared limit, until the task of that name declares its own or none
     assert_eq!(declare(&adapter, old.clone(), Some(2)).await, None);
@@ -357,7 +357,7 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     assert_eq!(gate(&adapter).await.declared, Some(2));
     set(&adapter, None).await;
     assert_eq!(declare(&adapter, renamed.clone(), None).await, Some(2));
-    assert_eq!(control.gate(&old).await.unwrap(), Gate::default());
+    assert_eq!(control.gate(&old, None).await.unwrap(), Gate::default());
     // a call that names the aliases finds it before any worker does
     assert!(control.pause(&old, "why").await.unwrap());
     assert!(control.resume(&renamed).await.unwrap());
@@ -386,7 +386,7 @@ pub(super) async fn a_task_that_is_renamed_twice_takes_all_its_names_along(f: &i
     }
     assert_eq!(ids(&worker.claim(9, &["a", "b", "c"]).await), ["7"]);
     for name in ["a", "b", "c", "d"] {
-        assert_eq!(control.gate(&GatedTask::new(name)).await.unwrap().limit(), None, "{name}");
+        assert_eq!(control.gate(&GatedTask::new(name), None).await.unwrap().limit(), None, "{name}");
     }
 }
 

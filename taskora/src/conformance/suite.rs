@@ -335,6 +335,45 @@ macro_rules! __conformance_checks {
             }
         }
     };
+    (lanes $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
+            lanes {
+                a_limit_by_key_holds_over_all_workers
+                a_lane_is_first_come_first_served
+                lanes_take_turns
+                a_key_with_many_jobs_keeps_no_other_waiting
+                returning_at_once_gains_nothing
+                priority_goes_before_turns
+                keys_that_are_fair_only_take_turns
+                jobs_without_a_key_and_other_tasks_go_by_their_number
+                whatever_ends_a_lease_opens_the_lane
+                a_lane_that_may_not_go_wakes_nobody
+                the_limit_of_the_task_and_a_pause_hold_too
+                the_limit_of_a_key_is_set_while_it_runs
+                a_key_is_held_until_its_job_is_rescued
+                jobs_in_lanes_can_be_cancelled_and_expire
+                jobs_in_lanes_can_be_replaced
+                a_delayed_job_enters_its_lane_when_it_is_due
+                nodes_have_keys
+                aliases_share_keys
+                thousands_of_keys_take_turns
+            }
+            ordered_lanes {
+                an_ordered_key_is_held_to_the_end
+                the_jobs_of_an_ordered_key_go_in_order
+                what_holds_an_ordered_key_may_be_cancelled
+                each_state_of_lanes_is_sound
+            }
+            late_keys {
+                a_job_takes_its_key_late
+                a_job_that_takes_its_key_waits_behind_the_lane
+                jobs_that_are_older_than_the_limit_have_no_lane
+                limits_by_key_that_are_removed_hold_no_longer
+                without_limits_by_key_there_is_nothing_to_take
+            }
+        }
+    };
     (schedules $then:ident $($with:tt)*) => {
         $crate::$then! {
             $($with)*

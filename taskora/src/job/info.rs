@@ -58,6 +58,8 @@ pub enum Blocked {
     Paused,
     /// As many jobs of its task run as its limit says.
     Limit,
+    /// As many jobs with this key run as the limit by key says.
+    LimitKey(String),
 }
 
 impl JobInfo {

@@ -212,14 +212,32 @@ impl Store {
     fn replace(&mut self, id: &JobId, job: NewJob, ready: u64) {
         let Some(record) = self.jobs.get_mut(id) else { return };
         // its place in the line depends on its priority
-        let priority =
-            if matches!(record.phase, Phase::Waiting(_)) { record.new.priority } else { job.priority };
+        let priority = if matches!(record.phase, Phase::Waiting(_) | Phase::InLane(..)) {
+            record.new.priority
+        } else {
+            job.priority
+        };
         let old = record.deadline;
         record.new = NewJob { id: id.clone(), due: record.new.due, priority, ..job };
         record.start_by(ready);
         let Some(queue) = self.queues.get_mut(&record.new.task) else { return };
         queue.set_deadline(id, old, &Phase::Between { from: None });
         queue.set_deadline(id, record.deadline, &record.phase);
+        self.change_lanes(id);
+    }
+
+    /// A job in line may have another key now. It keeps its number.
+    fn change_lanes(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.get(id) else { return };
+        let (Phase::Waiting(place) | Phase::InLane(_, place)) = record.phase else { return };
+        let task = record.new.task.clone();
+        let key = record.new.limit_key.clone().filter(|_| self.per_key(&task).is_some());
+        let phase = key.map_or(Phase::Waiting(place), |key| Phase::InLane(key, place));
+        let (Some(record), Some(queue)) = (self.jobs.get_mut(id), self.queues.get_mut(&task)) else { return };
+        queue.remove(id, &record.phase);
+        queue.insert(id, &phase);
+        record.phase = phase;
+        self.wake([task]);
     }
 
     /// Ends the job's ownership of its key. Returns its relation to keys, and whether the key is free now.
@@ -336,6 +354,6 @@ mod tests {
         store.repair(&found[0], 1);
         assert_eq!(store.violations(), []);
         assert_eq!(store.jobs[&JobId::from("behind")].phase.state(), JobState::Waiting);
-        assert_eq!(store.queues["task"].first().map(|(_, id)| id.as_str()), Some("behind"));
+        assert_eq!(store.queues["task"].first_until(i64::MAX).map(|(_, id)| id.as_str()), Some("behind"));
     }
 }

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 
 use super::MemoryAdapter;
 use super::gates::Settings;
+use super::line::{Line, Place};
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
-    AdapterError, Control, DeclaredLimit, Gate, GatedTask, LimitKey, PerKey, TaskName, no_keys,
+    AdapterError, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey, TaskName,
     no_limit_of_zero, no_rates,
 };
-use crate::job::{Blocked, Timestamp};
+use crate::job::{Blocked, JobId, Timestamp};
 
 impl Store {
     fn running(&self, lines: &[TaskName]) -> usize {
@@ -30,10 +31,61 @@ impl Store {
         (limit as usize).saturating_sub(self.running(&self.gates.lines_of(task)))
     }
 
+    /// What the gate of a task says about its keys, if it has limits by key.
+    pub(super) fn per_key(&self, task: &TaskName) -> Option<PerKey> {
+        self.gates.get(task)?.per_key
+    }
+
+    fn holders(&self, task: &TaskName, key: &LimitKey) -> usize {
+        let lines = self.gates.lines_of(task);
+        lines.iter().filter_map(|line| self.queues.get(line)).map(|queue| queue.lanes.holders(key)).sum()
+    }
+
+    /// Whether another job of this key may run.
+    pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey) -> bool {
+        let limit = self.gates.get(task).and_then(|settings| settings.limit_of(key));
+        limit.is_none_or(|limit| self.holders(task, key) < limit as usize)
+    }
+
+    /// The job of this line that is claimed next, of those that were in it when this number was the last.
+    pub(super) fn next_in_line(&self, task: &TaskName, last: i64) -> Option<(Place, &JobId)> {
+        let queue = self.queues.get(task)?;
+        let in_lane = queue.lanes.next(last, |key| self.has_key_room(task, key));
+        queue.first_until(last).into_iter().chain(in_lane).min_by_key(|(place, _)| *place)
+    }
+
+    /// Whether a claim would hand out a job of this line.
+    pub(super) fn has_claimable(&self, task: &TaskName) -> bool {
+        self.room(task) > 0 && self.next_in_line(task, i64::MAX).is_some()
+    }
+
     /// Why nobody may claim a job of this task; `None` if somebody may.
     pub(super) fn why_closed(&self, task: &TaskName) -> Option<Blocked> {
         let is_paused = self.gates.get(task)?.paused.is_some();
         (self.room(task) == 0).then_some(if is_paused { Blocked::Paused } else { Blocked::Limit })
+    }
+
+    /// A worker has found the key of a job that it has claimed.
+    fn take_key(&mut self, lease: &Lease, key: &LimitKey) -> KeyTaken {
+        let is_keyed = self.per_key(&lease.task).is_some();
+        let Some(record) = self.jobs.get_mut(&lease.id).filter(|record| record.is_held_by(lease)) else {
+            return KeyTaken::Stale;
+        };
+        // a job that is to be cancelled must not wait once more
+        if !is_keyed || record.holds.is_some() || record.flag.is_some() {
+            return KeyTaken::Go;
+        }
+        let key = record.new.limit_key.get_or_insert_with(|| key.clone()).clone();
+        let queue = self.queues.get(&lease.task);
+        let is_first = queue.is_none_or(|queue| queue.lanes.first_of(&key).is_none());
+        if is_first && self.has_key_room(&lease.task, &key) {
+            self.hold(&lease.id, &key);
+            return KeyTaken::Go;
+        }
+        self.leave_active(&lease.id);
+        self.enter_line(&lease.id, Line::Back);
+        self.wake([lease.task.clone()]);
+        KeyTaken::Waits
     }
 
     /// Changes a gate: wakes workers if it is open now, and drops wake-ups if it is closed.
@@ -48,22 +100,33 @@ impl Store {
         changed
     }
 
-    /// Drops the wake-ups of tasks whose gate is closed.
+    /// Drops the wake-ups of tasks of which no job may be claimed.
     pub(super) fn quiet<'a>(&mut self, tasks: impl IntoIterator<Item = &'a TaskName>) {
         for task in tasks {
-            if self.room(task) == 0 {
+            let has_waiting = self.queues.get(task).is_some_and(Queue::has_waiting);
+            if self.room(task) == 0 || has_waiting && !self.has_claimable(task) {
                 self.wakes.quiet(task);
             }
         }
     }
 
-    fn gate(&self, task: &TaskName) -> Gate {
+    fn gate(&self, task: &TaskName, key: Option<&LimitKey>) -> Gate {
         let settings = self.gates.get(task);
+        if let Some(key) = key {
+            let per_key = settings.and_then(|settings| settings.per_key);
+            return Gate {
+                declared: per_key.and_then(|per_key| per_key.max),
+                set: settings.and_then(|settings| settings.set_keys.get(key).copied()),
+                per_key,
+                running: self.holders(task, key),
+                paused: None,
+            };
+        }
         let paused = settings.and_then(|settings| settings.paused.clone());
         Gate {
             declared: settings.and_then(|settings| settings.declared),
             set: settings.and_then(|settings| settings.set),
-            per_key: None,
+            per_key: settings.and_then(|settings| settings.per_key),
             running: self.running(&self.gates.lines_of(task)),
             paused: paused.map(|(since, reason)| (Timestamp::from_millis(since), reason)),
         }
@@ -74,17 +137,9 @@ impl Store {
 impl Control for MemoryAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
         no_rates(&limits)?;
-        no_keys(&limits)?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
         let mut store = self.0.lock();
-        Ok(limits
-            .into_iter()
-            .map(|limit| {
-                let before =
-                    store.change_gate(&limit.task, |gate| std::mem::replace(&mut gate.declared, limit.max));
-                DeclaredLimit::none(limit.task).max(before)
-            })
-            .collect())
+        Ok(limits.iter().map(|limit| store.change_gate(&limit.task, |gate| gate.declare(limit))).collect())
     }
 
     async fn set_limit(
@@ -94,10 +149,11 @@ impl Control for MemoryAdapter {
         max: Option<u32>,
     ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
-        if key.is_some() {
-            return no_keys([&DeclaredLimit::none(task.clone()).per_key(Some(PerKey::fair()))]);
-        }
-        self.0.lock().change_gate(task, |gate| gate.set = max);
+        self.0.lock().change_gate(task, |gate| match (key, max) {
+            (None, max) => gate.set = max,
+            (Some(key), Some(max)) => drop(gate.set_keys.insert(key.clone(), max)),
+            (Some(key), None) => drop(gate.set_keys.remove(key)),
+        });
         Ok(())
     }
 
@@ -114,7 +170,11 @@ impl Control for MemoryAdapter {
         Ok(self.0.lock().change_gate(task, |gate| gate.paused.take().is_some()))
     }
 
-    async fn gate(&self, task: &GatedTask) -> Result<Gate, AdapterError> {
-        Ok(self.0.lock().gate(&task.task))
+    async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
+        Ok(self.0.lock().gate(&task.task, key))
+    }
+
+    async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
+        Ok(self.0.lock().take_key(lease, key))
     }
 }

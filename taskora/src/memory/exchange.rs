@@ -80,9 +80,7 @@ impl Store {
                 .iter()
                 .zip(&mut room)
                 .filter(|(asked, room)| **room > 0 && self.room(&asked.task) > 0)
-                .filter_map(|(asked, room)| {
-                    Some((self.queues.get(&asked.task)?.first_until(last)?, asked, room))
-                })
+                .filter_map(|(asked, room)| Some((self.next_in_line(&asked.task, last)?, asked, room)))
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
             let id = id.clone();
@@ -98,10 +96,8 @@ impl Store {
         }
         // the other nodes of workflows that have ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
-        let mut open =
-            claim.tasks.iter().zip(room).filter(|(asked, room)| *room > 0 && self.room(&asked.task) > 0);
         let is_left =
-            open.any(|(asked, _)| self.queues.get(&asked.task).is_some_and(|queue| queue.first().is_some()));
+            claim.tasks.iter().zip(room).any(|(asked, room)| room > 0 && self.has_claimable(&asked.task));
         let more = due_left || work_left || voids > 0 || (is_left && claim.limit > 0);
         (claimed, more)
     }
@@ -112,7 +108,8 @@ impl Store {
         self.last_token += 1;
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
-        Some(Claimed { lease, attempt: record.attempts + 1, at: now })
+        let holds_key = record.holds.is_some();
+        Some(Claimed { lease, attempt: record.attempts + 1, at: now, holds_key })
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
@@ -124,6 +121,7 @@ impl Store {
             Some(ClaimedJob {
                 node: record.node.clone(),
                 limit_key: record.new.limit_key.clone(),
+                holds_key: claimed.holds_key,
                 tick: record.new.tick.clone(),
                 prior_result: None,
                 lease: claimed.lease.clone(),

@@ -135,6 +135,7 @@ impl Flow {
             max_attempts: new.max_attempts,
             max_stalls: new.max_stalls,
             ttl: new.ttl,
+            limit_key: new.limit_key.clone(),
             meta: self.meta.clone(),
             ..NewJob::new(JobId::node(id, node), new.task.clone(), payload)
         };

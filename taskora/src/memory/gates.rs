@@ -1,8 +1,8 @@
 //! The settings of gates: limits and pauses of tasks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::adapter::{GatedTask, TaskName};
+use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, TaskName};
 
 /// All gates.
 #[derive(Default)]
@@ -17,6 +17,10 @@ pub(super) struct Gates {
 pub(super) struct Settings {
     pub(super) declared: Option<u32>,
     pub(super) set: Option<u32>,
+    /// The declared limit of each key.
+    pub(super) per_key: Option<PerKey>,
+    /// Those of single keys that were set.
+    pub(super) set_keys: BTreeMap<LimitKey, u32>,
     /// Since when, and why.
     pub(super) paused: Option<(u64, String)>,
     pub(super) aliases: BTreeSet<TaskName>,
@@ -45,6 +49,10 @@ impl Gates {
             let settings = self.by_task.entry(name.clone()).or_default();
             settings.declared = settings.declared.or(former.declared);
             settings.set = settings.set.or(former.set);
+            settings.per_key = settings.per_key.or(former.per_key);
+            for (key, max) in former.set_keys {
+                settings.set_keys.entry(key).or_insert(max);
+            }
             settings.paused = settings.paused.take().or(former.paused);
             for line in former.aliases.into_iter().chain([alias.clone()]).filter(|line| *line != name) {
                 self.of_alias.insert(line.clone(), name.clone());
@@ -53,7 +61,7 @@ impl Gates {
         }
         let settings = self.by_task.entry(name.clone()).or_default();
         let changed = change(settings);
-        if settings.limit().is_none() && settings.paused.is_none() {
+        if settings.is_empty() {
             self.by_task.remove(&name);
             self.of_alias.retain(|_, task| *task != name);
         }
@@ -68,6 +76,23 @@ impl Gates {
 }
 
 impl Settings {
+    fn is_empty(&self) -> bool {
+        let has_limit = self.limit().is_some() || self.per_key.is_some() || !self.set_keys.is_empty();
+        !has_limit && self.paused.is_none()
+    }
+
+    /// Declares limits, and returns those that were declared before.
+    pub(super) fn declare(&mut self, limit: &DeclaredLimit) -> DeclaredLimit {
+        let before = DeclaredLimit::none(limit.task.clone()).max(self.declared).per_key(self.per_key);
+        (self.declared, self.per_key) = (limit.max, limit.per_key);
+        before
+    }
+
+    /// How many jobs of this key may run at once.
+    pub(super) fn limit_of(&self, key: &LimitKey) -> Option<u32> {
+        self.per_key.and_then(|per_key| self.set_keys.get(key).copied().or(per_key.max))
+    }
+
     pub(super) fn limit(&self) -> Option<u32> {
         self.set.or(self.declared)
     }

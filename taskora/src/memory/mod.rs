@@ -10,6 +10,7 @@ mod flow;
 mod gates;
 mod key;
 mod keys;
+mod lanes;
 mod line;
 mod listener;
 mod queue;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::lanes::Lanes;
 use super::line::Place;
 use super::record::{Phase, Record};
-use crate::adapter::JobCounts;
+use crate::adapter::{JobCounts, LimitKey};
 use crate::check;
 use crate::job::{JobId, JobState};
 
@@ -12,6 +13,7 @@ use crate::job::{JobId, JobState};
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: BTreeMap<Place, JobId>,
+    pub(super) lanes: Lanes,
     /// Jobs that wait for another job to end.
     behind: BTreeSet<JobId>,
     /// Delayed and retrying jobs by due time.
@@ -78,6 +80,7 @@ impl Ended {
 /// What an index says about a job.
 pub(super) enum Entry<'a> {
     Waiting(Place, &'a JobId),
+    InLane(&'a LimitKey, Place, &'a JobId),
     Behind(&'a JobId),
     Delayed(u64, &'a JobId),
     Active(u64, &'a JobId),
@@ -88,6 +91,7 @@ impl Entry<'_> {
     pub(super) fn id(&self) -> &JobId {
         match self {
             Self::Waiting(_, id)
+            | Self::InLane(_, _, id)
             | Self::Behind(id)
             | Self::Delayed(_, id)
             | Self::Active(_, id)
@@ -99,6 +103,7 @@ impl Entry<'_> {
     pub(super) fn fits(&self, phase: &Phase) -> bool {
         match (self, phase) {
             (Self::Waiting(place, _), Phase::Waiting(own)) => place == own,
+            (Self::InLane(key, place, _), Phase::InLane(own_key, own)) => *key == own_key && place == own,
             (Self::Behind(_), Phase::Behind(_)) => true,
             (Self::Delayed(at, _), Phase::Delayed { due, .. }) => at == due,
             (Self::Active(at, _), Phase::Active { deadline, .. }) => at == deadline,
@@ -111,7 +116,7 @@ impl Entry<'_> {
 
     pub(super) fn index(&self) -> check::Place {
         match self {
-            Self::Waiting(..) => check::Place::Waiting,
+            Self::Waiting(..) | Self::InLane(..) => check::Place::Waiting,
             Self::Behind(..) => check::Place::Behind,
             Self::Delayed(..) => check::Place::Delayed,
             Self::Active(..) => check::Place::Active,
@@ -130,13 +135,14 @@ impl Queue {
             (JobState::Expired, &self.expired),
         ];
         let waiting = self.waiting.iter().map(|(place, id)| Entry::Waiting(*place, id));
+        let lanes = self.lanes.iter().map(|(key, place, id)| Entry::InLane(key, place, id));
         let delayed = self.delayed.iter().map(|(due, id)| Entry::Delayed(*due, id));
         let active = self.active.iter().map(|(deadline, id)| Entry::Active(*deadline, id));
         let ended = ended
             .into_iter()
             .flat_map(|(state, jobs)| jobs.iter().map(move |(at, id)| Entry::Ended(state, *at, id)));
         let behind = self.behind.iter().map(Entry::Behind);
-        waiting.chain(behind).chain(delayed).chain(active).chain(ended)
+        waiting.chain(lanes).chain(behind).chain(delayed).chain(active).chain(ended)
     }
 
     /// Removes a job's entry from an index, unless the job's record agrees with it.
@@ -144,7 +150,18 @@ impl Queue {
         let phase = record.map(|record| &record.phase);
         let stays = |entry: Entry<'_>| entry.id() != id || phase.is_some_and(|phase| entry.fits(phase));
         match index {
-            check::Place::Waiting => self.waiting.retain(|place, id| stays(Entry::Waiting(*place, id))),
+            check::Place::Waiting => {
+                self.waiting.retain(|place, id| stays(Entry::Waiting(*place, id)));
+                let wrong: Vec<(LimitKey, Place)> = self
+                    .lanes
+                    .iter()
+                    .filter(|(key, place, id)| !stays(Entry::InLane(key, *place, id)))
+                    .map(|(key, place, _)| (key.clone(), place))
+                    .collect();
+                for (key, place) in wrong {
+                    self.lanes.remove(&key, place);
+                }
+            }
             check::Place::Behind => self.behind.retain(|id| stays(Entry::Behind(id))),
             check::Place::Delayed => self.delayed.retain(|(due, id)| stays(Entry::Delayed(*due, id))),
             check::Place::Active => self.active.retain(|(deadline, id)| stays(Entry::Active(*deadline, id))),
@@ -163,6 +180,7 @@ impl Queue {
     pub(super) fn insert(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.insert(*place, id.clone())),
+            Phase::InLane(key, place) => self.lanes.insert(key, *place, id.clone()),
             Phase::Behind(_) => drop(self.behind.insert(id.clone())),
             Phase::Delayed { due, .. } => drop(self.delayed.insert((*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.insert((*deadline, id.clone()))),
@@ -178,6 +196,7 @@ impl Queue {
     pub(super) fn remove(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.remove(place)),
+            Phase::InLane(key, place) => self.lanes.remove(key, *place),
             Phase::Behind(_) => drop(self.behind.remove(id)),
             Phase::Delayed { due, .. } => drop(self.delayed.remove(&(*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.remove(&(*deadline, id.clone()))),
@@ -214,18 +233,13 @@ impl Queue {
         self.deadlines.iter()
     }
 
-    /// The job that is claimed next, with its place.
-    pub(super) fn first(&self) -> Option<(Place, &JobId)> {
-        self.waiting.first_key_value().map(|(place, id)| (*place, id))
-    }
-
-    /// The same among those that were in line when this number was the last.
+    /// The first job without a lane, of those that were in line when this number was the last, with its place.
     pub(super) fn first_until(&self, last: i64) -> Option<(Place, &JobId)> {
         self.waiting.iter().find(|(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.lanes.is_empty()
     }
 
     /// The delayed job that becomes ready first.
@@ -271,7 +285,7 @@ impl Queue {
 
     pub(super) fn counts(&self) -> JobCounts {
         JobCounts {
-            waiting: self.waiting.len() + self.behind.len(),
+            waiting: self.waiting.len() + self.lanes.len() + self.behind.len(),
             delayed: self.delayed.len(),
             active: self.active.len(),
             completed: self.completed.len(),

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::key::{Held, OnceKey};
 use super::line::Place;
-use crate::adapter::{AdapterError, Ended, Ending, Lease, NewJob, NodeRef};
+use crate::adapter::{AdapterError, Ended, Ending, Lease, LimitKey, NewJob, NodeRef};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
 /// Everything about one job. Data that a remote store keeps separately is simply empty here.
@@ -32,6 +32,8 @@ pub(super) struct Record {
     pub(super) progress: Option<Vec<u8>>,
     pub(super) logs: VecDeque<LogEntry>,
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
+    /// The key that it holds: limits by key count it.
+    pub(super) holds: Option<LimitKey>,
     /// The key that it was stored under, while it may own that key.
     pub(super) held: Option<Held>,
     /// The key that stands for it, and is freed if it ends without completing.
@@ -46,6 +48,8 @@ pub(super) enum Phase {
         from: Option<JobState>,
     },
     Waiting(Place),
+    /// In the lane of this key.
+    InLane(LimitKey, Place),
     /// In no line, until this job has ended.
     Behind(JobId),
     Delayed {
@@ -68,7 +72,7 @@ impl Phase {
     pub(super) fn state(&self) -> JobState {
         match self {
             Self::Between { from } => from.unwrap_or(JobState::Waiting),
-            Self::Waiting(_) | Self::Behind(_) => JobState::Waiting,
+            Self::Waiting(_) | Self::InLane(..) | Self::Behind(_) => JobState::Waiting,
             Self::Delayed { retrying: false, .. } => JobState::Delayed,
             Self::Delayed { retrying: true, .. } => JobState::Retrying,
             Self::Active { .. } => JobState::Active,
@@ -78,7 +82,7 @@ impl Phase {
 
     /// Whether the job waits for an attempt to start.
     pub(super) const fn is_before_a_start(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Behind(_) | Self::Delayed { .. })
+        matches!(self, Self::Waiting(_) | Self::InLane(..) | Self::Behind(_) | Self::Delayed { .. })
     }
 }
 
@@ -100,6 +104,7 @@ impl Record {
             progress: None,
             logs: VecDeque::new(),
             waiters: Vec::new(),
+            holds: None,
             held: None,
             once: None,
         }
@@ -119,7 +124,10 @@ impl Record {
         // when a lease is renewed or ends, the job stays active until it moves on; a job behind another one is already
         // waiting
         let stays = (from, to) == (JobState::Active, JobState::Active)
-            || matches!((&self.phase, &phase), (Phase::Behind(_), Phase::Behind(_) | Phase::Waiting(_)));
+            || matches!(
+                (&self.phase, &phase),
+                (Phase::Behind(_), Phase::Behind(_) | Phase::Waiting(_) | Phase::InLane(..))
+            );
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
     }
@@ -160,6 +168,7 @@ impl Record {
             }),
             Phase::Between { .. }
             | Phase::Waiting(_)
+            | Phase::InLane(..)
             | Phase::Behind(_)
             | Phase::Delayed { .. }
             | Phase::Active { .. } => None,
@@ -185,7 +194,7 @@ impl Record {
             info.expires_at = self.deadline.map(Timestamp::from_millis);
         }
         match &self.phase {
-            Phase::Between { .. } | Phase::Waiting(_) => {}
+            Phase::Between { .. } | Phase::Waiting(_) | Phase::InLane(..) => {}
             Phase::Behind(front) => info.blocked = Some(Blocked::Behind(front.clone())),
             Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),
             Phase::Active { .. } => info.attempts += 1,

@@ -19,7 +19,7 @@ use crate::adapter::{
     AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
     RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
 };
-use crate::job::{JobId, JobInfo, JobState, millis};
+use crate::job::{Blocked, JobId, JobInfo, JobState, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
 /// The most jobs of each kind that one call moves.
@@ -128,8 +128,14 @@ impl Store {
     pub(super) fn info(&self, id: &JobId) -> Option<Result<JobInfo, AdapterError>> {
         let record = self.jobs.get(id)?;
         Some(record.info(id).map(|mut info| {
-            if matches!(record.phase, Phase::Waiting(_)) {
-                info.blocked = self.why_closed(&record.new.task);
+            match &record.phase {
+                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task),
+                Phase::InLane(key, _) => {
+                    let is_full = || !self.has_key_room(&record.new.task, key);
+                    let full = || is_full().then(|| Blocked::LimitKey(key.to_string()));
+                    info.blocked = self.why_closed(&record.new.task).or_else(full);
+                }
+                _ => {}
             }
             info
         }))
@@ -210,7 +216,11 @@ impl Store {
     pub(super) fn cancel_job(&mut self, id: &JobId, reason: &str, now: u64) -> CancelOutcome {
         let Some(record) = self.jobs.get_mut(id) else { return CancelOutcome::NotFound };
         match &record.phase {
-            Phase::Between { .. } | Phase::Waiting(_) | Phase::Behind(_) | Phase::Delayed { .. } => {
+            Phase::Between { .. }
+            | Phase::Waiting(_)
+            | Phase::InLane(..)
+            | Phase::Behind(_)
+            | Phase::Delayed { .. } => {
                 self.finish(id, Ending::Cancelled(reason.to_owned()), None, now);
                 CancelOutcome::Cancelled
             }

@@ -4,10 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::line::{Left, Line, Place};
-use super::queue::Queue;
 use super::record::{Phase, Record};
 use super::store::Store;
-use crate::adapter::{Ending, TaskName};
+use crate::adapter::{Ending, LimitKey, TaskName};
 use crate::job::{JobId, JobState};
 
 impl Store {
@@ -21,14 +20,20 @@ impl Store {
     pub(super) fn enter_line(&mut self, id: &JobId, line: Line) -> JobState {
         let Some(record) = self.jobs.get(id) else { return JobState::Waiting };
         let (priority, retrying) = (record.new.priority, record.attempts > 0);
+        let key = record.new.limit_key.clone();
+        let lane = key.and_then(|key| Some((key, self.per_key(&record.new.task)?.ordered)));
         let is_debounced = record.held.as_ref().is_some_and(|held| held.key.is_debounced);
         let phase = match line {
+            Line::Back | Line::Front if let Some((key, is_ordered)) = lane => {
+                let place = self.place_in_lane(id, &key, is_ordered, matches!(line, Line::Front));
+                Phase::InLane(key, place)
+            }
             Line::Back => Phase::Waiting(self.place_at_the_end(priority)),
             Line::Front => Phase::Waiting(self.place_in_front(priority)),
             Line::Due(due) => Phase::Delayed { due, retrying },
             Line::Behind(front) => Phase::Behind(front),
         };
-        if is_debounced && matches!(phase, Phase::Waiting(_)) {
+        if is_debounced && matches!(phase, Phase::Waiting(_) | Phase::InLane(..)) {
             self.free_key(id);
         }
         let state = phase.state();
@@ -49,7 +54,47 @@ impl Store {
 
     /// A worker gets the right to run the job until the deadline.
     pub(super) fn enter_active(&mut self, id: &JobId, deadline: u64, now: u64) {
+        let phase = self.jobs.get(id).map(|record| &record.phase);
+        let lane = match phase {
+            Some(Phase::InLane(key, _)) => Some(key.clone()),
+            _ => None,
+        };
         self.move_to(id, Phase::Active { deadline, claimed_at: now });
+        if let Some(key) = lane {
+            self.hold(id, &key);
+            self.last += 1;
+            let task = self.jobs.get(id).map(|record| &record.new.task);
+            if let Some(queue) = task.and_then(|task| self.queues.get_mut(task)) {
+                queue.lanes.served(&key, self.last);
+            }
+        }
+    }
+
+    /// Limits by key count the job from now on.
+    pub(super) fn hold(&mut self, id: &JobId, key: &LimitKey) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        record.holds = Some(key.clone());
+        self.queues.entry(record.new.task.clone()).or_default().lanes.hold(key, id);
+    }
+
+    /// A job that has moved holds its key no longer, unless it runs, or waits for its next attempt in an ordered lane.
+    fn let_go(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.get_mut(id) else { return };
+        let task = record.new.task.clone();
+        let stays = match record.phase {
+            Phase::Active { .. } | Phase::Between { .. } => true,
+            Phase::Delayed { .. } => {
+                self.gates.get(&task).and_then(|gate| gate.per_key).is_some_and(|per_key| per_key.ordered)
+            }
+            _ => false,
+        };
+        if !stays && let Some(key) = record.holds.take() {
+            if let Some(queue) = self.queues.get_mut(&task) {
+                queue.lanes.let_go(&key, id);
+            }
+            // another job of this key may run
+            self.flows.released.insert(task);
+        }
     }
 
     /// Ends the lease: the job leaves its task's active set. It must enter a line or finish next.
@@ -105,6 +150,9 @@ impl Store {
     pub(super) fn forget(&mut self, id: &JobId) {
         let Some(record) = self.jobs.remove(id) else { return };
         if let Some(queue) = self.queues.get_mut(&record.new.task) {
+            if let Some(key) = &record.holds {
+                queue.lanes.let_go(key, id);
+            }
             queue.remove(id, &record.phase);
             queue.set_deadline(id, record.deadline, &Phase::Between { from: None });
         }
@@ -130,6 +178,25 @@ impl Store {
             self.wakes.placed(id, queue);
         }
         record.enter(phase);
+        if record.holds.is_some() {
+            self.let_go(id);
+        }
+    }
+
+    /// The jobs of an ordered lane go in the order in which they came, whatever their priority. The one that has held the key goes
+    /// first, also before those that came before the lane was ordered.
+    fn place_in_lane(&mut self, id: &JobId, key: &LimitKey, is_ordered: bool, is_front: bool) -> Place {
+        let Some(record) = self.jobs.get(id) else { return self.place_at_the_end(0) };
+        let priority = record.new.priority;
+        if !is_ordered {
+            return if is_front { self.place_in_front(priority) } else { self.place_at_the_end(priority) };
+        }
+        if !is_front && record.holds.is_none() {
+            return self.place_at_the_end(0);
+        }
+        let first = self.queues.get(&record.new.task).and_then(|queue| queue.lanes.first_of(key));
+        let Reverse(highest) = first.map_or(Reverse(0), |(priority, _)| priority);
+        self.place_in_front(highest.max(0))
     }
 
     fn place_at_the_end(&mut self, priority: i16) -> Place {
@@ -147,7 +214,7 @@ impl Store {
         let lines: BTreeSet<TaskName> =
             tasks.into_iter().flat_map(|task| self.gates.lines_of(&task)).collect();
         for line in lines {
-            if self.queues.get(&line).is_some_and(Queue::has_waiting) && self.room(&line) > 0 {
+            if self.has_claimable(&line) {
                 self.wakes.wake(&line);
             }
         }

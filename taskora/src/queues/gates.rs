@@ -39,7 +39,7 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn gate<T: Task>(&self) -> Result<Gate, AdapterError> {
-        self.setup.adapter().control().gate(&gated(T::NAME, &T::OPTIONS)).await
+        self.setup.adapter().control().gate(&gated(T::NAME, &T::OPTIONS), None).await
     }
 
     /// Pauses a task: no worker is handed a job of it until it is [resumed](Queues::resume). Jobs that run go on, and jobs that a worker

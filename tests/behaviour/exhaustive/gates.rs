@@ -194,7 +194,7 @@ impl World<'_> {
 
     async fn check(&self, path: &[Step]) {
         let active = count(&self.jobs().await, JobState::Active);
-        let gate = self.adapter.control().gate(&self.task).await.expect("gate");
+        let gate = self.adapter.control().gate(&self.task, None).await.expect("gate");
         assert_eq!((gate.declared, gate.set), (Some(DECLARED), self.set), "{path:?}");
         assert_eq!((gate.running, gate.paused.is_some()), (active, self.is_paused), "{path:?}");
         assert_eq!(active, self.held.len(), "{path:?}");
@@ -273,7 +273,7 @@ impl World<'_> {
         }
         let jobs = self.jobs().await;
         assert!(jobs.iter().all(|job| job.state.is_terminal()), "{jobs:?}: {path:?}");
-        let gate = self.adapter.control().gate(&self.task).await.expect("gate");
+        let gate = self.adapter.control().gate(&self.task, None).await.expect("gate");
         assert_eq!(gate.running, 0, "{path:?}");
     }
 }

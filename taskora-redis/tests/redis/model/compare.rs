@@ -51,7 +51,7 @@ impl Snapshot {
         for task in TASKS {
             let counts = adapter.inspection().counts(task).await?;
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
-            let mut gate = adapter.control().gate(&GatedTask::new(task)).await?;
+            let mut gate = adapter.control().gate(&GatedTask::new(task), None).await?;
             let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
             snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
             snapshot.times.push((format!("pause of {task}"), since));

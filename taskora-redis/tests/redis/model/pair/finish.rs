@@ -77,7 +77,7 @@ impl Pair<'_> {
     /// Whether a task is paused, or has reached its limit.
     fn is_closed(&self, task: &TaskName) -> Result<bool, String> {
         let task = GatedTask::new(task.clone());
-        let gate = answered(self.memory.0.block_on(self.memory.1.gate(&task)))?;
+        let gate = answered(self.memory.0.block_on(self.memory.1.gate(&task, None)))?;
         let is_full = gate.limit().is_some_and(|limit| gate.running >= limit as usize);
         Ok(gate.paused.is_some() || is_full)
     }
