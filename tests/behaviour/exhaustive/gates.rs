@@ -1,8 +1,9 @@
 //! Every interleaving of a few jobs of one task, claims, settlements, leases that pass, sweeps and cancellations, while its limit is
-//! set and reset, and the task is paused and resumed.
+//! set and reset, and the task is paused and resumed. The same with a limit by key, where the first two jobs have the same key, and the
+//! limit of that key is set.
 //!
-//! After each step it holds that a claim fills the gate and never exceeds it, that as many jobs run as the gate says, and that what is
-//! stored agrees with itself. From each state, a worker that sleeps is woken if there is a job that it may claim, and only then, and
+//! After each step it holds that a claim fills the gate and never exceeds it, that as many jobs run as the gate says, that the jobs of an
+//! ordered key run one after the other, and that what is stored agrees with itself. From each state, a worker that sleeps is woken if there is a job that it may claim, and only then, and
 //! everything comes to its end.
 
 use std::collections::HashSet;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskora::adapter::{
-    Adapter, CallId, Claim, ClaimedJob, DeclaredLimit, Exchange, Forward, GatedTask, NewJob, Settled,
-    Settlement, TaskClaim,
+    Adapter, CallId, Claim, ClaimedJob, DeclaredLimit, Exchange, Forward, GatedTask, LimitKey, NewJob,
+    PerKey, Settled, Settlement, TaskClaim,
 };
 use taskora::{App, JobId, JobInfo, JobState, Retention};
 use tokio::sync::Notify;
@@ -58,6 +59,8 @@ struct World<'a> {
     stage: &'a Stage,
     adapter: Arc<dyn Adapter>,
     task: GatedTask,
+    /// The limit by key, if it is one.
+    per_key: Option<PerKey>,
     dispatched: usize,
     held: Vec<(ClaimedJob, bool)>,
     set: Option<u32>,
@@ -80,16 +83,23 @@ fn id(number: usize) -> JobId {
     format!("job-{number}").as_str().into()
 }
 
+/// The key of a job: the first two share one.
+fn key(number: usize) -> LimitKey {
+    LimitKey::new(if number < 2 { "a" } else { "b" }).expect("a key")
+}
+
 impl World<'_> {
-    async fn replay<'a>(stage: &'a Stage, path: &[Step]) -> World<'a> {
+    async fn replay<'a>(stage: &'a Stage, per_key: Option<PerKey>, path: &[Step]) -> World<'a> {
         let (adapter, task) = (stage.empty(), GatedTask::new(TASK));
-        let limit = DeclaredLimit::none(task.clone()).max(Some(DECLARED));
+        let max = per_key.is_none().then_some(DECLARED);
+        let limit = DeclaredLimit::none(task.clone()).max(max).per_key(per_key);
         let before = adapter.control().declare_limits(vec![limit]).await.expect("declare_limits");
         assert_eq!(before, [DeclaredLimit::none(task.clone())]);
         let mut world = World {
             stage,
             adapter,
             task,
+            per_key,
             dispatched: 0,
             held: Vec::new(),
             set: None,
@@ -125,11 +135,41 @@ impl World<'_> {
         }
     }
 
-    /// How many more jobs may be claimed now.
-    async fn room(&self) -> usize {
-        let active = count(&self.jobs().await, JobState::Active);
-        let limit = if self.is_paused { 0 } else { self.set.unwrap_or(DECLARED) as usize };
-        limit.saturating_sub(active)
+    /// The limit of the task, or of its keys, if it is not paused.
+    fn limit(&self, of: Option<&LimitKey>) -> usize {
+        let set = self.set.filter(|_| of.is_none_or(|of| *of == key(0)));
+        if self.is_paused { 0 } else { set.unwrap_or(DECLARED) as usize }
+    }
+
+    /// The jobs that share a limit, with that limit: those of each key, or all.
+    async fn groups(&self) -> Vec<(usize, Vec<JobInfo>)> {
+        let jobs = self.jobs().await;
+        if self.per_key.is_none() {
+            return vec![(self.limit(None), jobs)];
+        }
+        let of = |wanted: LimitKey| {
+            let is_of = |job: &&JobInfo| (0..self.dispatched).any(|at| job.id == id(at) && key(at) == wanted);
+            (self.limit(Some(&wanted)), jobs.iter().filter(is_of).cloned().collect())
+        };
+        vec![of(key(0)), of(key(2))]
+    }
+
+    /// How many jobs hold the gate, or a key. A job holds an ordered key also while it waits for its next attempt.
+    fn holders(&self, jobs: &[JobInfo]) -> usize {
+        let is_ordered = self.per_key.is_some_and(|per_key| per_key.ordered);
+        let waits = count(jobs, JobState::Retrying) + count(jobs, JobState::Delayed);
+        count(jobs, JobState::Active) + if is_ordered { waits } else { 0 }
+    }
+
+    /// How many more jobs of those that wait may be claimed now, and how many wait behind a limit.
+    async fn claimable(&self) -> (usize, usize) {
+        let (mut claimable, mut waiting) = (0, 0);
+        for (limit, jobs) in self.groups().await {
+            let (room, waits) = (limit.saturating_sub(self.holders(&jobs)), count(&jobs, JobState::Waiting));
+            claimable += room.min(waits);
+            waiting += waits;
+        }
+        (claimable, waiting)
     }
 
     /// Settles, and claims as much as there is.
@@ -139,19 +179,32 @@ impl World<'_> {
         let answer = self.adapter.jobs().exchange(call).await.expect("exchange");
         let is_settled = answer.settled.iter().all(|settled| *settled != Settled::Stale);
         assert!(is_settled && answer.settled.len() == settles, "{path:?}");
-        self.held.extend(answer.jobs.into_iter().map(|job| (job, false)));
+        self.take(answer.jobs, path).await;
         if claims {
-            let (jobs, room) = (self.jobs().await, self.room().await);
-            assert!(room == 0 || count(&jobs, JobState::Waiting) == 0, "a job is left: {jobs:?}: {path:?}");
+            let (claimable, _) = self.claimable().await;
+            assert!(claimable == 0, "a job is left: {:?}: {path:?}", self.jobs().await);
         }
     }
 
+    /// Keeps the leases of these jobs.
+    async fn take(&mut self, claimed: Vec<ClaimedJob>, path: &[Step]) {
+        for job in &claimed {
+            assert_eq!(job.holds_key, self.per_key.is_some(), "{path:?}");
+            let is_second = self.per_key.is_some_and(|per_key| per_key.ordered) && job.lease.id == id(1);
+            let first = self.jobs().await.into_iter().find(|job| job.id == id(0));
+            let is_over = first.is_none_or(|first| first.state.is_terminal());
+            assert!(!is_second || is_over, "out of order: {path:?}");
+        }
+        self.held.extend(claimed.into_iter().map(|job| (job, false)));
+    }
+
     async fn apply(&mut self, step: Step, path: &[Step]) {
-        let active = count(&self.jobs().await, JobState::Active);
+        let before = self.groups().await;
         match step {
             Step::Dispatch => {
-                let job =
-                    NewJob { max_attempts: 2, max_stalls: 1, ..NewJob::new(id(self.dispatched), TASK, "1") };
+                let limit_key = self.per_key.map(|_| key(self.dispatched));
+                let job = NewJob::new(id(self.dispatched), TASK, "1");
+                let job = NewJob { max_attempts: 2, max_stalls: 1, limit_key, ..job };
                 self.adapter.jobs().enqueue(vec![job]).await.expect("enqueue");
                 self.dispatched += 1;
             }
@@ -175,7 +228,8 @@ impl World<'_> {
                 self.adapter.jobs().cancel(&id(number), "why").await.expect("cancel");
             }
             Step::Set(max) => {
-                self.adapter.control().set_limit(&self.task, None, max).await.expect("set_limit");
+                let of = self.per_key.map(|_| key(0));
+                self.adapter.control().set_limit(&self.task, of.as_ref(), max).await.expect("set_limit");
                 self.set = max;
             }
             Step::Pause => {
@@ -187,15 +241,22 @@ impl World<'_> {
                 self.is_paused = false;
             }
         }
-        let now = count(&self.jobs().await, JobState::Active);
-        let limit = if self.is_paused { 0 } else { self.set.unwrap_or(DECLARED) as usize };
-        assert!(now <= active.max(limit), "{now} run: {path:?}");
+        for ((limit, now), (_, before)) in self.groups().await.iter().zip(&before) {
+            let (now, before) = (count(now, JobState::Active), count(before, JobState::Active));
+            assert!(now <= before.max(*limit), "{now} run: {path:?}");
+        }
     }
 
     async fn check(&self, path: &[Step]) {
         let active = count(&self.jobs().await, JobState::Active);
         let gate = self.adapter.control().gate(&self.task, None).await.expect("gate");
-        assert_eq!((gate.declared, gate.set), (Some(DECLARED), self.set), "{path:?}");
+        if self.per_key.is_none() {
+            assert_eq!((gate.declared, gate.set), (Some(DECLARED), self.set), "{path:?}");
+        } else {
+            let known = self.adapter.control().gate(&self.task, Some(&key(0))).await.expect("gate");
+            let holders = self.groups().await.first().map(|(_, jobs)| self.holders(jobs));
+            assert_eq!((known.set, Some(known.running)), (self.set, holders), "{path:?}");
+        }
         assert_eq!((gate.running, gate.paused.is_some()), (active, self.is_paused), "{path:?}");
         assert_eq!(active, self.held.len(), "{path:?}");
         let report = App::new(Shared(Arc::clone(&self.adapter))).check().await.expect("check");
@@ -220,8 +281,11 @@ impl World<'_> {
         let unfinished = (0..self.dispatched)
             .filter(|number| jobs.iter().any(|job| job.id == id(*number) && !job.state.is_terminal()));
         steps.extend(unfinished.map(Step::Cancel));
-        let limits = [None, Some(2)].into_iter().filter(|max| *max != self.set);
-        steps.extend(limits.map(Step::Set));
+        // with more than one at a time, there is no order
+        if self.per_key.is_none_or(|per_key| !per_key.ordered) {
+            let limits = [None, Some(2)].into_iter().filter(|max| *max != self.set);
+            steps.extend(limits.map(Step::Set));
+        }
         steps.push(if self.is_paused { Step::Resume } else { Step::Pause });
         steps
     }
@@ -239,8 +303,8 @@ impl World<'_> {
 
     /// A worker that sleeps is woken if there is something to claim, and only then.
     async fn sleep(&mut self, path: &[Step]) {
-        let room = self.room().await;
-        let waits = count(&self.jobs().await, JobState::Waiting) > 0 && room > 0;
+        let (claimable, waiting) = self.claimable().await;
+        let waits = claimable > 0;
         let is_virtual = matches!(self.stage, Stage::Memory);
         if !waits && !is_virtual {
             return;
@@ -250,10 +314,11 @@ impl World<'_> {
         let answer = listener.wait(&call, limit, &Notify::new()).await.expect("wait");
         if waits {
             assert!(answer.jobs.len() == 1 && started.elapsed() < limit, "nobody is woken: {path:?}");
-        } else if room == 0 {
+        } else if self.is_paused || waiting > 0 && self.per_key.is_none() {
+            // with keys, a wake-up may be left of a job that another call has claimed
             assert!(answer.jobs.is_empty() && started.elapsed() >= limit, "a closed task wakes: {path:?}");
         }
-        self.held.extend(answer.jobs.into_iter().map(|job| (job, false)));
+        self.take(answer.jobs, path).await;
     }
 
     /// From here everything comes to its end, and the gate is free.
@@ -282,13 +347,13 @@ fn count(jobs: &[JobInfo], state: JobState) -> usize {
     jobs.iter().filter(|job| job.state == state).count()
 }
 
-async fn visit(stage: &Stage, dispatches: usize, depth: usize) -> (usize, bool) {
+async fn visit(stage: &Stage, per_key: Option<PerKey>, dispatches: usize, depth: usize) -> (usize, bool) {
     let started = Instant::now();
     let (mut seen, mut frontier, mut reached) = (HashSet::new(), vec![Vec::new()], 0);
     while !frontier.is_empty() && reached <= depth {
         let mut next = Vec::new();
         for path in frontier {
-            let mut world = World::replay(stage, &path).await;
+            let mut world = World::replay(stage, per_key, &path).await;
             if !seen.insert(world.fingerprint().await) {
                 continue;
             }
@@ -309,18 +374,32 @@ async fn visit(stage: &Stage, dispatches: usize, depth: usize) -> (usize, bool) 
 
 #[tokio::test(start_paused = true)]
 async fn every_state_of_a_gate() {
-    let (states, is_closed) = visit(&Stage::memory(), 2, usize::MAX).await;
+    let (states, is_closed) = visit(&Stage::memory(), None, 2, usize::MAX).await;
     assert!(is_closed && states >= 1_000, "{states} states");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_states_of_a_gate_with_three_jobs() {
-    let (states, _) = visit(&Stage::memory(), 3, 7).await;
+    let (states, _) = visit(&Stage::memory(), None, 3, 7).await;
     assert!(states >= 1_000, "{states} states");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_state_of_an_ordered_key() {
+    let (states, is_closed) = visit(&Stage::memory(), Some(PerKey::ordered()), 2, usize::MAX).await;
+    assert!(is_closed && states >= 500, "{states} states");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_states_of_two_keys() {
+    for per_key in [PerKey::at_most(DECLARED), PerKey::ordered()] {
+        let (states, _) = visit(&Stage::memory(), Some(per_key), 3, 7).await;
+        assert!(states >= 500, "{states} states");
+    }
 }
 
 #[tokio::test]
 async fn the_first_states_of_a_gate_on_redis() {
-    let (states, _) = visit(&Stage::redis().await, 3, 4).await;
+    let (states, _) = visit(&Stage::redis().await, None, 3, 4).await;
     assert!(states >= 60, "{states} states");
 }
