@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
-    Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, TaskName,
+    Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate, TaskName,
     no_keys, no_limit_of_zero, no_rates,
 };
 use taskora::{AdapterError, Timestamp};
@@ -63,6 +63,15 @@ impl Control for RedisAdapter {
         }
         let max = max.map_or_else(String::new, |max| max.to_string());
         self.set_gate(task, "o", &max).await.map(drop)
+    }
+
+    async fn set_rate(
+        &self,
+        task: &GatedTask,
+        _: Option<&LimitKey>,
+        rate: Option<Rate>,
+    ) -> Result<(), AdapterError> {
+        no_rates([&DeclaredLimit::none(task.clone()).rate(rate)])
     }
 
     async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {

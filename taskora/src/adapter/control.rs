@@ -1,8 +1,8 @@
-//! What a store must do for the gates of tasks: limits, and pauses.
+//! What a store must do for the gates of tasks: limits, rates, and pauses.
 //!
 //! A *gate* belongs to a task and to the aliases under which its jobs may be stored. It says how many of the task's jobs run at
-//! once, in all processes together, and whether it is paused. A task without a limit that is not paused needs no gate. The rules, for
-//! every store:
+//! once, in all processes together, how many start in a time, and whether it is paused. A task with none of these needs no gate. The
+//! rules, for every store:
 //!
 //! - **A claim never exceeds the limit.** No claim hands out a job of a task while as many of its jobs are active as the limit
 //!   says, or while it is paused. So the limit holds at each moment, by the limit of that moment.
@@ -18,19 +18,26 @@
 //!   while as many jobs hold its key as the limit by key says. With `ordered`, a job also holds its key while it waits for its next
 //!   attempt, it comes back to the front of its lane, and the jobs of a key go in the order in which they came, whatever their
 //!   priority.
+//! - **A claim never exceeds the rate.** A start is a claim, also that of a retry or of a rescued job, and nothing gives it back. Without
+//!   `burst`, a rate is a window: of two starts with `max` others between them, the later one comes at least `per` after the earlier one.
+//!   With `burst`, it is a bucket that is full at first: each start takes a token, one token comes back every `per / max` (rounded up to
+//!   microseconds), and there are never more than `burst`. The store's clock counts, in whole milliseconds.
 //! - **A limit stops nobody.** Jobs that run when a limit is lowered, or when the task is paused, go on.
 //! - **Everything else goes on**: jobs are stored, become due, expire and are cancelled as without a gate.
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
-//!   wakes a worker: a lease that ends, a higher limit, a resume.
-//! - **Who decides.** Workers declare the limit of the contract when they start: the newest start wins. A limit that was
-//!   [set](Control::set_limit) takes precedence, and stays until it is reset. So does a pause. Both stay when the name of the task
-//!   becomes an alias of another, unless that has its own.
+//!   wakes a worker: a lease that ends, a higher limit, a resume. A gate that its rate has closed opens by time: one worker is told when,
+//!   and no other has to ask.
+//! - **Who decides.** Workers declare the limit and the rate of the contract when they start: the newest start wins. A limit that was
+//!   [set](Control::set_limit) takes precedence, and stays until it is reset; so does a [rate](Control::set_rate). A pause stays until it
+//!   is ended. All of this stays when the name of the task becomes an alias of another, unless that has its own.
+//! - **A rate that changes** counts the starts before the change if it was and is a window with the same `per`, or a bucket. Otherwise it
+//!   begins anew.
 
 use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, DeclaredLimit, Lease, LimitKey, PerKey, TaskName};
+use super::{AdapterError, DeclaredLimit, Lease, LimitKey, PerKey, Rate, TaskName};
 use crate::job::Timestamp;
 
 /// The gates of tasks. See the rules above.
@@ -49,6 +56,15 @@ pub trait Control: Send + Sync {
         task: &GatedTask,
         key: Option<&LimitKey>,
         max: Option<u32>,
+    ) -> Result<(), AdapterError>;
+
+    /// Sets a rate of the task, or of one of its keys, that takes precedence over the declared one, or removes it (`None`). A rate that
+    /// [`Rate::check`] does not accept is refused.
+    async fn set_rate(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        rate: Option<Rate>,
     ) -> Result<(), AdapterError>;
 
     /// Pauses a task. Returns whether it was not paused before; if it was, the first reason stays.
@@ -109,6 +125,12 @@ pub struct Gate {
     pub per_key: Option<PerKey>,
     /// How many of the task's jobs are active. More than the limit if that was lowered since they were claimed.
     pub running: usize,
+    /// The rate in the contract.
+    pub declared_rate: Option<Rate>,
+    /// The rate that was set at run time, which takes precedence.
+    pub set_rate: Option<Rate>,
+    /// When the rate lets the next job start; `None` if it does not keep one from starting now.
+    pub opens_at: Option<Timestamp>,
     /// Since when the task is paused, and why.
     pub paused: Option<(Timestamp, String)>,
 }
@@ -119,14 +141,23 @@ impl Gate {
     pub fn limit(&self) -> Option<u32> {
         self.set.or(self.declared)
     }
+
+    /// How many jobs may start in a time.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.set_rate.or(self.declared_rate)
+    }
 }
 
-/// Shows how many run: `5 of 3`.
+/// Shows how many run, and the rate: `5 of 3, at most 100 in 60s`.
 impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.running)?;
         if let Some(limit) = self.limit() {
             write!(f, " of {limit}")?;
+        }
+        if let Some(rate) = self.rate() {
+            write!(f, ", {rate}")?;
         }
         match &self.paused {
             Some((_, reason)) if reason.is_empty() => f.write_str(", paused"),
@@ -158,6 +189,15 @@ impl Control for NoControl {
         _: &GatedTask,
         _: Option<&LimitKey>,
         _: Option<u32>,
+    ) -> Result<(), AdapterError> {
+        Self::refuse()
+    }
+
+    async fn set_rate(
+        &self,
+        _: &GatedTask,
+        _: Option<&LimitKey>,
+        _: Option<Rate>,
     ) -> Result<(), AdapterError> {
         Self::refuse()
     }

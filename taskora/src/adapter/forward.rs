@@ -9,7 +9,7 @@ use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued, Exchange,
     Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, KeyTaken, Lease, LimitKey,
-    NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
+    NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
     Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
     WorkflowEnded, WorkflowRecord, Workflows,
 };
@@ -145,6 +145,7 @@ forward! {
     Control by control {
         async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError>;
         async set_limit(task: &GatedTask, key: Option<&LimitKey>, max: Option<u32>) -> Result<(), AdapterError>;
+        async set_rate(task: &GatedTask, key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError>;
         async pause(task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
         async resume(task: &GatedTask) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;

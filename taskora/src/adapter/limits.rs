@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AdapterError, GatedTask};
+use crate::job::millis;
 
 /// What a job is limited by: jobs of one task with the same key share the limits by key of that task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +86,8 @@ impl DeclaredLimit {
     /// An error if one of the limits would never let a job run.
     pub fn check(&self) -> Result<(), AdapterError> {
         no_limit_of_zero(self.max)?;
-        no_limit_of_zero(self.per_key.and_then(|per_key| per_key.max))
+        no_limit_of_zero(self.per_key.and_then(|per_key| per_key.max))?;
+        self.rate.map_or(Ok(()), |rate| rate.check())
     }
 }
 
@@ -134,6 +136,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The most starts that a window counts one by one.
+    pub const LARGEST_WINDOW: u32 = 1_000;
+    /// The longest `per`, and the longest time in which a bucket becomes full: a year.
+    pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
     /// A window: at most so many starts in each such time.
     #[must_use]
     pub const fn new(max: u32, per: Duration) -> Self {
@@ -152,6 +159,44 @@ impl Rate {
     pub const fn per_key(mut self) -> Self {
         self.per_key = true;
         self
+    }
+
+    /// In a bucket, the time after which a token comes back, in microseconds.
+    #[must_use]
+    pub fn interval(&self) -> u64 {
+        (millis(self.per) * 1_000).div_ceil(u64::from(self.max.max(1)))
+    }
+
+    /// An error if it would never let a job start, or if a store cannot count it.
+    pub fn check(&self) -> Result<(), AdapterError> {
+        let refused = |message: &str| Err(AdapterError::Config(message.to_owned()));
+        if self.max == 0 || self.burst == Some(0) {
+            return refused(
+                "a rate of 0 would never run the task; to stop it, pause it: `app.queues().pause(..)`",
+            );
+        }
+        if !(Duration::from_millis(1)..=Self::LONGEST).contains(&self.per) {
+            return refused("the time of a rate is 1 ms to 365 days");
+        }
+        match self.burst {
+            None if self.max > Self::LARGEST_WINDOW => refused(
+                "a window of more than 1,000 starts; give `burst`, as in `Rate::new(5000, MINUTE).burst(100)`",
+            ),
+            Some(burst) if u128::from(burst) * u128::from(self.interval()) > Self::LONGEST.as_micros() => {
+                refused("a bucket that takes more than 365 days to become full")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `at most 100 in 60s`, or `100 in 60s, 10 at once`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.burst {
+            None => write!(f, "at most {} in {:?}", self.max, self.per),
+            Some(burst) => write!(f, "{} in {:?}, {burst} at once", self.max, self.per),
+        }
     }
 }
 
@@ -176,6 +221,14 @@ pub fn no_rates<'a>(limits: impl IntoIterator<Item = &'a DeclaredLimit>) -> Resu
 pub fn no_keys<'a>(limits: impl IntoIterator<Item = &'a DeclaredLimit>) -> Result<(), AdapterError> {
     if limits.into_iter().any(|limit| limit.per_key.is_some()) {
         return Err(AdapterError::Config("this adapter has no limits by key".to_owned()));
+    }
+    Ok(())
+}
+
+/// The error for a rate of each key, or of a key, of an adapter that has none.
+pub fn no_keyed_rate(key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError> {
+    if key.is_some() || rate.is_some_and(|rate| rate.per_key) {
+        return Err(AdapterError::Config("this adapter has no rates by key".to_owned()));
     }
     Ok(())
 }

@@ -12,6 +12,9 @@ macro_rules! conformance_suite {
     (@schedules #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { schedules __conformance_tests [$test] [$fixture] }
     };
+    (@rates #[$test:meta] $fixture:expr) => {
+        $crate::__conformance_checks! { rates __conformance_tests [$test] [$fixture] }
+    };
 }
 
 #[doc(hidden)]
@@ -61,4 +64,5 @@ pub mod checks {
     crate::__conformance_checks! { core __conformance_functions }
     crate::__conformance_checks! { lanes __conformance_functions }
     crate::__conformance_checks! { schedules __conformance_functions }
+    crate::__conformance_checks! { rates __conformance_functions }
 }

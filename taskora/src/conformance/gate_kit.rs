@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::kit::{Caller, OTHER, PROMPT, QUIET, TASK, job, put, within};
-use crate::adapter::{Adapter, AttemptEnd, ClaimedJob, DeclaredLimit, Gate, GatedTask};
+use crate::adapter::{Adapter, AttemptEnd, ClaimedJob, DeclaredLimit, Gate, GatedTask, Rate};
 
 pub(super) fn task() -> GatedTask {
     GatedTask::new(TASK)
@@ -66,4 +66,23 @@ pub(super) async fn idle_worker(adapter: &Arc<dyn Adapter>) -> JoinHandle<Claime
 
 pub(super) async fn got(worker: JoinHandle<ClaimedJob>) -> String {
     within(PROMPT, "waking up and claiming", worker).await.unwrap().lease.id.to_string()
+}
+
+/// Declares a rate, and returns the one that was declared before.
+pub(super) async fn declare_rate(
+    adapter: &Arc<dyn Adapter>,
+    task: GatedTask,
+    rate: Option<Rate>,
+) -> Option<Rate> {
+    let limits = vec![DeclaredLimit::none(task).rate(rate)];
+    adapter.control().declare_limits(limits).await.expect("declare_limits").pop().expect("one answer").rate
+}
+
+/// Declares a rate of [`TASK`], of which none was known.
+pub(super) async fn rate(adapter: &Arc<dyn Adapter>, rate: Rate) {
+    assert_eq!(declare_rate(adapter, task(), Some(rate)).await, None);
+}
+
+pub(super) async fn set_rate(adapter: &Arc<dyn Adapter>, rate: Option<Rate>) {
+    adapter.control().set_rate(&task(), None, rate).await.expect("set_rate");
 }

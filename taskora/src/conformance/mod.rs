@@ -59,6 +59,7 @@ mod leases;
 mod notes;
 mod ordered_lanes;
 mod queued_ticks;
+mod rates;
 mod replacing;
 mod rescues;
 mod retention;

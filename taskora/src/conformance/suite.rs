@@ -374,6 +374,30 @@ macro_rules! __conformance_checks {
             }
         }
     };
+    (rates $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
+            rates {
+                a_rate_holds_in_every_window
+                starts_leave_a_window_one_by_one
+                a_bucket_gives_its_tokens_and_then_one_by_one
+                every_claim_is_a_start_and_nothing_gives_it_back
+                a_repeated_call_starts_nothing
+                a_job_that_is_too_late_to_start_is_no_start
+                a_rate_a_limit_and_a_pause_hold_together
+                a_gate_says_when_its_rate_opens
+                a_rate_that_is_set_goes_before_the_declared_one
+                a_rate_that_no_store_can_keep_is_refused
+                a_window_may_have_a_thousand_starts
+                aliases_share_the_rate
+                a_rate_keeps_no_other_task_from_running
+                nodes_are_starts_like_any_job
+                a_gate_that_its_rate_has_closed_opens_by_time
+                a_gate_that_its_rate_has_closed_makes_no_noise
+                each_state_of_a_rate_is_sound
+            }
+        }
+    };
     (schedules $then:ident $($with:tt)*) => {
         $crate::$then! {
             $($with)*

@@ -60,6 +60,8 @@ pub enum Blocked {
     Limit,
     /// As many jobs with this key run as the limit by key says.
     LimitKey(String),
+    /// As many jobs of its task have started as its rate allows for now.
+    Rate,
 }
 
 impl JobInfo {

@@ -244,7 +244,7 @@ impl Schedules for MemoryAdapter {
 #[async_trait]
 impl Inspection for MemoryAdapter {
     async fn job(&self, id: &JobId) -> Result<Option<JobInfo>, AdapterError> {
-        self.0.lock().info(id).transpose()
+        self.0.lock().info(id, self.0.now()).transpose()
     }
 
     async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {

@@ -1,5 +1,5 @@
-//! Gates: how many jobs of a task may run at once, and which tasks are paused. How many run is what the active sets say, so nothing
-//! has to be counted up or down.
+//! Gates: how many jobs of a task may run at once, and start in a time, and which tasks are paused. How many run is what the active sets
+//! say, so nothing has to be counted up or down.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use super::line::{Line, Place};
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
-    AdapterError, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey, TaskName,
-    no_limit_of_zero, no_rates,
+    AdapterError, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey, Rate, TaskName,
+    no_keyed_rate, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp};
 
@@ -24,7 +24,7 @@ impl Store {
     /// How many more jobs of this task may be claimed.
     pub(super) fn room(&self, task: &TaskName) -> usize {
         let Some(settings) = self.gates.get(task) else { return usize::MAX };
-        if settings.paused.is_some() {
+        if settings.paused.is_some() || settings.opens_at.is_some() {
             return 0;
         }
         let Some(limit) = settings.limit() else { return usize::MAX };
@@ -60,9 +60,17 @@ impl Store {
     }
 
     /// Why nobody may claim a job of this task; `None` if somebody may.
-    pub(super) fn why_closed(&self, task: &TaskName) -> Option<Blocked> {
-        let is_paused = self.gates.get(task)?.paused.is_some();
-        (self.room(task) == 0).then_some(if is_paused { Blocked::Paused } else { Blocked::Limit })
+    pub(super) fn why_closed(&self, task: &TaskName, now: u64) -> Option<Blocked> {
+        let settings = self.gates.get(task)?;
+        let is_full =
+            settings.limit().is_some_and(|limit| self.running(&self.gates.lines_of(task)) >= limit as usize);
+        if settings.paused.is_some() {
+            Some(Blocked::Paused)
+        } else if is_full {
+            Some(Blocked::Limit)
+        } else {
+            settings.opens_at.filter(|at| *at > now).map(|_| Blocked::Rate)
+        }
     }
 
     /// A worker has found the key of a job that it has claimed.
@@ -89,15 +97,37 @@ impl Store {
     }
 
     /// Changes a gate: wakes workers if it is open now, and drops wake-ups if it is closed.
-    fn change_gate<T>(&mut self, task: &GatedTask, change: impl FnOnce(&mut Settings) -> T) -> T {
+    fn change_gate<T>(&mut self, task: &GatedTask, now: u64, change: impl FnOnce(&mut Settings) -> T) -> T {
+        self.open_gates(now);
         // the lines that leave the gate are opened, too
         let names = std::iter::once(&task.task).chain(&task.aliases);
         let mut lines: BTreeSet<TaskName> = names.flat_map(|name| self.gates.lines_of(name)).collect();
-        let changed = self.gates.change(task, change);
+        let changed = self.gates.change(task, now, change);
         lines.extend(self.gates.lines_of(&task.task));
         self.wake(lines.iter().cloned());
         self.quiet(&lines);
+        self.wakes.due_earlier();
         changed
+    }
+
+    /// Opens the gates that a rate has closed until now, and wakes workers for them.
+    pub(super) fn open_gates(&mut self, now: u64) {
+        let opened = self.gates.open(now);
+        self.wake(opened);
+    }
+
+    /// When the rate of one of these tasks lets the first job start that waits for it.
+    pub(super) fn first_opening(&self, tasks: &[TaskName]) -> Option<u64> {
+        let waiting = tasks.iter().filter(|task| self.queues.get(*task).is_some_and(Queue::has_waiting));
+        waiting.filter_map(|task| self.gates.get(task)?.opens_at).min()
+    }
+
+    /// A job of this task starts.
+    pub(super) fn count_start(&mut self, task: &TaskName, now: u64) {
+        self.gates.start(task, now);
+        if self.gates.get(task).is_some_and(|settings| settings.opens_at.is_some()) {
+            self.wakes.due_earlier();
+        }
     }
 
     /// Drops the wake-ups of tasks of which no job may be claimed.
@@ -110,7 +140,7 @@ impl Store {
         }
     }
 
-    fn gate(&self, task: &TaskName, key: Option<&LimitKey>) -> Gate {
+    fn gate(&self, task: &TaskName, key: Option<&LimitKey>, now: u64) -> Gate {
         let settings = self.gates.get(task);
         if let Some(key) = key {
             let per_key = settings.and_then(|settings| settings.per_key);
@@ -119,7 +149,7 @@ impl Store {
                 set: settings.and_then(|settings| settings.set_keys.get(key).copied()),
                 per_key,
                 running: self.holders(task, key),
-                paused: None,
+                ..Gate::default()
             };
         }
         let paused = settings.and_then(|settings| settings.paused.clone());
@@ -128,6 +158,12 @@ impl Store {
             set: settings.and_then(|settings| settings.set),
             per_key: settings.and_then(|settings| settings.per_key),
             running: self.running(&self.gates.lines_of(task)),
+            declared_rate: settings.and_then(|settings| settings.declared_rate),
+            set_rate: settings.and_then(|settings| settings.set_rate),
+            opens_at: settings
+                .and_then(|settings| settings.opens_at)
+                .filter(|at| *at > now)
+                .map(Timestamp::from_millis),
             paused: paused.map(|(since, reason)| (Timestamp::from_millis(since), reason)),
         }
     }
@@ -136,10 +172,11 @@ impl Store {
 #[async_trait]
 impl Control for MemoryAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
-        no_rates(&limits)?;
+        limits.iter().try_for_each(|limit| no_keyed_rate(None, limit.rate))?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
-        let mut store = self.0.lock();
-        Ok(limits.iter().map(|limit| store.change_gate(&limit.task, |gate| gate.declare(limit))).collect())
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        let declare = |limit: &DeclaredLimit| store.change_gate(&limit.task, now, |gate| gate.declare(limit));
+        Ok(limits.iter().map(declare).collect())
     }
 
     async fn set_limit(
@@ -149,7 +186,8 @@ impl Control for MemoryAdapter {
         max: Option<u32>,
     ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
-        self.0.lock().change_gate(task, |gate| match (key, max) {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        store.change_gate(task, now, |gate| match (key, max) {
             (None, max) => gate.set = max,
             (Some(key), Some(max)) => drop(gate.set_keys.insert(key.clone(), max)),
             (Some(key), None) => drop(gate.set_keys.remove(key)),
@@ -157,9 +195,22 @@ impl Control for MemoryAdapter {
         Ok(())
     }
 
+    async fn set_rate(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        rate: Option<Rate>,
+    ) -> Result<(), AdapterError> {
+        rate.map_or(Ok(()), |rate| rate.check())?;
+        no_keyed_rate(key, rate)?;
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        store.change_gate(task, now, |gate| gate.set_rate = rate);
+        Ok(())
+    }
+
     async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(store.change_gate(task, |gate| {
+        Ok(store.change_gate(task, now, |gate| {
             let is_new = gate.paused.is_none();
             gate.paused.get_or_insert_with(|| (now, reason.to_owned()));
             is_new
@@ -167,11 +218,12 @@ impl Control for MemoryAdapter {
     }
 
     async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError> {
-        Ok(self.0.lock().change_gate(task, |gate| gate.paused.take().is_some()))
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(store.change_gate(task, now, |gate| gate.paused.take().is_some()))
     }
 
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
-        Ok(self.0.lock().gate(&task.task, key))
+        Ok(self.0.lock().gate(&task.task, key, self.0.now()))
     }
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {

@@ -28,6 +28,7 @@ impl Store {
             return exchanged;
         }
 
+        let opened = self.gates.open(now);
         let tasks: BTreeSet<TaskName> =
             settle.iter().map(|settlement| settlement.lease.task.clone()).collect();
         let mut ended = BTreeSet::new();
@@ -48,6 +49,7 @@ impl Store {
         let (claimed, more) = claim.as_ref().map(|claim| self.claim(claim, now)).unwrap_or_default();
         self.wake_released();
         // only now, so that no worker is woken for jobs that this call has claimed
+        self.wake(opened);
         self.wake(tasks);
         self.wake(claimed_from.clone());
         self.quiet(&claimed_from.collect::<Vec<_>>());
@@ -108,8 +110,9 @@ impl Store {
         self.last_token += 1;
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
-        let holds_key = record.holds.is_some();
-        Some(Claimed { lease, attempt: record.attempts + 1, at: now, holds_key })
+        let (attempt, holds_key) = (record.attempts + 1, record.holds.is_some());
+        self.count_start(&lease.task, now);
+        Some(Claimed { lease, attempt, at: now, holds_key })
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.

@@ -1,8 +1,9 @@
-//! The settings of gates: limits and pauses of tasks.
+//! The settings of gates: limits, rates and pauses of tasks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, TaskName};
+use super::starts::Starts;
+use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, Rate, TaskName};
 
 /// All gates.
 #[derive(Default)]
@@ -21,6 +22,11 @@ pub(super) struct Settings {
     pub(super) per_key: Option<PerKey>,
     /// Those of single keys that were set.
     pub(super) set_keys: BTreeMap<LimitKey, u32>,
+    pub(super) declared_rate: Option<Rate>,
+    pub(super) set_rate: Option<Rate>,
+    starts: Starts,
+    /// The rate lets no job start before this time.
+    pub(super) opens_at: Option<u64>,
     /// Since when, and why.
     pub(super) paused: Option<(u64, String)>,
     pub(super) aliases: BTreeSet<TaskName>,
@@ -36,9 +42,36 @@ impl Gates {
         self.by_task.get(self.name_of(task))
     }
 
+    /// A job of this task starts.
+    pub(super) fn start(&mut self, task: &TaskName, now: u64) {
+        let name = self.name_of(task).clone();
+        let Some(settings) = self.by_task.get_mut(&name) else { return };
+        if let Some(rate) = settings.rate() {
+            settings.starts.add(rate, now);
+            settings.opens_at = settings.starts.opens_at(rate, now);
+        }
+    }
+
+    /// The names of tasks whose rate lets a job start at this time, and did not before.
+    pub(super) fn open(&mut self, now: u64) -> Vec<TaskName> {
+        let mut opened = Vec::new();
+        for (name, settings) in &mut self.by_task {
+            if settings.opens_at.is_some_and(|at| at <= now) {
+                settings.opens_at = None;
+                opened.push(name.clone());
+            }
+        }
+        opened
+    }
+
     /// Changes a gate, and learns its aliases, and theirs. The limits and the pause of a task stay when its name becomes an alias,
     /// unless the gate has its own.
-    pub(super) fn change<T>(&mut self, task: &GatedTask, change: impl FnOnce(&mut Settings) -> T) -> T {
+    pub(super) fn change<T>(
+        &mut self,
+        task: &GatedTask,
+        now: u64,
+        change: impl FnOnce(&mut Settings) -> T,
+    ) -> T {
         let name = self.name_of(&task.task).clone();
         for alias in task.aliases.iter().filter(|alias| **alias != name) {
             let other = self.of_alias.get(alias).filter(|other| **other != name);
@@ -54,13 +87,20 @@ impl Gates {
                 settings.set_keys.entry(key).or_insert(max);
             }
             settings.paused = settings.paused.take().or(former.paused);
+            if settings.rate().is_none() {
+                settings.starts = former.starts;
+            }
+            settings.declared_rate = settings.declared_rate.or(former.declared_rate);
+            settings.set_rate = settings.set_rate.or(former.set_rate);
             for line in former.aliases.into_iter().chain([alias.clone()]).filter(|line| *line != name) {
                 self.of_alias.insert(line.clone(), name.clone());
                 settings.aliases.insert(line);
             }
         }
         let settings = self.by_task.entry(name.clone()).or_default();
+        let before = settings.rate();
         let changed = change(settings);
+        settings.rate_has_changed(before, now);
         if settings.is_empty() {
             self.by_task.remove(&name);
             self.of_alias.retain(|_, task| *task != name);
@@ -78,13 +118,14 @@ impl Gates {
 impl Settings {
     fn is_empty(&self) -> bool {
         let has_limit = self.limit().is_some() || self.per_key.is_some() || !self.set_keys.is_empty();
-        !has_limit && self.paused.is_none()
+        !has_limit && self.rate().is_none() && self.paused.is_none()
     }
 
     /// Declares limits, and returns those that were declared before.
     pub(super) fn declare(&mut self, limit: &DeclaredLimit) -> DeclaredLimit {
-        let before = DeclaredLimit::none(limit.task.clone()).max(self.declared).per_key(self.per_key);
-        (self.declared, self.per_key) = (limit.max, limit.per_key);
+        let before = DeclaredLimit::none(limit.task.clone());
+        let before = before.max(self.declared).per_key(self.per_key).rate(self.declared_rate);
+        (self.declared, self.per_key, self.declared_rate) = (limit.max, limit.per_key, limit.rate);
         before
     }
 
@@ -95,5 +136,21 @@ impl Settings {
 
     pub(super) fn limit(&self) -> Option<u32> {
         self.set.or(self.declared)
+    }
+
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.set_rate.or(self.declared_rate)
+    }
+
+    /// Starts that a window of another length, or a bucket, would have counted otherwise are forgotten.
+    fn rate_has_changed(&mut self, before: Option<Rate>, now: u64) {
+        let kind = |rate: Rate| if rate.burst.is_some() { None } else { Some(rate.per) };
+        if before.map(kind) != self.rate().map(kind) {
+            self.starts = Starts::default();
+        }
+        self.opens_at = self.rate().and_then(|rate| {
+            self.starts.adjust(rate, now);
+            self.starts.opens_at(rate, now)
+        });
     }
 }

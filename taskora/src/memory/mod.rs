@@ -19,6 +19,7 @@ mod retention;
 mod schedules;
 mod shared;
 mod signal;
+mod starts;
 mod store;
 mod transitions;
 mod upkeep;

@@ -30,7 +30,7 @@ impl Shared {
         self.epoch + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - self.epoch)
     }
 
-    /// Makes due jobs ready and wakes workers for them; ends workflows past their deadline. Returns the time until the next
+    /// Makes due jobs ready, opens gates, and wakes workers for that; ends workflows past their deadline. Returns the time until the next
     /// of either.
     pub(super) fn wake_due(&self, tasks: &[TaskName]) -> Option<Duration> {
         let now = self.now();
@@ -39,8 +39,10 @@ impl Shared {
             store.make_ready(tasks, now);
             store.wake(tasks.iter().cloned());
         }
+        store.open_gates(now);
         store.end_late_flows(now);
-        let next = store.first_due(tasks).into_iter().chain(store.first_deadline()).min();
+        let due = store.first_due(tasks).into_iter().chain(store.first_opening(tasks));
+        let next = due.chain(store.first_deadline()).min();
         next.map(|due| Duration::from_millis(due.saturating_sub(now)))
     }
 }

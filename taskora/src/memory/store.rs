@@ -125,15 +125,15 @@ impl Store {
     }
 
     /// What is known about a job.
-    pub(super) fn info(&self, id: &JobId) -> Option<Result<JobInfo, AdapterError>> {
+    pub(super) fn info(&self, id: &JobId, now: u64) -> Option<Result<JobInfo, AdapterError>> {
         let record = self.jobs.get(id)?;
         Some(record.info(id).map(|mut info| {
             match &record.phase {
-                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task),
+                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task, now),
                 Phase::InLane(key, _) => {
                     let is_full = || !self.has_key_room(&record.new.task, key);
                     let full = || is_full().then(|| Blocked::LimitKey(key.to_string()));
-                    info.blocked = self.why_closed(&record.new.task).or_else(full);
+                    info.blocked = self.why_closed(&record.new.task, now).or_else(full);
                 }
                 _ => {}
             }
@@ -235,6 +235,7 @@ impl Store {
     }
 
     pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
+        self.open_gates(now);
         let mut swept = Swept { more: self.make_ready(tasks, now), ..Swept::default() };
         swept.more |= self.expire_flows(now);
         for task in tasks {

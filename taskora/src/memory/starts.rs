@@ -1,0 +1,98 @@
+//! The starts that a rate counts.
+
+use std::collections::VecDeque;
+
+use crate::adapter::Rate;
+use crate::job::millis;
+
+/// The starts of one gate: those that its window may still count, or how empty its bucket is.
+#[derive(Default)]
+pub(super) struct Starts {
+    /// When they were, in milliseconds; the last `max`.
+    window: VecDeque<u64>,
+    /// When the bucket is full, in microseconds.
+    full_at: u64,
+}
+
+impl Starts {
+    /// When the rate lets the next job start; `None` if one may start now.
+    pub(super) fn opens_at(&self, rate: Rate, now: u64) -> Option<u64> {
+        let at = match rate.burst {
+            None => {
+                let beyond = self.window.len().checked_sub(rate.max as usize)?;
+                self.window.get(beyond)?.saturating_add(millis(rate.per))
+            }
+            Some(burst) => {
+                let size = rate.interval() * u64::from(burst);
+                self.full_at.saturating_sub(size - rate.interval()).div_ceil(1_000)
+            }
+        };
+        (at > now).then_some(at)
+    }
+
+    /// A bucket that was larger, or slower, is empty at worst.
+    pub(super) fn adjust(&mut self, rate: Rate, now: u64) {
+        if let Some(burst) = rate.burst {
+            self.full_at = self.full_at.min(now * 1_000 + rate.interval() * u64::from(burst));
+        }
+    }
+
+    pub(super) fn add(&mut self, rate: Rate, now: u64) {
+        match rate.burst {
+            None => {
+                self.window.push_back(now);
+                while self.window.len() > rate.max as usize {
+                    self.window.pop_front();
+                }
+            }
+            Some(_) => self.full_at = self.full_at.max(now * 1_000) + rate.interval(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// When each of so many starts happens, if it is as early as possible.
+    fn starts(rate: Rate, count: usize) -> Vec<u64> {
+        let (mut starts, mut now) = (Starts::default(), 1_000_000);
+        (0..count)
+            .map(|_| {
+                now = starts.opens_at(rate, now).unwrap_or(now);
+                assert_eq!(starts.opens_at(rate, now), None);
+                starts.add(rate, now);
+                now - 1_000_000
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_window_is_half_open() {
+        let rate = Rate::new(2, Duration::from_secs(1));
+        assert_eq!(starts(rate, 6), [0, 0, 1_000, 1_000, 2_000, 2_000]);
+    }
+
+    #[test]
+    fn a_bucket_gives_its_tokens_and_then_one_by_one() {
+        let rate = Rate::new(3, Duration::from_secs(1)).burst(2);
+        // a token comes back each 333.334 ms
+        assert_eq!(starts(rate, 6), [0, 0, 334, 667, 1_001, 1_334]);
+        assert_eq!(starts(Rate::new(1, Duration::from_millis(10)).burst(1), 3), [0, 10, 20]);
+    }
+
+    #[test]
+    fn a_bucket_that_was_slower_is_empty_at_worst() {
+        let (slow, fast) = (Duration::from_secs(3_600), Duration::from_secs(1));
+        let mut starts = Starts::default();
+        starts.add(Rate::new(1, slow).burst(1), 5_000);
+        assert_eq!(starts.opens_at(Rate::new(1, slow).burst(1), 5_000), Some(3_605_000));
+        let rate = Rate::new(10, fast).burst(5);
+        starts.adjust(rate, 5_000);
+        assert_eq!(starts.opens_at(rate, 5_000), Some(5_100));
+        starts.adjust(rate, 5_050);
+        assert_eq!(starts.opens_at(rate, 5_050), Some(5_100));
+    }
+}
