@@ -23,15 +23,16 @@ impl Store {
         let key = record.new.limit_key.clone();
         let lane = key.and_then(|key| Some((key, self.per_key(&record.new.task)?.ordered)));
         let is_debounced = record.held.as_ref().is_some_and(|held| held.key.is_debounced);
-        let phase = match line {
-            Line::Back | Line::Front if let Some((key, is_ordered)) = lane => {
-                let place = self.place_in_lane(id, &key, is_ordered, matches!(line, Line::Front));
+        let is_in_front = matches!(line, Line::Front);
+        let phase = match (line, lane) {
+            (Line::Back | Line::Front, Some((key, is_ordered))) => {
+                let place = self.place_in_lane(id, &key, is_ordered, is_in_front);
                 Phase::InLane(key, place)
             }
-            Line::Back => Phase::Waiting(self.place_at_the_end(priority)),
-            Line::Front => Phase::Waiting(self.place_in_front(priority)),
-            Line::Due(due) => Phase::Delayed { due, retrying },
-            Line::Behind(front) => Phase::Behind(front),
+            (Line::Back, None) => Phase::Waiting(self.place_at_the_end(priority)),
+            (Line::Front, None) => Phase::Waiting(self.place_in_front(priority)),
+            (Line::Due(due), _) => Phase::Delayed { due, retrying },
+            (Line::Behind(front), _) => Phase::Behind(front),
         };
         if is_debounced && matches!(phase, Phase::Waiting(_) | Phase::InLane(..)) {
             self.free_key(id);
