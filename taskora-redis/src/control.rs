@@ -1,12 +1,13 @@
-//! Limits and pauses of tasks.
+//! Limits, rates and pauses of tasks.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
     Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate, TaskName,
-    no_keys, no_limit_of_zero, no_rates,
+    no_keyed_rate, no_keys, no_limit_of_zero,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -24,29 +25,30 @@ const LEVEL: u16 = 2;
 #[async_trait]
 impl Control for RedisAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
-        no_rates(&limits)?;
         no_keys(&limits)?;
+        limits.iter().try_for_each(|limit| no_keyed_rate(None, limit.rate))?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
-        let packed: Vec<(Vec<u8>, String)> = limits
+        let packed: Vec<(Vec<u8>, String, String)> = limits
             .iter()
-            .map(|limit| (aliases(&limit.task), limit.max.map_or_else(String::new, |max| max.to_string())))
+            .map(|limit| (aliases(&limit.task), write_limit(limit.max), write_rate(limit.rate)))
             .collect();
         let answer = self.change(&SCRIPTS.declare_limits, |call, _| {
             call.put("level", LEVEL);
-            for (limit, (aliases, max)) in limits.iter().zip(&packed) {
-                call.list(&*limit.task.task).list(aliases).list(max);
+            for (limit, (aliases, max, rate)) in limits.iter().zip(&packed) {
+                call.list(&*limit.task.task).list(aliases).list(max).list(rate);
             }
         });
         let what = "the answer to `declare_limits`";
         let mut before = array(answer.await?, what)?.into_iter();
         let created = bytes(before.next().unwrap_or(Value::Nil), what)?;
-        if before.len() != limits.len() {
-            return Err(nonsense(format!("{what} is about {} of {} tasks", before.len(), limits.len())));
+        if before.len() != 2 * limits.len() {
+            return Err(nonsense(format!("{what} has {} values for {} tasks", before.len(), limits.len())));
         }
         self.remember(created, &limits);
-        let before = before.zip(limits).map(|(before, limit)| {
-            let max = read_limit(&bytes(before, what)?);
-            Ok(DeclaredLimit::none(limit.task).max(max))
+        let before = limits.into_iter().map(|limit| {
+            let mut next = || bytes(before.next().unwrap_or(Value::Nil), what);
+            let (max, rate) = (read_limit(&next()?), read_rate(&next()?));
+            Ok(DeclaredLimit::none(limit.task).max(max).rate(rate))
         });
         before.collect()
     }
@@ -61,17 +63,18 @@ impl Control for RedisAdapter {
         if key.is_some() {
             return no_keys([&DeclaredLimit::none(task.clone()).per_key(Some(PerKey::fair()))]);
         }
-        let max = max.map_or_else(String::new, |max| max.to_string());
-        self.set_gate(task, "o", &max).await.map(drop)
+        self.set_gate(task, "o", &write_limit(max)).await.map(drop)
     }
 
     async fn set_rate(
         &self,
         task: &GatedTask,
-        _: Option<&LimitKey>,
+        key: Option<&LimitKey>,
         rate: Option<Rate>,
     ) -> Result<(), AdapterError> {
-        no_rates([&DeclaredLimit::none(task.clone()).rate(rate)])
+        rate.map_or(Ok(()), |rate| rate.check())?;
+        no_keyed_rate(key, rate)?;
+        self.set_gate(task, "ro", &write_rate(rate)).await.map(drop)
     }
 
     async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
@@ -91,10 +94,13 @@ impl Control for RedisAdapter {
             call.put("task", &*task.task);
         });
         let what = "the answer to `gate`";
-        let [declared, set, paused, running] = exactly(answer.await?, what)?;
+        let [declared, set, declared_rate, set_rate, opens, paused, running] = exactly(answer.await?, what)?;
         let mut gate = Gate::default();
         gate.declared = read_limit(&bytes(declared, what)?);
         gate.set = read_limit(&bytes(set, what)?);
+        gate.declared_rate = read_rate(&bytes(declared_rate, what)?);
+        gate.set_rate = read_rate(&bytes(set_rate, what)?);
+        gate.opens_at = read_number(&bytes(opens, what)?).map(Timestamp::from_millis);
         gate.running = number(&running, what)?;
         gate.paused = read_pause(&bytes(paused, what)?);
         Ok(gate)
@@ -164,9 +170,38 @@ fn aliases(task: &GatedTask) -> Vec<u8> {
     names.flat_map(|name| name.bytes().chain(*b"\n")).collect()
 }
 
+fn read_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    // `+5` is a number for `parse`
+    let digits = digits.iter().all(u8::is_ascii_digit).then_some(digits)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn write_limit(max: Option<u32>) -> String {
+    max.map_or_else(String::new, |max| max.to_string())
+}
+
 /// A limit in digits. What cannot be read is none, as for the scripts.
 fn read_limit(digits: &[u8]) -> Option<u32> {
-    std::str::from_utf8(digits).ok()?.parse().ok().filter(|limit| *limit > 0)
+    read_number(digits).filter(|limit| *limit > 0)
+}
+
+/// The most starts, the time in milliseconds, and the burst of a bucket.
+fn write_rate(rate: Option<Rate>) -> String {
+    let Some(rate) = rate else { return String::new() };
+    let burst = rate.burst.map_or_else(String::new, |burst| format!(" {burst}"));
+    // rounded up, so that nothing starts early
+    format!("{} {}{burst}", rate.max, rate.per.as_nanos().div_ceil(1_000_000))
+}
+
+/// What cannot be read is none, as for the scripts.
+fn read_rate(text: &[u8]) -> Option<Rate> {
+    let mut words = text.split(|byte| *byte == b' ');
+    let (max, per) = (read_number(words.next()?)?, Duration::from_millis(read_number(words.next()?)?));
+    let rate = match words.next() {
+        None => Rate::new(max, per),
+        Some(burst) => Rate::new(max, per).burst(read_number(burst)?),
+    };
+    (words.next().is_none() && rate.check().is_ok()).then_some(rate)
 }
 
 /// Since when (6), and why.

@@ -48,6 +48,7 @@ impl Inspection for RedisAdapter {
                 info.blocked = match &*due {
                     b"p" => Some(Blocked::Paused),
                     b"l" => Some(Blocked::Limit),
+                    b"r" => Some(Blocked::Rate),
                     _ => None,
                 };
             } else if &*place == b"behind" {

@@ -126,6 +126,7 @@ modules!(
     line,
     once,
     processes,
+    rate,
     record,
     replay,
     retire,

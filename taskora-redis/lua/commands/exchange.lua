@@ -42,6 +42,7 @@ function commands.exchange()
     if S.is_keyed then side = side - 1 end
   end
   local is_plain = side == 0
+  S.has_closed = has_closed
   local states, leaving = '', nil
   if #argv >= first then
     states, leaving = settle.all(first, A.names, is_plain, tonumber(argv[A.keep_completed]), tonumber(argv[A.keep_failed]))
@@ -71,6 +72,8 @@ function commands.exchange()
       if #dues > 0 and dues[1][2] <= now then is_left, promoted = due.promote(dues, 128) end
     end
     ids, texts, heads, befores, lives, leases, unfinished = claim.run(limit, argv[A.limit], is_plain)
+    -- a gate that its rate has closed opens by time
+    if S.is_touched and not has_due then has_due = call('EXISTS', K.due) == 1 end
     if unfinished or is_left then more = 1 end
     if has_due then
       -- promoted jobs are no longer due, nor are jobs that have ended with their workflow

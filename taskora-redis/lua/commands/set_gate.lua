@@ -1,14 +1,14 @@
 -- flags: allow-oom
 -- Changes the gate of a task.
--- Arguments: the level that gates need; task; its aliases, one a line; what: `o` sets a limit, or resets it; `p` pauses the task, unless it is paused; `r` resumes
---   it; the limit (empty: none) or the reason
+-- Arguments: the level that gates need; task; its aliases, one a line; what: `o` sets a limit, or resets it; `ro` the same for
+--   the rate; `p` pauses the task, unless it is paused; `r` resumes it; the limit or the rate (empty: none), or the reason
 -- Returns: 1, or 0 if it was paused already or was not paused; or nothing if the level of the namespace is too low
 -- Events: wakes a worker if the gate opens
 function commands.set_gate()
   local task, aliases, what, value = argv[A.task], argv[A.aliases], argv[A.what], argv[A.value]
-  if processes.level()[1] < tonumber(argv[A.level]) and (what == 'p' or what == 'o' and value ~= '') then return false end
-  if what == 'p' then return gate.set(task, aliases, 'p', now6 .. value) == '' and 1 or 0 end
-  if what == 'r' then return gate.set(task, aliases, 'p', '') ~= '' and 1 or 0 end
-  gate.set(task, aliases, 'o', value)
+  if processes.level()[1] < tonumber(argv[A.level]) and (what == 'p' or what ~= 'r' and value ~= '') then return false end
+  if what == 'p' then return gate.set(task, aliases, { p = now6 .. value }).p == '' and 1 or 0 end
+  if what == 'r' then return gate.set(task, aliases, { p = '' }).p ~= '' and 1 or 0 end
+  gate.set(task, aliases, { [what] = value })
   return 1
 end

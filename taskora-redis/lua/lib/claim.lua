@@ -338,7 +338,10 @@ function claim.run(limit, limit_text, is_plain)
       ends.write(true)
       has_written = true
     end
-    if #ids > 0 then lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length) end
+    if #ids > 0 then
+      lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length)
+      if S.gates then gate.start(from) end
+    end
     -- last, remove the jobs from their lines
     if sources then leave_lines(sources) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then

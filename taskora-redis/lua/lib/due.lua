@@ -1,5 +1,5 @@
--- Delayed jobs: one sorted set per task, and `due`, which has each task's earliest time. `timer` has the worker that was told
--- that time, so that one worker wakes up for it, not all.
+-- Delayed jobs: one sorted set per task; and gates that time opens: `opens`. `due` has each task's earliest time of both. `timer` has the
+-- worker that was told that time, so that one worker wakes up for it, not all.
 local PAGE = 4
 local TIMERS = 16 -- the most tasks whose timer a worker takes in one call
 
@@ -27,12 +27,19 @@ function due.index_of(task)
   return task == schedules.SELF and K.schednext or K.delayed .. task
 end
 
+-- the earliest time of a task as text, if any; the commands that know that no gate is closed set `S.has_closed` to false
+function due.earliest(task)
+  local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')[2]
+  local opens = S.has_closed ~= false and call('ZSCORE', K.opens, task)
+  return opens and (not first or tonumber(opens) < tonumber(first)) and opens or first
+end
+
 -- updates `due` after jobs have left; returns the earliest time, if any
 function due.plan(task)
-  local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')
-  if first[2] then
-    call('ZADD', K.due, first[2], task)
-    return tonumber(first[2])
+  local first = due.earliest(task)
+  if first then
+    call('ZADD', K.due, first, task)
+    return tonumber(first)
   end
   call('ZREM', K.due, task)
   call('HDEL', K.timer, task)
@@ -71,13 +78,25 @@ function due.announce(task, earliest)
   if not told or told > earliest then line.wake(task) end
 end
 
+-- The gate of a task opens at a time. Wakes a worker if no worker was told a time as early.
+function due.open_at(task, at)
+  local text = format('%.0f', at)
+  -- too early is put right by whoever looks, too late is not
+  local is_earlier = call('ZADD', K.due, 'LT', 'CH', text, task) == 1
+  if call('ZADD', K.opens, 'CH', text, task) == 0 and not is_earlier then return end
+  S.is_touched = true
+  -- as in `due.enter`: what is in `due` is known
+  call('SADD', K.tasks, task)
+  due.announce(task, due.plan(task))
+end
+
 local function comes_first(time, task, best)
   if time ~= best.time then return time < best.time end
   return is_before(task, best.task)
 end
 
--- Makes due jobs of these tasks ready, at most `budget`: in the order of their times, then of their tasks, then of their
--- ids. `dues` are tasks with their earliest times, in the order of the sorted set. Returns whether more may be due, and how many
+-- Opens the gates of these tasks whose time has come, and makes their due jobs ready, at most `budget`: in the order of their times, then of their
+-- tasks, then of their ids. `dues` are tasks with their earliest times, in the order of the sorted set. Returns whether more may be due, and how many
 -- were.
 function due.promote(dues, budget)
   local sources, opened, taken = {}, 0, {}
@@ -96,6 +115,10 @@ function due.promote(dues, budget)
     if source.time then sources[#sources + 1] = source else due.plan(source.task) end
   end
 
+  for i = 1, S.has_closed ~= false and #dues or 0 do
+    if dues[i][2] > now then break end
+    gate.open_due(dues[i][1])
+  end
   while #taken < budget do
     local best
     for _, source in ipairs(sources) do

@@ -1,10 +1,18 @@
--- Gates: how many jobs of a task run at once, and whether it is paused. `gate:<task>` has the settings: `d` the limit that workers
--- declare, `o` the one that was set and takes precedence, `p` since when the task is paused (6) and why, `l` its aliases, one a line.
--- An alias has `g` instead: the task that has its gate. How many run is what `active` says, so nothing is counted up or down.
--- `closed` has the tasks and aliases whose gate has no room. These are not in `ready`, and nothing wakes workers for them.
+-- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
+-- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
+-- is paused (6) and why, `l` its aliases, one a line. An alias has `g` instead: the task that has its gate. How many run is what `active`
+-- says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`, and nothing
+-- wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
 
 local SINCE = 6 -- the length of the time at which a pause began
-local SETTINGS = { 'g', 'd', 'o', 'p', 'l' }
+local SETTINGS = { 'g', 'l', 'd', 'o', 'rd', 'ro', 'p' }
+local OWN = { 'd', 'o', 'rd', 'ro', 'p' } -- without these, there is no gate
+
+local function by_field(values)
+  local settings = {}
+  for i, field in ipairs(SETTINGS) do settings[field] = values[i] end
+  return settings
+end
 
 -- the name of the task that has the gate of this one, and its settings by field
 local function read_settings(task)
@@ -13,9 +21,7 @@ local function read_settings(task)
     task = values[1]
     values = call('HMGET', K.gate .. task, unpack(SETTINGS))
   end
-  local settings = {}
-  for i, field in ipairs(SETTINGS) do settings[field] = values[i] end
-  return task, settings
+  return task, by_field(values)
 end
 
 -- the names in a list, one a line
@@ -36,17 +42,17 @@ local function limit_in(text)
   return number and number > 0 and number or nil
 end
 
--- The gate of a task or an alias, read once a call: its `limit`, if it has one, whether it is paused, and the `lines` that share it.
--- Nothing if it has none.
+-- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, and the
+-- `lines` that share it. Nothing if it has none.
 function gate.of(task)
   local known = gathered('gates')
   if known[task] ~= nil then return known[task] or nil end
   local name, settings = read_settings(task)
   if known[name] == nil then
-    local limit = limit_in(settings.o) or limit_in(settings.d)
-    local own = { limit = limit, is_paused = settings.p and #settings.p >= SINCE or false }
+    local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
+    own.is_paused = settings.p and #settings.p >= SINCE or false
     own.lines = lines_of(name, settings.l)
-    known[name] = (limit or own.is_paused) and own
+    known[name] = (own.limit or own.rate or own.is_paused) and own
   end
   known[task] = known[name]
   return known[task] or nil
@@ -63,32 +69,49 @@ local function running(lines)
   return count
 end
 
--- how many more jobs may be claimed; also noted as `room` of the gate, for a claim to count down
+-- How many more jobs may be claimed; also noted as `room` of the gate, for a claim to count down. If none may, `why` says what keeps them:
+-- `p` the pause, `l` the limit, `r` the rate alone.
 function gate.room(own)
-  own.room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
-  return own.room
+  local room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
+  own.why = own.is_paused and 'p' or 'l'
+  if own.rate and room > 0 then
+    room, own.why = math.min(room, rate.room(own)), 'r'
+  end
+  own.room = room
+  return room
 end
 
--- why no job of a task may be claimed: `p` it is paused, `l` its limit; nothing if one may
+-- why no job of a task may be claimed; nothing if one may
 function gate.why(task)
   local own = gate.of(task)
-  return own and gate.room(own) <= 0 and (own.is_paused and 'p' or 'l') or nil
+  return own and gate.room(own) <= 0 and own.why or nil
 end
 
--- takes a line out of reach: claims do not see it
-local function close(task)
-  call('SADD', K.closed, task)
-  call('ZREM', K.ready, task)
-  -- a wake-up may be for a delayed job
-  if call('EXISTS', K.delayed .. task) == 0 then call('DEL', K.wake .. task) end
+-- takes the lines of a gate that has no room out of reach: claims do not see them
+local function close(own)
+  local at = own.why == 'r' and rate.opens(own)
+  for _, task in ipairs(own.lines) do
+    S.has_closed = true
+    if at then due.open_at(task, at) elseif call('ZREM', K.opens, task) == 1 then due.plan(task) end
+    call('SADD', K.closed, task)
+    call('ZREM', K.ready, task)
+    -- a wake-up may be for a delayed job, or for the opening
+    if not at and call('EXISTS', K.delayed .. task) == 0 then call('DEL', K.wake .. task) end
+  end
 end
 
 local function open(task)
-  if call('SREM', K.closed, task) == 0 then return end
+  local is_timed = call('ZSCORE', K.opens, task)
+  if call('SREM', K.closed, task) == 0 and not is_timed then return end
   if line.still_ready(task) then
     -- below the score of the first job
     call('ZADD', K.ready, '-inf', task)
     line.wake(task)
+  end
+  if is_timed then
+    S.is_touched = true
+    call('ZREM', K.opens, task)
+    due.plan(task)
   end
   local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
   if first then due.announce(task, tonumber(first)) end
@@ -97,8 +120,30 @@ end
 -- Opens or closes the lines that share the gate of this task. Whatever changes a gate, or how many run, calls this.
 function gate.judge(task)
   local own = gate.of(task)
-  local move = own and gate.room(own) <= 0 and close or open
-  for _, one in ipairs(own and own.lines or { task }) do move(one) end
+  if own and own.rate then rate.set_right(own) end
+  if own and gate.room(own) <= 0 then return close(own) end
+  for _, one in ipairs(own and own.lines or { task }) do open(one) end
+end
+
+-- Opens the gate of this task if its time has come.
+function gate.open_due(task)
+  local function is_due()
+    return (tonumber(call('ZSCORE', K.opens, task) or '') or math.huge) <= now
+  end
+  if not is_due() then return end
+  gate.judge(task)
+  -- it may be garbage, of a task that this gate does not know
+  if is_due() then open(task) end
+end
+
+-- Jobs of these tasks have been leased.
+function gate.start(from)
+  local counts = {}
+  for _, task in ipairs(from) do
+    local own = S.gates[task]
+    if own and own.rate then counts[own] = (counts[own] or 0) + 1 end
+  end
+  for own, count in pairs(counts) do rate.add(own, count) end
 end
 
 -- Leases of these tasks (the keys) have ended. `closed` exists.
@@ -116,33 +161,43 @@ function gate.close_full()
     if own and own.room and own.room <= 0 and not own.is_judged then
       own.is_judged = true
       if gate.room(own) <= 0 then
-        for _, task in ipairs(own.lines) do
-          close(task)
-          shut[task] = true
-        end
+        close(own)
+        for _, task in ipairs(own.lines) do shut[task] = true end
       end
     end
   end
   return shut
 end
 
--- the settings of a gate, and how many run
+-- the settings of a gate, when its rate opens, and how many run
 function gate.look(task)
   local name, settings = read_settings(task)
-  return { settings.d or '', settings.o or '', settings.p or '', running(lines_of(name, settings.l)) }
+  local own, opens = gate.of(task), ''
+  if own and own.rate and rate.room(own) <= 0 then opens = digits(rate.opens(own)) end
+  return {
+    settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
+    running(lines_of(name, settings.l)),
+  }
 end
 
--- whether a task is closed although there is room, or the other way round
+-- Whether a task is closed although there is room, or the other way round, or opens at the wrong time.
 function gate.is_wrong(task)
   local own = gate.of(task)
-  return (call('SISMEMBER', K.closed, task) == 1) ~= (own ~= nil and gate.room(own) <= 0)
+  local is_closed = call('SISMEMBER', K.closed, task) == 1
+  local opens = tonumber(call('ZSCORE', K.opens, task) or '')
+  if not own or gate.room(own) > 0 then
+    -- what time has opened, a worker will open
+    return (is_closed or opens ~= nil) and not (is_closed and opens and opens <= now)
+  end
+  return not is_closed or opens ~= (own.why == 'r' and rate.opens(own) or nil)
 end
 
--- A task becomes an alias of this gate: its limits and its pause stay, unless the gate has its own. Returns the aliases that come with
--- it, and the name of the gate that it had until now.
+-- A task becomes an alias of this gate: its limits, its rate and its pause stay, unless the gate has its own. Returns the aliases that
+-- come with it, and the name of the gate that it had until now.
 local function adopt(name, settings, alias)
   local key = K.gate .. alias
-  local former, declared, set, paused, aliases = unpack(call('HMGET', key, unpack(SETTINGS)))
+  local theirs = by_field(call('HMGET', key, unpack(SETTINGS)))
+  local former = theirs.g
   if former and former ~= name then
     local kept = {}
     for _, one in ipairs(names_in(call('HGET', K.gate .. former, 'l'))) do
@@ -150,21 +205,25 @@ local function adopt(name, settings, alias)
     end
     if #kept > 0 then call('HSET', K.gate .. former, 'l', concat(kept)) else call('HDEL', K.gate .. former, 'l') end
   end
-  for field, value in pairs({ d = declared, o = set, p = paused }) do
-    if value then
+  if rate.of(theirs) then
+    if rate.of(settings) then rate.forget(alias) else rate.move(alias, name) end
+  end
+  for _, field in ipairs(OWN) do
+    if theirs[field] then
       if not settings[field] then
-        settings[field] = value
-        call('HSET', K.gate .. name, field, value)
+        settings[field] = theirs[field]
+        call('HSET', K.gate .. name, field, theirs[field])
       end
       call('HDEL', key, field)
     end
   end
-  if aliases then call('HDEL', key, 'l') end
-  return names_in(aliases), former
+  if theirs.l then call('HDEL', key, 'l') end
+  return names_in(theirs.l), former
 end
 
--- Changes a field of a gate, which then has these aliases, too; the first pause stays. Returns the former value.
-function gate.set(task, aliases, field, value)
+-- Changes fields of a gate (their values; empty: none), which then has these aliases, too; the first pause stays. Returns the former
+-- values.
+function gate.set(task, aliases, changes)
   local name, settings = read_settings(task)
   local key, lines, is_line, joining, judged = K.gate .. name, { name }, { [name] = true }, {}, {}
   local function add(alias)
@@ -183,24 +242,36 @@ function gate.set(task, aliases, field, value)
       end
     end
   end
-  local before = settings[field] or ''
-  if field == 'p' and #before < SINCE then before = '' end
-  if field == 'p' and value ~= '' and before ~= '' then value = before end
-  settings[field] = value ~= '' and value or nil
-  if settings.d or settings.o or settings.p then
+  local before, old_rate = {}, rate.of(settings)
+  for field, value in pairs(changes) do
+    before[field] = settings[field] or ''
+    if field == 'p' and #before.p < SINCE then before.p = '' end
+    if field == 'p' and value ~= '' and before.p ~= '' then
+      value = before.p
+      changes.p = value
+    end
+    settings[field] = value ~= '' and value or nil
+  end
+  local is_gate = false
+  for _, field in ipairs(OWN) do is_gate = is_gate or settings[field] end
+  if is_gate then
     -- what counts comes before what is bound
     if #lines > 1 then call('HSET', key, 'l', concat(lines, '\n', 2) .. '\n') end
     for _, alias in ipairs(joining) do call('HSET', K.gate .. alias, 'g', name) end
-    if value ~= '' then call('HSET', key, field, value) else call('HDEL', key, field) end
-  else
+  end
+  for _, field in ipairs(OWN) do
+    local value = changes[field]
+    if value and value ~= '' then call('HSET', key, field, value) elseif value then call('HDEL', key, field) end
+  end
+  if not is_gate then
     -- nothing is left of it
-    call('HDEL', key, field)
     for i = 2, #lines do
       local known = call('HGET', K.gate .. lines[i], 'g')
       if known == name or known and is_line[known] then call('HDEL', K.gate .. lines[i], 'g') end
     end
     call('HDEL', key, 'l')
   end
+  if not rate.is_alike(old_rate, rate.of(settings)) then rate.forget(name) end
   S.gates = nil
   for _, one in ipairs(lines) do gate.judge(one) end
   for _, one in ipairs(judged) do gate.judge(one) end

@@ -1,11 +1,12 @@
 -- What is wrong with the data about a task as a whole, as letters: r jobs are in line, but the task is missing from `ready`,
--- although it is not closed; R the other way round; g it is closed, although there is room, or the other way round; d `due` is not the earliest delayed job; t a timer for nothing; w a wake-up without work; n missing from
--- `tasks`; s the sentinel is alone.
+-- although it is not closed; R the other way round; g it is closed, although there is room, or the other way round, or opens at the wrong
+-- time; d `due` is not the earliest delayed job or opening; t a timer for nothing; w a wake-up without work; n missing from `tasks`; s the
+-- sentinel is alone.
 function invariants.of(task)
   local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
   local bound = tonumber(call('ZSCORE', K.ready, task) or '')
   local is_ready = bound ~= nil
-  local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')[2]
+  local first = due.earliest(task)
   local planned = call('ZSCORE', K.due, task)
   local has_sentinel = call('ZSCORE', K.active .. task, active.SENTINEL)
   local leases = call('ZCARD', K.active .. task) - (has_sentinel and 1 or 0)

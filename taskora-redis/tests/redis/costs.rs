@@ -1,6 +1,8 @@
 //! How many commands a job costs inside Redis: a feature that a job does not use must not make it dearer.
 
-use taskora::adapter::{Control, GatedTask, Jobs, NewJob};
+use std::time::Duration;
+
+use taskora::adapter::{Control, GatedTask, Jobs, NewJob, Rate};
 use taskora_redis::RedisAdapter;
 
 use crate::kit::{complete, exchange, job, patient};
@@ -43,6 +45,11 @@ async fn a_plain_job_pays_for_no_gate() {
     let limited = GatedTask::new("report");
     adapter.set_limit(&limited, None, Some(1)).await.expect("set_limit");
     assert_eq!(costs(&server, &adapter, 2).await, plain, "beside a task with a limit");
+
+    // a rate with room
+    adapter.set_rate(&limited, None, Some(Rate::new(9, Duration::from_secs(60)))).await.expect("set_rate");
+    assert_eq!(costs(&server, &adapter, 4).await, plain, "beside a task with a rate");
+    adapter.set_rate(&limited, None, None).await.expect("set_rate");
 
     // a full one
     let jobs = ["r1", "r2"].map(|id| NewJob { task: "report".into(), ..job(id) });

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use redis::{Commands, Connection};
 use taskora::adapter::{
     Admissions, AttemptEnd, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, NewJob, NewNode,
-    NewWorkflow, Schedules, Signals, Workflows,
+    NewWorkflow, Rate, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, WIRE_VERSION};
@@ -184,6 +184,25 @@ async fn gates(adapter: &RedisAdapter) {
     *tasks = [taskora::adapter::TaskClaim { task: "report".into(), ..one }].into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
     adapter.pause(&GatedTask::new("paused"), "provider down").await.expect("pause");
+
+    // a window that is closed, and a bucket
+    let minute = Duration::from_secs(60);
+    let (window, bucket) = (GatedTask::new("import"), GatedTask::new("export"));
+    let declared = DeclaredLimit::none(bucket).rate(Some(Rate::new(60, minute).burst(5)));
+    adapter.declare_limits(vec![declared]).await.expect("declare_limits");
+    adapter.set_rate(&window, None, Some(Rate::new(2, minute))).await.expect("set_rate");
+    let jobs = [("i1", "import"), ("i2", "import"), ("i3", "import"), ("e1", "export")];
+    adapter
+        .enqueue(jobs.map(|(id, task)| NewJob { task: task.into(), ..job(id) }).to_vec())
+        .await
+        .expect("enqueue");
+    let mut call = exchange("w", 5, Vec::new(), 4);
+    let claim = call.claim.as_mut().expect("a claim");
+    let one = claim.tasks[0].clone();
+    claim.tasks = ["export", "import"]
+        .map(|task| taskora::adapter::TaskClaim { task: task.into(), limit: 4, ..one.clone() })
+        .into();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 3);
 }
 
 /// All keys and what they hold, with times and tags replaced.
@@ -262,6 +281,9 @@ fn shown(bytes: &[u8]) -> String {
         let is_tag = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(token) = rest.get(..8).and_then(|bytes| token(number(bytes))) {
             text.push_str(&token);
+            rest = &rest[8..];
+        } else if rest.get(..8).is_some_and(|full| is_time(number(full) / 1000.0)) {
+            text.push_str("<time in µs>");
             rest = &rest[8..];
         } else if let Some(token) = digits(16).and_then(|digits| token(digits.parse().ok()?)) {
             text.push_str(&token);

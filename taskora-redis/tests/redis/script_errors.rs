@@ -53,6 +53,9 @@ enum Act {
     CatchUp,
     GateSettle,
     GateClaim,
+    RateClaim,
+    RateOpen,
+    RateSet,
     GateRescue,
     GateSet,
     GateDeclare,
@@ -89,9 +92,11 @@ impl Act {
             | Self::ClaimLate
             | Self::GateSettle
             | Self::GateClaim
+            | Self::RateClaim
+            | Self::RateOpen
             | Self::Promote => "exchange",
             Self::Rescue | Self::Stall | Self::Expire | Self::Remove | Self::GateRescue => "sweep",
-            Self::GateSet => "set_gate",
+            Self::GateSet | Self::RateSet => "set_gate",
             Self::GateDeclare => "declare_limits",
             Self::CancelWaiting
             | Self::CancelUrgent

@@ -209,14 +209,6 @@ pub fn no_limit_of_zero(max: Option<u32>) -> Result<(), AdapterError> {
     Ok(())
 }
 
-/// The error for a rate, of an adapter that has none.
-pub fn no_rates<'a>(limits: impl IntoIterator<Item = &'a DeclaredLimit>) -> Result<(), AdapterError> {
-    if limits.into_iter().any(|limit| limit.rate.is_some()) {
-        return Err(AdapterError::Config("this adapter has no rates".to_owned()));
-    }
-    Ok(())
-}
-
 /// The error for limits by key, of an adapter that has none.
 pub fn no_keys<'a>(limits: impl IntoIterator<Item = &'a DeclaredLimit>) -> Result<(), AdapterError> {
     if limits.into_iter().any(|limit| limit.per_key.is_some()) {

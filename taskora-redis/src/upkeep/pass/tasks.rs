@@ -27,7 +27,7 @@ impl Pass {
             let names = if let Value::Set(names) = names { Value::Array(names) } else { names };
             self.tasks.extend(strings(names, "names of tasks")?);
         }
-        for name in ["due", "ready"] {
+        for name in ["due", "ready", "opens"] {
             let key = keys.of(name, b"");
             let names = inner
                 .send("check", limit, |_| {

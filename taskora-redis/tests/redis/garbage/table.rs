@@ -70,7 +70,7 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 14] = [
+const SETS: [&str; 15] = [
     "active:",
     "prio:",
     "delayed:",
@@ -84,10 +84,11 @@ const SETS: [&str; 14] = [
     "ownexpired:",
     "ready",
     "due",
+    "opens",
     "schednext",
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
-const LISTS: [&str; 5] = ["wait:", "completed:", "owncompleted:", "wake:", "deferred"];
+const LISTS: [&str; 6] = ["wait:", "completed:", "owncompleted:", "wake:", "rate:", "deferred"];
 const HASHES: [&str; 13] = [
     "jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs",
     "sched", "schedrun",
@@ -157,6 +158,16 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
     let settings =
         names().into_iter().map(|name| vec![b"HSET".to_vec(), place("gate:"), name, b"x".to_vec()]);
     all.extend(spread("gate", settings.collect(), alone));
+    // counted by a rate that all jobs pass, and that has no closed gate
+    let counted = names()
+        .into_iter()
+        .chain([vec![0xff; 6], vec![0; 8]])
+        .map(|entry| vec![b"RPUSH".to_vec(), place("rate:"), entry]);
+    let set = |rate: &str| vec![b"HSET".to_vec(), place("gate:"), b"ro".to_vec(), rate.into()];
+    for rate in ["999 1000", "999 1000 999"] {
+        let commands: Vec<_> = [set(rate)].into_iter().chain(counted.clone()).collect();
+        all.extend(spread(&format!("starts of a rate {rate}"), commands, false));
+    }
     let extra = [
         ("zzz", "x"),
         ("n99", "x"),
@@ -192,6 +203,7 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("schednext", "s1"),
         ("schednext", "s2"),
         ("due", "@"),
+        ("opens", TASK),
     ] {
         let victims = match name {
             "delayed:" => vec!["delayed"],
@@ -269,7 +281,7 @@ pub(crate) fn values() -> Vec<Damage> {
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
         add("progress", "=active", value.clone(), vec!["active"]);
-        for field in ["d", "o", "l", "g", "x"] {
+        for field in ["d", "o", "rd", "ro", "l", "g", "x"] {
             add("gate:send-email", field, value.clone(), vec![]);
         }
         if value.len() < 6 {
@@ -318,7 +330,7 @@ pub(crate) fn values() -> Vec<Damage> {
             }
         }
         add("meta", "level", value.into(), vec![]);
-        for field in ["d", "o"] {
+        for field in ["d", "o", "rd", "ro"] {
             add("gate:send-email", field, value.into(), vec![]);
         }
         for field in ["epoch", "epochs"] {

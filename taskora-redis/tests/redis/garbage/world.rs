@@ -69,6 +69,8 @@ pub(crate) struct World {
     /// Jobs that own keys: `k1`, which `k2` waits for, and `k6`.
     pub(crate) owners: Vec<ClaimedJob>,
     pub(crate) number: u64,
+    /// For how long `drain` waits for what becomes due.
+    pub(crate) patience: Duration,
     /// How often a completion was accepted, by job.
     pub(crate) completed: HashMap<String, usize>,
 }
@@ -96,6 +98,7 @@ impl World {
             held: Vec::new(),
             owners: Vec::new(),
             number: 0,
+            patience: Duration::ZERO,
             completed: HashMap::new(),
         };
         world.fill().await.expect("an undamaged store");
@@ -321,7 +324,12 @@ impl World {
         for _ in 0..200 {
             let answer = of("exchange", self.exchange(&[TASK, OTHER], settle, 8).await)?;
             if answer.jobs.is_empty() && !answer.more {
-                return Ok(());
+                let Some(wait) =
+                    answer.next_due.filter(|wait| !self.patience.is_zero() && *wait <= self.patience)
+                else {
+                    return Ok(());
+                };
+                of("shift", self.adapter.shift_clock(wait).await)?;
             }
             settle = answer.jobs.iter().map(complete).collect();
         }
@@ -396,7 +404,7 @@ impl World {
             .filter(|key| {
                 let name = key.strip_prefix("{taskora}:").unwrap_or(key);
                 // a gate stays for the jobs to come
-                let is_kept = ["call:", "aside:", "gate:"].iter().any(|kept| name.starts_with(kept));
+                let is_kept = ["call:", "aside:", "gate:", "rate:"].iter().any(|kept| name.starts_with(kept));
                 !usual.contains(&name) && !is_kept
             })
             .collect())

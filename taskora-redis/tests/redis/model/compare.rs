@@ -53,8 +53,10 @@ impl Snapshot {
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
             let mut gate = adapter.control().gate(&GatedTask::new(task), None).await?;
             let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
+            let opens = gate.opens_at.take();
             snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
             snapshot.times.push((format!("pause of {task}"), since));
+            snapshot.times.push((format!("opening of {task}"), opens));
         }
         for part in parts {
             let part = part.await.expect("no panic")?;

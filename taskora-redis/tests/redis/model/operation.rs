@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{
     Admission, AttemptEnd, BlockingStates, Due, GatedTask, NewJob, NewNode, NewWorkflow, Once, Otherwise,
-    Rule, TaskName,
+    Rate, Rule, TaskName,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
@@ -66,10 +66,30 @@ pub(super) enum Operation {
 /// A change of a task's gate.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
-    Declare(Option<u8>),
+    Declare(Option<u8>, Option<Pace>),
     Set(Option<u8>),
+    SetRate(Option<Pace>),
     Pause,
     Resume,
+}
+
+/// A rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    max: u8,
+    /// The length of a window, or the time after which a token comes back, in fives of seconds.
+    every: u8,
+    burst: Option<u8>,
+}
+
+impl Pace {
+    pub(super) fn rate(self) -> Rate {
+        let Self { max, every, burst } = self;
+        match burst {
+            None => Rate::new(max.into(), fives(every)),
+            Some(burst) => Rate::new(max.into(), fives(every) * max.into()).burst(burst.into()),
+        }
+    }
 }
 
 /// A job, or a node of a workflow.

@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::compare::{Clocks, Snapshot, Subjects, claimed, is_known};
 use super::operation::{
-    Change, Claims, End, KEYS, Kept, Operation, Report, TASKS, Target, fives, flow_id, gated, key, retention,
-    task,
+    Change, Claims, End, KEYS, Kept, Operation, Pace, Report, TASKS, Target, fives, flow_id, gated, key,
+    retention, task,
 };
 use super::wait::{Wait, end_of};
 use crate::kit::{PATIENCE, job, patient};
@@ -247,11 +247,15 @@ impl<'a> Pair<'a> {
 
     fn change(&self, task: &GatedTask, change: Change) -> Result<(), String> {
         match change {
-            Change::Declare(max) => {
+            Change::Declare(max, pace) => {
                 let limit = DeclaredLimit::none(task.clone()).max(max.map(Into::into));
+                let limit = limit.rate(pace.map(Pace::rate));
                 both!(self, |adapter| adapter.declare_limits(vec![limit.clone()]));
             }
             Change::Set(max) => both!(self, |adapter| adapter.set_limit(task, None, max.map(Into::into))),
+            Change::SetRate(pace) => {
+                both!(self, |adapter| adapter.set_rate(task, None, pace.map(Pace::rate)));
+            }
             Change::Pause => drop(both!(self, |adapter| adapter.pause(task, "why"))),
             Change::Resume => drop(both!(self, |adapter| adapter.resume(task))),
         }

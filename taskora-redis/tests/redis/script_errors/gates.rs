@@ -1,6 +1,6 @@
 //! Limits, and what happens under them. Whichever write fails, no job is held back for ever.
 
-use taskora::adapter::{Control, DeclaredLimit, GatedTask};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, Rate};
 
 use super::*;
 
@@ -8,12 +8,32 @@ impl Act {
     pub(super) fn is_of_gates(self) -> bool {
         matches!(
             self,
-            Self::GateSettle | Self::GateClaim | Self::GateRescue | Self::GateSet | Self::GateDeclare
+            Self::GateSettle
+                | Self::GateClaim
+                | Self::GateRescue
+                | Self::GateSet
+                | Self::GateDeclare
+                | Self::RateClaim
+                | Self::RateOpen
+                | Self::RateSet
         )
     }
 
     pub(super) async fn prepare_gates(self, world: &mut World) -> Outcome {
         let adapter = world.adapter.clone();
+        let task = GatedTask::new(TASK);
+        if let Self::RateClaim | Self::RateOpen | Self::RateSet = self {
+            let rate = Rate::new(3, Duration::from_millis(100));
+            world.patience = rate.per;
+            of("set_rate", adapter.set_rate(&task, None, Some(rate)).await)?;
+            if self != Self::RateClaim {
+                of("exchange", world.exchange(&[TASK], Vec::new(), 9).await)?;
+            }
+            if self == Self::RateOpen {
+                of("shift", adapter.shift_clock(Duration::from_millis(101)).await)?;
+            }
+            return Ok(());
+        }
         let max = if self == Self::GateClaim { 6 } else { 2 };
         of("set_limit", adapter.set_limit(&GatedTask::new(TASK), None, Some(max)).await)?;
         if self == Self::GateDeclare {
@@ -34,7 +54,13 @@ impl Act {
                 let settle = jobs.map(complete).collect();
                 of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
             }
-            Self::GateClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
+            Self::GateClaim | Self::RateClaim | Self::RateOpen => {
+                of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop)
+            }
+            Self::RateSet => {
+                let rate = Rate::new(5, Duration::from_millis(100)).burst(2);
+                of("set_rate", adapter.set_rate(&GatedTask::new(TASK), None, Some(rate)).await).map(drop)
+            }
             Self::GateSet => {
                 of("set_limit", adapter.set_limit(&GatedTask::new(TASK), None, Some(5)).await).map(drop)
             }
@@ -52,4 +78,9 @@ impl Act {
 #[tokio::test]
 async fn a_gate_that_fails_at_any_write() {
     run(&[Act::GateSettle, Act::GateClaim, Act::GateRescue, Act::GateSet, Act::GateDeclare]).await;
+}
+
+#[tokio::test]
+async fn a_rate_that_fails_at_any_write() {
+    run(&[Act::RateClaim, Act::RateOpen, Act::RateSet]).await;
 }

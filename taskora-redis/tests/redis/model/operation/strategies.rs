@@ -112,9 +112,15 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
+fn pace() -> impl Strategy<Value = Option<Pace>> {
+    let pace = (1..4u8, 1..5u8, prop::option::of(1..4u8));
+    prop::option::weighted(0.5, pace.prop_map(|(max, every, burst)| Pace { max, every, burst }))
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Declare),
+        2 => (prop::option::weighted(0.7, 1..4u8), pace()).prop_map(|(max, pace)| Change::Declare(max, pace)),
+        2 => pace().prop_map(Change::SetRate),
         2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Set),
         1 => Just(Change::Pause),
         2 => Just(Change::Resume),

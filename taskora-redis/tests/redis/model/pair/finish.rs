@@ -74,12 +74,12 @@ impl Pair<'_> {
         Ok(count)
     }
 
-    /// Whether a task is paused, or has reached its limit.
+    /// Whether a task is paused, or has reached its limit, or its rate for now.
     fn is_closed(&self, task: &TaskName) -> Result<bool, String> {
         let task = GatedTask::new(task.clone());
         let gate = answered(self.memory.0.block_on(self.memory.1.gate(&task, None)))?;
         let is_full = gate.limit().is_some_and(|limit| gate.running >= limit as usize);
-        Ok(gate.paused.is_some() || is_full)
+        Ok(gate.paused.is_some() || is_full || gate.opens_at.is_some())
     }
 
     /// What is stored agrees with itself, whatever was done.
