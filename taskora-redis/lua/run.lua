@@ -17,7 +17,7 @@ return function(name, prefix, arguments)
   -- with space for the commands' own fields
   K, argv, S = space.keys, arguments, {
     command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
-    is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false,
+    is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false, holders = false,
   }
   local clock = call('TIME')
   now = clock[1] * 1000 + floor(clock[2] / 1000)

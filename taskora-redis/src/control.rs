@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
     Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate, TaskName,
-    no_keyed_rate, no_keys, no_limit_of_zero,
+    no_keyed_rate, no_limit_of_zero,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -16,39 +16,45 @@ use crate::answer::{array, bytes, exactly, nonsense, number};
 use crate::arguments::Arguments;
 use crate::call::Try;
 use crate::codec::Reader;
+use crate::id;
 use crate::processes::LevelError;
 use crate::scripts::{SCRIPTS, Script};
 
 /// The level of a namespace that has gates: older processes ignore them.
-const LEVEL: u16 = 2;
+const GATES: u16 = 2;
+/// The level of a namespace that has limits by key.
+const LANES: u16 = 3;
 
 #[async_trait]
 impl Control for RedisAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
-        no_keys(&limits)?;
         limits.iter().try_for_each(|limit| no_keyed_rate(None, limit.rate))?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
-        let packed: Vec<(Vec<u8>, String, String)> = limits
+        let packed: Vec<(Vec<u8>, [String; 3])> = limits
             .iter()
-            .map(|limit| (aliases(&limit.task), write_limit(limit.max), write_rate(limit.rate)))
+            .map(|limit| {
+                let declared = [write_limit(limit.max), write_rate(limit.rate), write_per_key(limit.per_key)];
+                (aliases(&limit.task), declared)
+            })
             .collect();
-        let answer = self.change(&SCRIPTS.declare_limits, |call, _| {
-            call.put("level", LEVEL);
-            for (limit, (aliases, max, rate)) in limits.iter().zip(&packed) {
-                call.list(&*limit.task.task).list(aliases).list(max).list(rate);
+        let level = if limits.iter().any(|limit| limit.per_key.is_some()) { LANES } else { GATES };
+        let answer = self.change(&SCRIPTS.declare_limits, level, |call, _| {
+            call.put("level", level);
+            for (limit, (aliases, [max, rate, per_key])) in limits.iter().zip(&packed) {
+                call.list(&*limit.task.task).list(aliases).list(max).list(rate).list(per_key);
             }
         });
         let what = "the answer to `declare_limits`";
         let mut before = array(answer.await?, what)?.into_iter();
         let created = bytes(before.next().unwrap_or(Value::Nil), what)?;
-        if before.len() != 2 * limits.len() {
+        if before.len() != 3 * limits.len() {
             return Err(nonsense(format!("{what} has {} values for {} tasks", before.len(), limits.len())));
         }
         self.remember(created, &limits);
         let before = limits.into_iter().map(|limit| {
             let mut next = || bytes(before.next().unwrap_or(Value::Nil), what);
-            let (max, rate) = (read_limit(&next()?), read_rate(&next()?));
-            Ok(DeclaredLimit::none(limit.task).max(max).rate(rate))
+            let (max, rate, per_key) = (read_limit(&next()?), read_rate(&next()?), read_per_key(&next()?));
+            Ok(DeclaredLimit::none(limit.task).max(max).rate(rate).per_key(per_key))
         });
         before.collect()
     }
@@ -60,10 +66,11 @@ impl Control for RedisAdapter {
         max: Option<u32>,
     ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
-        if key.is_some() {
-            return no_keys([&DeclaredLimit::none(task.clone()).per_key(Some(PerKey::fair()))]);
-        }
-        self.set_gate(task, "o", &write_limit(max)).await.map(drop)
+        let (level, what) = match key {
+            Some(key) => (LANES, format!("k{}", key.as_str())),
+            None => (GATES, "o".to_owned()),
+        };
+        self.set_gate(task, level, &what, &write_limit(max)).await.map(drop)
     }
 
     async fn set_rate(
@@ -74,27 +81,39 @@ impl Control for RedisAdapter {
     ) -> Result<(), AdapterError> {
         rate.map_or(Ok(()), |rate| rate.check())?;
         no_keyed_rate(key, rate)?;
-        self.set_gate(task, "ro", &write_rate(rate)).await.map(drop)
+        self.set_gate(task, GATES, "ro", &write_rate(rate)).await.map(drop)
     }
 
     async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
-        self.set_gate(task, "p", reason).await
+        self.set_gate(task, GATES, "p", reason).await
     }
 
     async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError> {
-        self.set_gate(task, "r", "").await
+        self.set_gate(task, GATES, "r", "").await
     }
 
-    async fn take_key(&self, _: &Lease, _: &LimitKey) -> Result<KeyTaken, AdapterError> {
-        Ok(KeyTaken::Go)
+    async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
+        let id = id::store(&lease.id);
+        let member = [&*id, format!(":{}", lease.token).as_bytes()].concat();
+        let answer = self.inner.script(&SCRIPTS.take_key, |call, _| {
+            call.put("task", &*lease.task).put("lease", &member).put("id", &id).put("key", key.as_str());
+        });
+        let what = "the answer to `take_key`";
+        match &*bytes(answer.await?, what)? {
+            b"G" => Ok(KeyTaken::Go),
+            b"W" => Ok(KeyTaken::Waits),
+            b"S" => Ok(KeyTaken::Stale),
+            _ => Err(nonsense(format!("{what} is none"))),
+        }
     }
 
-    async fn gate(&self, task: &GatedTask, _key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
+    async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
         let answer = self.inner.script(&SCRIPTS.gate, |call, _| {
-            call.put("task", &*task.task);
+            call.put("task", &*task.task).put("key", key.map_or("", LimitKey::as_str));
         });
         let what = "the answer to `gate`";
-        let [declared, set, declared_rate, set_rate, opens, paused, running] = exactly(answer.await?, what)?;
+        let [declared, set, declared_rate, set_rate, opens, paused, running, per_key] =
+            exactly(answer.await?, what)?;
         let mut gate = Gate::default();
         gate.declared = read_limit(&bytes(declared, what)?);
         gate.set = read_limit(&bytes(set, what)?);
@@ -103,15 +122,25 @@ impl Control for RedisAdapter {
         gate.opens_at = read_number(&bytes(opens, what)?).map(Timestamp::from_millis);
         gate.running = number(&running, what)?;
         gate.paused = read_pause(&bytes(paused, what)?);
+        gate.per_key = read_per_key(&bytes(per_key, what)?);
+        if key.is_some() {
+            gate.declared = gate.per_key.and_then(|per_key| per_key.max);
+        }
         Ok(gate)
     }
 }
 
 impl RedisAdapter {
-    async fn set_gate(&self, task: &GatedTask, what: &str, value: &str) -> Result<bool, AdapterError> {
+    async fn set_gate(
+        &self,
+        task: &GatedTask,
+        level: u16,
+        what: &str,
+        value: &str,
+    ) -> Result<bool, AdapterError> {
         let aliases = aliases(task);
-        let answer = self.change(&SCRIPTS.set_gate, |call, _| {
-            call.put("level", LEVEL)
+        let answer = self.change(&SCRIPTS.set_gate, level, |call, _| {
+            call.put("level", level)
                 .put("task", &*task.task)
                 .put("aliases", &aliases)
                 .put("what", what)
@@ -149,13 +178,14 @@ impl RedisAdapter {
     async fn change(
         &self,
         script: &Script,
+        level: u16,
         fill: impl Fn(&mut Arguments<'_>, Try),
     ) -> Result<Value, AdapterError> {
         match self.inner.script(script, &fill).await? {
             Value::Nil => {}
             answer => return Ok(answer),
         }
-        self.raise_level(LEVEL, false).await.map_err(|error| match error {
+        self.raise_level(level, false).await.map_err(|error| match error {
             LevelError::NeedsLevel { .. } => AdapterError::NeedsLevel(error.to_string()),
             LevelError::Adapter(error) => error,
         })?;
@@ -174,6 +204,20 @@ fn read_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
     // `+5` is a number for `parse`
     let digits = digits.iter().all(u8::is_ascii_digit).then_some(digits)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What a contract says of each key: its limit or `-`, and `!` if the key is ordered; nothing is none.
+fn write_per_key(per_key: Option<PerKey>) -> String {
+    per_key.map_or_else(String::new, |PerKey { max, ordered, .. }| {
+        let max = max.map_or_else(|| "-".to_owned(), |max| max.to_string());
+        if ordered { max + "!" } else { max }
+    })
+}
+
+fn read_per_key(stored: &[u8]) -> Option<PerKey> {
+    let is_ordered = *stored.last()? == b'!';
+    let max = read_limit(stored).map_or_else(PerKey::fair, PerKey::at_most);
+    Some(if is_ordered { PerKey::ordered() } else { max })
 }
 
 fn write_limit(max: Option<u32>) -> String {

@@ -162,10 +162,12 @@ impl<'a> Call<'a> {
             if record.payload.is_none() {
                 blobs.push((jobs.len(), stored));
             }
+            // digits
+            let flag = flags.get(claimed - 1).copied().unwrap_or(b'0');
             jobs.push(ClaimedJob {
                 node,
                 limit_key: record.limit_key,
-                holds_key: false,
+                holds_key: flag & 2 != 0,
                 tick: record.tick,
                 prior_result,
                 lease: Lease { id, task: self.task(record.task), token },
@@ -174,7 +176,7 @@ impl<'a> Call<'a> {
                 created_at: record.created_at,
                 claimed_at: now,
                 meta: record.meta,
-                cancelled: flags.get(claimed - 1) == Some(&b'1'),
+                cancelled: flag & 1 != 0,
             });
         }
         let wait = |wait| u64::try_from(wait).ok().map(std::time::Duration::from_millis);

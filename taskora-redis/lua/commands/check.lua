@@ -1,7 +1,8 @@
 -- flags: no-writes
 -- Reads a page of one key, and a snapshot of the jobs in it.
--- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `sched`, `schedrun`, `schednext`; `line`: a list
---   that is only read); type; key; task; cursor (for a list: how many entries from its tail were seen); number of entries
+-- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `sched`,
+--   `schedrun`, `schednext`; `lane`, with its key behind the task; `turns`; `parked`; `line`: a list that is only read); type;
+--   key; task; cursor (for a list: how many entries from its tail were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates that only a
 --   pass over a list can check (each: place, task, id, stamp), for a list of jobs its entries, and how many values of a later
 --   version were seen
@@ -57,6 +58,21 @@ function commands.check()
       if role == 'sched' and entry and entry.is_newer then newer = newer + 1 end
     end
     return { cursor, looked, findings, candidates, seen, newer }
+  end
+
+  if role == 'lane' then
+    local key
+    task, key = match(task, '^(%Z*)%z(.*)$')
+    for _, id in ipairs(lanes.strays(task, key, page)) do report('M', id, key) end
+    if cursor == '0' and lanes.is_wrong(task, key) then report('q', key) end
+    return { cursor, looked, findings, candidates, seen, 0 }
+  end
+
+  if role == 'turns' or role == 'parked' then
+    for _, key in ipairs(page) do
+      if lanes.is_wrong(task, key) then report('q', key) end
+    end
+    return { cursor, looked, findings, candidates, seen, 0 }
   end
 
   if role == 'uniq' then

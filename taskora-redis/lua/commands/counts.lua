@@ -6,7 +6,7 @@ function commands.counts()
   local task = argv[A.task]
   return {
     math.max(call('LLEN', K.wait .. task) - call('SCARD', K.tombstones .. task), 0) + call('ZCARD', K.prio .. task)
-      + call('ZCARD', K.behind .. task),
+      + call('ZCARD', K.behind .. task) + call('HLEN', K.laned .. task),
     call('ZCARD', K.delayed .. task),
     call('ZCOUNT', K.active .. task, '-inf', '(+inf'),
     call('LLEN', K.completed .. task) + call('LLEN', K.owncompleted .. task),

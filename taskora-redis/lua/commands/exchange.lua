@@ -4,10 +4,10 @@
 --   (the limit or more); own tasks; number of names, the names of the tasks to settle, then for each settlement its lease and its
 --   entry, see lib/settle.lua
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, D delayed, W waiting; - refused), more (0 or 1),
---   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled; empty: none is), for each
---   job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first claims, milliseconds until this
---   worker is to ask for due schedules (-1: it is not), then for each job: id, record (for a node: its `n`, then its workflow's
---   head, and the end of the node before it if it may need that, or nothing)
+--   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled, 2 it holds its key, 3 both;
+--   empty: none of it), for each job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first
+--   claims, milliseconds until this worker is to ask for due schedules (-1: it is not), then for each job: id, record (for a node:
+--   its `n`, then its workflow's head, and the end of the node before it if it may need that, or nothing)
 -- Events: pushes ends to waiters; wakes a worker per task with jobs left
 function commands.exchange()
   S.tasks = argv[A.tasks]
@@ -22,8 +22,8 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed)
-  local has_due, has_closed, deadline = false, false, nil
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed, K.held)
+  local has_due, has_closed, has_held, deadline = false, false, false, nil
   if side > 0 then
     -- often the only one
     has_closed = call('EXISTS', K.closed) == 1
@@ -40,6 +40,8 @@ function commands.exchange()
     if deadline then side = side - 1 end
     S.is_keyed = call('EXISTS', K.keyed) == 1
     if S.is_keyed then side = side - 1 end
+    has_held = call('EXISTS', K.held) == 1
+    if has_held then side = side - 1 end
   end
   local is_plain = side == 0
   S.has_closed = has_closed
@@ -47,6 +49,7 @@ function commands.exchange()
   if #argv >= first then
     states, leaving = settle.all(first, A.names, is_plain, tonumber(argv[A.keep_completed]), tonumber(argv[A.keep_failed]))
     S.left = leaving
+    if has_held then lanes.let_leases_go(leaving) end
     if has_closed then gate.reopen(leaving) end
     if S.is_touched then
       is_plain = false
@@ -96,7 +99,11 @@ function commands.exchange()
     active.leave(task, members)
     if not leases[task] then active.tidy(task) end
   end
-  local reply, at = { states, more, next_due, now, '', lives, base, next_tick }, 8
+  local flags = ''
+  if S.holders then
+    for i, id in ipairs(ids) do flags = flags .. (S.holders[id] and '2' or '0') end
+  end
+  local reply, at = { states, more, next_due, now, flags, lives, base, next_tick }, 8
   for i = 1, #ids do
     reply[at + 1], reply[at + 2] = ids[i], texts[i]
     at = at + 2

@@ -10,8 +10,27 @@ local function is_marked(id)
   return call('SISMEMBER', K.tombstones .. task, id) == 1
 end
 
+-- M: a job that neither waits in this lane nor holds its key; more: the key
+local function remove_stray()
+  local key = argv[A.more]
+  if #lanes.strays(task, key, { entry }) == 0 then return false end
+  call('ZREM', lanes.name_of(task, key), entry)
+  lanes.freed(task, key)
+  return true
+end
+
+-- q: a lane (the entry) that is not where it belongs
+local function put_lane_right()
+  if not lanes.is_wrong(task, entry) then return false end
+  lanes.freed(task, entry)
+  call('ZADD', K.ready, 'XX', '-inf', task)
+  line.still_ready(task)
+  return true
+end
+
 -- D, M: an entry that does not belong here
 local function remove_entry()
+  if role == 'lane' then return remove_stray() end
   local id, token = entry, nil
   if role == 'active' then
     id, token = match(entry, '^(.*):(%d+)$')
@@ -28,6 +47,10 @@ local function remove_entry()
     call('HSET', K.life, id, history.of_leaving(math.max(last, tonumber(token)), attempts, stalls, message))
   end
   if LISTS[role] then return entries.fill_in(role, task, entry) end
+  if role == 'laned' then
+    lanes.remove(task, call('HGET', K.laned .. task, id), { id })
+    return true
+  end
   if call('ZREM', K[role] .. task, entry) == 0 then return false end
   active.tidy(task)
   line.still_ready(task)
@@ -112,7 +135,7 @@ local function put_back()
   if stamp and snapshot.stamp_of(f) ~= stamp or not stamp and f[home] then return false end
   task = f.task
   call('SADD', K.tasks, task)
-  if home == 'wait' or home == 'prio' then
+  if home == 'wait' or home == 'prio' or home == 'laned' then
     local attempts, stalls, message, last = history.of(f.life)
     local token = tokens.after(last, f.id, f.flow and f.flow.head or f.record, tokens.epoch())
     line.to_front(task, f.id, f.record)
@@ -143,6 +166,13 @@ local function remove_part()
   if role == 'waiters' then
     -- the waiters ask again, and get the current state
     waiters.tell(call('HGET', K.waiters, entry) or '', pack('B', #entry) .. entry .. '\1?')
+  end
+  if role == 'held' then
+    local text = workflow.job_of(entry)
+    if text and record.is_readable(text) then
+      lanes.drop(record.task_of(text), entry)
+      return true
+    end
   end
   if role == 'keyed' then
     keyed.release({ entry })
@@ -176,7 +206,7 @@ local function put_task_right()
   active.tidy(task)
   local first = due.plan(task)
   if first then due.announce(task, first) end
-  if call('EXISTS', K.wait .. task, K.prio .. task, K.delayed .. task, K.active .. task) > 0 then
+  if call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task, K.parked .. task, K.delayed .. task, K.active .. task) > 0 then
     call('SADD', K.tasks, task)
   end
   return true
@@ -264,7 +294,7 @@ end
 local repairs = {
   D = remove_entry, M = remove_entry, T = remove_false_mark, K = remove_mark, U = remove_second, L = put_back,
   O = remove_part, k = free_key, G = note_log, F = put_task_right, N = remove_noted, W = put_workflow_right, i = put_workflow_right,
-  l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, s = put_schedule_right, S = put_schedule_right,
+  q = put_lane_right, l = set_open, e = end_flow, x = wind_up, j = set_join, t = set_aside, s = put_schedule_right, S = put_schedule_right,
   ['?'] = remove_garbage,
 }
 

@@ -1,7 +1,7 @@
 -- flags: allow-oom
 -- Rescues jobs whose lease has expired, expires jobs that were not started in time, opens gates that have room, makes due jobs
--- ready, ends workflows past their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with which task the next call
--- begins.
+-- ready, ends workflows past their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with
+-- which task the next call begins.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
 --   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
 -- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
@@ -45,7 +45,10 @@ local function rescue(task, budget, counts)
         ends.add_idle(task, id, 'S', past, 1, '')
         counts.stalled[#counts.stalled + 1] = id
       else
-        if record.is_listed(text) then
+        local key = lanes.key_of(task, text)
+        if key then
+          lanes.enter(task, key, { lanes.score_of(task, key, id, text, true, number), id }, true)
+        elseif record.is_listed(text) then
           front[#front + 1] = pack('>I6', number) .. id
         else
           ranked[#ranked + 1] = number - record.priority_of(text) * line.BAND
@@ -119,7 +122,9 @@ function commands.sweep()
     visited[#visited + 1] = task
   end
   ends.write(true)
+  local has_held = call('EXISTS', K.held) == 1
   for _, left in ipairs(counts.leaving) do
+    if has_held then lanes.let_leases_go({ [left[1]] = left[2] }) end
     active.leave(left[1], left[2])
     active.tidy(left[1])
   end

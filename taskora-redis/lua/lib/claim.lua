@@ -62,6 +62,11 @@ local function merge(ready, limit)
     end
   end
 
+  local function step(source)
+    if source.is_lanes then turns.advance(source) else advance(source) end
+    gave_up = gave_up or source.gave_up
+  end
+
   local function add(owner, is_list, has_tombstones, expires)
     local task = owner.task
     local source = {
@@ -79,13 +84,20 @@ local function merge(ready, limit)
       local task = ready[opened][1]
       local owner = { task = task, quota = quota }
       -- most tasks have none of these
-      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task, K.gate .. task) > 0
+      local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task, K.gate .. task, K.turns .. task) > 0
       owner.gate = is_more and gate.of(task)
       -- lines that share a gate share its room
       if owner.gate and (owner.gate.room or gate.room(owner.gate)) <= 0 then return end
       local expires = is_more and call('EXISTS', K.ttls .. task) == 1 and K.ttls .. task
       add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1, expires)
-      if is_more then add(owner, false, false, expires) end
+      if is_more then
+        add(owner, false, false, expires)
+        if call('EXISTS', K.turns .. task) == 1 then
+          local source = turns.source(owner, expires)
+          gave_up = gave_up or source.gave_up
+          sources[#sources + 1] = source
+        end
+      end
     end
   end
 
@@ -94,6 +106,7 @@ local function merge(ready, limit)
     for i = #sources, 1, -1 do
       local source = sources[i]
       local owner = source.owner
+      if source.is_lanes then turns.look_again(source) end
       if source.score and owner.quota > 0 and (not owner.gate or owner.gate.room > 0) and (not best or source.score < best.score) then
         best = source
       end
@@ -105,10 +118,12 @@ local function merge(ready, limit)
       break
     else
       local id = best.id
-      if not best.is_list then best.members[#best.members + 1] = id end
+      local is_late = best.deadline and tonumber(best.deadline) <= now
+      local deadline = best.deadline
+      if best.is_lanes then turns.take(best, is_late) elseif not best.is_list then best.members[#best.members + 1] = id end
       best.taken = best.taken + 1
       local task = best.owner.task
-      if best.deadline and tonumber(best.deadline) <= now then
+      if is_late then
         -- too late to start
         late[#late + 1], late[#late + 2] = task, id
       else
@@ -116,13 +131,13 @@ local function merge(ready, limit)
         if best.owner.gate then best.owner.gate.room = best.owner.gate.room - 1 end
         ids[#ids + 1] = id
         from[#ids] = task
-        if best.deadline then
+        if deadline then
           local list = timed[task] or {}
           timed[task] = list
           list[#list + 1] = id
         end
       end
-      advance(best)
+      step(best)
       if #late == 2 * expiry.PAGE then
         gave_up = true
         break
@@ -133,10 +148,16 @@ local function merge(ready, limit)
 end
 
 -- removes the claimed jobs, and the tombstones before them, from the lines
-local function leave_lines(sources)
-  local heads = {}
+local function leave_lines(sources, ids)
+  local heads, leased = {}, nil
   for _, source in ipairs(sources) do
-    if source.is_list then
+    if source.is_lanes then
+      if not leased then
+        leased = {}
+        for _, id in ipairs(ids) do leased[id] = true end
+      end
+      turns.leave(source, leased)
+    elseif source.is_list then
       if source.taken > 0 then call('LTRIM', source.key, source.taken, -1) end
       pages(source.tombstones, function(...) call('SREM', source.tombstones_key, ...) end)
     else
@@ -280,7 +301,7 @@ function claim.run(limit, limit_text, is_plain)
   local lives, leases = '', {}
   if #open == 1 then
     local task = open[1][1]
-    local others = call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task, K.gate .. task)
+    local others = call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task, K.gate .. task, K.turns .. task)
     local own = others > 0 and gate.of(task)
     if own then
       -- the gate is one of them
@@ -309,7 +330,8 @@ function claim.run(limit, limit_text, is_plain)
     has_nodes = true
     for _, source in ipairs(sources) do
       local task = source.owner.task
-      if source.score then changed[task] = 'more' elseif source.taken > 0 and not changed[task] then changed[task] = true end
+      local is_changed = source.taken > 0 or (source.skipped or 0) > 0
+      if source.score then changed[task] = 'more' elseif is_changed and not changed[task] then changed[task] = true end
     end
   end
   S.is_claiming = true
@@ -343,13 +365,13 @@ function claim.run(limit, limit_text, is_plain)
       if S.gates then gate.start(from) end
     end
     -- last, remove the jobs from their lines
-    if sources then leave_lines(sources) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
+    if sources then leave_lines(sources, ids) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then
     if S.ends or S.ended then
       ends.write(true)
       has_written = true
     end
-    leave_lines(sources)
+    leave_lines(sources, ids)
   end
   for task, list in pairs(timed or {}) do expiry.leave(task, list) end
   S.is_claiming = false

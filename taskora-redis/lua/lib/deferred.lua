@@ -12,8 +12,13 @@ function deferred.work_off(budget, has_stepped)
   local entry = call('LINDEX', K.deferred, 0)
   if not entry then return false end
   local kind, what, from, id = match(entry, '^(%u)(%w+):(%d+) (.*)$')
-  if match(entry, '^%u') and not match(entry, '^[XRJ]') then return step_over(budget, has_stepped) end
+  if match(entry, '^%u') and not match(entry, '^[XRJG]') then return step_over(budget, has_stepped) end
   from = tonumber(from)
+  if kind == 'G' then
+    lanes.go_on(id, from)
+    call('LPOP', K.deferred)
+    return call('EXISTS', K.deferred) == 1
+  end
   local flow = kind and workflow.of(id)
   -- an entry may have outlived its workflow, and another workflow may have its id by now
   if not flow then

@@ -151,8 +151,14 @@ function due.promote(dues, budget)
       for _, id in ipairs(source.ids) do
         local text = known[id]
         if text and byte(id) == 42 then text = workflow.record_in(text) or '' end
+        local key = text and lanes.key_of(source.task, text)
         if not text then
           -- it names no job
+        elseif key then
+          -- the holder of an ordered key comes back to the front
+          local is_back = call('HEXISTS', K.held, id) == 1
+          local score = is_back and lanes.score_of(source.task, key, id, text, false) or lanes.score_of_new(source.task, text, numbers[id])
+          lanes.enter(source.task, key, { score, id }, is_back)
         elseif not record.is_readable(text) or record.is_listed(text) then
           -- the claim handles records that cannot be read
           back[#back + 1] = pack('>I6', numbers[id]) .. id
@@ -161,7 +167,7 @@ function due.promote(dues, budget)
           ranked[#ranked + 1] = id
         end
       end
-      line.enter(source.task, back, nil, ranked)
+      if #back + #ranked > 0 then line.enter(source.task, back, nil, ranked) end
       pages(source.ids, function(...) call('ZREM', K.delayed .. source.task, ...) end)
       due.plan(source.task)
     end

@@ -1,12 +1,13 @@
 -- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
 -- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
--- is paused (6) and why, `l` its aliases, one a line. An alias has `g` instead: the task that has its gate. How many run is what `active`
--- says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`, and nothing
--- wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
+-- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, and `!` if lanes are
+-- ordered), `k<key>` the limit of one key that was set. An alias has `g` instead: the task that has its gate. How many run is what
+-- `active` says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`,
+-- and nothing wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
 
 local SINCE = 6 -- the length of the time at which a pause began
-local SETTINGS = { 'g', 'l', 'd', 'o', 'rd', 'ro', 'p' }
-local OWN = { 'd', 'o', 'rd', 'ro', 'p' } -- without these, there is no gate
+local SETTINGS = { 'g', 'l', 'd', 'o', 'rd', 'ro', 'p', 'k' }
+local OWN = { 'd', 'o', 'rd', 'ro', 'p', 'k' } -- without these and limits of single keys, there is no gate
 
 local function by_field(values)
   local settings = {}
@@ -42,8 +43,13 @@ local function limit_in(text)
   return number and number > 0 and number or nil
 end
 
--- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, and the
--- `lines` that share it. Nothing if it has none.
+-- the key whose limit a field has; nothing for other fields
+local function key_in(field)
+  return byte(field) == 107 and #field > 1 and sub(field, 2) or nil
+end
+
+-- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, what
+-- holds `per_key`, and the `lines` that share it. Nothing if it has none.
 function gate.of(task)
   local known = gathered('gates')
   if known[task] ~= nil then return known[task] or nil end
@@ -51,11 +57,23 @@ function gate.of(task)
   if known[name] == nil then
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
     own.is_paused = settings.p and #settings.p >= SINCE or false
-    own.lines = lines_of(name, settings.l)
-    known[name] = (own.limit or own.rate or own.is_paused) and own
+    own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
+    own.lines, own.limits = lines_of(name, settings.l), {}
+    known[name] = (own.limit or own.rate or own.is_paused or own.per_key) and own
   end
   known[task] = known[name]
   return known[task] or nil
+end
+
+-- how many jobs of a key may run at once; nothing if there is no limit
+function gate.limit_of(own, key)
+  if not own.per_key then return nil end
+  local limit = own.limits[key]
+  if limit == nil then
+    limit = limit_in(call('HGET', K.gate .. own.name, 'k' .. key)) or own.per_key.max or false
+    own.limits[key] = limit
+  end
+  return limit or nil
 end
 
 -- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
@@ -169,14 +187,18 @@ function gate.close_full()
   return shut
 end
 
--- the settings of a gate, when its rate opens, and how many run
-function gate.look(task)
+-- the settings of a gate, when its rate opens, how many run, and what is declared of each key; or the same of one key
+function gate.look(task, key)
   local name, settings = read_settings(task)
+  local lines = lines_of(name, settings.l)
+  if key ~= '' then
+    return { '', call('HGET', K.gate .. name, 'k' .. key) or '', '', '', '', '', lanes.holders(lines, key), settings.k or '' }
+  end
   local own, opens = gate.of(task), ''
   if own and own.rate and rate.room(own) <= 0 then opens = digits(rate.opens(own)) end
   return {
     settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
-    running(lines_of(name, settings.l)),
+    running(lines), settings.k or '',
   }
 end
 
@@ -204,6 +226,13 @@ local function adopt(name, settings, alias)
       if one ~= alias then kept[#kept + 1] = one .. '\n' end
     end
     if #kept > 0 then call('HSET', K.gate .. former, 'l', concat(kept)) else call('HDEL', K.gate .. former, 'l') end
+  end
+  local all = call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if key_in(all[i]) then
+      call('HSETNX', K.gate .. name, all[i], all[i + 1])
+      call('HDEL', key, all[i])
+    end
   end
   if rate.of(theirs) then
     if rate.of(settings) then rate.forget(alias) else rate.move(alias, name) end
@@ -242,24 +271,34 @@ function gate.set(task, aliases, changes)
       end
     end
   end
-  local before, old_rate = {}, rate.of(settings)
+  local before, old_rate, of_key, single = {}, rate.of(settings), nil, call('HLEN', key)
+  for _, value in pairs(settings) do
+    if value then single = single - 1 end
+  end
   for field, value in pairs(changes) do
-    before[field] = settings[field] or ''
+    local one = key_in(field)
+    before[field] = one and call('HGET', key, field) or settings[field] or ''
     if field == 'p' and #before.p < SINCE then before.p = '' end
     if field == 'p' and value ~= '' and before.p ~= '' then
       value = before.p
       changes.p = value
     end
-    settings[field] = value ~= '' and value or nil
+    if one then
+      of_key, single = field, single + (value ~= '' and 1 or 0) - (before[field] ~= '' and 1 or 0)
+    else
+      settings[field] = value ~= '' and value or nil
+    end
   end
-  local is_gate = false
+  local is_gate = single > 0
   for _, field in ipairs(OWN) do is_gate = is_gate or settings[field] end
   if is_gate then
     -- what counts comes before what is bound
     if #lines > 1 then call('HSET', key, 'l', concat(lines, '\n', 2) .. '\n') end
     for _, alias in ipairs(joining) do call('HSET', K.gate .. alias, 'g', name) end
   end
-  for _, field in ipairs(OWN) do
+  local fields = { unpack(OWN) }
+  fields[#fields + 1] = of_key
+  for _, field in ipairs(fields) do
     local value = changes[field]
     if value and value ~= '' then call('HSET', key, field, value) elseif value then call('HDEL', key, field) end
   end
@@ -273,7 +312,14 @@ function gate.set(task, aliases, changes)
   end
   if not rate.is_alike(old_rate, rate.of(settings)) then rate.forget(name) end
   S.gates = nil
-  for _, one in ipairs(lines) do gate.judge(one) end
-  for _, one in ipairs(judged) do gate.judge(one) end
+  for _, one in ipairs(lines) do
+    gate.judge(one)
+    if of_key then lanes.freed(one, key_in(of_key)) end
+    if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end
+  end
+  for _, one in ipairs(judged) do
+    gate.judge(one)
+    lanes.reopen(one, '-inf')
+  end
   return before
 end

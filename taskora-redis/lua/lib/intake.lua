@@ -5,7 +5,7 @@ local RANKED = 32
 local CALL = 60000 -- how long a call may be repeated, in milliseconds
 
 function intake.batch()
-  return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {} }
+  return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {}, lanes = {} }
 end
 
 -- the task of a record in the form of a dispatch: without layout and creation time
@@ -78,7 +78,13 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   new[#new + 1] = with_deadline(task, id, '\1' .. created .. rest, time)
   if is_behind then return end
   local high, low = byte(rest, 2, 3)
-  if time > now then
+  local text = new[#new]
+  local key = time <= now and byte(rest) % 32 >= 16 and lanes.key_of(task, text)
+  if key then
+    local list = list_in(list_in(batch.lanes, task), key)
+    list[#list + 1] = lanes.score_of_new(task, text, number)
+    list[#list + 1] = id
+  elseif time > now then
     local list = list_in(batch.delays, task)
     list[#list + 1] = time
     list[#list + 1] = id
@@ -98,9 +104,30 @@ function intake.write(batch)
   expiry.write()
   for task, list in pairs(batch.waits) do line.enter(task, list) end
   for task, list in pairs(batch.prios) do line.enter(task, nil, nil, list) end
+  for task, keys in pairs(batch.lanes) do
+    for key, list in pairs(keys) do lanes.enter(task, key, list) end
+  end
   for task, list in pairs(batch.delays) do due.enter(task, list) end
   if #batch.blobs > 0 then call('HSET', K.blobs, unpack(batch.blobs)) end
   if #batch.new > 0 then call('HSET', K.jobs, unpack(batch.new)) end
+end
+
+-- A job in a lane has this record now, perhaps with another key, or none: it keeps its place. Returns its record.
+local function change_lane(task, id, text, from)
+  local key = lanes.key_of(task, text)
+  if key == from then return text end
+  local score = tonumber(call('ZSCORE', lanes.name_of(task, from), id))
+  if key then
+    lanes.enter(task, key, { score, id })
+  else
+    line.enter(task, nil, nil, { score, id })
+    local flags = byte(text, R.flags)
+    if flags % 64 < RANKED then text = sub(text, 1, R.flags - 1) .. pack('B', flags + RANKED) .. sub(text, R.flags + 1) end
+    call('HDEL', K.laned .. task, id)
+  end
+  call('ZREM', lanes.name_of(task, from), id)
+  lanes.judge(task, from)
+  return text
 end
 
 -- A job that no worker has claimed gets what a new one has. It keeps its id, when it was created, and in line its place, which goes
@@ -111,6 +138,8 @@ function intake.replace(id, before, rest, payload, ready, is_in_line)
   local priority = is_in_line and sub(before, R.priority, R.priority + 1) or sub(rest, 2, 3)
   local text = sub(before, 1, R.flags - 1) .. pack('B', byte(rest) + ranked) .. priority .. sub(rest, 4)
   text = with_deadline(task, id, text, ready)
+  local lane = is_in_line and call('HGET', K.laned .. task, id)
+  if lane then text = change_lane(task, id, text, lane) end
   if S.ttls then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
   if payload then call('HSET', K.blobs, id, payload) end
   call('HSET', K.jobs, id, text)

@@ -3,7 +3,7 @@
 -- time; d `due` is not the earliest delayed job or opening; t a timer for nothing; w a wake-up without work; n missing from `tasks`; s the
 -- sentinel is alone.
 function invariants.of(task)
-  local has_line = call('EXISTS', K.wait .. task, K.prio .. task) > 0
+  local has_line = call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task) > 0
   local bound = tonumber(call('ZSCORE', K.ready, task) or '')
   local is_ready = bound ~= nil
   local first = due.earliest(task)
@@ -19,6 +19,9 @@ function invariants.of(task)
     local first_ranked = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')[2]
     local head = first_back and u48_at(first_back, 1) or first_ranked and tonumber(first_ranked)
     if first_ranked and head then head = math.min(head, tonumber(first_ranked)) end
+    local lane = call('ZRANGE', K.turns .. task, 0, 0)[1]
+    local first_keyed = lane and lanes.room(task, lane) > 0 and lanes.first_of(task, lane)
+    if first_keyed then head = math.min(head or first_keyed, first_keyed) end
     if head and bound > head then faults = faults .. 'r' end
   end
   if is_ready and (not has_line or is_closed) then faults = faults .. 'R' end

@@ -54,14 +54,27 @@ function line.enter(task, back, front, ranked)
   end
 end
 
+-- A job is in line whose score is not below this one. Wakes a worker, unless nobody may claim it.
+function line.announce(task, score)
+  local woke = line.wake(task)
+  if call('ZADD', K.ready, 'LT', format('%.0f', score), task) == 1 and call('SISMEMBER', K.closed, task) == 1 then
+    call('ZREM', K.ready, task)
+    if woke then call('DEL', K.wake .. task) end
+  end
+end
+
 -- Puts one job at the end of its line.
 function line.to_back(task, id, text)
+  local key = lanes.key_of(task, text)
+  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, false), id }, true) end
   local number = line.arrivals(1) + 1
   if record.is_listed(text) then return line.enter(task, { pack('>I6', number) .. id }) end
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
 end
 
 function line.to_front(task, id, text)
+  local key = lanes.key_of(task, text)
+  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, true), id }, true) end
   local number = line.returns(1) - 1
   if record.is_listed(text) then return line.enter(task, nil, { pack('>I6', number) .. id }) end
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
@@ -69,7 +82,7 @@ end
 
 -- after jobs have left a line: true if some are left
 function line.still_ready(task)
-  if call('EXISTS', K.wait .. task, K.prio .. task) > 0 then return true end
+  if call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task) > 0 then return true end
   line.close(task)
   return false
 end
@@ -106,9 +119,14 @@ function line.leave(leaving)
   for i = 1, #leaving, 3 do
     local place, task, id = leaving[i], leaving[i + 1], leaving[i + 2]
     call('ZREM', K.ttls .. task, id)
-    if place == 'delayed' then
+    local key = (place == 'prio' or place == 'wait') and call('HGET', K.laned .. task, id)
+    if key then
+      lanes.remove(task, key, { id })
+    elseif place == 'delayed' then
       call('ZREM', K.delayed .. task, id)
       due.plan(task)
+      -- an ordered key is held meanwhile
+      if call('EXISTS', K.held) == 1 then lanes.let_go(task, { id }) end
     elseif place == 'behind' then
       call('ZREM', K.behind .. task, id)
     elseif place == 'prio' then

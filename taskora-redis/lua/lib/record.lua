@@ -103,6 +103,34 @@ function record.is_discarded(text)
   return at ~= nil and byte(text, at) == 1
 end
 
+-- the key by which limits count the job
+function record.key_of(text)
+  if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
+  local at = extension_at(text)
+  local high, low = byte(text, at, at + 1)
+  if not low then return nil end
+  local last = at + 1 + high * 256 + low
+  at = at + 2
+  while at + 2 <= last do
+    local tag, more, less = byte(text, at, at + 2)
+    if not less then return nil end
+    local length = more * 256 + less
+    if tag == KEY then return at + 2 + length <= last and sub(text, at + 3, at + 2 + length) or nil end
+    at = at + 3 + length
+  end
+  return nil
+end
+
+-- a record without a key, with this one
+function record.with_key(text, key)
+  local tag, at, flags = pack('>BI2', KEY, #key) .. key, extension_at(text), byte(text, R.flags)
+  local length = flags % 32 >= 16 and read('>I2', text, at) or 0
+  local rest = flags % 32 >= 16 and at + 2 or at
+  if flags % 32 < 16 then flags = flags + 16 end
+  return sub(text, 1, R.flags - 1) .. pack('B', flags) .. sub(text, R.flags + 1, at - 1) .. pack('>I2', length + #tag)
+    .. sub(text, rest, rest + length - 1) .. tag .. sub(text, rest + length)
+end
+
 function record.has_payload_aside(text)
   return byte(text, R.flags) % 2 == 1
 end

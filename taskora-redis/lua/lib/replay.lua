@@ -29,7 +29,7 @@ function replay.answer(saved, settlements, claims)
     local dated = text and (is_node and heads[i] or not is_node and text)
     -- a later job with the same id is a different one
     if dated and #dated > 6 and read('>I6', dated, 2) <= saved[4] then
-      flags[#flags + 1] = call('HEXISTS', K.cancel, id)
+      flags[#flags + 1] = call('HEXISTS', K.cancel, id) + 2 * call('HEXISTS', K.held, id)
       kept[#kept + 1] = sub(lives, 12 * i - 11, 12 * i)
       reply[#reply + 1] = id
       reply[#reply + 1] = text

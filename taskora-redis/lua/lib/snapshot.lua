@@ -1,7 +1,7 @@
 -- A snapshot of jobs: their data, where each of them belongs, and what is wrong with them. These rules decide what `check`
 -- reports, and `repair` verifies them before it touches anything.
 snapshot.PLACES = {
-  wait = true, prio = true, delayed = true, active = true, ttls = true, behind = true,
+  wait = true, prio = true, delayed = true, active = true, ttls = true, behind = true, laned = true,
   completed = true, failed = true, cancelled = true, expired = true,
   owncompleted = true, ownfailed = true, owncancelled = true, ownexpired = true,
 }
@@ -63,6 +63,12 @@ local function read_nodes(id, list)
       f.released = reached[after] > tonumber(f.number)
     end
   end
+end
+
+local function names_of(list)
+  local ids = {}
+  for i, f in ipairs(list) do ids[i] = f.id end
+  return ids
 end
 
 function snapshot.of(ids)
@@ -129,6 +135,11 @@ function snapshot.of(ids)
     end)
     mark('ZMSCORE', K.delayed .. task, 'id', 'delayed')
     mark('ZMSCORE', K.prio .. task, 'id', 'prio')
+    if call('EXISTS', K.laned .. task) == 1 then
+      for i, key in ipairs(fields_of(K.laned .. task, names_of(list))) do
+        list[i].laned = key and lanes.is_in(task, key, list[i].id, true)
+      end
+    end
     if call('EXISTS', K.behind .. task) == 1 then mark('ZMSCORE', K.behind .. task, 'id', 'behind') end
     if call('EXISTS', K.ttls .. task) == 1 then mark('ZMSCORE', K.ttls .. task, 'id', 'ttls') end
     for _, place in ipairs({ 'failed', 'cancelled', 'expired', 'ownfailed', 'owncancelled', 'ownexpired' }) do
@@ -161,13 +172,13 @@ function snapshot.home_of(f)
   if f.active then return 'active' end
   if f.delayed then return 'delayed' end
   if f.behind and keyed.front_of(f.id, f.keyed) then return 'behind' end
-  return f.line
+  return f.laned and 'laned' or f.line
 end
 
 -- whether it has not been started, and expires if it is not
 function snapshot.expires(f)
   local home = snapshot.home_of(f)
-  return (home == 'wait' or home == 'prio' or home == 'delayed' or home == 'behind') and record.ttl_at(f.record) ~= nil
+  return (home == 'wait' or home == 'prio' or home == 'laned' or home == 'delayed' or home == 'behind') and record.ttl_at(f.record) ~= nil
 end
 
 -- A value that stays the same while a job stays in its place, and changes when it leaves: a job that was seen twice with the same
@@ -211,6 +222,10 @@ function snapshot.is_leftover(part, f)
   if part == 'keyed' then
     local role = keyed.split(f.keyed)
     return f.done ~= nil or not role or keyed.waits(role) and snapshot.home_of(f) ~= 'behind'
+  end
+  if part == 'held' then
+    local key = call('HGET', K.held, f.id)
+    return not f.active and not f.delayed or key and not lanes.is_in(f.task, key, f.id, false)
   end
   if part == 'cancel' then return not f.active end
   if part == 'blobs' then return not record.has_payload_aside(f.record) end

@@ -24,7 +24,7 @@ fn shown_id(stored: &[u8]) -> JobId {
 
 fn place(name: &[u8]) -> Option<Place> {
     Some(match name {
-        b"wait" | b"prio" => Place::Waiting,
+        b"wait" | b"prio" | b"lane" | b"laned" => Place::Waiting,
         b"behind" => Place::Behind,
         b"delayed" => Place::Delayed,
         b"active" => Place::Active,
@@ -47,6 +47,7 @@ fn part(name: &[u8]) -> Option<Part> {
         b"log" => Part::Log,
         b"waiters" => Part::Waiters,
         b"keyed" => Part::Key,
+        b"held" => Part::HeldKey,
         _ => return None,
     })
 }
@@ -80,6 +81,7 @@ pub(super) fn finding(notes: Vec<Vec<u8>>) -> Result<Finding, AdapterError> {
         b"U" => Violation::DoubleEntry { task, id },
         b"L" => Violation::LostJob { task, id, place: place(more).ok_or_else(unknown)? },
         b"O" => Violation::Leftover { part: part(role).ok_or_else(unknown)?, id },
+        b"q" => Violation::TaskIndex { task, fault: TaskFault::Lane },
         b"k" => match id::key_in(entry) {
             Some((task, key)) => Violation::StaleKey { task, key, id: shown_id(more) },
             None => Violation::Garbage { index: shown(role), entry: shown(entry) },

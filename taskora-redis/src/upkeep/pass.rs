@@ -32,14 +32,17 @@ const BYTES: u64 = 512 * 1024;
 const GATHERED: usize = 200_000;
 
 /// The parts of jobs that have their own hash.
-const PARTS: [&str; 7] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed"];
+const PARTS: [&str; 8] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed", "held"];
 /// The indexes of a task that can be asked whether a job is in them.
-const SETS: [&str; 11] = [
+const SETS: [&str; 14] = [
     "active",
     "delayed",
     "ttls",
     "behind",
     "prio",
+    "laned",
+    "turns",
+    "parked",
     "failed",
     "cancelled",
     "expired",
@@ -205,6 +208,9 @@ impl Pass {
                     }
                 }
                 (Some(("log", _, id)), true) => logs.push(id.to_vec()),
+                (Some(("lane", _, lane)), true) if lane.contains(&0) => {
+                    next.push(Step::Scan(whole("lane", lane)));
+                }
                 (Some(("wf", _, id)), true) => {
                     page.workflows += 1;
                     next.push(Step::Workflow(Box::new(WorkflowScan::new(id.to_vec()))));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{Control, GatedTask, Jobs, NewJob, Rate};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, Jobs, LimitKey, NewJob, PerKey, Rate};
 use taskora_redis::RedisAdapter;
 
-use crate::kit::{complete, exchange, job, patient};
+use crate::kit::{TASK, complete, exchange, job, patient};
 use crate::server::Server;
 
 /// How many commands the server has run since it started, those of functions included.
@@ -17,8 +17,14 @@ fn commands(server: &Server) -> u64 {
 
 /// The commands of a dispatch into an idle line, of a claim, and of a settlement that claims the next job, which is there.
 async fn costs(server: &Server, adapter: &RedisAdapter, round: u64) -> [u64; 3] {
+    costs_of(server, adapter, round, None).await
+}
+
+async fn costs_of(server: &Server, adapter: &RedisAdapter, round: u64, key: Option<&str>) -> [u64; 3] {
     let worker = format!("w{round}");
-    let [one, two] = ["a", "b"].map(|id| job(&format!("{id}-{round}")));
+    let limit_key = key.and_then(LimitKey::new);
+    let [one, two] =
+        ["a", "b"].map(|id| NewJob { limit_key: limit_key.clone(), ..job(&format!("{id}-{round}")) });
     let start = commands(server);
     adapter.enqueue(vec![one]).await.expect("enqueue");
     let stored = commands(server);
@@ -63,4 +69,72 @@ async fn a_plain_job_pays_for_no_gate() {
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
     let beside = costs(&server, &adapter, 3).await;
     assert_eq!(beside, [11, 15, 20], "beside a task that is at its limit, exchanges look for closed gates");
+}
+
+#[tokio::test]
+async fn a_job_with_a_key_pays_for_its_lane() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+    costs(&server, &adapter, 0).await;
+    let limit = DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(PerKey::at_most(1)));
+    adapter.declare_limits(vec![limit]).await.expect("declare_limits");
+    assert_eq!(
+        costs_of(&server, &adapter, 1, Some("acme")).await,
+        [20, 31, 54],
+        "its lane, its turn, its holder"
+    );
+    // jobs without a key, beside one that holds its key
+    adapter.enqueue(vec![NewJob { limit_key: LimitKey::new("acme"), ..job("held") }]).await.expect("enqueue");
+    assert_eq!(adapter.exchange(exchange("r", 1, Vec::new(), 1)).await.expect("claim").jobs.len(), 1);
+    assert_eq!(
+        costs(&server, &adapter, 2).await,
+        [11, 21, 26],
+        "a line with a gate is not read the short way"
+    );
+}
+
+/// However many jobs and keys wait, a call looks at a page.
+#[tokio::test]
+async fn what_a_call_does_for_keys_is_bounded() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+    let declare = |max| vec![DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(PerKey::at_most(max)))];
+    adapter.declare_limits(declare(1)).await.expect("declare_limits");
+    for round in 0..10 {
+        let one = |number: u32| NewJob {
+            limit_key: LimitKey::new(format!("key {number}")),
+            ..job(&format!("{round}-{number}"))
+        };
+        let page = |start: u32| (start..start + 500).map(one).collect();
+        for start in [0, 500] {
+            adapter.enqueue(page(start)).await.expect("enqueue");
+        }
+    }
+    let mut worker = 0;
+    let mut claim = async |limit| {
+        worker += 1;
+        let before = commands(&server);
+        let jobs = adapter.exchange(exchange(&format!("w{worker}"), 1, Vec::new(), limit)).await;
+        (jobs.expect("claim").jobs.len(), commands(&server) - before)
+    };
+    let (jobs, few) = claim(1).await;
+    assert!(jobs == 1 && few < 50, "{few} commands");
+    for _ in 0..2 {
+        let (jobs, _) = claim(500).await;
+        assert!(jobs >= 499);
+    }
+    let (jobs, none) = claim(500).await;
+    assert!(jobs == 0 && none < 40, "all keys are held: {none} commands");
+    // a higher limit of all keys opens the lanes page by page
+    let before = commands(&server);
+    adapter.declare_limits(declare(2)).await.expect("declare_limits");
+    let declared = commands(&server) - before;
+    assert!(declared < 1200, "{declared} commands");
+    let mut all = 0;
+    for _ in 0..20 {
+        let (jobs, count) = claim(500).await;
+        all += jobs;
+        assert!(count < 7 * 500 + 1200, "{count} commands for {jobs} jobs");
+    }
+    assert_eq!(all, 1000);
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
 use taskora::adapter::{
-    Admissions, AttemptEnd, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, NewJob, NewNode,
-    NewWorkflow, Rate, Schedules, Signals, Workflows,
+    Admissions, AttemptEnd, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, LimitKey, NewJob,
+    NewNode, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, WIRE_VERSION};
@@ -26,6 +26,7 @@ async fn the_layout_is_what_the_wire_version_says() {
     workflows(&adapter).await;
     schedules(&adapter).await;
     gates(&adapter).await;
+    lanes(&adapter).await;
     let mut found = format!("wire version {WIRE_VERSION}\n\n");
     writeln!(found, "library {}", taskora_redis::library_hash()).expect("write");
     found.push_str(&dump(&server));
@@ -203,6 +204,24 @@ async fn gates(adapter: &RedisAdapter) {
         .map(|task| taskora::adapter::TaskClaim { task: task.into(), limit: 4, ..one.clone() })
         .into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 3);
+}
+
+/// A key that is held, with a job that waits; another one that may go; and a key whose limit was set.
+async fn lanes(adapter: &RedisAdapter) {
+    let keyed = GatedTask::new("keyed");
+    adapter
+        .declare_limits(vec![DeclaredLimit::none(keyed.clone()).per_key(Some(PerKey::ordered()))])
+        .await
+        .expect("declare_limits");
+    let key = |key: &str| LimitKey::new(key).expect("not too long");
+    adapter.set_limit(&keyed, Some(&key("c")), Some(2)).await.expect("set_limit");
+    let of = |id: &str, of: &str| NewJob { task: "keyed".into(), limit_key: Some(key(of)), ..job(id) };
+    adapter.enqueue(vec![of("holds", "a"), of("parked", "a"), of("turn", "b")]).await.expect("enqueue");
+    let mut call = exchange("w", 6, Vec::new(), 1);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    let one = tasks[0].clone();
+    *tasks = [taskora::adapter::TaskClaim { task: "keyed".into(), ..one }].into();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
 }
 
 /// All keys and what they hold, with times and tags replaced.

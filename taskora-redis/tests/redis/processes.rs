@@ -46,7 +46,7 @@ async fn a_process_appears_with_its_handshake_and_names_its_tasks_with_its_sweep
     let server = Server::start();
     let adapter = connect(&server).await;
     let first = only(&adapter).await;
-    assert_eq!((first.level, first.pid), (2, std::process::id()));
+    assert_eq!((first.level, first.pid), (3, std::process::id()));
     assert_eq!(
         (first.version.as_str(), &first.roles[..]),
         (env!("CARGO_PKG_VERSION"), &["producer".to_owned()][..])
@@ -125,11 +125,11 @@ async fn more_processes_than_a_page_are_all_seen() {
     let server = Server::start();
     let adapter = connect(&server).await;
     for number in 0..1_200 {
-        write_process(&server, &format!("p{number}"), 3, 0, &json!({ "host": "x".repeat(100) }));
+        write_process(&server, &format!("p{number}"), 4, 0, &json!({ "host": "x".repeat(100) }));
     }
     assert_eq!(adapter.processes().await.expect("processes").len(), 1_201);
-    let Err(LevelError::NeedsLevel { level: 3, held_back_by }) = adapter.raise_level(3, false).await else {
-        panic!("this process understands level 2")
+    let Err(LevelError::NeedsLevel { level: 4, held_back_by }) = adapter.raise_level(4, false).await else {
+        panic!("this process understands level 3")
     };
     assert_eq!(held_back_by.len(), 1);
 }
@@ -147,9 +147,9 @@ async fn a_level_is_raised_when_all_live_processes_understand_it() {
         &json!({ "program": "mailer", "host": "ten", "pid": 7, "version": "0.1.0" }),
     );
     write_process(&server, "gone", 1, 181, &json!({}));
-    write_process(&server, "newer", 3, 0, &json!({}));
-    let error = adapter.raise_level(3, false).await.expect_err("two are below");
-    let LevelError::NeedsLevel { level: 3, held_back_by } = &error else { panic!("{error:?}") };
+    write_process(&server, "newer", 4, 0, &json!({}));
+    let error = adapter.raise_level(4, false).await.expect_err("two are below");
+    let LevelError::NeedsLevel { level: 4, held_back_by } = &error else { panic!("{error:?}") };
     let mut names: Vec<_> = held_back_by.iter().map(|other| other.name.clone()).collect();
     names.retain(|name| *name != "older");
     assert!(held_back_by.len() == 2 && names == [only_own(&adapter).await], "{held_back_by:?}");
@@ -161,10 +161,10 @@ async fn a_level_is_raised_when_all_live_processes_understand_it() {
 
     // both have gone; a newer process asks
     server.cli(&["HDEL", PROCS, "older", &names[0]]);
-    adapter.raise_level(3, false).await.expect("nobody is below");
-    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "3");
+    adapter.raise_level(4, false).await.expect("nobody is below");
+    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "4");
     adapter.raise_level(1, false).await.expect("it is above already");
-    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "3", "a level never falls");
+    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "4", "a level never falls");
 }
 
 async fn only_own(adapter: &RedisAdapter) -> String {
@@ -232,18 +232,18 @@ async fn who_is_below_the_level_stops_and_says_who_has_raised_it() {
         .expect("start");
     let echo = app.dispatch(Echo { n: 1 }).await.expect("dispatch");
     assert_eq!(timeout(PATIENCE, echo.result()).await.expect("in time").expect("a result"), 1);
-    adapter.raise_level(3, true).await.expect("by force");
+    adapter.raise_level(4, true).await.expect("by force");
     timeout(PATIENCE, worker.stopped()).await.expect("it stops");
     let error = worker.shutdown().await.expect_err("it was stopped");
     let taskora::Error::Worker(WorkerError::Store(AdapterError::Incompatible(said))) = &error else {
         panic!("{error:?}")
     };
-    for part in ["level 3", &format!("taskora {}", env!("CARGO_PKG_VERSION")), "understands level 2"] {
+    for part in ["level 4", &format!("taskora {}", env!("CARGO_PKG_VERSION")), "understands level 3"] {
         assert!(said.contains(part), "{said}");
     }
     // so is everybody who comes
     let error = RedisAdapter::connect(patient(server.url())).await.expect_err("it is too old");
-    assert!(matches!(&error, AdapterError::Incompatible(said) if said.contains("level 3")), "{error:?}");
+    assert!(matches!(&error, AdapterError::Incompatible(said) if said.contains("level 4")), "{error:?}");
     let late = app.dispatch(Echo { n: 2 }).await.expect("a connection that was there before");
     assert_eq!(adapter.counts("echo").await.expect("counts").waiting, 1, "{late:?} waits for a newer worker");
 }

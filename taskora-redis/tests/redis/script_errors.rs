@@ -2,6 +2,7 @@
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
 mod gates;
+mod lanes;
 mod schedules;
 
 use std::time::Duration;
@@ -59,6 +60,14 @@ enum Act {
     GateRescue,
     GateSet,
     GateDeclare,
+    LaneEnqueue,
+    LaneClaim,
+    LaneSettle,
+    LaneDue,
+    LaneRescue,
+    LaneCancel,
+    LaneSet,
+    LaneTake,
     Note,
     Watch,
     Repair,
@@ -81,7 +90,11 @@ enum Act {
 impl Act {
     fn command(self) -> &'static str {
         match self {
-            Self::EnqueueOne | Self::EnqueueAlike | Self::EnqueueMixed | Self::Replace => "enqueue",
+            Self::EnqueueOne
+            | Self::EnqueueAlike
+            | Self::EnqueueMixed
+            | Self::Replace
+            | Self::LaneEnqueue => "enqueue",
             Self::Admit | Self::AdmitAndCancel => "admit",
             Self::Settle
             | Self::SettleOwners
@@ -94,9 +107,18 @@ impl Act {
             | Self::GateClaim
             | Self::RateClaim
             | Self::RateOpen
+            | Self::LaneClaim
+            | Self::LaneSettle
+            | Self::LaneDue
             | Self::Promote => "exchange",
-            Self::Rescue | Self::Stall | Self::Expire | Self::Remove | Self::GateRescue => "sweep",
-            Self::GateSet | Self::RateSet => "set_gate",
+            Self::Rescue
+            | Self::Stall
+            | Self::Expire
+            | Self::Remove
+            | Self::GateRescue
+            | Self::LaneRescue => "sweep",
+            Self::GateSet | Self::RateSet | Self::LaneSet => "set_gate",
+            Self::LaneTake => "take_key",
             Self::GateDeclare => "declare_limits",
             Self::CancelWaiting
             | Self::CancelUrgent
@@ -105,6 +127,7 @@ impl Act {
             | Self::CancelFollower
             | Self::CancelActive
             | Self::CancelRun
+            | Self::LaneCancel
             | Self::CancelNode => "cancel",
             Self::CancelWorkflow => "cancel_workflow",
             Self::Start | Self::StartLarge => "start_workflow",
@@ -205,6 +228,7 @@ impl Act {
                 }
             }
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
+            _ if self.is_of_lanes() => self.prepare_lanes(world).await?,
             _ => self.prepare_schedules(world).await?,
         }
         Ok(())
@@ -309,6 +333,7 @@ impl Act {
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
             _ if self.is_of_gates() => self.act_on_gates(world).await,
+            _ if self.is_of_lanes() => self.act_on_lanes(world).await,
             _ => self.act_on_schedules(world).await,
         }
     }

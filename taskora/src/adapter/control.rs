@@ -77,8 +77,9 @@ pub trait Control: Send + Sync {
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
 
     /// A worker knows the key of a job that it has claimed, and that does not hold it: because the job was stored before its task had
-    /// limits by key, or because its payload was not complete then. The job keeps this key, unless it has one. It holds it now, or it
-    /// waits in the lane of its key, without having used up an attempt. A job that is to be cancelled may go on.
+    /// limits by key, or it is a node of a workflow, whose first claim is from the line of its task. The job keeps this key, unless
+    /// it has one. It holds it now, or it waits in the lane of its key, without having used up an attempt. A job that is to be
+    /// cancelled may go on.
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
 }
 

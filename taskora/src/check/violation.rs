@@ -210,6 +210,8 @@ pub enum Part {
     Waiters,
     /// The key that it was stored under.
     Key,
+    /// The key that it holds: limits by key count it.
+    HeldKey,
 }
 
 /// What is wrong with the data about a task as a whole.
@@ -222,6 +224,8 @@ pub enum TaskFault {
     EmptyLine,
     /// The gate of the task is closed although there is room, or open although there is none.
     Gate,
+    /// The lane of a key is missing among those that take turns, or has no jobs.
+    Lane,
     /// The recorded due time is not the earliest of the delayed jobs.
     DueTime,
     /// A worker was told a time at which nothing is due.

@@ -202,6 +202,7 @@ impl fmt::Display for Part {
             Self::Log => "log lines",
             Self::Waiters => "waiters",
             Self::Key => "a key",
+            Self::HeldKey => "a held limit key",
         })
     }
 }
@@ -211,6 +212,7 @@ impl fmt::Display for TaskFault {
         f.write_str(match self {
             Self::HiddenLine => "it has waiting jobs, but workers do not see it",
             Self::EmptyLine => "workers see it, but it has no waiting jobs",
+            Self::Lane => "the lane of a key is not where workers look for it",
             Self::Gate => "its gate is closed although there is room, or the other way round",
             Self::DueTime => "its due time is not the earliest of its delayed jobs",
             Self::StrayTimer => "a worker was told a time at which nothing is due",

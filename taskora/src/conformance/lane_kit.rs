@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::gate_kit::task;
 use super::kit::{Caller, TASK, job, put};
-use crate::adapter::{Adapter, ClaimedJob, DeclaredLimit, GatedTask, LimitKey, NewJob, PerKey};
+use crate::adapter::{Adapter, ClaimedJob, DeclaredLimit, GatedTask, KeyTaken, LimitKey, NewJob, PerKey};
 
 pub(super) fn key(key: &str) -> LimitKey {
     LimitKey::new(key).expect("not too long")
@@ -41,6 +41,20 @@ pub(super) async fn holders(adapter: &Arc<dyn Adapter>, task: &GatedTask, of: &s
 /// Claims all that may go.
 pub(super) async fn claim_all(adapter: &Arc<dyn Adapter>) -> Vec<ClaimedJob> {
     Caller::new(adapter).claim(50, &[TASK]).await
+}
+
+/// Claims as a worker does that knows the keys of jobs which are not in lanes, and returns those that may go.
+pub(super) async fn claim_and_take(adapter: &Arc<dyn Adapter>, worker: &mut Caller) -> Vec<ClaimedJob> {
+    let mut may_go = Vec::new();
+    for job in worker.claim(9, &[TASK]).await {
+        let late = job.limit_key.as_ref().filter(|_| !job.holds_key);
+        let goes = match late {
+            Some(key) => adapter.control().take_key(&job.lease, key).await.expect("take_key") == KeyTaken::Go,
+            None => true,
+        };
+        may_go.extend(goes.then_some(job));
+    }
+    may_go
 }
 
 /// How many jobs of [`TASK`] wait.

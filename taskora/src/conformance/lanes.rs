@@ -10,7 +10,9 @@ use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, claim, complete, fail, ids, info, job, put, retry,
     state, sweep,
 };
-use super::lane_kit::{claim_all, declare, holders, key, keyed, per_key, put_keyed, set_key, waiting};
+use super::lane_kit::{
+    claim_all, claim_and_take, declare, holders, key, keyed, per_key, put_keyed, set_key, waiting,
+};
 use crate::adapter::{AttemptEnd, DeclaredLimit, Due, GatedTask, NewJob, NewNode, Otherwise, PerKey};
 use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
@@ -304,15 +306,15 @@ pub(super) async fn nodes_have_keys(f: &impl Fixture) {
         vec![of(None, "a"), of(None, "a"), node(None), of(Some(0), "a"), of(Some(0), "b"), of(Some(1), "b")];
     start(&adapter, flow("w", nodes, &[&[0, 1, 2], &[3]])).await;
     let mut worker = Caller::new(&adapter);
-    let first = worker.claim(9, &[TASK]).await;
+    let first = claim_and_take(&adapter, &mut worker).await;
     assert_eq!(ids(&first), ["w#0", "w#2"]);
     worker.settle(&first[1], complete("1")).await;
     worker.settle(&first[0], complete("1")).await;
     worker.run_one(complete("1")).await;
-    let second = worker.claim(9, &[TASK]).await;
+    let second = claim_and_take(&adapter, &mut worker).await;
     assert_eq!(ids(&second), ["w#3", "w#4"]);
     worker.settle(&second[0], complete("1")).await;
-    assert!(worker.claim(9, &[TASK]).await.is_empty());
+    assert!(claim_and_take(&adapter, &mut worker).await.is_empty());
     worker.settle(&second[1], complete("1")).await;
     worker.run_one(complete("1")).await;
     assert_eq!(holders(&adapter, &task(), "b").await, 0);

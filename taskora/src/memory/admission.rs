@@ -226,10 +226,10 @@ impl Store {
         self.change_lanes(id);
     }
 
-    /// A job in line may have another key now. It keeps its number.
+    /// A job in a lane may have another key now, or none. It keeps its number. A job outside takes its key when it is claimed.
     fn change_lanes(&mut self, id: &JobId) {
         let Some(record) = self.jobs.get(id) else { return };
-        let (Phase::Waiting(place) | Phase::InLane(_, place)) = record.phase else { return };
+        let Phase::InLane(_, place) = record.phase else { return };
         let task = record.new.task.clone();
         let key = record.new.limit_key.clone().filter(|_| self.per_key(&task).is_some());
         let phase = key.map_or(Phase::Waiting(place), |key| Phase::InLane(key, place));

@@ -16,5 +16,4 @@ pub(super) struct Claimed {
     pub(super) lease: Lease,
     pub(super) attempt: u32,
     pub(super) at: u64,
-    pub(super) holds_key: bool,
 }

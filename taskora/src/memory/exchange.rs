@@ -110,9 +110,9 @@ impl Store {
         self.last_token += 1;
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
-        let (attempt, holds_key) = (record.attempts + 1, record.holds.is_some());
+        let attempt = record.attempts + 1;
         self.count_start(&lease.task, now);
-        Some(Claimed { lease, attempt, at: now, holds_key })
+        Some(Claimed { lease, attempt, at: now })
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
@@ -124,7 +124,7 @@ impl Store {
             Some(ClaimedJob {
                 node: record.node.clone(),
                 limit_key: record.new.limit_key.clone(),
-                holds_key: claimed.holds_key,
+                holds_key: record.holds.is_some(),
                 tick: record.new.tick.clone(),
                 prior_result: None,
                 lease: claimed.lease.clone(),

@@ -12,6 +12,8 @@ pub(super) type Place = (Reverse<i16>, i64);
 pub(super) enum Line {
     /// Behind all others of its priority.
     Back,
+    /// The same for a node that was released, which takes its key when it is claimed.
+    Released,
     /// Before all others of its priority, because it was claimed before.
     Front,
     /// Into the delayed set.

@@ -29,7 +29,7 @@ impl Store {
                 let place = self.place_in_lane(id, &key, is_ordered, is_in_front);
                 Phase::InLane(key, place)
             }
-            (Line::Back, None) => Phase::Waiting(self.place_at_the_end(priority)),
+            (Line::Back, None) | (Line::Released, _) => Phase::Waiting(self.place_at_the_end(priority)),
             (Line::Front, None) => Phase::Waiting(self.place_in_front(priority)),
             (Line::Due(due), _) => Phase::Delayed { due, retrying },
             (Line::Behind(front), _) => Phase::Behind(front),

@@ -180,7 +180,7 @@ impl Store {
             Line::Due(due)
         } else {
             self.flows.released.insert(job.task.clone());
-            Line::Back
+            Line::Released
         };
         let node = job.id.clone();
         let mut record = Record { node: Some(of), ..Record::new(job, created_at) };

@@ -403,3 +403,12 @@ async fn the_first_states_of_a_gate_on_redis() {
     let (states, _) = visit(&Stage::redis().await, None, 3, 4).await;
     assert!(states >= 60, "{states} states");
 }
+
+#[tokio::test]
+async fn the_first_states_of_two_keys_on_redis() {
+    let stage = Stage::redis().await;
+    for per_key in [PerKey::at_most(DECLARED), PerKey::ordered()] {
+        let (states, _) = visit(&stage, Some(per_key), 3, 4).await;
+        assert!(states >= 40, "{states} states");
+    }
+}

@@ -70,12 +70,15 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 15] = [
+const SETS: [&str; 18] = [
     "active:",
     "prio:",
     "delayed:",
     "ttls:",
     "behind:",
+    "turns:",
+    "parked:",
+    "lane:send-email\0a",
     "failed:",
     "cancelled:",
     "expired:",
@@ -89,9 +92,9 @@ const SETS: [&str; 15] = [
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 6] = ["wait:", "completed:", "owncompleted:", "wake:", "rate:", "deferred"];
-const HASHES: [&str; 13] = [
+const HASHES: [&str; 15] = [
     "jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs",
-    "sched", "schedrun",
+    "sched", "schedrun", "held", "laned:",
 ];
 
 /// The key of the damaged task, or the only one.
@@ -142,7 +145,7 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
     for name in HASHES {
         let values = [b"".to_vec(), b"x".to_vec(), vec![0; 16], long(), vec![0xff; 40]];
         let set =
-            |(field, value): (Vec<u8>, &Vec<u8>)| vec![b"HSET".to_vec(), key(name), field, value.clone()];
+            |(field, value): (Vec<u8>, &Vec<u8>)| vec![b"HSET".to_vec(), place(name), field, value.clone()];
         let commands = names().into_iter().zip(values.iter().cycle()).map(set).collect();
         let mut damages = spread(name, commands, alone);
         if name == "jobs" {

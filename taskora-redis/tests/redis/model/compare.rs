@@ -7,7 +7,7 @@ use taskora::adapter::{Adapter, ClaimedJob, Ended, Ending, GatedTask, Inspection
 use taskora::workflow::WorkflowId;
 use taskora::{AdapterError, JobId, Timestamp};
 
-use super::operation::{NODES, TASKS};
+use super::operation::{NODES, TASKS, limit_key};
 
 /// Clocks differ by so much more than by what a case takes: they are read one after the other, in milliseconds.
 const ROUNDING: u64 = 5;
@@ -55,6 +55,11 @@ impl Snapshot {
             let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
             let opens = gate.opens_at.take();
             snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
+            for number in 0..3 {
+                let key = limit_key(number);
+                let gate = adapter.control().gate(&GatedTask::new(task), Some(&key)).await?;
+                snapshot.seen.push((format!("key `{key}` of {task}"), format!("{gate:?}")));
+            }
             snapshot.times.push((format!("pause of {task}"), since));
             snapshot.times.push((format!("opening of {task}"), opens));
         }
@@ -162,9 +167,13 @@ impl Clocks {
 pub(super) fn claimed(jobs: &[ClaimedJob]) -> String {
     let one = |job: &ClaimedJob| {
         let payload = String::from_utf8_lossy(&job.payload);
-        let ClaimedJob { lease, attempt, meta, cancelled, node, tick, .. } = job;
+        let ClaimedJob { lease, attempt, meta, cancelled, node, tick, limit_key, holds_key, .. } = job;
         let tick = tick.as_ref().map(|tick| (&tick.schedule, tick.at.is_some()));
-        format!("{} {} {payload} {attempt} {meta:?} {cancelled} {node:?} {tick:?}", lease.id, lease.task)
+        let key = (limit_key, holds_key);
+        format!(
+            "{} {} {payload} {attempt} {meta:?} {cancelled} {node:?} {tick:?} {key:?}",
+            lease.id, lease.task
+        )
     };
     jobs.iter().map(one).collect::<Vec<_>>().join("\n")
 }

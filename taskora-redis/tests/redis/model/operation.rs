@@ -5,8 +5,8 @@ mod strategies;
 use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{
-    Admission, AttemptEnd, BlockingStates, Due, GatedTask, NewJob, NewNode, NewWorkflow, Once, Otherwise,
-    Rate, Rule, TaskName,
+    Admission, AttemptEnd, BlockingStates, Due, GatedTask, LimitKey, NewJob, NewNode, NewWorkflow, Once,
+    Otherwise, PerKey, Rate, Rule, TaskName,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
@@ -53,6 +53,8 @@ pub(super) enum Operation {
         task: u8,
         change: Change,
     },
+    /// A worker finds the key of a lease.
+    TakeKey(u8, u8),
     /// A schedule by its number, and what is done to it.
     Schedule(u8, super::schedules::Change),
     Start(Flow),
@@ -69,6 +71,8 @@ pub(super) enum Change {
     Declare(Option<u8>, Option<Pace>),
     Set(Option<u8>),
     SetRate(Option<Pace>),
+    DeclareKeys(Option<PerKey>),
+    SetKey(u8, Option<u8>),
     Pause,
     Resume,
 }
@@ -109,6 +113,7 @@ pub(super) struct Job {
     stalls: u8,
     large: bool,
     annotated: bool,
+    limit_key: Option<u8>,
 }
 
 /// A job and its key.
@@ -193,6 +198,7 @@ struct Node {
     ttl: Option<u8>,
     stalls: u8,
     large: bool,
+    limit_key: Option<u8>,
 }
 
 /// What a sweep keeps. Only completed jobs are removed in a case: on Redis the trimming of cancelled jobs, and of
@@ -253,6 +259,10 @@ impl When {
     }
 }
 
+pub(super) fn limit_key(number: u8) -> LimitKey {
+    LimitKey::new(["acme", "b", "c"][usize::from(number) % 3]).expect("not too long")
+}
+
 fn payload(large: bool, number: u8) -> Vec<u8> {
     if large { vec![b'7'; 5000] } else { number.to_string().into_bytes() }
 }
@@ -275,6 +285,7 @@ impl Job {
             max_stalls: self.stalls.into(),
             meta: meta(self.annotated),
             ttl: ttl(self.ttl),
+            limit_key: self.limit_key.map(limit_key),
             ..NewJob::new(Target::Job(self.id).id(), task(self.task), payload(self.large, self.id))
         }
     }
@@ -333,7 +344,7 @@ impl Flow {
                 max_attempts: 3,
                 max_stalls: node.stalls.into(),
                 ttl: ttl(node.ttl),
-                limit_key: None,
+                limit_key: node.limit_key.map(limit_key),
             });
         }
         NewWorkflow {

@@ -11,7 +11,7 @@ use taskora::adapter::{
     Enqueued, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, RenewLease, Signals, TaskClaim,
     TaskName, Workflows,
 };
-use taskora::{AdapterError, App, Blocked, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
+use taskora::{AdapterError, App, Blocked, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::RedisAdapter;
 use taskora_test_server::{RedisServer, Reply};
 use tokio::runtime::{Builder, Runtime};
@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::compare::{Clocks, Snapshot, Subjects, claimed, is_known};
 use super::operation::{
-    Change, Claims, End, KEYS, Kept, Operation, Pace, Report, TASKS, Target, fives, flow_id, gated, key,
-    retention, task,
+    Change, Claims, End, KEYS, Kept, NODES, Operation, Pace, Report, TASKS, Target, fives, flow_id, gated,
+    key, limit_key, retention, task,
 };
 use super::wait::{Wait, end_of};
 use crate::kit::{PATIENCE, job, patient};
@@ -223,6 +223,13 @@ impl<'a> Pair<'a> {
             }
             Operation::Advance(number) => self.pass(fives(*number))?,
             Operation::Gate { task, change } => self.change(&gated(*task), *change)?,
+            Operation::TakeKey(lease, key) => {
+                let Some([memory, redis]) = self.lease(*lease) else { return Ok(()) };
+                let key = limit_key(*key);
+                let memory = self.memory.0.block_on(self.memory.1.take_key(&memory.lease, &key));
+                let redis = self.redis.0.block_on(self.redis.1.take_key(&redis.lease, &key));
+                same("taken", &answered(memory)?, &answered(redis)?)?;
+            }
             Operation::Schedule(name, change) => self.change_schedule(*name, change)?,
             Operation::Start(flow) => {
                 self.has_deadlines |= flow.has_deadline();
@@ -255,6 +262,14 @@ impl<'a> Pair<'a> {
             Change::Set(max) => both!(self, |adapter| adapter.set_limit(task, None, max.map(Into::into))),
             Change::SetRate(pace) => {
                 both!(self, |adapter| adapter.set_rate(task, None, pace.map(Pace::rate)));
+            }
+            Change::DeclareKeys(per_key) => {
+                let limit = DeclaredLimit::none(task.clone()).per_key(per_key);
+                both!(self, |adapter| adapter.declare_limits(vec![limit.clone()]));
+            }
+            Change::SetKey(key, max) => {
+                let key = limit_key(key);
+                both!(self, |adapter| adapter.set_limit(task, Some(&key), max.map(Into::into)));
             }
             Change::Pause => drop(both!(self, |adapter| adapter.pause(task, "why"))),
             Change::Resume => drop(both!(self, |adapter| adapter.resume(task))),

@@ -30,9 +30,14 @@ fn priority() -> impl Strategy<Value = i16> {
     prop_oneof![4 => Just(0), 1 => Just(5), 1 => Just(-5), 1 => Just(1000), 1 => Just(-1000)]
 }
 
+fn limit_key() -> impl Strategy<Value = Option<u8>> {
+    prop::option::weighted(0.6, 0..3u8)
+}
+
 fn job() -> impl Strategy<Value = Job> {
-    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely()).prop_map(
-        |(id, task, priority, due, ttl, stalls, large, annotated)| Job {
+    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely(), limit_key()).prop_map(
+        |(id, task, priority, due, ttl, stalls, large, annotated, limit_key)| Job {
+            limit_key,
             id,
             task,
             priority,
@@ -84,8 +89,9 @@ fn claims() -> impl Strategy<Value = Claims> {
 fn flow() -> impl Strategy<Value = Flow> {
     let after = prop_oneof![1 => Just(0u8), 3 => any::<u8>()];
     let delay = prop_oneof![5 => Just(0u8), 1 => Just(2)];
-    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely());
-    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large)| Node {
+    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely(), limit_key());
+    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large, limit_key)| Node {
+        limit_key,
         task,
         priority,
         after,
@@ -117,11 +123,21 @@ fn pace() -> impl Strategy<Value = Option<Pace>> {
     prop::option::weighted(0.5, pace.prop_map(|(max, every, burst)| Pace { max, every, burst }))
 }
 
+fn per_key() -> impl Strategy<Value = PerKey> {
+    prop_oneof![
+        1 => Just(PerKey::fair()),
+        3 => (1..3u32).prop_map(PerKey::at_most),
+        2 => Just(PerKey::ordered()),
+    ]
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         2 => (prop::option::weighted(0.7, 1..4u8), pace()).prop_map(|(max, pace)| Change::Declare(max, pace)),
         2 => pace().prop_map(Change::SetRate),
         2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Set),
+        3 => prop::option::weighted(0.9, per_key()).prop_map(Change::DeclareKeys),
+        1 => (0..3u8, prop::option::weighted(0.7, 1..4u8)).prop_map(|(key, max)| Change::SetKey(key, max)),
         1 => Just(Change::Pause),
         2 => Just(Change::Resume),
     ]
@@ -143,6 +159,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
         2 => (1..=6u8).prop_map(Operation::Advance),
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
+        2 => (lease(), 0..3u8).prop_map(|(lease, key)| Operation::TakeKey(lease, key)),
         4 => schedules::change().prop_map(|(name, change)| Operation::Schedule(name, change)),
         2 => flow().prop_map(Operation::Start),
         1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),

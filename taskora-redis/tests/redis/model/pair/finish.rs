@@ -61,15 +61,17 @@ impl Pair<'_> {
         self.check()
     }
 
-    /// How many jobs of a task wait for others, and not for a worker.
+    /// How many jobs of a task wait for others, or for room for their key, and not for a worker.
     fn blocked(&self, task: &str) -> Result<usize, String> {
         let mut count = 0;
-        for id in &self.subjects.jobs {
-            let info = answered(self.memory.0.block_on(self.memory.1.job(id)))?;
-            count +=
-                usize::from(info.is_some_and(|info| {
-                    info.task == task && matches!(info.blocked, Some(Blocked::Behind(_)))
-                }));
+        let flows = self.subjects.flows.iter();
+        let nodes = flows.flat_map(|flow| (0..NODES).map(|node| JobId::node(flow, node.into())));
+        for id in self.subjects.jobs.iter().cloned().chain(nodes) {
+            let info = answered(self.memory.0.block_on(self.memory.1.job(&id)))?;
+            count += usize::from(info.is_some_and(|info| {
+                let waits = matches!(info.blocked, Some(Blocked::Behind(_) | Blocked::LimitKey(_)));
+                info.task == task && waits
+            }));
         }
         Ok(count)
     }

@@ -1,0 +1,221 @@
+-- Lanes: the waiting lines of the keys of a task with limits by key. `lane:<task>\0<key>` has the ids of the jobs that wait, by score
+-- as in `prio` (in an ordered lane as if their priority was 0), and at +inf those that hold the key. `laned:<task>` has the key of
+-- each job that waits in a lane, `held` that of each job that holds one. `turns:<task>` has the keys of the lanes that may go,
+-- `parked:<task>` those of the lanes whose key has no room. Both are in the order of the priorities of the first jobs, then of the
+-- lanes' turns: when the lane was last served, or the number of the job that opened it. So parking does not change a turn.
+local PAGE = 64 -- the most parked lanes that one call looks at
+local LIMIT = 4503599627370496 -- 2^52: no score is beyond it
+
+local function lane_of(task, key)
+  return K.lane .. task .. '\0' .. key
+end
+lanes.name_of = lane_of
+
+-- the key by which limits count the job with this record; nothing if its task has no limits by key
+function lanes.key_of(task, text)
+  local key = record.key_of(text)
+  local own = key and gate.of(task)
+  return own and own.per_key and key or nil
+end
+
+-- how many jobs hold a key; lines that share a gate share its keys
+function lanes.holders(lines, key)
+  local count = 0
+  for _, task in ipairs(lines) do count = count + call('ZCOUNT', lane_of(task, key), '+inf', '+inf') end
+  return count
+end
+
+-- how many more jobs of this key may be claimed
+function lanes.room(task, key)
+  local own = gate.of(task)
+  local limit = own and gate.limit_of(own, key)
+  return limit and math.max(limit - lanes.holders(own.lines, key), 0) or math.huge
+end
+
+-- a score that taskora may have written; only others are infinite
+local function finite(score)
+  return math.min(math.max(tonumber(score), -LIMIT), LIMIT)
+end
+
+-- the score of the first job that waits in a lane
+function lanes.first_of(task, key)
+  local score = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')[2]
+  return score and score ~= 'inf' and finite(score) or nil
+end
+
+-- whether a job is in a lane, as one that waits or as one that holds the key
+function lanes.is_in(task, key, id, waits)
+  local score = call('ZSCORE', lane_of(task, key), id)
+  return score and (score ~= 'inf') == waits or false
+end
+
+-- of these members of a lane, those that are in it by mistake
+function lanes.strays(task, key, ids)
+  local waiting, holding, strays = fields_of(K.laned .. task, ids), fields_of(K.held, ids), {}
+  for i, id in ipairs(ids) do
+    if waiting[i] ~= key and holding[i] ~= key then strays[#strays + 1] = id end
+  end
+  return strays
+end
+
+-- Whether a lane is missing where it belongs, or left where it does not. One without room may be among those that take turns until a
+-- claim meets it.
+function lanes.is_wrong(task, key)
+  local may_go, is_parked = call('ZSCORE', K.turns .. task, key), call('ZSCORE', K.parked .. task, key)
+  if not lanes.first_of(task, key) then return may_go or is_parked end
+  if may_go or not is_parked then return not may_go or is_parked end
+  -- more of them may be looked at soon
+  return call('EXISTS', K.deferred) == 0 and lanes.room(task, key) > 0
+end
+
+-- the place of a lane among those that take turns
+function lanes.place_of(turn, first)
+  return turn + floor(first / line.BAND) * line.BAND
+end
+
+-- Puts a lane among those that may go, or parks it, or forgets it, after its jobs, its holders or its limit have changed. `opened` is
+-- the turn of a new lane, `served` the next one of a lane that was served. Returns the score of its first job if it may go.
+function lanes.judge(task, key, opened, served)
+  local first, turns, parked = lanes.first_of(task, key), K.turns .. task, K.parked .. task
+  if not first then
+    call('ZREM', turns, key)
+    call('ZREM', parked, key)
+    return nil
+  end
+  local known, is_parked = call('ZSCORE', turns, key), false
+  if not known then
+    known = call('ZSCORE', parked, key)
+    is_parked = known and true
+  end
+  local turn = served or known and finite(known) % line.BAND or opened or first % line.BAND
+  local place = format('%.0f', lanes.place_of(turn, first))
+  if lanes.room(task, key) > 0 then
+    call('ZADD', turns, place, key)
+    if is_parked then call('ZREM', parked, key) end
+    return first
+  end
+  call('ZADD', parked, place, key)
+  if known and not is_parked then call('ZREM', turns, key) end
+  return nil
+end
+
+-- A lane may have changed: if it may go, a worker is woken for it.
+local function wake(task, key, opened)
+  local first = lanes.judge(task, key, opened)
+  if first then line.announce(task, first) end
+end
+
+-- There may be room for a key.
+function lanes.freed(task, key)
+  local own = gate.of(task)
+  for _, one in ipairs(own and own.lines or { task }) do wake(one, key) end
+end
+
+-- Puts jobs in a lane, which is the only way into it: `list` has scores and ids, alternating, in the order in which the jobs come.
+-- `had`: they may have held the key until now.
+function lanes.enter(task, key, list, had)
+  local fields, ids, opened = {}, {}, finite(list[1]) % line.BAND
+  for i = 1, #list, 2 do
+    fields[i], fields[i + 1] = list[i + 1], key
+    ids[#ids + 1] = list[i + 1]
+    list[i] = format('%.0f', list[i])
+  end
+  pages(fields, function(...) call('HSET', K.laned .. task, ...) end)
+  pages(list, function(...) call('ZADD', lane_of(task, key), ...) end)
+  call('SADD', K.tasks, task)
+  if had then pages(ids, function(...) call('HDEL', K.held, ...) end) end
+  wake(task, key, opened)
+  if had then lanes.freed(task, key) end
+end
+
+-- The score in its lane of a job that comes back: behind the others, or with `is_front` before them; `number` is its own if it has
+-- one. The jobs of an ordered lane go in the order in which they came, and the one that holds the key goes first.
+function lanes.score_of(task, key, id, text, is_front, number)
+  local own = gate.of(task)
+  if not own.per_key.is_ordered then
+    number = number or is_front and line.returns(1) - 1 or line.arrivals(1) + 1
+    return number - record.priority_of(text) * line.BAND
+  end
+  if not is_front and call('HEXISTS', K.held, id) == 0 then return line.arrivals(1) + 1 end
+  local first = lanes.first_of(task, key)
+  return (number or line.returns(1) - 1) + math.min(first and floor(first / line.BAND) or 0, 0) * line.BAND
+end
+
+-- the score of a new job with this number
+function lanes.score_of_new(task, text, number)
+  if gate.of(task).per_key.is_ordered then return number end
+  return number - record.priority_of(text) * line.BAND
+end
+
+-- Takes jobs out of a lane: ended ones, or such that are elsewhere.
+function lanes.remove(task, key, ids)
+  pages(ids, function(...)
+    call('ZREM', lane_of(task, key), ...)
+    call('HDEL', K.laned .. task, ...)
+  end)
+  lanes.judge(task, key)
+  -- the next lane's first job may have any score
+  call('ZADD', K.ready, 'XX', '-inf', task)
+  line.still_ready(task)
+end
+
+-- A job runs that limits by key count.
+function lanes.hold(task, key, id)
+  call('ZADD', lane_of(task, key), '+inf', id)
+  call('HSET', K.held, id, key)
+end
+
+-- These jobs of a task no longer run, or no longer wait for their next attempt. Those that hold a key let go of it, unless they wait
+-- for their next attempt and the lane is ordered. A job that is in line again has let go already.
+function lanes.let_go(task, ids)
+  for i, key in ipairs(fields_of(K.held, ids)) do
+    local own = key and gate.of(task)
+    if key and not (own and own.per_key and own.per_key.is_ordered and call('ZSCORE', K.delayed .. task, ids[i])) then
+      call('ZREM', lane_of(task, key), ids[i])
+      call('HDEL', K.held, ids[i])
+      lanes.freed(task, key)
+    end
+  end
+end
+
+-- a job that does not hold its key lets go
+function lanes.drop(task, id)
+  local key = call('HGET', K.held, id)
+  if not key then return end
+  local lane = lane_of(task, key)
+  if call('ZSCORE', lane, id) == 'inf' then call('ZREM', lane, id) end
+  call('HDEL', K.held, id)
+  lanes.freed(task, key)
+end
+
+-- the same for leases, by task; `held` exists
+function lanes.let_leases_go(leaving)
+  for task, members in pairs(leaving) do
+    local ids = {}
+    for i, member in ipairs(members) do ids[i] = match(member, '^(.*):%d+$') or member end
+    lanes.let_go(task, ids)
+  end
+end
+
+-- The limit of all keys has changed: looks at a page of the parked lanes of a line, from a place on, and puts off the rest.
+function lanes.reopen(task, from)
+  local list = call('ZRANGEBYSCORE', K.parked .. task, from, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE + 1)
+  for i = 1, math.min(#list, 2 * PAGE), 2 do wake(task, list[i]) end
+  if #list > 2 * PAGE then
+    S.is_touched = true
+    -- a place may be negative
+    call('RPUSH', K.deferred, 'Gp:' .. format('%.0f', finite(list[2 * PAGE + 2]) + LIMIT) .. ' ' .. task)
+  end
+end
+
+-- such an entry of `deferred`
+function lanes.go_on(task, from)
+  lanes.reopen(task, format('%.0f', from - LIMIT))
+end
+
+-- A worker has found the key of a job that it has claimed. Returns whether the job may go; if not, it must wait in its lane.
+function lanes.take(task, key, id)
+  if lanes.first_of(task, key) or lanes.room(task, key) <= 0 then return false end
+  lanes.hold(task, key, id)
+  return true
+end

@@ -1,0 +1,145 @@
+-- How a claim takes jobs from lanes: the lane whose turn it is gives its first job, and has its next turn after all others. What a
+-- claim takes is only noted here; `turns.leave` writes it.
+local SKIPPED = 64 -- the most lanes without room that one claim parks
+local LATER = line.BAND - 1048576 -- turns of lanes that this claim has served are above all others until they get their numbers
+
+-- the next jobs of a lane, and whether they expire
+local function read_on(source, lane)
+  local task = source.owner.task
+  local list = call('ZRANGE', lane.name, digits(lane.read), digits(lane.read + lane.size - 1), 'WITHSCORES')
+  lane.read, lane.size = lane.read + #list / 2, math.min(lane.size * 4, 64)
+  lane.list, lane.at, lane.deadlines = list, 1, nil
+  if source.expires and #list > 0 then
+    local ids = {}
+    for i = 1, #list, 2 do ids[#ids + 1] = list[i] end
+    lane.deadlines = call('ZMSCORE', source.expires, unpack(ids))
+  end
+end
+
+-- the score of the next job that waits in a lane
+local function next_in(source, lane)
+  if lane.at > #lane.list then read_on(source, lane) end
+  local score = lane.list[lane.at + 1]
+  return score and score ~= 'inf' and tonumber(score) or nil
+end
+
+-- how many more jobs of a lane's key this claim may take; lines that share a gate share this
+local function room_of(source, lane)
+  local rooms = source.rooms
+  local room = rooms[lane.key]
+  if not room then
+    room = lanes.room(source.owner.task, lane.key)
+    rooms[lane.key] = room
+  end
+  return room
+end
+
+-- the lane whose turn it is: of those that were read, and of those that have gone and come again
+local function next_lane(source)
+  if source.page_at > #source.page and not source.is_read then
+    source.page = call('ZRANGE', source.key, digits(source.read), digits(source.read + source.size - 1), 'WITHSCORES')
+    source.is_read = #source.page < 2 * source.size
+    source.read, source.size, source.page_at = source.read + source.size, math.min(source.size * 4, 64), 1
+  end
+  local place, again = tonumber(source.page[source.page_at + 1] or ''), source.again[source.again_at]
+  if place and not (again and again.place < place) then
+    local key = source.page[source.page_at]
+    source.page_at = source.page_at + 2
+    local lane = {
+      key = key, name = lanes.name_of(source.owner.task, key), turn = place % line.BAND, read = 0, size = 4, list = {}, at = 1,
+      taken = {}, is_served = false,
+    }
+    source.lanes[#source.lanes + 1] = lane
+    return lane
+  end
+  source.again_at = source.again_at + 1
+  return again
+end
+
+-- Finds the source's next job, as `advance` does for lines.
+function turns.advance(source)
+  while true do
+    local lane = next_lane(source)
+    source.lane = lane
+    if not lane then
+      source.score = nil
+      return
+    end
+    local score = room_of(source, lane) > 0 and next_in(source, lane)
+    if score then
+      source.id, source.score = lane.list[lane.at], score
+      source.deadline = lane.deadlines and lane.deadlines[(lane.at + 1) / 2]
+      return
+    end
+    source.skipped = source.skipped + 1
+    if source.skipped > SKIPPED then
+      source.gave_up, source.score = true, nil
+      return
+    end
+  end
+end
+
+-- Takes that job. One that is too late to start is no turn.
+function turns.take(source, is_late)
+  local lane = source.lane
+  lane.taken[#lane.taken + 1] = source.id
+  lane.at = lane.at + 2
+  if not is_late then
+    lane.is_served = true
+    source.rooms[lane.key] = room_of(source, lane) - 1
+    source.served = source.served + 1
+    lane.turn = LATER + source.served
+  end
+  local first = room_of(source, lane) > 0 and next_in(source, lane)
+  if not first then return end
+  lane.place = lanes.place_of(lane.turn, first)
+  local again, at = source.again, #source.again + 1
+  while at > source.again_at and again[at - 1].place > lane.place do at = at - 1 end
+  table.insert(again, at, lane)
+end
+
+-- The job that was found may not go any more, because a line that shares the gate has given the last one.
+function turns.look_again(source)
+  if source.score and room_of(source, source.lane) <= 0 then turns.advance(source) end
+end
+
+function turns.source(owner, expires)
+  local own = gate.of(owner.task)
+  if own then own.rooms = own.rooms or {} end
+  local source = {
+    owner = owner, is_lanes = true, key = K.turns .. owner.task, expires = expires, rooms = own and own.rooms or {},
+    read = 0, size = 4, page = {}, page_at = 1, is_read = false, again = {}, again_at = 1, lanes = {}, served = 0, skipped = 0, taken = 0,
+  }
+  turns.advance(source)
+  return source
+end
+
+-- Removes what was taken from its lanes. The jobs that were leased (`leased`, by id) hold their keys.
+function turns.leave(source, leased)
+  local task, numbers = source.owner.task, {}
+  local holders = gathered('holders')
+  for _, lane in ipairs(source.lanes) do
+    local held, gone, fields = {}, {}, {}
+    for _, id in ipairs(lane.taken) do
+      if leased[id] then
+        held[#held + 1], held[#held + 2] = '+inf', id
+        fields[#fields + 1], fields[#fields + 2] = id, lane.key
+        holders[id] = true
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    pages(fields, function(...) call('HSET', K.held, ...) end)
+    pages(held, function(...) call('ZADD', lane.name, ...) end)
+    pages(gone, function(...) call('ZREM', lane.name, ...) end)
+    pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
+    if lane.is_served then numbers[#numbers + 1] = lane end
+  end
+  -- in the order in which they were served last
+  table.sort(numbers, function(a, b) return a.turn < b.turn end)
+  local number = #numbers > 0 and line.arrivals(#numbers)
+  for i, lane in ipairs(numbers) do lane.next_turn = number + i end
+  for _, lane in ipairs(source.lanes) do
+    if #lane.taken > 0 or (source.rooms[lane.key] or 1) <= 0 then lanes.judge(task, lane.key, nil, lane.next_turn) end
+  end
+end
