@@ -22,6 +22,8 @@ end
 -- q: a lane (the entry) that is not where it belongs
 local function put_lane_right()
   if not lanes.is_wrong(task, entry) then return false end
+  -- it may be in both
+  if call('ZSCORE', K.turns .. task, entry) then call('ZREM', K.parked .. task, entry) end
   lanes.freed(task, entry)
   call('ZADD', K.ready, 'XX', '-inf', task)
   line.still_ready(task)

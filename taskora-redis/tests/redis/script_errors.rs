@@ -68,6 +68,10 @@ enum Act {
     LaneCancel,
     LaneSet,
     LaneTake,
+    LaneReplace,
+    LaneExpire,
+    LaneDeclare,
+    LaneCancelHolder,
     Note,
     Watch,
     Repair,
@@ -95,7 +99,7 @@ impl Act {
             | Self::EnqueueMixed
             | Self::Replace
             | Self::LaneEnqueue => "enqueue",
-            Self::Admit | Self::AdmitAndCancel => "admit",
+            Self::Admit | Self::AdmitAndCancel | Self::LaneReplace => "admit",
             Self::Settle
             | Self::SettleOwners
             | Self::SettleNodes
@@ -110,6 +114,7 @@ impl Act {
             | Self::LaneClaim
             | Self::LaneSettle
             | Self::LaneDue
+            | Self::LaneExpire
             | Self::Promote => "exchange",
             Self::Rescue
             | Self::Stall
@@ -119,7 +124,7 @@ impl Act {
             | Self::LaneRescue => "sweep",
             Self::GateSet | Self::RateSet | Self::LaneSet => "set_gate",
             Self::LaneTake => "take_key",
-            Self::GateDeclare => "declare_limits",
+            Self::GateDeclare | Self::LaneDeclare => "declare_limits",
             Self::CancelWaiting
             | Self::CancelUrgent
             | Self::CancelDelayed
@@ -128,6 +133,7 @@ impl Act {
             | Self::CancelActive
             | Self::CancelRun
             | Self::LaneCancel
+            | Self::LaneCancelHolder
             | Self::CancelNode => "cancel",
             Self::CancelWorkflow => "cancel_workflow",
             Self::Start | Self::StartLarge => "start_workflow",
@@ -149,7 +155,7 @@ impl Act {
     /// Jobs that this ends otherwise than by running them.
     fn except(self) -> &'static [&'static str] {
         match self {
-            Self::Stall => &["active", "o1", "k1", "k6"],
+            Self::Stall => &["active", "o1", "k1", "k6", "n1"],
             Self::Settle => &["released"],
             Self::Pause | Self::RemoveSchedule => &["s1"],
             Self::Resume => &["s3"],

@@ -2,6 +2,7 @@
 
 mod bench;
 mod jobs;
+mod lanes;
 mod passes;
 mod schedules;
 mod workflows;

@@ -70,7 +70,7 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 18] = [
+const SETS: [&str; 19] = [
     "active:",
     "prio:",
     "delayed:",
@@ -78,7 +78,8 @@ const SETS: [&str; 18] = [
     "behind:",
     "turns:",
     "parked:",
-    "lane:send-email\0a",
+    "lane:send-email\0n",
+    "lane:send-email\0gone",
     "failed:",
     "cancelled:",
     "expired:",
@@ -113,7 +114,10 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
         let add = |(member, score): (Vec<u8>, &&str)| {
             vec![b"ZADD".to_vec(), place(name), score.as_bytes().to_vec(), member]
         };
-        all.extend(spread(name, names().into_iter().zip(scores).map(add).collect(), alone));
+        let mut damages = spread(name, names().into_iter().zip(scores).map(add).collect(), alone);
+        // some of them seem to hold the key
+        damages.iter_mut().for_each(|damage| damage.is_index = name.starts_with("lane:"));
+        all.extend(damages);
     }
     for name in LISTS {
         let numbers: [&[u8]; 4] = [&[2, 0, 0, 0, 0, 0], &[0; 6], &[0xff; 6], &[2, 0, 0, 15, 0, 0]];
@@ -123,6 +127,10 @@ pub(crate) fn entries(alone: bool) -> Vec<Damage> {
         entries.extend(
             [
                 "Xn:0 =gone",
+                "Gp:0 send-email",
+                "Gp:99999999999999999999 send-email",
+                "Gx:0 gone",
+                "Gp: send-email",
                 "Rr:0 =gone",
                 "R99:0 =first",
                 "J99:0 =first",
@@ -207,6 +215,10 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("schednext", "s2"),
         ("due", "@"),
         ("opens", TASK),
+        ("lane:send-email\0o", "=n3"),
+        ("lane:send-email\0n", "=n1"),
+        ("turns:", "o"),
+        ("parked:", "n"),
     ] {
         let victims = match name {
             "delayed:" => vec!["delayed"],
@@ -220,7 +232,8 @@ pub(crate) fn scores() -> Vec<Damage> {
                 commands: vec![vec![b"ZADD".to_vec(), place(name), score.into(), member.into()]],
                 victims: victims.clone(),
                 // no job is due before its task is, and no schedule ticks before it is looked at
-                is_index: name == "due" || name == "schednext",
+                // nor does a job that waits like one that holds its key
+                is_index: name == "due" || name == "schednext" || name.starts_with("lane:"),
                 // its end lies in the future
                 is_kept: name == "ownfailed:"
                     || name == "owncancelled:"
@@ -261,7 +274,7 @@ pub(crate) fn values() -> Vec<Damage> {
             commands,
             victims,
             // without it nobody lets in who waits for another job
-            is_index: name == "keyed",
+            is_index: name == "keyed" || name == "held",
             is_kept,
         });
     };
@@ -284,9 +297,11 @@ pub(crate) fn values() -> Vec<Damage> {
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
         add("progress", "=active", value.clone(), vec!["active"]);
-        for field in ["d", "o", "rd", "ro", "l", "g", "x"] {
+        for field in ["d", "o", "rd", "ro", "k", "kn", "l", "g", "x"] {
             add("gate:send-email", field, value.clone(), vec![]);
         }
+        add("held", "=n1", value.clone(), vec![]);
+        add("laned:send-email", "=n2", value.clone(), vec![]);
         if value.len() < 6 {
             add("gate:send-email", "p", value.clone(), vec![]);
         }
@@ -333,7 +348,7 @@ pub(crate) fn values() -> Vec<Damage> {
             }
         }
         add("meta", "level", value.into(), vec![]);
-        for field in ["d", "o", "rd", "ro"] {
+        for field in ["d", "o", "rd", "ro", "k", "kn"] {
             add("gate:send-email", field, value.into(), vec![]);
         }
         for field in ["epoch", "epochs"] {
@@ -411,7 +426,7 @@ pub(crate) fn types() -> Vec<Damage> {
         let victims = match name {
             "jobs" => vec![
                 "retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large", "o1",
-                "o2", "o3", "o4", "k1", "k2", "k3", "k4", "k5", "k6",
+                "o2", "o3", "o4", "k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3",
             ],
             "blobs" => vec!["large"],
             "wf:=first" => vec!["first"],

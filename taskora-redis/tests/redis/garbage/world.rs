@@ -1,6 +1,7 @@
 //! A store with a job in each state, of two tasks, and the calls that go on around the damage.
 
 mod keys;
+mod lanes;
 mod schedules;
 
 use std::collections::HashMap;
@@ -146,6 +147,7 @@ impl World {
         }
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;
         self.fill_keys().await?;
+        self.fill_lanes().await?;
         self.fill_schedules().await?;
         of("wait", self.exchange(&[TASK, OTHER], Vec::new(), 0).await).map(drop)
     }
@@ -340,7 +342,7 @@ impl World {
     pub(crate) async fn open(&mut self, except: &[&str]) -> Outcome<Vec<String>> {
         let mut open = Vec::new();
         let ids = ["retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large"];
-        let keyed = ["k1", "k2", "k3", "k4", "k5", "k6"];
+        let keyed = ["k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3"];
         let nodes = ["first#0", "first#1", "first#2", "chord#0", "chord#1", "chord#2", "chord#3"];
         for id in ids.iter().chain(&["o1", "o2", "o3", "o4"]).chain(&keyed).chain(&nodes) {
             if except.iter().any(|victim| id == victim || id.starts_with(&format!("{victim}#"))) {

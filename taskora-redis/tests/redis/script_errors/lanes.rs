@@ -1,11 +1,26 @@
 //! Limits by key. Whichever write fails, no job is held back for ever, and nothing is left of a key.
 
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, LimitKey, PerKey};
+use taskora::Ttl;
+use taskora::adapter::{
+    Admission, Admissions, Admitted, BlockingStates, Control, DeclaredLimit, GatedTask, LimitKey, Otherwise,
+    PerKey, Rule,
+};
 
 use super::*;
 
 fn keyed(id: &str, key: &str) -> NewJob {
     NewJob { limit_key: LimitKey::new(key), priority: 1_000, ..job(id) }
+}
+
+async fn declare(world: &World, per_key: PerKey) -> Outcome {
+    let limit = DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(per_key));
+    of("declare_limits", world.adapter.declare_limits(vec![limit]).await).map(drop)
+}
+
+/// A job that replaces an earlier one.
+fn replacing(job: NewJob) -> Vec<Admission> {
+    let rule = Rule::Deduplicate { while_in: BlockingStates::ALL, otherwise: Otherwise::Replace };
+    vec![Admission { job, key: "lanes".into(), rule }]
 }
 
 impl Act {
@@ -20,12 +35,15 @@ impl Act {
                 | Self::LaneCancel
                 | Self::LaneSet
                 | Self::LaneTake
+                | Self::LaneReplace
+                | Self::LaneExpire
+                | Self::LaneDeclare
+                | Self::LaneCancelHolder
         )
     }
 
     pub(super) async fn prepare_lanes(self, world: &mut World) -> Outcome {
         let adapter = world.adapter.clone();
-        let task = GatedTask::new(TASK);
         if self == Self::LaneTake {
             // without a key
             let jobs = vec![NewJob { priority: 1_000, ..job("l1") }, NewJob { priority: 1_000, ..job("l3") }];
@@ -33,9 +51,8 @@ impl Act {
             let claimed = of("claim", world.exchange(&[TASK], Vec::new(), 2).await)?.jobs;
             world.held.extend(claimed);
         }
-        let per_key = if self == Self::LaneDue { PerKey::ordered() } else { PerKey::at_most(1) };
-        let limit = DeclaredLimit::none(task).per_key(Some(per_key));
-        of("declare_limits", adapter.declare_limits(vec![limit]).await)?;
+        let is_ordered = matches!(self, Self::LaneDue | Self::LaneCancelHolder);
+        declare(world, if is_ordered { PerKey::ordered() } else { PerKey::at_most(1) }).await?;
         if self == Self::LaneEnqueue {
             return Ok(());
         }
@@ -45,13 +62,23 @@ impl Act {
             return Ok(());
         }
         let claimed = of("claim", world.exchange(&[TASK], Vec::new(), 2).await)?.jobs;
-        if self == Self::LaneDue {
+        if is_ordered {
             let delay = Duration::from_secs(5);
             let later = |job: &ClaimedJob| job.settlement(AttemptEnd::Retry { error: "again".into(), delay });
             of("settle", world.exchange(&[TASK], claimed.iter().map(later).collect(), 0).await)?;
-            of("shift", adapter.shift_clock(Duration::from_secs(6)).await)?;
+            if self == Self::LaneDue {
+                of("shift", adapter.shift_clock(Duration::from_secs(6)).await)?;
+            }
         } else {
             world.held.extend(claimed);
+        }
+        if self == Self::LaneReplace {
+            world.admit(replacing(keyed("l6", "a")), &[Admitted::New]).await?;
+        }
+        if self == Self::LaneExpire {
+            let brief = |id, key| NewJob { ttl: Some(Ttl::new(Duration::from_secs(1))), ..keyed(id, key) };
+            of("enqueue", adapter.enqueue(vec![brief("l6", "c"), brief("l7", "d")]).await)?;
+            of("shift", adapter.shift_clock(Duration::from_secs(2)).await)?;
         }
         if self == Self::LaneRescue {
             of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
@@ -66,7 +93,12 @@ impl Act {
                 let jobs = vec![keyed("l1", "a"), keyed("l2", "a"), keyed("l3", "b")];
                 of("enqueue", adapter.enqueue(jobs).await).map(drop)
             }
-            Self::LaneClaim => of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop),
+            Self::LaneReplace => of("admit", adapter.admit(replacing(keyed("l7", "c"))).await).map(drop),
+            Self::LaneDeclare => declare(world, PerKey::at_most(2)).await,
+            Self::LaneCancelHolder => of("cancel", adapter.cancel(&"l1".into(), "why").await).map(drop),
+            Self::LaneClaim | Self::LaneExpire => {
+                of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop)
+            }
             Self::LaneDue => of("exchange", world.exchange(&[TASK], Vec::new(), 9).await).map(drop),
             Self::LaneSettle => {
                 let of_lanes = world.held.iter().filter(|job| job.limit_key.is_some());
@@ -103,10 +135,11 @@ impl Act {
 
 #[tokio::test]
 async fn a_lane_that_fails_at_any_write() {
-    run(&[Act::LaneEnqueue, Act::LaneClaim, Act::LaneSettle, Act::LaneDue]).await;
+    run(&[Act::LaneEnqueue, Act::LaneClaim, Act::LaneSettle, Act::LaneDue, Act::LaneExpire]).await;
 }
 
 #[tokio::test]
 async fn a_change_of_a_lane_that_fails_at_any_write() {
-    run(&[Act::LaneRescue, Act::LaneCancel, Act::LaneSet, Act::LaneTake]).await;
+    run(&[Act::LaneRescue, Act::LaneCancel, Act::LaneCancelHolder]).await;
+    run(&[Act::LaneSet, Act::LaneDeclare, Act::LaneTake, Act::LaneReplace]).await;
 }
