@@ -9,7 +9,7 @@ use crate::kit::{TASK, complete, exchange, job, patient};
 use crate::server::Server;
 
 /// How many commands the server has run since it started, those of functions included.
-fn commands(server: &Server) -> u64 {
+pub(crate) fn commands(server: &Server) -> u64 {
     let stats = server.cli(&["INFO", "commandstats"]);
     let calls = |line: &str| line.split_once("calls=")?.1.split_once(',')?.0.parse::<u64>().ok();
     stats.lines().filter(|line| !line.starts_with("cmdstat_info")).filter_map(calls).sum()

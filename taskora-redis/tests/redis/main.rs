@@ -26,6 +26,7 @@ mod server;
 mod server_warnings;
 #[cfg(feature = "rustls")]
 mod tls;
+mod turns;
 mod upkeep;
 mod workflow_crashes;
 mod workflows;

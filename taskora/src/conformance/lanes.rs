@@ -7,13 +7,15 @@ use super::admission_kit::deduplicated;
 use super::flow_kit::{flow, node, start};
 use super::gate_kit::{gate, got, idle_worker, pause, resume, set, task};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, claim, complete, fail, ids, info, job, put, retry,
-    state, sweep,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, claim, complete, fail, ids, info, job, put, renew,
+    retry, state, sweep,
 };
 use super::lane_kit::{
     claim_all, claim_and_take, declare, holders, key, keyed, per_key, put_keyed, set_key, waiting,
 };
-use crate::adapter::{AttemptEnd, DeclaredLimit, Due, GatedTask, NewJob, NewNode, Otherwise, PerKey};
+use crate::adapter::{
+    AttemptEnd, DeclaredLimit, Due, GatedTask, NewJob, NewNode, Otherwise, PerKey, Renewal, Settled,
+};
 use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
 
@@ -241,6 +243,32 @@ pub(super) async fn a_key_is_held_until_its_job_is_rescued(f: &impl Fixture) {
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(state(&adapter, "a1").await, Some(JobState::Failed));
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a2"]);
+}
+
+pub(super) async fn a_lease_that_has_passed_holds_its_key_as_long_as_it_may_be_renewed(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::at_most(1)).await;
+    put_keyed(&adapter, &["a1", "a2"]).await;
+    let mut worker = Caller::new(&adapter);
+    let job = worker.claim_one().await;
+    f.advance(LEASE + MOMENT).await;
+    assert!(claim_all(&adapter).await.is_empty());
+    assert_eq!(renew(&adapter, &job, LEASE).await, Renewal::Extended, "it is late, but nobody has noticed");
+    assert!(claim_all(&adapter).await.is_empty());
+    f.advance(LEASE + MOMENT).await;
+    assert_eq!(worker.settle(&job, complete("1")).await, Settled::Now(JobState::Completed));
+    assert_eq!(holders(&adapter, &task(), "a").await, 0);
+    let next = worker.claim_one().await;
+    assert_eq!(next.lease.id, "a2".into());
+    f.advance(LEASE + MOMENT).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    assert_eq!(renew(&adapter, &next, LEASE).await, Renewal::Lost);
+    let again = worker.claim_one().await;
+    assert_eq!(worker.settle(&next, complete("1")).await, Settled::Stale, "this frees nothing");
+    put_keyed(&adapter, &["a3"]).await;
+    assert!(claim_all(&adapter).await.is_empty());
+    worker.settle(&again, complete("1")).await;
+    assert_eq!(ids(&claim_all(&adapter).await), ["a3"]);
 }
 
 pub(super) async fn jobs_in_lanes_can_be_cancelled_and_expire(f: &impl Fixture) {
