@@ -8,7 +8,7 @@ use crate::raw::{End, Snapshot, state};
 use crate::tasks::SCHEDULE;
 
 /// The ledger's times and the server's are of different clocks, read at different moments.
-const TOLERANCE: u64 = 3_000;
+pub(crate) const TOLERANCE: u64 = 3_000;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use taskora::Retention;
 use taskora::adapter::{
-    Adapter, AdapterError, AttemptEnd, CallId, DueSchedules, Exchange, Exchanged, Forward, RenewLease,
-    Renewal, Settled, Swept, TaskName, WorkListener,
+    Adapter, AdapterError, AttemptEnd, CallId, DeclaredLimit, DueSchedules, Exchange, Exchanged, Forward,
+    PerKey, RenewLease, Renewal, Settled, Swept, TaskName, WorkListener,
 };
+use taskora::{Retention, Task};
 use tokio::sync::Notify;
 
 use crate::ledger::{Ledger, Record, now};
-use crate::tasks::Done;
+use crate::tasks::{Done, Work};
 
 type Asked = HashMap<(Arc<str>, u8), (u64, u64)>;
 
@@ -26,12 +26,19 @@ type Asked = HashMap<(Arc<str>, u8), (u64, u64)>;
 pub struct Observed {
     inner: Arc<dyn Adapter>,
     witness: Witness,
+    per_key: Option<u32>,
 }
 
 impl Observed {
     /// Watches this adapter.
     pub fn new(inner: impl Adapter, ledger: Ledger) -> Self {
-        Self { inner: Arc::new(inner), witness: Witness { ledger, asked: Arc::default() } }
+        Self { inner: Arc::new(inner), witness: Witness { ledger, asked: Arc::default() }, per_key: None }
+    }
+
+    /// As if the contract of `work` had this limit for each key.
+    #[must_use]
+    pub fn per_key(self, max: Option<u32>) -> Self {
+        Self { per_key: max, ..self }
     }
 }
 
@@ -142,6 +149,16 @@ fn nonce(end: &AttemptEnd) -> Option<u64> {
 impl Forward for Observed {
     fn inner(&self) -> &dyn Adapter {
         &*self.inner
+    }
+
+    async fn declare_limits(
+        &self,
+        mut limits: Vec<DeclaredLimit>,
+    ) -> Result<Vec<DeclaredLimit>, AdapterError> {
+        for limit in limits.iter_mut().filter(|limit| &*limit.task.task == Work::NAME) {
+            limit.per_key = limit.per_key.or(self.per_key.map(PerKey::at_most));
+        }
+        self.inner.control().declare_limits(limits).await
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {

@@ -66,6 +66,9 @@ pub struct WorkerPart {
     /// It has none of the tasks that schedules run.
     #[serde(default)]
     pub other_tasks: bool,
+    /// How many jobs of a key of the task `work` may run at once, if it has limits by key.
+    #[serde(default)]
+    pub per_key: Option<u32>,
 }
 
 impl Default for WorkerPart {
@@ -81,6 +84,7 @@ impl Default for WorkerPart {
             schedules: 0,
             no_ticks: false,
             other_tasks: false,
+            per_key: None,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod damage;
 pub mod displaced;
 pub mod handlers;
 pub mod kills;
+pub mod lanes;
 pub mod limits;
 pub mod memory;
 pub mod network;
@@ -40,6 +41,7 @@ scenarios! {
     "calm" => calm::calm,
     "kills" => kills::kills,
     "killed at the limit" => limits::killed_at_the_limit,
+    "killed among keys" => lanes::killed_among_keys,
     "points" => points::points,
     "odd points" => points::odd_points,
     "grace" => shutdown::grace,

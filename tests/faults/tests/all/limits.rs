@@ -1,9 +1,14 @@
 //! Limits over all processes.
 
-use taskora_fault_tests::scenarios::limits;
+use taskora_fault_tests::scenarios::{lanes, limits};
 use taskora_fault_tests::seed;
 
 #[tokio::test]
 async fn fault_20_a_limit_holds_while_workers_are_killed() {
     limits::killed_at_the_limit(seed(), 1).await.assert();
+}
+
+#[tokio::test]
+async fn fault_20_limits_by_key_hold_while_workers_are_killed() {
+    lanes::killed_among_keys(seed(), 1).await.assert();
 }
