@@ -12,5 +12,7 @@ function commands.trigger()
   if schedules.store(entry, A.job, 1, argv[A.overlap], 0) == 0 then return 'U' .. entry.last_job end
   entry.ran = entry.ran + 1
   schedules.write(entry)
+  -- it may have been handed out until a little later
+  due.plan(schedules.SELF)
   return '1'
 end

@@ -2,7 +2,7 @@
 
 use redis::Commands;
 use taskora::Overlap;
-use taskora::adapter::{NewTick, Schedules, StoredSchedule, Ticked};
+use taskora::adapter::{NewJob, NewTick, Schedules, StoredSchedule, Ticked, Triggered};
 
 use super::assert_clean;
 use super::bench::Bench;
@@ -46,6 +46,10 @@ async fn schedules_that_nobody_looks_at() {
     let names: Vec<_> = due(&bench).await.into_iter().map(|schedule| schedule.name).collect();
     assert_eq!(names, ["s1", "s2"]);
     assert_clean(&bench.adapter, "one that was handed out is looked at a little later").await;
+    let run = NewJob::new("run", "send-email", "{}");
+    let triggered = bench.adapter.trigger("s1", run, Overlap::Skip).await.expect("trigger");
+    assert!(matches!(triggered, Triggered::Stored), "{triggered:?}");
+    assert_clean(&bench.adapter, "it is looked at again at its time").await;
 }
 
 #[tokio::test]
