@@ -84,12 +84,19 @@ impl Control for RedisAdapter {
         self.set_gate(task, GATES, "ro", &write_rate(rate)).await.map(drop)
     }
 
-    async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
-        self.set_gate(task, GATES, "p", reason).await
+    async fn pause(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        reason: &str,
+    ) -> Result<bool, AdapterError> {
+        let (level, what) = of_key("p", key);
+        self.set_gate(task, level, &what, reason).await
     }
 
-    async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError> {
-        self.set_gate(task, GATES, "r", "").await
+    async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
+        let (level, what) = of_key("-", key);
+        self.set_gate(task, level, &what, "").await
     }
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
@@ -191,6 +198,11 @@ impl RedisAdapter {
         })?;
         self.inner.script(script, fill).await
     }
+}
+
+/// A change of the task or of a key, and the level that it needs.
+fn of_key(what: &str, key: Option<&LimitKey>) -> (u16, String) {
+    key.map_or((GATES, what.to_owned()), |key| (LANES, format!("{what}{}", key.as_str())))
 }
 
 /// Names, each followed by a line feed.

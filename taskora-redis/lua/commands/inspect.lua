@@ -16,7 +16,7 @@ function commands.inspect()
     if place == 'waiting' then
       local task = record.task_of(text)
       local key = call('HGET', K.laned .. task, id)
-      at = gate.why(task) or key and lanes.room(task, key) <= 0 and 'k' .. key
+      at = gate.why(task) or key and lanes.why(task, key)
     end
     if place == 'behind' then at = keyed.front_of(id, call('HGET', K.keyed, id)) end
     at = place == 'delayed' and digits(math.min(math.max(tonumber(at), 0), 281474976710655)) or at

@@ -1,15 +1,19 @@
 -- flags: allow-oom
 -- Changes the gate of a task.
 -- Arguments: the level that this needs; task; its aliases, one a line; what: `o` sets a limit, or resets it; `ro` the same for
---   the rate; `k` and a key the same for the limit of that key; `p` pauses the task, unless it is paused; `r` resumes it; the limit or
---   the rate (empty: none), or the reason
+--   the rate; `k` and a key the same for the limit of that key; `p` pauses the task, unless it is paused; `-` resumes it; `p` and `-`
+--   with a key the same for the key; the limit or the rate (empty: none), or the reason
 -- Returns: 1, or 0 if it was paused already or was not paused; or nothing if the level of the namespace is too low
 -- Events: wakes a worker if the gate opens
 function commands.set_gate()
   local task, aliases, what, value = argv[A.task], argv[A.aliases], argv[A.what], argv[A.value]
-  if processes.level()[1] < tonumber(argv[A.level]) and (what == 'p' or what ~= 'r' and value ~= '') then return false end
-  if what == 'p' then return gate.set(task, aliases, { p = now6 .. value }).p == '' and 1 or 0 end
-  if what == 'r' then return gate.set(task, aliases, { p = '' }).p ~= '' and 1 or 0 end
+  local pauses, resumes = byte(what) == 112, byte(what) == 45
+  if processes.level()[1] < tonumber(argv[A.level]) and (pauses or not resumes and value ~= '') then return false end
+  if pauses then return gate.set(task, aliases, { [what] = now6 .. value })[what] == '' and 1 or 0 end
+  if resumes then
+    local field = 'p' .. sub(what, 2)
+    return gate.set(task, aliases, { [field] = '' })[field] ~= '' and 1 or 0
+  end
   gate.set(task, aliases, { [what] = value })
   return 1
 end

@@ -1,7 +1,7 @@
 -- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
 -- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
 -- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, and `!` if lanes are
--- ordered), `k<key>` the limit of one key that was set. An alias has `g` instead: the task that has its gate. How many run is what
+-- ordered), `k<key>` the limit of one key that was set, `p<key>` its pause. An alias has `g` instead: the task that has its gate. How many run is what
 -- `active` says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`,
 -- and nothing wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
 
@@ -43,9 +43,14 @@ local function limit_in(text)
   return number and number > 0 and number or nil
 end
 
--- the key whose limit a field has; nothing for other fields
+-- the key whose limit or pause a field has; nothing for other fields
 local function key_in(field)
-  return byte(field) == 107 and #field > 1 and sub(field, 2) or nil
+  local kind = byte(field)
+  return (kind == 107 or kind == 112) and #field > 1 and sub(field, 2) or nil
+end
+
+local function is_pause(value)
+  return value and #value >= SINCE or false
 end
 
 -- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, what
@@ -56,7 +61,7 @@ function gate.of(task)
   local name, settings = read_settings(task)
   if known[name] == nil then
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
-    own.is_paused = settings.p and #settings.p >= SINCE or false
+    own.is_paused = is_pause(settings.p)
     own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
     own.lines, own.limits = lines_of(name, settings.l), {}
     known[name] = (own.limit or own.rate or own.is_paused or own.per_key) and own
@@ -65,12 +70,13 @@ function gate.of(task)
   return known[task] or nil
 end
 
--- how many jobs of a key may run at once; nothing if there is no limit
+-- how many jobs of a key may run at once: 0 if it is paused, and nothing if there is no limit
 function gate.limit_of(own, key)
   if not own.per_key then return nil end
   local limit = own.limits[key]
   if limit == nil then
-    limit = limit_in(call('HGET', K.gate .. own.name, 'k' .. key)) or own.per_key.max or false
+    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'p' .. key)
+    limit = is_pause(set[2]) and 0 or limit_in(set[1]) or own.per_key.max or false
     own.limits[key] = limit
   end
   return limit or nil
@@ -192,7 +198,8 @@ function gate.look(task, key)
   local name, settings = read_settings(task)
   local lines = lines_of(name, settings.l)
   if key ~= '' then
-    return { '', call('HGET', K.gate .. name, 'k' .. key) or '', '', '', '', '', lanes.holders(lines, key), settings.k or '' }
+    local set = call('HMGET', K.gate .. name, 'k' .. key, 'p' .. key)
+    return { '', set[1] or '', '', '', '', set[2] or '', lanes.holders(lines, key), settings.k or '' }
   end
   local own, opens = gate.of(task), ''
   if own and own.rate and rate.room(own) <= 0 then opens = digits(rate.opens(own)) end
@@ -277,14 +284,14 @@ function gate.set(task, aliases, changes)
   end
   for field, value in pairs(changes) do
     local one = key_in(field)
-    before[field] = one and call('HGET', key, field) or settings[field] or ''
-    if field == 'p' and #before.p < SINCE then before.p = '' end
-    if field == 'p' and value ~= '' and before.p ~= '' then
-      value = before.p
-      changes.p = value
+    local old = one and call('HGET', key, field) or settings[field] or ''
+    before[field] = old
+    if byte(field) == 112 then
+      if not is_pause(old) then before[field] = '' elseif value ~= '' then value = old end
+      changes[field] = value
     end
     if one then
-      of_key, single = field, single + (value ~= '' and 1 or 0) - (before[field] ~= '' and 1 or 0)
+      of_key, single = field, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
     else
       settings[field] = value ~= '' and value or nil
     end

@@ -32,6 +32,12 @@ function lanes.room(task, key)
   return limit and math.max(limit - lanes.holders(own.lines, key), 0) or math.huge
 end
 
+-- why no job of this key may be claimed: `p` it is paused, or `k` and the key; nothing if one may
+function lanes.why(task, key)
+  if lanes.room(task, key) > 0 then return nil end
+  return gate.limit_of(gate.of(task), key) == 0 and 'p' or 'k' .. key
+end
+
 -- a score that taskora may have written; only others are infinite
 local function finite(score)
   return math.min(math.max(tonumber(score), -LIMIT), LIMIT)

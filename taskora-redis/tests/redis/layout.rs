@@ -184,7 +184,7 @@ async fn gates(adapter: &RedisAdapter) {
     let one = tasks[0].clone();
     *tasks = [taskora::adapter::TaskClaim { task: "report".into(), ..one }].into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
-    adapter.pause(&GatedTask::new("paused"), "provider down").await.expect("pause");
+    adapter.pause(&GatedTask::new("paused"), None, "provider down").await.expect("pause");
 
     // a window that is closed, and a bucket
     let minute = Duration::from_secs(60);
@@ -215,6 +215,7 @@ async fn lanes(adapter: &RedisAdapter) {
         .expect("declare_limits");
     let key = |key: &str| LimitKey::new(key).expect("not too long");
     adapter.set_limit(&keyed, Some(&key("c")), Some(2)).await.expect("set_limit");
+    adapter.pause(&keyed, Some(&key("d")), "").await.expect("pause");
     let of = |id: &str, of: &str| NewJob { task: "keyed".into(), limit_key: Some(key(of)), ..job(id) };
     adapter.enqueue(vec![of("holds", "a"), of("parked", "a"), of("turn", "b")]).await.expect("enqueue");
     let mut call = exchange("w", 6, Vec::new(), 1);

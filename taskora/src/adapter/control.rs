@@ -18,6 +18,8 @@
 //!   while as many jobs hold its key as the limit by key says. With `ordered`, a job also holds its key while it waits for its next
 //!   attempt, it comes back to the front of its lane, and the jobs of a key go in the order in which they came, whatever their
 //!   priority.
+//! - **A paused key is one without room**: no lane of it goes, and no job takes it late. It waits for limits by key, as a limit does
+//!   that was set for a key of a task without them.
 //! - **A claim never exceeds the rate.** A start is a claim, also that of a retry or of a rescued job, and nothing gives it back. Without
 //!   `burst`, a rate is a window: of two starts with `max` others between them, the later one comes at least `per` after the earlier one.
 //!   With `burst`, it is a bucket that is full at first: each start takes a token, one token comes back every `per / max` (rounded up to
@@ -67,11 +69,16 @@ pub trait Control: Send + Sync {
         rate: Option<Rate>,
     ) -> Result<(), AdapterError>;
 
-    /// Pauses a task. Returns whether it was not paused before; if it was, the first reason stays.
-    async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
+    /// Pauses a task, or one of its keys. Returns whether it was not paused before; if it was, the first reason stays.
+    async fn pause(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        reason: &str,
+    ) -> Result<bool, AdapterError>;
 
-    /// Ends a pause. Returns whether the task was paused.
-    async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError>;
+    /// Ends a pause of a task, or of one of its keys. Returns whether there was one.
+    async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
 
     /// What is known about the gate of a task, or of one of its keys.
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
@@ -132,7 +139,7 @@ pub struct Gate {
     pub set_rate: Option<Rate>,
     /// When the rate lets the next job start; `None` if it does not keep one from starting now.
     pub opens_at: Option<Timestamp>,
-    /// Since when the task is paused, and why.
+    /// Since when the task, or the key, is paused, and why.
     pub paused: Option<(Timestamp, String)>,
 }
 
@@ -203,11 +210,11 @@ impl Control for NoControl {
         Self::refuse()
     }
 
-    async fn pause(&self, _: &GatedTask, _: &str) -> Result<bool, AdapterError> {
+    async fn pause(&self, _: &GatedTask, _: Option<&LimitKey>, _: &str) -> Result<bool, AdapterError> {
         Self::refuse()
     }
 
-    async fn resume(&self, _: &GatedTask) -> Result<bool, AdapterError> {
+    async fn resume(&self, _: &GatedTask, _: Option<&LimitKey>) -> Result<bool, AdapterError> {
         Self::refuse()
     }
 

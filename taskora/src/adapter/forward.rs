@@ -146,8 +146,8 @@ forward! {
         async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError>;
         async set_limit(task: &GatedTask, key: Option<&LimitKey>, max: Option<u32>) -> Result<(), AdapterError>;
         async set_rate(task: &GatedTask, key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError>;
-        async pause(task: &GatedTask, reason: &str) -> Result<bool, AdapterError>;
-        async resume(task: &GatedTask) -> Result<bool, AdapterError>;
+        async pause(task: &GatedTask, key: Option<&LimitKey>, reason: &str) -> Result<bool, AdapterError>;
+        async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
     }

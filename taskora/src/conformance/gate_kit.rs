@@ -32,11 +32,11 @@ pub(super) async fn gate(adapter: &Arc<dyn Adapter>) -> Gate {
 }
 
 pub(super) async fn pause(adapter: &Arc<dyn Adapter>, reason: &str) -> bool {
-    adapter.control().pause(&task(), reason).await.expect("pause")
+    adapter.control().pause(&task(), None, reason).await.expect("pause")
 }
 
 pub(super) async fn resume(adapter: &Arc<dyn Adapter>) -> bool {
-    adapter.control().resume(&task()).await.expect("resume")
+    adapter.control().resume(&task(), None).await.expect("resume")
 }
 
 /// Stores jobs of [`TASK`] named by numbers.

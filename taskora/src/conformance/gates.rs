@@ -311,7 +311,7 @@ pub(super) async fn aliases_share_the_gate(f: &impl Fixture) {
     let next = within(PROMPT, "the hand-over", idle).await.unwrap();
     assert_eq!(next.lease.id, "old 2".into());
     assert!(worker.claim(9, &[TASK, OTHER]).await.is_empty());
-    assert!(adapter.control().pause(&renamed, "").await.unwrap());
+    assert!(adapter.control().pause(&renamed, None, "").await.unwrap());
     worker.settle(&jobs[0], complete("1")).await;
     worker.settle(&next, complete("1")).await;
     put(&adapter, [job("old 3", OTHER)]).await;
@@ -329,10 +329,10 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     let (old, renamed) = (GatedTask::new(OTHER), GatedTask { aliases: vec![OTHER.into()], ..task() });
     // without a limit in the contract, and with one
     for max in [None, Some(3)] {
-        assert!(control.pause(&old, "why").await.unwrap());
+        assert!(control.pause(&old, None, "why").await.unwrap());
         control.set_limit(&old, None, Some(1)).await.unwrap();
         assert_eq!(declare(&adapter, renamed.clone(), max).await, None);
-        assert!(!control.pause(&renamed, "another reason").await.unwrap());
+        assert!(!control.pause(&renamed, None, "another reason").await.unwrap());
         let known = gate(&adapter).await;
         assert_eq!((known.declared, known.set, known.paused.unwrap().1), (max, Some(1), "why".to_owned()));
         let stored = [format!("old {max:?}"), format!("new {max:?}")];
@@ -353,15 +353,15 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     // so does a declared limit, until the task of that name declares its own or none
     assert_eq!(declare(&adapter, old.clone(), Some(2)).await, None);
     set(&adapter, Some(7)).await;
-    assert!(!control.resume(&renamed).await.unwrap());
+    assert!(!control.resume(&renamed, None).await.unwrap());
     assert_eq!(gate(&adapter).await.declared, Some(2));
     set(&adapter, None).await;
     assert_eq!(declare(&adapter, renamed.clone(), None).await, Some(2));
     assert_eq!(control.gate(&old, None).await.unwrap(), Gate::default());
     // a call that names the aliases finds it before any worker does
-    assert!(control.pause(&old, "why").await.unwrap());
-    assert!(control.resume(&renamed).await.unwrap());
-    assert!(!control.resume(&old).await.unwrap());
+    assert!(control.pause(&old, None, "why").await.unwrap());
+    assert!(control.resume(&renamed, None).await.unwrap());
+    assert!(!control.resume(&old, None).await.unwrap());
 }
 
 pub(super) async fn a_task_that_is_renamed_twice_takes_all_its_names_along(f: &impl Fixture) {

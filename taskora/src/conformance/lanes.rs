@@ -14,7 +14,7 @@ use super::lane_kit::{
     claim_all, claim_and_take, declare, holders, key, keyed, per_key, put_keyed, set_key, waiting,
 };
 use crate::adapter::{
-    AttemptEnd, DeclaredLimit, Due, GatedTask, NewJob, NewNode, Otherwise, PerKey, Renewal, Settled,
+    AttemptEnd, DeclaredLimit, Due, GatedTask, KeyTaken, NewJob, NewNode, Otherwise, PerKey, Renewal, Settled,
 };
 use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
@@ -226,6 +226,48 @@ pub(super) async fn the_limit_of_a_key_is_set_while_it_runs(f: &impl Fixture) {
     per_key(&adapter, None).await;
     per_key(&adapter, PerKey::at_most(1)).await;
     assert_eq!(claim_all(&adapter).await.len(), 2);
+}
+
+pub(super) async fn a_key_can_be_paused(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    let control = adapter.control();
+    per_key(&adapter, PerKey::at_most(2)).await;
+    put_keyed(&adapter, &["a1", "a2", "a3", "b1"]).await;
+    let mut worker = Caller::new(&adapter);
+    let first = worker.claim_one().await;
+    let a = key("a");
+    assert!(control.pause(&task(), Some(&a), "provider down").await.unwrap());
+    assert!(!control.pause(&task(), Some(&a), "another reason").await.unwrap());
+    let known = control.gate(&task(), Some(&a)).await.unwrap();
+    assert_eq!(known.paused.map(|(_, reason)| reason).as_deref(), Some("provider down"));
+    assert_eq!((known.running, gate(&adapter).await.paused), (1, None));
+    assert_eq!(info(&adapter, "a2").await.blocked, Some(Blocked::Paused));
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b1"], "other keys go on");
+    put(&adapter, [job("late", TASK)]).await;
+    let late = worker.claim_one().await;
+    assert_eq!(control.take_key(&late.lease, &a).await.unwrap(), KeyTaken::Waits);
+    // what runs goes on, and does not start again
+    assert_eq!(renew(&adapter, &first, LEASE).await, Renewal::Extended);
+    worker.settle(&first, retry("again", Duration::ZERO)).await;
+    set_key(&adapter, "a", Some(9)).await;
+    assert!(claim_all(&adapter).await.is_empty());
+    super::assert_sound(f).await;
+    let idle = idle_worker(&second).await;
+    put_keyed(&adapter, &["a4"]).await;
+    tokio::time::sleep(QUIET).await;
+    assert!(!idle.is_finished(), "there is no work");
+    assert!(control.resume(&task(), Some(&a)).await.unwrap());
+    assert!(!control.resume(&task(), Some(&a)).await.unwrap());
+    assert_eq!(got(idle).await, "a2");
+    assert_eq!(ids(&worker.claim(2, &[TASK]).await), ["a3", "late"]);
+    // without limits by key, the pause of a key waits for them
+    assert!(control.pause(&task(), Some(&a), "").await.unwrap());
+    per_key(&adapter, None).await;
+    assert_eq!(ids(&worker.claim(1, &[TASK]).await), ["a1"]);
+    per_key(&adapter, PerKey::fair()).await;
+    assert!(claim_all(&adapter).await.is_empty());
+    assert!(control.resume(&task(), Some(&a)).await.unwrap());
+    assert_eq!(ids(&claim_all(&adapter).await), ["a4"]);
 }
 
 pub(super) async fn a_key_is_held_until_its_job_is_rescued(f: &impl Fixture) {

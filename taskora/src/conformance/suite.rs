@@ -351,6 +351,7 @@ macro_rules! __conformance_checks {
                 a_lane_that_may_not_go_wakes_nobody
                 the_limit_of_the_task_and_a_pause_hold_too
                 the_limit_of_a_key_is_set_while_it_runs
+                a_key_can_be_paused
                 a_key_is_held_until_its_job_is_rescued
                 a_lease_that_has_passed_holds_its_key_as_long_as_it_may_be_renewed
                 jobs_in_lanes_can_be_cancelled_and_expire

@@ -54,7 +54,7 @@ pub struct JobInfo {
 pub enum Blocked {
     /// It was dispatched with `keep_last`, and this job must end first.
     Behind(JobId),
-    /// Its task is paused.
+    /// Its task is paused, or its key.
     Paused,
     /// As many jobs of its task run as its limit says.
     Limit,

@@ -43,8 +43,16 @@ impl Store {
 
     /// Whether another job of this key may run.
     pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey) -> bool {
-        let limit = self.gates.get(task).and_then(|settings| settings.limit_of(key));
-        limit.is_none_or(|limit| self.holders(task, key) < limit as usize)
+        let Some(settings) = self.gates.get(task) else { return true };
+        let has_room = |limit| self.holders(task, key) < limit as usize;
+        !settings.is_paused(key) && settings.limit_of(key).is_none_or(has_room)
+    }
+
+    /// Why no job of this key may be claimed; `None` if one may.
+    pub(super) fn why_no_key_room(&self, task: &TaskName, key: &LimitKey) -> Option<Blocked> {
+        let is_paused = self.gates.get(task).is_some_and(|settings| settings.is_paused(key));
+        let why = || if is_paused { Blocked::Paused } else { Blocked::LimitKey(key.to_string()) };
+        (!self.has_key_room(task, key)).then(why)
     }
 
     /// The job of this line that is claimed next, of those that were in it when this number was the last.
@@ -149,6 +157,7 @@ impl Store {
                 set: settings.and_then(|settings| settings.set_keys.get(key).copied()),
                 per_key,
                 running: self.holders(task, key),
+                paused: stamped(settings.and_then(|settings| settings.paused_keys.get(key).cloned())),
                 ..Gate::default()
             };
         }
@@ -164,9 +173,13 @@ impl Store {
                 .and_then(|settings| settings.opens_at)
                 .filter(|at| *at > now)
                 .map(Timestamp::from_millis),
-            paused: paused.map(|(since, reason)| (Timestamp::from_millis(since), reason)),
+            paused: stamped(paused),
         }
     }
+}
+
+fn stamped(paused: Option<(u64, String)>) -> Option<(Timestamp, String)> {
+    paused.map(|(since, reason)| (Timestamp::from_millis(since), reason))
 }
 
 #[async_trait]
@@ -208,18 +221,30 @@ impl Control for MemoryAdapter {
         Ok(())
     }
 
-    async fn pause(&self, task: &GatedTask, reason: &str) -> Result<bool, AdapterError> {
+    async fn pause(
+        &self,
+        task: &GatedTask,
+        key: Option<&LimitKey>,
+        reason: &str,
+    ) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
+        let pause = || (now, reason.to_owned());
         Ok(store.change_gate(task, now, |gate| {
-            let is_new = gate.paused.is_none();
-            gate.paused.get_or_insert_with(|| (now, reason.to_owned()));
+            let is_new = key.map_or(gate.paused.is_none(), |key| !gate.paused_keys.contains_key(key));
+            match key {
+                Some(key) => drop(gate.paused_keys.entry(key.clone()).or_insert_with(pause)),
+                None => drop(gate.paused.get_or_insert_with(pause)),
+            }
             is_new
         }))
     }
 
-    async fn resume(&self, task: &GatedTask) -> Result<bool, AdapterError> {
+    async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(store.change_gate(task, now, |gate| gate.paused.take().is_some()))
+        Ok(store.change_gate(task, now, |gate| match key {
+            Some(key) => gate.paused_keys.remove(key).is_some(),
+            None => gate.paused.take().is_some(),
+        }))
     }
 
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) per_key: Option<PerKey>,
     /// Those of single keys that were set.
     pub(super) set_keys: BTreeMap<LimitKey, u32>,
+    /// Since when single keys are paused, and why.
+    pub(super) paused_keys: BTreeMap<LimitKey, (u64, String)>,
     pub(super) declared_rate: Option<Rate>,
     pub(super) set_rate: Option<Rate>,
     starts: Starts,
@@ -86,6 +88,9 @@ impl Gates {
             for (key, max) in former.set_keys {
                 settings.set_keys.entry(key).or_insert(max);
             }
+            for (key, pause) in former.paused_keys {
+                settings.paused_keys.entry(key).or_insert(pause);
+            }
             settings.paused = settings.paused.take().or(former.paused);
             if settings.rate().is_none() {
                 settings.starts = former.starts;
@@ -117,8 +122,8 @@ impl Gates {
 
 impl Settings {
     fn is_empty(&self) -> bool {
-        let has_limit = self.limit().is_some() || self.per_key.is_some() || !self.set_keys.is_empty();
-        !has_limit && self.rate().is_none() && self.paused.is_none()
+        let has_keys = self.per_key.is_some() || !self.set_keys.is_empty() || !self.paused_keys.is_empty();
+        self.limit().is_none() && !has_keys && self.rate().is_none() && self.paused.is_none()
     }
 
     /// Declares limits, and returns those that were declared before.
@@ -127,6 +132,10 @@ impl Settings {
         let before = before.max(self.declared).per_key(self.per_key).rate(self.declared_rate);
         (self.declared, self.per_key, self.declared_rate) = (limit.max, limit.per_key, limit.rate);
         before
+    }
+
+    pub(super) fn is_paused(&self, key: &LimitKey) -> bool {
+        self.per_key.is_some() && self.paused_keys.contains_key(key)
     }
 
     /// How many jobs of this key may run at once.

@@ -19,7 +19,7 @@ use crate::adapter::{
     AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
     RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
 };
-use crate::job::{Blocked, JobId, JobInfo, JobState, millis};
+use crate::job::{JobId, JobInfo, JobState, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
 /// The most jobs of each kind that one call moves.
@@ -131,9 +131,8 @@ impl Store {
             match &record.phase {
                 Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task, now),
                 Phase::InLane(key, _) => {
-                    let is_full = || !self.has_key_room(&record.new.task, key);
-                    let full = || is_full().then(|| Blocked::LimitKey(key.to_string()));
-                    info.blocked = self.why_closed(&record.new.task, now).or_else(full);
+                    let by_key = || self.why_no_key_room(&record.new.task, key);
+                    info.blocked = self.why_closed(&record.new.task, now).or_else(by_key);
                 }
                 _ => {}
             }

@@ -72,7 +72,7 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn resume<T: Task>(&self) -> Result<bool, AdapterError> {
-        self.setup.adapter().control().resume(&gated(T::NAME, &T::OPTIONS)).await
+        self.setup.adapter().control().resume(&gated(T::NAME, &T::OPTIONS), None).await
     }
 }
 
@@ -127,6 +127,6 @@ impl<'a> IntoFuture for TaskPause<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { setup, task, reason } = self;
-        Box::pin(async move { setup.adapter().control().pause(&task, &reason).await })
+        Box::pin(async move { setup.adapter().control().pause(&task, None, &reason).await })
     }
 }

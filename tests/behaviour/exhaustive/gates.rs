@@ -233,11 +233,14 @@ impl World<'_> {
                 self.set = max;
             }
             Step::Pause => {
-                assert!(self.adapter.control().pause(&self.task, "why").await.expect("pause"), "{path:?}");
+                assert!(
+                    self.adapter.control().pause(&self.task, None, "why").await.expect("pause"),
+                    "{path:?}"
+                );
                 self.is_paused = true;
             }
             Step::Resume => {
-                assert!(self.adapter.control().resume(&self.task).await.expect("resume"), "{path:?}");
+                assert!(self.adapter.control().resume(&self.task, None).await.expect("resume"), "{path:?}");
                 self.is_paused = false;
             }
         }

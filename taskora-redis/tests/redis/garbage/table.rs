@@ -304,6 +304,7 @@ pub(crate) fn values() -> Vec<Damage> {
         add("laned:send-email", "=n2", value.clone(), vec![]);
         if value.len() < 6 {
             add("gate:send-email", "p", value.clone(), vec![]);
+            add("gate:send-email", "pn", value.clone(), vec![]);
         }
         for id in ["=waiting", "*=first#"] {
             add("waiters", id, value.clone(), vec![]);

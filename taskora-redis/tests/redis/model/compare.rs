@@ -57,7 +57,9 @@ impl Snapshot {
             snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
             for number in 0..3 {
                 let key = limit_key(number);
-                let gate = adapter.control().gate(&GatedTask::new(task), Some(&key)).await?;
+                let mut gate = adapter.control().gate(&GatedTask::new(task), Some(&key)).await?;
+                let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
+                snapshot.times.push((format!("pause of key `{key}` of {task}"), since));
                 snapshot.seen.push((format!("key `{key}` of {task}"), format!("{gate:?}")));
             }
             snapshot.times.push((format!("pause of {task}"), since));

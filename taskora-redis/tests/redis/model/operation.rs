@@ -73,8 +73,9 @@ pub(super) enum Change {
     SetRate(Option<Pace>),
     DeclareKeys(Option<PerKey>),
     SetKey(u8, Option<u8>),
-    Pause,
-    Resume,
+    /// Of the task, or of a key.
+    Pause(Option<u8>),
+    Resume(Option<u8>),
 }
 
 /// A rate.

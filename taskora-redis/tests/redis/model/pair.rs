@@ -271,8 +271,14 @@ impl<'a> Pair<'a> {
                 let key = limit_key(key);
                 both!(self, |adapter| adapter.set_limit(task, Some(&key), max.map(Into::into)));
             }
-            Change::Pause => drop(both!(self, |adapter| adapter.pause(task, "why"))),
-            Change::Resume => drop(both!(self, |adapter| adapter.resume(task))),
+            Change::Pause(key) => {
+                let key = key.map(limit_key);
+                both!(self, |adapter| adapter.pause(task, key.as_ref(), "why"));
+            }
+            Change::Resume(key) => {
+                let key = key.map(limit_key);
+                both!(self, |adapter| adapter.resume(task, key.as_ref()));
+            }
         }
         Ok(())
     }

@@ -138,8 +138,8 @@ fn change() -> impl Strategy<Value = Change> {
         2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Set),
         3 => prop::option::weighted(0.9, per_key()).prop_map(Change::DeclareKeys),
         1 => (0..3u8, prop::option::weighted(0.7, 1..4u8)).prop_map(|(key, max)| Change::SetKey(key, max)),
-        1 => Just(Change::Pause),
-        2 => Just(Change::Resume),
+        1 => prop::option::of(0..3u8).prop_map(Change::Pause),
+        2 => prop::option::of(0..3u8).prop_map(Change::Resume),
     ]
 }
 
