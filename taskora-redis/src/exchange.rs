@@ -167,6 +167,7 @@ impl<'a> Call<'a> {
             jobs.push(ClaimedJob {
                 node,
                 limit_key: record.limit_key,
+                batch: None,
                 holds_key: flag & 2 != 0,
                 tick: record.tick,
                 prior_result,

@@ -35,6 +35,7 @@
 
 mod admission;
 mod aside;
+mod collect;
 mod control;
 mod ended;
 mod error;
@@ -54,6 +55,7 @@ use std::fmt;
 
 pub use admission::*;
 pub use aside::step_aside;
+pub use collect::*;
 pub use control::*;
 pub use ended::*;
 pub use error::*;

@@ -57,6 +57,9 @@ impl Packed {
 
 /// Packs a new job; `Err` says what cannot be stored.
 pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
+    if job.collect.is_some() {
+        return Err("this adapter collects no jobs in batches".to_owned());
+    }
     let id = id::store(&job.id);
     if id::is_node(&id) {
         return Err("a job's id cannot end in `#` and a number, which names a node of a workflow".to_owned());
@@ -362,6 +365,10 @@ fn is_known(tag: u8, value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use taskora::adapter::Collect;
+
     use super::super::{End, Life, u48};
     use super::*;
 
@@ -436,6 +443,12 @@ mod tests {
             assert!(End::read(&b"C01234567890123456789"[..len]).is_none());
         }
         assert!(Life::read(b"short").is_none());
+    }
+
+    #[test]
+    fn items_of_batches_are_refused() {
+        let collect = Some(Collect::new(2, Duration::from_secs(1)));
+        assert!(pack(NewJob { collect, ..job(Vec::new()) }).is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, DeclaredLimit, Lease, LimitKey, PerKey, Rate, TaskName};
+use super::{AdapterError, Collected, DeclaredLimit, Lease, LimitKey, PerKey, Rate, TaskName, no_collecting};
 use crate::job::Timestamp;
 
 /// The gates of tasks. See the rules above.
@@ -88,6 +88,22 @@ pub trait Control: Send + Sync {
     /// it has one. It holds it now, or it waits in the lane of its key, without having used up an attempt. A job that is to be
     /// cancelled may go on.
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
+
+    /// The new items that gather under a key of the task, and the first `limit` of them, [`Collected::MAX_ITEMS`] at most. `None` if there
+    /// are none. Changes nothing.
+    async fn collected(
+        &self,
+        _task: &GatedTask,
+        _key: &LimitKey,
+        _limit: usize,
+    ) -> Result<Option<Collected>, AdapterError> {
+        no_collecting()
+    }
+
+    /// What gathers under a key of the task goes now. Returns whether there was something.
+    async fn flush(&self, _task: &GatedTask, _key: &LimitKey) -> Result<bool, AdapterError> {
+        no_collecting()
+    }
 }
 
 /// What has become of a job whose key was not known before.

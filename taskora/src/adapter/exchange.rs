@@ -36,7 +36,7 @@ pub struct CallId {
 /// What to claim.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The most jobs to claim in total. With 0, the claim only passes on the signal for work, see
+    /// The most jobs to claim in total; a [batch](super::Collect) counts as one. With 0, the claim only passes on the signal for work, see
     /// [`WorkListener::wait`](super::WorkListener::wait).
     pub limit: usize,
     /// How many jobs the caller has room for: `limit` or more. A caller with spare capacity also gets
@@ -58,7 +58,7 @@ impl Claim {
 pub struct TaskClaim {
     /// Its name.
     pub task: TaskName,
-    /// The most jobs of this task to claim.
+    /// The most jobs of this task to claim; a [batch](super::Collect) counts as one.
     pub limit: usize,
     /// The length of the leases, above zero.
     pub lease: Duration,
@@ -176,6 +176,8 @@ pub struct ClaimedJob {
     /// Whether limits by key count it by that key, because it comes from the key's lane. Otherwise the worker must ask
     /// [`Control::take_key`](super::Control::take_key) before the handler starts, if it knows the key.
     pub holds_key: bool,
+    /// Which batch of the answer it belongs to, if it is an item that has gathered, see [`Collect`](super::Collect).
+    pub batch: Option<u32>,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// For a node: a result that its payload may need, and the number of the node that produced it. A worker that has it need not ask

@@ -7,11 +7,11 @@ use tokio::sync::broadcast;
 
 use super::{
     Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
-    Cancellation, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued, Exchange,
-    Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, KeyTaken, Lease, LimitKey,
-    NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
-    Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
-    WorkflowEnded, WorkflowRecord, Workflows,
+    Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued,
+    Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, KeyTaken, Lease,
+    LimitKey, NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal,
+    RepairOutcome, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
+    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -150,6 +150,8 @@ forward! {
         async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
+        async collected(task: &GatedTask, key: &LimitKey, limit: usize) -> Result<Option<Collected>, AdapterError>;
+        async flush(task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use super::{
-    AdapterError, Exchange, Exchanged, JobReport, LimitKey, RenewLease, Renewal, TaskName, TickStamp,
+    AdapterError, Collect, Exchange, Exchanged, JobReport, LimitKey, RenewLease, Renewal, TaskName, TickStamp,
 };
 use crate::job::{JobId, JobState};
 use crate::policy::{Retention, Ttl};
@@ -96,6 +96,8 @@ pub struct NewJob {
     pub ttl: Option<Ttl>,
     /// What limits by key count it by, if its task has [some](super::DeclaredLimit::per_key).
     pub limit_key: Option<LimitKey>,
+    /// How it gathers under its `limit_key`, if it is claimed in batches, see [`Collect`].
+    pub collect: Option<Collect>,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// Whether it takes the place of a known job that has failed, expired or been cancelled, see [`Jobs::enqueue`].
@@ -117,9 +119,15 @@ impl NewJob {
             meta: Vec::new(),
             ttl: None,
             limit_key: None,
+            collect: None,
             tick: None,
             replace_failed: false,
         }
+    }
+
+    /// An error if no store can keep its rule to gather.
+    pub fn check(&self) -> Result<(), AdapterError> {
+        self.collect.map_or(Ok(()), |collect| collect.check())
     }
 }
 

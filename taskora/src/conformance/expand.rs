@@ -9,6 +9,9 @@ macro_rules! conformance_suite {
     (@lanes #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { lanes __conformance_tests [$test] [$fixture] }
     };
+    (@collect #[$test:meta] $fixture:expr) => {
+        $crate::__conformance_checks! { collect __conformance_tests [$test] [$fixture] }
+    };
     (@schedules #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { schedules __conformance_tests [$test] [$fixture] }
     };
@@ -65,4 +68,5 @@ pub mod checks {
     crate::__conformance_checks! { lanes __conformance_functions }
     crate::__conformance_checks! { schedules __conformance_functions }
     crate::__conformance_checks! { rates __conformance_functions }
+    crate::__conformance_checks! { collect __conformance_functions }
 }

@@ -39,6 +39,7 @@ use crate::adapter::Adapter;
 mod admission_kit;
 mod cancelling;
 mod claims;
+mod collecting;
 mod debouncing;
 mod deduplicating;
 mod endings;

@@ -400,6 +400,31 @@ macro_rules! __conformance_checks {
             }
         }
     };
+    (collect $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
+            collecting {
+                s102_items_go_when_no_other_has_come_for_a_while
+                s104_a_full_batch_goes_at_once
+                s105_no_item_waits_for_longer_than_max_wait
+                batches_are_never_mixed_nor_too_large
+                each_item_ends_for_itself
+                items_that_come_back_go_at_once_and_apart
+                a_serial_key_has_one_batch_at_a_time
+                priority_orders_a_batch
+                items_leave_by_cancel_and_by_expiry
+                a_delayed_item_comes_when_it_is_due
+                a_batch_that_goes_by_time_wakes_a_worker
+                what_is_flushed_goes_at_once
+                s108_what_gathers_can_be_seen
+                a_pause_and_a_limit_hold_for_items
+                a_repeated_call_answers_with_the_same_batch
+                jobs_without_a_key_and_nodes_do_not_gather
+                an_item_that_is_replaced_gathers_under_its_new_key
+                a_rule_that_no_store_can_keep_is_refused
+            }
+        }
+    };
     (schedules $then:ident $($with:tt)*) => {
         $crate::$then! {
             $($with)*

@@ -140,6 +140,7 @@ impl TestContext {
             cancelled: self.cancelled,
             node: None,
             limit_key: None,
+            batch: None,
             holds_key: false,
             tick: self.tick,
             prior_result: None,

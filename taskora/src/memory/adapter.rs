@@ -111,6 +111,7 @@ impl Adapter for MemoryAdapter {
 #[async_trait]
 impl Jobs for MemoryAdapter {
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, AdapterError> {
+        jobs.iter().try_for_each(NewJob::check)?;
         Ok(self.0.lock().enqueue(jobs, self.0.now()))
     }
 
@@ -264,6 +265,7 @@ impl Inspection for MemoryAdapter {
 #[async_trait]
 impl Admissions for MemoryAdapter {
     async fn admit(&self, admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError> {
+        admissions.iter().try_for_each(|admission| admission.job.check())?;
         let (mut store, now) = (self.0.lock(), self.0.now());
         Ok(admissions.into_iter().map(|admission| store.admit(admission, now)).collect())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::collects::{BatchLane, Item};
 use super::key::{Held, Key, OnceKey};
 use super::keys::Owner;
 use super::line::Line;
@@ -212,7 +213,8 @@ impl Store {
     fn replace(&mut self, id: &JobId, job: NewJob, ready: u64) {
         let Some(record) = self.jobs.get_mut(id) else { return };
         // its place in the line depends on its priority
-        let priority = if matches!(record.phase, Phase::Waiting(_) | Phase::InLane(..)) {
+        let priority = if matches!(record.phase, Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_))
+        {
             record.new.priority
         } else {
             job.priority
@@ -229,10 +231,20 @@ impl Store {
     /// A job in a lane may have another key now, or none. It keeps its number. A job outside takes its key when it is claimed.
     fn change_lanes(&mut self, id: &JobId) {
         let Some(record) = self.jobs.get(id) else { return };
-        let Phase::InLane(_, place) = record.phase else { return };
         let task = record.new.task.clone();
-        let key = record.new.limit_key.clone().filter(|_| self.per_key(&task).is_some());
-        let phase = key.map_or(Phase::Waiting(place), |key| Phase::InLane(key, place));
+        let key = record.new.limit_key.clone();
+        let phase = match &record.phase {
+            Phase::InLane(_, place) => key
+                .filter(|_| self.per_key(&task).is_some())
+                .map_or(Phase::Waiting(*place), |key| Phase::InLane(key, *place)),
+            Phase::Gathering(item) => {
+                key.zip(record.new.collect).map_or(Phase::Waiting(item.place), |(key, rule)| {
+                    let lane = BatchLane { key, is_returned: item.lane.is_returned };
+                    Phase::Gathering(Item { lane, rule, ..*item })
+                })
+            }
+            _ => return,
+        };
         let (Some(record), Some(queue)) = (self.jobs.get_mut(id), self.queues.get_mut(&task)) else { return };
         queue.remove(id, &record.phase);
         queue.insert(id, &phase);

@@ -15,5 +15,7 @@ pub(super) struct Answer {
 pub(super) struct Claimed {
     pub(super) lease: Lease,
     pub(super) attempt: u32,
+    /// The number of its batch in the answer.
+    pub(super) batch: Option<u32>,
     pub(super) at: u64,
 }

@@ -11,8 +11,8 @@ use super::line::{Line, Place};
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
-    AdapterError, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey, Rate, TaskName,
-    no_keyed_rate, no_limit_of_zero,
+    AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey,
+    Rate, TaskName, no_keyed_rate, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp};
 
@@ -59,7 +59,10 @@ impl Store {
     pub(super) fn next_in_line(&self, task: &TaskName, last: i64) -> Option<(Place, &JobId)> {
         let queue = self.queues.get(task)?;
         let in_lane = queue.lanes.next(last, |key| self.has_key_room(task, key));
-        queue.first_until(last).into_iter().chain(in_lane).min_by_key(|(place, _)| *place)
+        let in_batch = queue.collects.next(last, self.clock, |key| {
+            self.gates.get(task).is_none_or(|settings| !settings.paused_keys.contains_key(key))
+        });
+        queue.first_until(last).into_iter().chain(in_lane).chain(in_batch).min_by_key(|(place, _)| *place)
     }
 
     /// Whether a claim would hand out a job of this line.
@@ -253,5 +256,18 @@ impl Control for MemoryAdapter {
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
         Ok(self.0.lock().take_key(lease, key))
+    }
+
+    async fn collected(
+        &self,
+        task: &GatedTask,
+        key: &LimitKey,
+        limit: usize,
+    ) -> Result<Option<Collected>, AdapterError> {
+        Ok(self.0.lock().collected(task, key, limit))
+    }
+
+    async fn flush(&self, task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError> {
+        Ok(self.0.lock().flush(task, key))
     }
 }

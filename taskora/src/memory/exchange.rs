@@ -75,8 +75,9 @@ impl Store {
         // a job that waited for one that expires here comes with the next claim
         let (mut voids, last) = (0, self.last);
         let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
-        let mut claimed = Vec::new();
-        while claimed.len() < claim.limit {
+        // a batch takes one place
+        let (mut claimed, mut taken, mut batches) = (Vec::new(), 0, 0);
+        while taken < claim.limit {
             let first = claim
                 .tasks
                 .iter()
@@ -93,8 +94,20 @@ impl Store {
                 }
                 continue;
             }
+            let deadline = now.saturating_add(millis(asked.lease));
+            match self.hand_out_batch(&id, last, batches, deadline, now) {
+                Some((batch, late)) => {
+                    claimed.extend(batch);
+                    batches += 1;
+                    voids += late;
+                }
+                None => claimed.extend(self.hand_out(&id, deadline, now)),
+            }
             *room -= 1;
-            claimed.extend(self.hand_out(&id, now.saturating_add(millis(asked.lease)), now));
+            taken += 1;
+            if voids >= PAGE {
+                break;
+            }
         }
         // the other nodes of workflows that have ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
@@ -104,7 +117,7 @@ impl Store {
         (claimed, more)
     }
 
-    fn hand_out(&mut self, id: &JobId, deadline: u64, now: u64) -> Option<Claimed> {
+    pub(super) fn hand_out(&mut self, id: &JobId, deadline: u64, now: u64) -> Option<Claimed> {
         self.enter_active(id, deadline, now);
         let record = self.jobs.get_mut(id)?;
         self.last_token += 1;
@@ -112,7 +125,7 @@ impl Store {
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
         let attempt = record.attempts + 1;
         self.count_start(&lease.task, now);
-        Some(Claimed { lease, attempt, at: now })
+        Some(Claimed { lease, attempt, batch: None, at: now })
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
@@ -125,6 +138,7 @@ impl Store {
                 node: record.node.clone(),
                 limit_key: record.new.limit_key.clone(),
                 holds_key: record.holds.is_some(),
+                batch: claimed.batch,
                 tick: record.new.tick.clone(),
                 prior_result: None,
                 lease: claimed.lease.clone(),

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod admission;
+mod batches;
 mod book;
 mod calls;
+mod collects;
 mod control;
 mod exchange;
 mod flow;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::collects::{BatchLane, Collects};
 use super::lanes::Lanes;
 use super::line::Place;
 use super::record::{Phase, Record};
@@ -14,6 +15,7 @@ use crate::job::{JobId, JobState};
 pub(super) struct Queue {
     waiting: BTreeMap<Place, JobId>,
     pub(super) lanes: Lanes,
+    pub(super) collects: Collects,
     /// Jobs that wait for another job to end.
     behind: BTreeSet<JobId>,
     /// Delayed and retrying jobs by due time.
@@ -81,6 +83,7 @@ impl Ended {
 pub(super) enum Entry<'a> {
     Waiting(Place, &'a JobId),
     InLane(&'a LimitKey, Place, &'a JobId),
+    Gathering(&'a BatchLane, Place, &'a JobId),
     Behind(&'a JobId),
     Delayed(u64, &'a JobId),
     Active(u64, &'a JobId),
@@ -92,6 +95,7 @@ impl Entry<'_> {
         match self {
             Self::Waiting(_, id)
             | Self::InLane(_, _, id)
+            | Self::Gathering(_, _, id)
             | Self::Behind(id)
             | Self::Delayed(_, id)
             | Self::Active(_, id)
@@ -104,6 +108,9 @@ impl Entry<'_> {
         match (self, phase) {
             (Self::Waiting(place, _), Phase::Waiting(own)) => place == own,
             (Self::InLane(key, place, _), Phase::InLane(own_key, own)) => *key == own_key && place == own,
+            (Self::Gathering(lane, place, _), Phase::Gathering(item)) => {
+                **lane == item.lane && *place == item.place
+            }
             (Self::Behind(_), Phase::Behind(_)) => true,
             (Self::Delayed(at, _), Phase::Delayed { due, .. }) => at == due,
             (Self::Active(at, _), Phase::Active { deadline, .. }) => at == deadline,
@@ -116,7 +123,7 @@ impl Entry<'_> {
 
     pub(super) fn index(&self) -> check::Place {
         match self {
-            Self::Waiting(..) | Self::InLane(..) => check::Place::Waiting,
+            Self::Waiting(..) | Self::InLane(..) | Self::Gathering(..) => check::Place::Waiting,
             Self::Behind(..) => check::Place::Behind,
             Self::Delayed(..) => check::Place::Delayed,
             Self::Active(..) => check::Place::Active,
@@ -136,13 +143,14 @@ impl Queue {
         ];
         let waiting = self.waiting.iter().map(|(place, id)| Entry::Waiting(*place, id));
         let lanes = self.lanes.iter().map(|(key, place, id)| Entry::InLane(key, place, id));
+        let gathering = self.collects.iter().map(|(lane, place, id)| Entry::Gathering(lane, place, id));
         let delayed = self.delayed.iter().map(|(due, id)| Entry::Delayed(*due, id));
         let active = self.active.iter().map(|(deadline, id)| Entry::Active(*deadline, id));
         let ended = ended
             .into_iter()
             .flat_map(|(state, jobs)| jobs.iter().map(move |(at, id)| Entry::Ended(state, *at, id)));
         let behind = self.behind.iter().map(Entry::Behind);
-        waiting.chain(lanes).chain(behind).chain(delayed).chain(active).chain(ended)
+        waiting.chain(lanes).chain(gathering).chain(behind).chain(delayed).chain(active).chain(ended)
     }
 
     /// Removes a job's entry from an index, unless the job's record agrees with it.
@@ -160,6 +168,15 @@ impl Queue {
                     .collect();
                 for (key, place) in wrong {
                     self.lanes.remove(&key, place);
+                }
+                let wrong: Vec<(BatchLane, Place)> = self
+                    .collects
+                    .iter()
+                    .filter(|(lane, place, id)| !stays(Entry::Gathering(lane, *place, id)))
+                    .map(|(lane, place, _)| (lane.clone(), place))
+                    .collect();
+                for (lane, place) in wrong {
+                    self.collects.remove(&lane, place);
                 }
             }
             check::Place::Behind => self.behind.retain(|id| stays(Entry::Behind(id))),
@@ -181,6 +198,7 @@ impl Queue {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.insert(*place, id.clone())),
             Phase::InLane(key, place) => self.lanes.insert(key, *place, id.clone()),
+            Phase::Gathering(item) => self.collects.insert(item, id.clone()),
             Phase::Behind(_) => drop(self.behind.insert(id.clone())),
             Phase::Delayed { due, .. } => drop(self.delayed.insert((*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.insert((*deadline, id.clone()))),
@@ -197,6 +215,7 @@ impl Queue {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.remove(place)),
             Phase::InLane(key, place) => self.lanes.remove(key, *place),
+            Phase::Gathering(item) => self.collects.remove(&item.lane, item.place),
             Phase::Behind(_) => drop(self.behind.remove(id)),
             Phase::Delayed { due, .. } => drop(self.delayed.remove(&(*due, id.clone()))),
             Phase::Active { deadline, .. } => drop(self.active.remove(&(*deadline, id.clone()))),
@@ -239,7 +258,7 @@ impl Queue {
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty() || !self.lanes.is_empty()
+        !self.waiting.is_empty() || !self.lanes.is_empty() || !self.collects.is_empty()
     }
 
     /// The delayed job that becomes ready first.
@@ -285,7 +304,7 @@ impl Queue {
 
     pub(super) fn counts(&self) -> JobCounts {
         JobCounts {
-            waiting: self.waiting.len() + self.lanes.len() + self.behind.len(),
+            waiting: self.waiting.len() + self.lanes.len() + self.collects.len() + self.behind.len(),
             delayed: self.delayed.len(),
             active: self.active.len(),
             completed: self.completed.len(),

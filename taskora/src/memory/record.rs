@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
+use super::collects::Item;
 use super::key::{Held, OnceKey};
 use super::line::Place;
 use crate::adapter::{AdapterError, Ended, Ending, Lease, LimitKey, NewJob, NodeRef};
@@ -50,6 +51,8 @@ pub(super) enum Phase {
     Waiting(Place),
     /// In the lane of this key.
     InLane(LimitKey, Place),
+    /// It gathers with others that are claimed in one batch.
+    Gathering(Item),
     /// In no line, until this job has ended.
     Behind(JobId),
     Delayed {
@@ -72,7 +75,7 @@ impl Phase {
     pub(super) fn state(&self) -> JobState {
         match self {
             Self::Between { from } => from.unwrap_or(JobState::Waiting),
-            Self::Waiting(_) | Self::InLane(..) | Self::Behind(_) => JobState::Waiting,
+            Self::Waiting(_) | Self::InLane(..) | Self::Gathering(_) | Self::Behind(_) => JobState::Waiting,
             Self::Delayed { retrying: false, .. } => JobState::Delayed,
             Self::Delayed { retrying: true, .. } => JobState::Retrying,
             Self::Active { .. } => JobState::Active,
@@ -82,7 +85,10 @@ impl Phase {
 
     /// Whether the job waits for an attempt to start.
     pub(super) const fn is_before_a_start(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::InLane(..) | Self::Behind(_) | Self::Delayed { .. })
+        matches!(
+            self,
+            Self::Waiting(_) | Self::InLane(..) | Self::Gathering(_) | Self::Behind(_) | Self::Delayed { .. }
+        )
     }
 }
 
@@ -126,7 +132,10 @@ impl Record {
         let stays = (from, to) == (JobState::Active, JobState::Active)
             || matches!(
                 (&self.phase, &phase),
-                (Phase::Behind(_), Phase::Behind(_) | Phase::Waiting(_) | Phase::InLane(..))
+                (
+                    Phase::Behind(_),
+                    Phase::Behind(_) | Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_)
+                )
             );
         debug_assert!(is_new || from.may_become(to) || stays, "{from} to {to}");
         std::mem::replace(&mut self.phase, phase)
@@ -169,6 +178,7 @@ impl Record {
             Phase::Between { .. }
             | Phase::Waiting(_)
             | Phase::InLane(..)
+            | Phase::Gathering(_)
             | Phase::Behind(_)
             | Phase::Delayed { .. }
             | Phase::Active { .. } => None,
@@ -194,7 +204,7 @@ impl Record {
             info.expires_at = self.deadline.map(Timestamp::from_millis);
         }
         match &self.phase {
-            Phase::Between { .. } | Phase::Waiting(_) | Phase::InLane(..) => {}
+            Phase::Between { .. } | Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_) => {}
             Phase::Behind(front) => info.blocked = Some(Blocked::Behind(front.clone())),
             Phase::Delayed { due, .. } => info.due_at = Some(Timestamp::from_millis(*due)),
             Phase::Active { .. } => info.attempts += 1,

@@ -23,7 +23,9 @@ impl Shared {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Store> {
         // every step leaves the store consistent, or panics in a debug assertion, which fails a test
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.clock = self.now();
+        store
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -40,8 +42,13 @@ impl Shared {
             store.wake(tasks.iter().cloned());
         }
         store.open_gates(now);
+        store.open_batches(tasks, now);
         store.end_late_flows(now);
-        let due = store.first_due(tasks).into_iter().chain(store.first_opening(tasks));
+        let due = store
+            .first_due(tasks)
+            .into_iter()
+            .chain(store.first_opening(tasks))
+            .chain(store.first_batch(tasks, now));
         let next = due.chain(store.first_deadline()).min();
         next.map(|due| Duration::from_millis(due.saturating_sub(now)))
     }

@@ -37,6 +37,8 @@ pub(super) struct Store {
     pub(super) calls: HashMap<(Arc<str>, u8), Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
+    /// The time of this step.
+    pub(super) clock: u64,
     /// The last fencing token issued. No two leases share one, so that an id may be used again.
     pub(super) last_token: u64,
     /// The last sequence number issued: upwards from 1 for jobs that become ready …
@@ -57,6 +59,7 @@ impl Store {
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
+            clock: 0,
             last_token: 0,
             last: 0,
             first: 0,
@@ -129,7 +132,9 @@ impl Store {
         let record = self.jobs.get(id)?;
         Some(record.info(id).map(|mut info| {
             match &record.phase {
-                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task, now),
+                Phase::Waiting(_) | Phase::Gathering(_) => {
+                    info.blocked = self.why_closed(&record.new.task, now)
+                }
                 Phase::InLane(key, _) => {
                     let by_key = || self.why_no_key_room(&record.new.task, key);
                     info.blocked = self.why_closed(&record.new.task, now).or_else(by_key);
@@ -218,6 +223,7 @@ impl Store {
             Phase::Between { .. }
             | Phase::Waiting(_)
             | Phase::InLane(..)
+            | Phase::Gathering(_)
             | Phase::Behind(_)
             | Phase::Delayed { .. } => {
                 self.finish(id, Ending::Cancelled(reason.to_owned()), None, now);

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::collects::{BatchLane, Item};
 use super::line::{Left, Line, Place};
 use super::record::{Phase, Record};
 use super::store::Store;
@@ -21,9 +22,16 @@ impl Store {
         let Some(record) = self.jobs.get(id) else { return JobState::Waiting };
         let (priority, retrying) = (record.new.priority, record.attempts > 0);
         let key = record.new.limit_key.clone();
+        let batch = record.new.collect.filter(|_| record.node.is_none()).zip(key.clone());
+        let is_returned = record.token > 0;
+        let at = match record.phase {
+            Phase::Delayed { due, .. } => due.min(self.clock),
+            _ => self.clock,
+        };
         let lane = key.and_then(|key| Some((key, self.per_key(&record.new.task)?.ordered)));
         let is_debounced = record.held.as_ref().is_some_and(|held| held.key.is_debounced);
         let is_in_front = matches!(line, Line::Front);
+        let is_in_line = matches!(line, Line::Back | Line::Front);
         let phase = match (line, lane) {
             (Line::Back | Line::Front, Some((key, is_ordered))) => {
                 let place = self.place_in_lane(id, &key, is_ordered, is_in_front);
@@ -34,7 +42,15 @@ impl Store {
             (Line::Due(due), _) => Phase::Delayed { due, retrying },
             (Line::Behind(front), _) => Phase::Behind(front),
         };
-        if is_debounced && matches!(phase, Phase::Waiting(_) | Phase::InLane(..)) {
+        let phase = match batch {
+            Some((rule, key)) if is_in_line => {
+                let place =
+                    if is_in_front { self.place_in_front(priority) } else { self.place_at_the_end(priority) };
+                Phase::Gathering(Item { lane: BatchLane { key, is_returned }, place, at, rule })
+            }
+            _ => phase,
+        };
+        if is_debounced && matches!(phase, Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_)) {
             self.free_key(id);
         }
         let state = phase.state();
@@ -154,6 +170,9 @@ impl Store {
             if let Some(key) = &record.holds {
                 queue.lanes.let_go(key, id);
             }
+            if let Some(key) = record.new.limit_key.as_ref().filter(|_| record.new.collect.is_some()) {
+                queue.collects.end(key, id);
+            }
             queue.remove(id, &record.phase);
             queue.set_deadline(id, record.deadline, &Phase::Between { from: None });
         }
@@ -173,6 +192,17 @@ impl Store {
         let queue = self.queues.entry(record.new.task.clone()).or_default();
         queue.remove(id, &record.phase);
         queue.set_deadline(id, record.deadline, &phase);
+        match (&record.phase, &phase) {
+            (Phase::Gathering(item), Phase::Active { .. }) => queue.collects.start(&item.lane.key, id),
+            (Phase::Active { .. }, Phase::Active { .. }) => {}
+            (Phase::Active { .. }, _) => {
+                if let Some(key) = record.new.limit_key.as_ref().filter(|_| record.new.collect.is_some()) {
+                    queue.collects.end(key, id);
+                }
+            }
+            (Phase::Gathering(_), _) | (_, Phase::Gathering(_)) => self.wakes.due_earlier(),
+            _ => {}
+        }
         // ended nodes are removed with their workflow
         if record.node.is_none() || !matches!(phase, Phase::Ended { .. }) {
             queue.insert(id, &phase);

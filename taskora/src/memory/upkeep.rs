@@ -39,7 +39,7 @@ impl Audit for Pass {
 /// Where a job is, according to its record.
 fn place_of(phase: &Phase) -> Place {
     match phase {
-        Phase::Between { .. } | Phase::Waiting(_) | Phase::InLane(..) => Place::Waiting,
+        Phase::Between { .. } | Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_) => Place::Waiting,
         Phase::Behind(_) => Place::Behind,
         Phase::Delayed { .. } => Place::Delayed,
         Phase::Active { .. } => Place::Active,
@@ -262,7 +262,7 @@ impl Store {
     fn put_back(&mut self, id: &JobId, place: Place) {
         let Some(record) = self.jobs.get_mut(id) else { return };
         let task = record.new.task.clone();
-        if matches!(record.phase, Phase::Waiting(_) | Phase::InLane(..)) {
+        if matches!(record.phase, Phase::Waiting(_) | Phase::InLane(..) | Phase::Gathering(_)) {
             record.phase = Phase::Between { from: None };
             self.enter_line(id, Line::Front);
         } else if place == Place::Waiting {

@@ -1,0 +1,190 @@
+//! Items that gather under keys, and are claimed in batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::line::Place;
+use crate::adapter::{Collect, LimitKey};
+use crate::job::{JobId, millis};
+
+/// The items of one task that gather.
+#[derive(Default)]
+pub(super) struct Collects {
+    by_lane: BTreeMap<BatchLane, Items>,
+    /// When each lane opens.
+    opens: BTreeSet<(u64, BatchLane)>,
+    /// Active items.
+    running: BTreeSet<(LimitKey, JobId)>,
+    /// Workers were woken for the lanes that opened until this time.
+    told: u64,
+}
+
+/// Where items of a key gather: those that came back do so apart from new ones.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BatchLane {
+    pub(super) key: LimitKey,
+    pub(super) is_returned: bool,
+}
+
+/// An item that gathers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) lane: BatchLane,
+    pub(super) place: Place,
+    /// When it came.
+    pub(super) at: u64,
+    pub(super) rule: Collect,
+}
+
+#[derive(Default)]
+pub(super) struct Items {
+    jobs: BTreeMap<Place, JobId>,
+    /// When they came, and their rules, in the order in which they did.
+    arrivals: BTreeMap<i64, (u64, Collect)>,
+    /// Items up to this number go now.
+    flushed: Option<i64>,
+}
+
+impl Items {
+    pub(super) fn rule(&self) -> Option<Collect> {
+        self.arrivals.last_key_value().map(|(_, (_, rule))| *rule)
+    }
+
+    /// When the first and the last one came.
+    pub(super) fn times(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.arrivals.first_key_value()?, self.arrivals.last_key_value()?);
+        Some((first.1.0, last.1.0))
+    }
+
+    /// When they go.
+    pub(super) fn opens_at(&self) -> Option<u64> {
+        let ((number, (first, _)), (_, (last, rule))) =
+            (self.arrivals.first_key_value()?, self.arrivals.last_key_value()?);
+        if self.jobs.len() >= rule.max_size as usize || self.flushed >= Some(*number) {
+            return Some(*last);
+        }
+        let by_delay = last.saturating_add(millis(rule.delay));
+        let by_wait = rule.max_wait.map(|wait| first.saturating_add(millis(wait)));
+        Some(by_wait.map_or(by_delay, |by_wait| by_wait.min(by_delay)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// In the order of claims.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &JobId> {
+        self.jobs.values()
+    }
+
+    /// Those that were in line when this number was the last.
+    fn until(&self, last: i64) -> impl Iterator<Item = (Place, &JobId)> {
+        self.jobs.iter().filter(move |(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
+    }
+}
+
+impl Collects {
+    /// Changes a lane, and keeps the time at which it opens.
+    fn change(&mut self, lane: &BatchLane, change: impl FnOnce(&mut Items)) {
+        let items = self.by_lane.entry(lane.clone()).or_default();
+        let opens_at = |items: &Items| if lane.is_returned { Some(0) } else { items.opens_at() };
+        if let Some(at) = opens_at(items) {
+            self.opens.remove(&(at, lane.clone()));
+        }
+        change(items);
+        if items.jobs.is_empty() {
+            self.by_lane.remove(lane);
+        } else if let Some(at) = opens_at(items) {
+            self.opens.insert((at, lane.clone()));
+        }
+    }
+
+    pub(super) fn insert(&mut self, item: &Item, id: JobId) {
+        self.change(&item.lane, |items| {
+            items.jobs.insert(item.place, id);
+            items.arrivals.insert(item.place.1, (item.at, item.rule));
+        });
+    }
+
+    pub(super) fn remove(&mut self, lane: &BatchLane, place: Place) {
+        self.change(lane, |items| {
+            items.jobs.remove(&place);
+            items.arrivals.remove(&place.1);
+        });
+    }
+
+    /// What gathers under a key goes now. Returns whether there was something.
+    pub(super) fn flush(&mut self, key: &LimitKey) -> bool {
+        let lane = BatchLane { key: key.clone(), is_returned: false };
+        let is_there = self.by_lane.contains_key(&lane);
+        if is_there {
+            self.change(&lane, |items| items.flushed = items.arrivals.keys().next_back().copied());
+        }
+        is_there
+    }
+
+    /// New items of a key.
+    pub(super) fn gathered(&self, key: &LimitKey) -> Option<&Items> {
+        self.by_lane.get(&BatchLane { key: key.clone(), is_returned: false })
+    }
+
+    pub(super) fn start(&mut self, key: &LimitKey, id: &JobId) {
+        self.running.insert((key.clone(), id.clone()));
+    }
+
+    pub(super) fn end(&mut self, key: &LimitKey, id: &JobId) {
+        self.running.remove(&(key.clone(), id.clone()));
+    }
+
+    fn is_running(&self, key: &LimitKey) -> bool {
+        let first = (key.clone(), JobId::from(""));
+        self.running.range(first..).next().is_some_and(|(known, _)| known == key)
+    }
+
+    /// The first item of the lane that goes next, of those that were in line when this number was the last.
+    pub(super) fn next(
+        &self,
+        last: i64,
+        now: u64,
+        may_go: impl Fn(&LimitKey) -> bool,
+    ) -> Option<(Place, &JobId)> {
+        let open = self.opens.iter().take_while(|(at, _)| *at <= now);
+        open.filter_map(|(_, lane)| {
+            let items = self.by_lane.get(lane)?;
+            let is_held = items.rule()?.serial && self.is_running(&lane.key);
+            if !is_held && may_go(&lane.key) { items.until(last).next() } else { None }
+        })
+        .min()
+    }
+
+    /// The items of a lane from which a batch is taken, at most `more` beyond its size, and its size.
+    pub(super) fn batch(&self, lane: &BatchLane, last: i64, more: usize) -> (Vec<JobId>, usize) {
+        let Some(items) = self.by_lane.get(lane) else { return (Vec::new(), 0) };
+        let size = items.rule().map_or(1, |rule| rule.max_size as usize);
+        (items.until(last).take(size + more).map(|(_, id)| id.clone()).collect(), size)
+    }
+
+    /// When the next lane opens.
+    pub(super) fn first_opening(&self, now: u64) -> Option<u64> {
+        self.opens.iter().map(|(at, _)| *at).find(|at| *at > now)
+    }
+
+    /// Whether a lane has opened by time since the last call.
+    pub(super) fn has_opened(&mut self, now: u64) -> bool {
+        let before = std::mem::replace(&mut self.told, now);
+        self.opens.iter().any(|(at, _)| (before + 1..=now).contains(at))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&BatchLane, Place, &JobId)> {
+        self.by_lane
+            .iter()
+            .flat_map(|(lane, items)| items.jobs.iter().map(move |(place, id)| (lane, *place, id)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_lane.values().map(Items::len).sum()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_lane.is_empty()
+    }
+}
