@@ -28,6 +28,7 @@ mod expand;
 mod field;
 mod from_ref;
 mod hides;
+mod limit;
 mod list;
 mod model;
 mod names;

@@ -47,28 +47,30 @@ impl Given {
     }
 }
 
-/// The items between the commas. A comma between `<` and `>` belongs to a type.
+/// The items between the commas. A comma between `<` and `>` belongs to a type, and one between `|` and `|` to a closure.
 pub(crate) fn split(tokens: TokenStream) -> Vec<TokenStream> {
     let (items, is_balanced) = split_outside(tokens.clone(), true);
     if is_balanced { items } else { split_outside(tokens, false).0 }
 }
 
-/// The items, and whether every `<` has its `>`.
-fn split_outside(tokens: TokenStream, angles: bool) -> (Vec<TokenStream>, bool) {
+/// The items, and whether every `<` has its `>`, and every closure its arguments.
+fn split_outside(tokens: TokenStream, nested: bool) -> (Vec<TokenStream>, bool) {
     let mut items = Vec::new();
     let mut item = TokenStream::new();
     let mut depth = 0_usize;
+    let mut in_closure = false;
     let mut before = ' ';
     for token in tokens {
         let punct = if let TokenTree::Punct(punct) = &token { punct.as_char() } else { ' ' };
         match punct {
-            '<' if angles => depth += 1,
+            '|' if nested && (in_closure || before == '=') => in_closure = !in_closure,
+            '<' if nested => depth += 1,
             // an arrow ends no type
-            '>' if angles && !matches!(before, '-' | '=') => depth = depth.saturating_sub(1),
+            '>' if nested && !matches!(before, '-' | '=') => depth = depth.saturating_sub(1),
             _ => {}
         }
         before = punct;
-        let is_between = punct == ',' && depth == 0;
+        let is_between = punct == ',' && depth == 0 && !in_closure;
         if !is_between || item.is_empty() {
             // a comma with nothing before it is an item, so that it is reported
             item.extend([token]);
@@ -80,7 +82,7 @@ fn split_outside(tokens: TokenStream, angles: bool) -> (Vec<TokenStream>, bool) 
     if !item.is_empty() {
         items.push(item);
     }
-    (items, depth == 0)
+    (items, depth == 0 && !in_closure)
 }
 
 /// Whether an item is the option of this name.
@@ -160,6 +162,11 @@ mod tests {
             ("output = Map<fn(A) -> B, C>, name = 1", &["output = Map < fn (A) -> B , C >", "name = 1"]),
             ("output = Vec<u8, name = 1", &["output = Vec < u8", "name = 1"]),
             (",, retry", &[",", ",", "retry"]),
+            ("key = |a, b| a < b, max = 1", &["key = | a", "b | a < b", "max = 1"]),
+            ("key = |a, b| a, max = 1", &["key = | a , b | a", "max = 1"]),
+            ("key = || a, max = 1", &["key = || a", "max = 1"]),
+            ("on = | A | B, max = 1", &["on = | A | B", "max = 1"]),
+            ("on = | A, max = 1", &["on = | A", "max = 1"]),
         ] {
             let found: Vec<_> = split(written.parse().unwrap()).iter().map(ToString::to_string).collect();
             assert_eq!(found, items, "{written}");

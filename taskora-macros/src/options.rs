@@ -7,12 +7,11 @@ use syn::spanned::Spanned as _;
 use syn::{LitStr, Pat, Path, Type};
 
 use crate::errors::Errors;
+use crate::limit::{Fair, Limits};
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
 use crate::schedule::Schedules;
-use crate::values::{
-    Attempts, Backoff, Concurrency, Lifetime, Max, OnExpire, Priority, Recoveries, Value, Word,
-};
+use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
 
 options! {
     /// The options of an item. What was mistaken is left out.
@@ -25,7 +24,8 @@ options! {
         priority: Priority, Contract, "priority = 5";
         ttl: Ttl, Contract, "ttl = \"5m\"";
         singleton: Word, Contract, "singleton";
-        limit: Limit, Contract, "limit(max = 5)";
+        limit: Limits, Contract, "limit(max = 5)";
+        fair: Fair, Contract, "fair(key = |t| t.tenant)";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
         schedule: Schedules, Both, "schedule(cron = \"0 3 * * *\")";
         on_cancel: Path, Handler, "on_cancel = clean_up";
@@ -58,13 +58,6 @@ options! {
     struct Ttl {
         max: Lifetime, Contract, "max = \"5m\"";
         on_expire: OnExpire, Contract, "on_expire = discard";
-    }
-}
-
-options! {
-    /// What stands in `limit(..)`.
-    struct Limit {
-        max: Max, Contract, "max = 5";
     }
 }
 
@@ -110,20 +103,6 @@ impl Value for Ttl {
             );
         }
         Ok(ttl)
-    }
-}
-
-impl Value for Limit {
-    const INNER: &'static [Known] = Self::KNOWN;
-
-    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
-        let before = errors.len();
-        let limit: Self = list::inner(given, input, errors)?;
-        if limit.span_of("max").is_none() && errors.len() == before {
-            errors
-                .at(given.span, "`limit` needs `max = ..`, which says how many jobs of the task run at once");
-        }
-        Ok(limit)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Side {
 }
 
 /// Options of other queues' tasks, and the equivalent here.
-static ELSEWHERE: [(&[&str], &str); 11] = [
+static ELSEWHERE: [(&[&str], &str); 13] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
@@ -58,6 +58,14 @@ static ELSEWHERE: [(&[&str], &str); 11] = [
     (
         &["exclusive", "max_instances", "max_running", "mutex"],
         "write `limit(max = 5)` for all processes together, or `concurrency = 5` for each worker",
+    ),
+    (
+        &["concurrency_key", "group", "key", "partition_key", "tenant"],
+        "write `limit(key = |t| t.tenant, max = 2)`, or `fair(key = |t| t.tenant)` for keys that only take turns",
+    ),
+    (
+        &["fifo", "ordered", "sequential"],
+        "write `limit(key = |t| t.order, max = 1, ordered)`; jobs of one key then run strictly one after the other",
     ),
     (
         &["expires", "expire", "expires_in", "deadline"],

@@ -58,15 +58,16 @@ pub(crate) fn function(
     let ident = names::camel(&sig.ident, suffix);
     let contract = own.then(|| {
         let name = name(options.name.as_ref(), || names::kebab(&sig.ident), sig.ident.span(), errors);
+        let fields: Vec<_> = arguments.iter().filter_map(Argument::field).cloned().collect();
         check_aliases(&mut options, &name, errors);
-        check_limit(&options, errors);
+        options.check_limits(&fields, errors);
         Contract {
             krate: Krate::new(options.krate.clone()),
             before: before.clone(),
             vis: item.vis.clone(),
             ident: ident.clone(),
             name,
-            fields: Some(arguments.iter().filter_map(Argument::field).cloned().collect()),
+            fields: Some(fields),
             output: returns.clone(),
             options: options.clone(),
             schedules: Vec::new(),
@@ -144,7 +145,7 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
     let before = before_items(&item.attrs);
     let name = name(options.name.as_ref(), || names::kebab_of_type(&item.ident), item.ident.span(), errors);
     check_aliases(&mut options, &name, errors);
-    check_limit(&options, errors);
+    options.check_limits(fields.as_deref().unwrap_or_default(), errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
     let schedules = match (options.schedule.take(), &fields) {
         (Some(schedules), Some(fields)) => {
@@ -205,12 +206,6 @@ fn check_aliases(options: &mut Options, name: &str, errors: &mut Errors) {
             false
         });
     });
-}
-
-fn check_limit(options: &Options, errors: &mut Errors) {
-    if let (Some(span), Some(_)) = (options.span_of("singleton"), options.span_of("limit")) {
-        errors.at(span, "`singleton` is `limit(max = 1)`; leave one of them out");
-    }
 }
 
 /// The `#[cfg]`s of an item; if it is deprecated, also an `allow` for the code that is generated for it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
-use crate::contract::{Task, TaskOptions};
+use crate::contract::Task;
 use crate::dispatch::{Dispatch, Dispatchable, JobRequest, Many, ManyRequest};
 use crate::handle::{Expected, JobHandle};
 use crate::job::JobId;
@@ -99,10 +99,7 @@ impl App {
     /// # Errors
     /// When awaited: as [`App::dispatch`].
     pub fn dispatch_raw(&self, task: impl AsRef<str>, payload: Value) -> Dispatch<JobHandle<Value>> {
-        Dispatch::new(
-            &self.setup,
-            JobRequest::new(&self.setup, task.as_ref().into(), &payload, &TaskOptions::new()),
-        )
+        Dispatch::new(&self.setup, JobRequest::raw(&self.setup, task.as_ref().into(), &payload))
     }
 
     /// A handle to a job that was dispatched elsewhere. This does not ask the store yet. If the id belongs to another task's

@@ -34,6 +34,12 @@ pub trait Task: Data {
     #[doc(hidden)]
     type Arguments;
 
+    /// The key that limits by key count this job by; `None` if it has none.
+    #[doc(hidden)]
+    fn limit_key(&self) -> Option<String> {
+        None
+    }
+
     #[doc(hidden)]
     fn from_arguments(arguments: Self::Arguments) -> Self;
 
@@ -105,6 +111,19 @@ pub struct TaskOptions {
     #[cfg(feature = "runtime")]
     schedules: Option<SchedulesInCode>,
     limit: Option<u32>,
+    key_limit: Option<KeyLimit>,
+}
+
+/// How the jobs of a task that have the same key are limited, in all processes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyLimit {
+    /// Not at all; keys take turns.
+    Turns,
+    /// At most so many run at once, above 0; keys take turns.
+    AtMost(u32),
+    /// They run strictly one after the other: the next one begins when the one before has ended, its retries included.
+    InOrder,
 }
 
 impl TaskOptions {
@@ -122,6 +141,7 @@ impl TaskOptions {
             #[cfg(feature = "runtime")]
             schedules: None,
             limit: None,
+            key_limit: None,
         }
     }
 
@@ -194,6 +214,13 @@ impl TaskOptions {
         self
     }
 
+    /// How jobs with the same key are limited.
+    #[must_use]
+    pub const fn with_key_limit(mut self, limit: KeyLimit) -> Self {
+        self.key_limit = Some(limit);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -240,6 +267,12 @@ impl TaskOptions {
     #[must_use]
     pub const fn limit(&self) -> Option<u32> {
         self.limit
+    }
+
+    /// See [`TaskOptions::with_key_limit`]; no limit by default.
+    #[must_use]
+    pub const fn key_limit(&self) -> Option<KeyLimit> {
+        self.key_limit
     }
 }
 

@@ -98,6 +98,8 @@ pub struct DispatchOptions {
     pub(crate) key: Option<String>,
     /// Return an error if the job is not stored.
     pub(crate) rejects: bool,
+    /// What limits by key count a single job by; many jobs carry their own keys.
+    pub(crate) limit_key: Option<String>,
 }
 
 /// A dispatch: set options, then await it. Nothing happens before that. Awaiting it returns a [`JobHandle`], a `Vec` of them
@@ -243,6 +245,41 @@ impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
     /// ```
     pub fn replace_failed(mut self) -> Self {
         self.options.replace_failed = true;
+        self
+    }
+}
+
+impl<Out: 'static, R: RuleState> Dispatch<JobHandle<Out>, R> {
+    /// The key that limits by key count this job by, instead of the one that its contract computes; `None` leaves that one. For
+    /// tasks with [`limit(key = ..)`](macro@crate::task) or `fair(key = ..)`; `key = given` says that only a dispatch gives one:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[task(limit(key = given, max = 2))]
+    /// async fn export(table: String) {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.dispatch(Export { table: "orders".into() }).limit_key("acme").await?; // two at once of what belongs to acme
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A job of [`dispatch_raw`](crate::App::dispatch_raw) has the key that you give here; without one, the worker that claims
+    /// it computes it.
+    ///
+    /// If the task has no limit by key, the dispatch returns
+    /// [`DispatchError::NotLimitedByKey`](crate::DispatchError::NotLimitedByKey).
+    pub fn limit_key(mut self, key: impl IntoKey) -> Self {
+        self.options.limit_key = key.to_key();
+        self
+    }
+}
+
+impl<T: Task, R: RuleState> Dispatch<Many<T>, R> {
+    /// Like `limit_key` of a single dispatch, with a key for each job:
+    /// `app.dispatch_many(exports).limit_key(|export| export.tenant)`.
+    pub fn limit_key<K: IntoKey>(mut self, key: impl Fn(&T) -> K) -> Self {
+        self.request.set_limit_keys(key);
         self
     }
 }

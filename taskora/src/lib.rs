@@ -83,7 +83,7 @@ pub use app::{App, AppBuilder};
 pub use check::{CheckReport, RepairReport, Violation};
 #[cfg(feature = "runtime")]
 pub use context::{Context, Reported, TestContext};
-pub use contract::{Data, Task, TaskOptions};
+pub use contract::{Data, KeyLimit, Task, TaskOptions};
 #[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
@@ -106,7 +106,7 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::{Queues, TaskLimit, TaskPause};
+pub use queues::{Queues, TaskGate, TaskLimit, TaskPause};
 #[cfg(feature = "runtime")]
 pub use schedules::{
     OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Schedules, Tick, Timetable, Upserted,

@@ -10,13 +10,18 @@ mod handlers;
 #[cfg(feature = "runtime")]
 #[path = "private/hooks.rs"]
 mod hooks;
+#[cfg(feature = "runtime")]
+#[path = "private/keys.rs"]
+mod keys;
 
-pub use crate::contract::{Data, ReadArguments, Task, TaskOptions};
+pub use crate::contract::{Data, KeyLimit, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, OnExpire, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
 pub use handlers::*;
 #[cfg(feature = "runtime")]
 pub use hooks::CancelHook;
+#[cfg(feature = "runtime")]
+pub use keys::{key, key_by, key_of};
 
 /// Leaves out what a crate of contracts alone does without.
 #[cfg(feature = "runtime")]

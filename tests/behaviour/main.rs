@@ -19,6 +19,7 @@ mod ids;
 mod keys;
 mod lifecycle;
 mod limits;
+mod limits_by_key;
 mod logs;
 mod many_apps;
 mod misbehaviour;

@@ -1,17 +1,18 @@
 //! The contract: its struct and `impl Task`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
-use syn::{Attribute, LitStr};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Expr, LitStr};
 
 use super::signature;
 use crate::duration;
 use crate::field::Field;
+use crate::limit::{ByKey, Key};
 use crate::model::{Contract, Output};
 use crate::names;
 use crate::options::{Options, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
-use crate::values::{Attempts, Backoff, Lifetime, Max, OnExpire, Priority, Recoveries};
+use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Priority, Recoveries};
 
 /// The struct of a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
@@ -82,7 +83,7 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let checked = check_output(output, contract);
     let output = output.stored(krate);
     let options = task_options(options, super::schedule::list(krate, ident, schedules), &private);
-    let arguments = arguments(contract);
+    let (key, arguments) = (key(contract), arguments(contract));
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     quote_spanned! {site=>
         #checked
@@ -93,6 +94,7 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
             type Output = #output;
             const NAME: &'static ::core::primitive::str = #name;
             #options
+            #key
             #arguments
         }
         #signature
@@ -178,7 +180,11 @@ fn task_options(
             .as_ref()
             .and_then(|ttl| expiry(ttl, private))
             .map(|ttl| quote_spanned!(site=> .with_ttl(#ttl))),
-        limit(options).map(|max| quote_spanned!(site=> .with_limit(#max))),
+        options.task_limit().map(|max| quote_spanned!(site=> .with_limit(#max))),
+        options
+            .key_limit()
+            .map(|(by_key, _)| key_limit(by_key, private))
+            .map(|by_key| quote_spanned!(site=> .with_key_limit(#by_key))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration::expression)
@@ -209,10 +215,61 @@ fn expiry(ttl: &Ttl, private: &TokenStream) -> Option<TokenStream> {
     Some(quote_spanned!(site=> #private::Ttl::new(#max)#on_expire))
 }
 
-/// How many jobs run at once in all processes.
-fn limit(options: &Options) -> Option<u32> {
-    let max = options.limit.as_ref().and_then(|limit| limit.max).map(|Max(max)| max);
-    max.or_else(|| options.singleton.map(|_| 1))
+fn key_limit(by_key: ByKey, private: &TokenStream) -> TokenStream {
+    let site = Span::mixed_site();
+    match by_key {
+        ByKey::Fair => quote_spanned!(site=> #private::KeyLimit::Turns),
+        ByKey::AtMost(max) => quote_spanned!(site=> #private::KeyLimit::AtMost(#max)),
+        ByKey::Ordered => quote_spanned!(site=> #private::KeyLimit::InOrder),
+    }
+}
+
+/// The key of a job, which a crate of contracts alone does without.
+fn key(contract: &Contract) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let (_, key) = contract.options.key_limit()?;
+    let private = contract.krate.private();
+    let made = match key {
+        Key::Given => return None,
+        // the body is taken out of the closure, so that a key that is part of the contract needs no `&`, and one that is no key is
+        // shown at its place
+        Key::Closure(closure) => {
+            let (pat, body) = (closure.inputs.first()?, &closure.body);
+            let (begin, end) = (&closure.inputs_begin, &closure.inputs_end);
+            let at = site.located_at(span_of(body));
+            let checked = contract.krate.private_at(at);
+            let body = if is_operand(body) { quote!(#body) } else { quote_spanned!(at=> (#body)) };
+            let text = quote_spanned!(at=> #checked::key(&#body));
+            let at = site.located_at(span_of(pat));
+            let private = contract.krate.private_at(at);
+            quote_spanned!(at=> #private::key_of(self, #begin #pat #end #text))
+        }
+        Key::Function(function) => {
+            let at = site.located_at(span_of(function));
+            let private = contract.krate.private_at(at);
+            quote_spanned!(at=> #private::key_by(self, #function))
+        }
+    };
+    Some(quote_spanned! {site=>
+        #private::runtime! {
+            fn limit_key(&self) -> ::core::option::Option<::std::string::String> { #made }
+        }
+    })
+}
+
+/// Whether `&` before it concerns all of it.
+fn is_operand(body: &Expr) -> bool {
+    matches!(
+        body,
+        Expr::Call(_)
+            | Expr::Field(_)
+            | Expr::Lit(_)
+            | Expr::Macro(_)
+            | Expr::MethodCall(_)
+            | Expr::Path(_)
+            | Expr::Reference(_)
+            | Expr::Tuple(_)
+    )
 }
 
 fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AdapterError, GatedTask};
+use crate::contract::KeyLimit;
 use crate::job::millis;
 
 /// What a job is limited by: jobs of one task with the same key share the limits by key of that task.
@@ -118,6 +119,16 @@ impl PerKey {
     #[must_use]
     pub const fn ordered() -> Self {
         Self { max: Some(1), ordered: true }
+    }
+}
+
+impl From<KeyLimit> for PerKey {
+    fn from(limit: KeyLimit) -> Self {
+        match limit {
+            KeyLimit::Turns => Self::fair(),
+            KeyLimit::AtMost(max) => Self::at_most(max),
+            KeyLimit::InOrder => Self::ordered(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::adapter::{Admission, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
+use crate::adapter::{Admission, LimitKey, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
 use crate::contract::TaskOptions;
 use crate::error::DispatchError;
 use crate::policy::Ttl;
@@ -65,6 +65,20 @@ pub(crate) fn check_key(task: &str, key: &str) -> Result<(), DispatchError> {
         return Ok(());
     }
     Err(DispatchError::KeyTooLong { task: task.to_owned(), size: key.len(), limit })
+}
+
+/// The key that limits count a job of this task by.
+pub(crate) fn checked_limit_key(task: &str, key: Option<String>) -> Result<Option<LimitKey>, DispatchError> {
+    let Some(key) = key else { return Ok(None) };
+    let (task, size, limit) = (task.to_owned(), key.len(), LimitKey::MAX);
+    match LimitKey::new(key) {
+        Some(key) => Ok(Some(key)),
+        None if size > limit => Err(DispatchError::KeyTooLong { task, size, limit }),
+        None => {
+            let message = format!("the key of a job of `{task}` is empty; a job without a key has `None`");
+            Err(DispatchError::InvalidOption(message))
+        }
+    }
 }
 
 pub(crate) fn check_life(life: Duration) -> Result<(), DispatchError> {

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::asked::{self, for_payload};
-use super::check::{check_key, check_meta, check_priority, check_size, check_task_name, check_ttl, ttl_of};
+use super::check::{
+    check_key, check_meta, check_priority, check_size, check_task_name, check_ttl, checked_limit_key, ttl_of,
+};
 use super::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, Admitted, Enqueued, NewJob, Rule, TaskName};
 use crate::contract::{Task, TaskOptions};
@@ -22,7 +24,7 @@ impl<T: Task> Dispatchable for T {
     type Slot = Bound;
 
     fn __into_dispatch(self, setup: &Setup) -> Dispatch<Self::Handle> {
-        Dispatch::new(setup, JobRequest::new(setup, T::NAME.into(), &self, &T::OPTIONS))
+        Dispatch::new(setup, JobRequest::new(setup, &self))
     }
 }
 
@@ -31,16 +33,27 @@ pub struct JobRequest {
     task: TaskName,
     payload: Result<Vec<u8>, DispatchError>,
     contract: TaskOptions,
+    /// What limits by key count it by, as its contract says.
+    limit_key: Option<String>,
+    /// Whether its dispatch may say that.
+    takes_key: bool,
 }
 
 impl JobRequest {
-    pub(crate) fn new(
-        setup: &Setup,
-        task: TaskName,
-        payload: &impl Serialize,
-        contract: &TaskOptions,
-    ) -> Self {
-        Self { payload: encode(setup, &task, payload), task, contract: *contract }
+    pub(crate) fn new<T: Task>(setup: &Setup, task: &T) -> Self {
+        Self {
+            task: T::NAME.into(),
+            payload: encode(setup, T::NAME, task),
+            contract: T::OPTIONS,
+            limit_key: task.limit_key(),
+            takes_key: T::OPTIONS.key_limit().is_some(),
+        }
+    }
+
+    /// Of a task whose contract is not known here.
+    pub(crate) fn raw(setup: &Setup, task: TaskName, payload: &impl Serialize) -> Self {
+        let payload = encode(setup, &task, payload);
+        Self { task, payload, contract: TaskOptions::new(), limit_key: None, takes_key: true }
     }
 }
 
@@ -68,14 +81,18 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             if options.replace_failed && id.is_none() {
                 return Err(replaces_nothing());
             }
-            let JobRequest { task, payload, contract } = request;
+            let JobRequest { task, payload, contract, limit_key, takes_key } = request;
+            if options.limit_key.is_some() && !takes_key {
+                return Err(DispatchError::NotLimitedByKey { task: task.to_string() });
+            }
+            let limit_key = options.limit_key.clone().or(limit_key);
             let rule = options.rule.as_ref().map(|rule| rule.check(options.due, id.is_some())).transpose()?;
             let key = options.key.clone();
             key.iter().try_for_each(|key| check_key(&task, key))?;
             let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
             let rejects = options.rejects;
-            let mut job = new_job(id.clone(), task.clone(), payload?, &contract, options)?;
+            let mut job = new_job(id.clone(), task.clone(), payload?, &contract, limit_key, options)?;
             let Some((rule, key)) = rule.zip(key) else {
                 let enqueued = setup.adapter().jobs().enqueue(vec![job]).await?;
                 return handle(&setup, expected, id, enqueued.into_iter().next());
@@ -168,6 +185,7 @@ pub(super) fn new_job(
     task: TaskName,
     payload: Vec<u8>,
     contract: &TaskOptions,
+    limit_key: Option<String>,
     options: DispatchOptions,
 ) -> Result<NewJob, DispatchError> {
     id.validate()?;
@@ -183,6 +201,7 @@ pub(super) fn new_job(
         max_stalls: contract.max_stalls(),
         meta: options.meta,
         ttl: ttl_of(contract, options.ttl),
+        limit_key: checked_limit_key(&task, limit_key)?,
         replace_failed: options.replace_failed,
         ..NewJob::new(id, task, payload)
     })

@@ -29,15 +29,21 @@ pub struct ManyRequest<T> {
     tasks: Vec<T>,
     /// One key for each job if there is a rule; none otherwise.
     keys: Vec<Option<String>>,
+    /// What limits by key count each job by, if the dispatch says so.
+    limit_keys: Option<Vec<Option<String>>>,
 }
 
 impl<T: Task> ManyRequest<T> {
     pub(crate) fn new(tasks: impl IntoIterator<Item = T>) -> Self {
-        Self { tasks: tasks.into_iter().collect(), keys: Vec::new() }
+        Self { tasks: tasks.into_iter().collect(), keys: Vec::new(), limit_keys: None }
     }
 
     pub(super) fn set_keys<K: IntoKey>(&mut self, key: impl Fn(&T) -> K) {
         self.keys = self.tasks.iter().map(|task| key(task).to_key()).collect();
+    }
+
+    pub(super) fn set_limit_keys<K: IntoKey>(&mut self, key: impl Fn(&T) -> K) {
+        self.limit_keys = Some(self.tasks.iter().map(|task| key(task).to_key()).collect());
     }
 }
 
@@ -79,7 +85,11 @@ fn prepare<T: Task>(
     ids: Option<Vec<JobId>>,
     options: &DispatchOptions,
 ) -> Result<(Vec<Keyed>, Option<Rule>), DispatchError> {
-    let ManyRequest { tasks, keys } = request;
+    let ManyRequest { tasks, keys, limit_keys } = request;
+    if limit_keys.is_some() && T::OPTIONS.key_limit().is_none() {
+        return Err(DispatchError::NotLimitedByKey { task: T::NAME.to_owned() });
+    }
+    let mut limit_keys = limit_keys.into_iter().flatten();
     let rule = options.rule.as_ref().map(|rule| rule.check(options.due, ids.is_some())).transpose()?;
     let ids = match ids {
         Some(ids) if ids.len() != tasks.len() => {
@@ -94,8 +104,10 @@ fn prepare<T: Task>(
     };
     keys.iter().flatten().try_for_each(|key| check_key(T::NAME, key))?;
     let (name, mut keys) = (TaskName::from(T::NAME), keys.into_iter());
-    let job = |(id, task)| {
-        let job = new_job(id, name.clone(), encode(setup, T::NAME, &task)?, &T::OPTIONS, options.clone())?;
+    let job = |(id, task): (_, T)| {
+        let (payload, options) = (encode(setup, T::NAME, &task)?, options.clone());
+        let limit_key = limit_keys.next().flatten().or_else(|| task.limit_key());
+        let job = new_job(id, name.clone(), payload, &T::OPTIONS, limit_key, options)?;
         Ok((job, keys.next().flatten()))
     };
     let jobs = ids.into_iter().zip(tasks).map(job).collect::<Result<_, DispatchError>>()?;
@@ -215,7 +227,8 @@ mod tests {
 
     fn job(bytes: usize) -> Keyed {
         let options = DispatchOptions::default();
-        (new_job(JobId::new(), "t".into(), vec![b'1'; bytes], &TaskOptions::new(), options).unwrap(), None)
+        let payload = vec![b'1'; bytes];
+        (new_job(JobId::new(), "t".into(), payload, &TaskOptions::new(), None, options).unwrap(), None)
     }
 
     #[test]

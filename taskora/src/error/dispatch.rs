@@ -85,6 +85,12 @@ pub enum DispatchError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The dispatch has a [`limit_key`](crate::Dispatch::limit_key), and its task has no limit by key.
+    #[error("`{task}` is not limited by key; add `limit(key = .., max = ..)` or drop `.limit_key(..)`")]
+    NotLimitedByKey {
+        /// The task.
+        task: String,
+    },
     /// An unfinished job has the key, or a job has the id, and the dispatch has set
     /// [`reject_as_error`](crate::Dispatch::reject_as_error).
     #[error("task `{task}` has job `{existing}` for key `{key}` already")]

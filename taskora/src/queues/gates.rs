@@ -4,9 +4,9 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use super::Queues;
-use crate::adapter::{AdapterError, Gate, GatedTask};
-
+use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey};
 use crate::contract::{Task, TaskOptions};
+use crate::dispatch::IntoKey;
 use crate::setup::Setup;
 
 /// A task and its aliases.
@@ -30,16 +30,19 @@ impl<'a> Queues<'a> {
     /// app.queues().limit::<Report>().reset().await?; // the one in the code again
     /// # Ok(()) }
     /// ```
+    ///
+    /// With [`key`](TaskLimit::key), the limit of one key.
     pub fn limit<T: Task>(&self) -> TaskLimit<'a> {
-        TaskLimit { setup: self.setup, task: gated(T::NAME, &T::OPTIONS) }
+        TaskLimit { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
     }
 
-    /// What is known about the limit and the pause of a task, and how many of its jobs run.
+    /// When awaited, what is known about the limit and the pause of a task, and how many of its jobs run. With
+    /// [`key`](TaskGate::key), what is known about the limit of one key, and how many jobs hold it.
     ///
     /// # Errors
     /// If the store cannot be reached.
-    pub async fn gate<T: Task>(&self) -> Result<Gate, AdapterError> {
-        self.setup.adapter().control().gate(&gated(T::NAME, &T::OPTIONS), None).await
+    pub fn gate<T: Task>(&self) -> TaskGate<'a> {
+        TaskGate { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
     }
 
     /// Pauses a task: no worker is handed a job of it until it is [resumed](Queues::resume). Jobs that run go on, and jobs that a worker
@@ -76,23 +79,78 @@ impl<'a> Queues<'a> {
     }
 }
 
-/// The limit of a task, see [`Queues::limit`].
+/// The key that an operator asks about, if any.
+#[derive(Debug)]
+struct AskedKey {
+    /// Whether the task has limits by key.
+    is_limited: bool,
+    /// The key as text; `None` within if that is none.
+    asked: Option<Option<String>>,
+}
+
+impl AskedKey {
+    const fn of<T: Task>() -> Self {
+        Self { is_limited: T::OPTIONS.key_limit().is_some(), asked: None }
+    }
+
+    fn ask(&mut self, key: &impl IntoKey) {
+        self.asked = Some(key.to_key());
+    }
+
+    fn checked(self, task: &GatedTask) -> Result<Option<LimitKey>, AdapterError> {
+        let Some(key) = self.asked else { return Ok(None) };
+        let task = &task.task;
+        if !self.is_limited {
+            return Err(AdapterError::Config(format!(
+                "`{task}` is not limited by key; add `limit(key = .., max = ..)` or drop `.key(..)`"
+            )));
+        }
+        let key = key.and_then(LimitKey::new).ok_or_else(|| {
+            AdapterError::Config(format!("the key of a job of `{task}` has 1 to {} bytes", LimitKey::MAX))
+        })?;
+        Ok(Some(key))
+    }
+}
+
+/// The limit of a task, or of one of its keys, see [`Queues::limit`].
 #[derive(Debug)]
 #[must_use = "nothing changes before `set` or `reset` is awaited"]
 pub struct TaskLimit<'a> {
     setup: &'a Setup,
     task: GatedTask,
+    key: AskedKey,
 }
 
 impl TaskLimit<'_> {
+    /// The limit of this key alone, of a task with `limit(key = ..)` or `fair(key = ..)`.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[task(limit(key = |t| t.tenant, max = 2))]
+    /// async fn report(tenant: String) {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.queues().limit::<Report>().key("acme").set(10).await?; // acme pays for more
+    /// assert_eq!(app.queues().gate::<Report>().key("acme").await?.limit(), Some(10));
+    /// app.queues().limit::<Report>().key("acme").reset().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn key(mut self, key: impl IntoKey) -> Self {
+        self.key.ask(&key);
+        self
+    }
+
     /// Sets the limit, instead of the one in the code. It survives deploys and restarts, until it is [reset](TaskLimit::reset). A
     /// higher one holds at once; a lower one stops no job that runs, nor one that a worker has
     /// [prefetched](crate::WorkerBuilder::prefetch).
     ///
     /// # Errors
-    /// [`AdapterError::Config`] for a limit of 0; otherwise if the store cannot be reached.
+    /// [`AdapterError::Config`] for a limit of 0, and for a key of a task without limits by key; otherwise if the store cannot be
+    /// reached.
     pub async fn set(self, max: u32) -> Result<(), AdapterError> {
-        self.setup.adapter().control().set_limit(&self.task, None, Some(max)).await
+        let key = self.key.checked(&self.task)?;
+        self.setup.adapter().control().set_limit(&self.task, key.as_ref(), Some(max)).await
     }
 
     /// The limit in the code holds again; if there is none, none holds.
@@ -100,7 +158,38 @@ impl TaskLimit<'_> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn reset(self) -> Result<(), AdapterError> {
-        self.setup.adapter().control().set_limit(&self.task, None, None).await
+        let key = self.key.checked(&self.task)?;
+        self.setup.adapter().control().set_limit(&self.task, key.as_ref(), None).await
+    }
+}
+
+/// A question about a gate, see [`Queues::gate`].
+#[derive(Debug)]
+#[must_use = "nothing is asked until this is awaited"]
+pub struct TaskGate<'a> {
+    setup: &'a Setup,
+    task: GatedTask,
+    key: AskedKey,
+}
+
+impl TaskGate<'_> {
+    /// The gate of this key alone, of a task with `limit(key = ..)` or `fair(key = ..)`.
+    pub fn key(mut self, key: impl IntoKey) -> Self {
+        self.key.ask(&key);
+        self
+    }
+}
+
+impl<'a> IntoFuture for TaskGate<'a> {
+    type Output = Result<Gate, AdapterError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { setup, task, key } = self;
+        Box::pin(async move {
+            let key = key.checked(&task)?;
+            setup.adapter().control().gate(&task, key.as_ref()).await
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::definition::{Definition, Start, Target};
 use super::schedule::{Schedule, Times};
 use super::{OnMissed, Overlap, ScheduleError, Timetable};
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{check_meta, check_priority, check_size, check_task_name};
+use crate::dispatch::{check_meta, check_priority, check_size, check_task_name, checked_limit_key};
 use crate::error::DispatchError;
 use crate::json;
 use crate::setup::Setup;
@@ -136,14 +136,14 @@ impl Schedule {
 
     /// The job that each tick dispatches. Retries, priority and ttl are those of the task's contract.
     pub fn run<T: Task>(mut self, task: T) -> Self {
-        self.target = Some(target(T::NAME, &task, &T::OPTIONS));
+        self.target = Some(target(T::NAME, &task, &T::OPTIONS, task.limit_key()));
         self
     }
 
     /// The same by name and JSON. The contract's options are not known here, so there is a single attempt unless the worker's contract
     /// says otherwise.
     pub fn run_raw(mut self, task: impl AsRef<str>, payload: Value) -> Self {
-        self.target = Some(target(task.as_ref(), &payload, &TaskOptions::new()));
+        self.target = Some(target(task.as_ref(), &payload, &TaskOptions::new(), None));
         self
     }
 
@@ -279,7 +279,14 @@ pub(crate) fn is_off(variable: &str) -> bool {
 }
 
 /// The job of a contract; the error is the task and what is wrong with its payload.
-fn target(task: &str, payload: &impl Serialize, contract: &TaskOptions) -> Result<Target, (String, String)> {
+fn target(
+    task: &str,
+    payload: &impl Serialize,
+    contract: &TaskOptions,
+    limit_key: Option<String>,
+) -> Result<Target, (String, String)> {
+    let limit_key =
+        checked_limit_key(task, limit_key).map_err(|error| (task.to_owned(), error.to_string()))?;
     Ok(Target {
         task: task.to_owned(),
         payload: json::write(payload).map_err(|error| (task.to_owned(), error.to_string()))?,
@@ -287,6 +294,7 @@ fn target(task: &str, payload: &impl Serialize, contract: &TaskOptions) -> Resul
         max_attempts: contract.retry().max_attempts(),
         max_stalls: contract.max_stalls(),
         ttl: contract.ttl(),
+        limit_key,
         meta: Vec::new(),
     })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{OnMissed, Overlap, Timetable};
+use crate::adapter::LimitKey;
 use crate::job::millis;
 use crate::policy::{OnExpire, Ttl};
 
@@ -48,6 +49,7 @@ pub(crate) struct Target {
     pub(crate) max_attempts: u32,
     pub(crate) max_stalls: u32,
     pub(crate) ttl: Option<Ttl>,
+    pub(crate) limit_key: Option<LimitKey>,
     pub(crate) meta: Vec<(String, String)>,
 }
 
@@ -90,6 +92,8 @@ struct Head {
     ttl: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     discard: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     meta: Vec<(String, String)>,
 }
@@ -127,6 +131,7 @@ impl Definition {
             stalls: target.max_stalls,
             ttl: target.ttl.map(|ttl| millis(ttl.max())),
             discard: target.ttl.is_some_and(Ttl::is_discarded),
+            key: target.limit_key.as_ref().map(ToString::to_string),
             meta: target.meta.clone(),
         };
         // texts and numbers alone are always JSON
@@ -183,6 +188,7 @@ impl Definition {
                     let rule = if head.discard { OnExpire::Discard } else { OnExpire::Fail };
                     Ttl::new(millis(max)).on_expire(rule)
                 }),
+                limit_key: head.key.and_then(LimitKey::new),
                 meta: head.meta,
             },
         })
@@ -210,6 +216,7 @@ mod tests {
                 max_attempts: 1,
                 max_stalls: 1,
                 ttl: None,
+                limit_key: None,
                 meta: Vec::new(),
             },
         }
@@ -228,6 +235,7 @@ mod tests {
                 max_attempts: 4,
                 max_stalls: 2,
                 ttl: Some(Ttl::new(MINUTE).on_expire(OnExpire::Discard)),
+                limit_key: LimitKey::new("acme"),
                 meta: vec![("key".into(), "välue".into())],
                 payload: vec![0xC1, 3, 0, 255],
                 ..plain().target
@@ -254,7 +262,7 @@ mod tests {
         let head = concat!(
             r#"{"task":"report","cron":"0 6 * * MON","tz":"Europe/Berlin","overlap":"allow","catch_up":3,"#,
             r#""max_late":7200000,"jitter":60000,"start":"always","priority":-5,"attempts":4,"stalls":2,"#,
-            r#""ttl":60000,"discard":true,"meta":[["key","välue"]]}"#,
+            r#""ttl":60000,"discard":true,"key":"acme","meta":[["key","välue"]]}"#,
         );
         let full = full().encode();
         assert_eq!(String::from_utf8_lossy(&full[6..6 + head.len()]), head);

@@ -64,6 +64,7 @@ fn job(id: impl Into<JobId>, name: &str, definition: &Definition, at: Option<Tim
         max_stalls: target.max_stalls,
         meta: target.meta.clone(),
         ttl: target.ttl,
+        limit_key: target.limit_key.clone(),
         tick: Some(TickStamp { schedule: name.to_owned(), at }),
         ..NewJob::new(id, target.task.as_str(), target.payload.clone())
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::backoff::random;
 use super::input;
+use super::late_key::LateKey;
 use super::registry::ErasedHandler;
-use crate::adapter::{AttemptEnd, Settlement};
+use crate::adapter::{AttemptEnd, KeyTaken, Settlement};
 use crate::context::{Context, StopReason};
 use crate::failure::{Cause, Failure};
 use crate::workflow::Composed;
@@ -26,10 +27,22 @@ pub(crate) struct Attempt {
     pub(crate) handler: Arc<ErasedHandler>,
     pub(crate) context: Context,
     pub(crate) payload: Vec<u8>,
+    /// Set if the job does not hold its key.
+    pub(crate) late_key: Option<LateKey>,
     /// How long an attempt may go on after it was told to stop, before it is dropped.
     pub(crate) grace: Duration,
     /// The largest result in bytes.
     pub(crate) max_result: usize,
+}
+
+/// How an attempt is over.
+pub(crate) enum Over {
+    /// It ends like this.
+    Settled(Settlement),
+    /// There is nothing to settle, because its lease is lost or must expire.
+    GivenUp,
+    /// There is nothing to settle, because the job waits in the lane of its key.
+    Waits,
 }
 
 /// How the handler's future ended.
@@ -37,31 +50,33 @@ enum Ran {
     Returned(Result<Vec<u8>, Failure>),
     TimedOut(Duration),
     Stopped(StopReason),
+    /// The handler was not started.
+    Waits,
 }
 
 impl Attempt {
-    /// Runs the attempt, whatever the user's code does. `None`: there is nothing to settle, because its lease is lost or
-    /// must expire.
-    pub(crate) async fn run(mut self) -> Option<Settlement> {
+    /// Runs the attempt, whatever the user's code does.
+    pub(crate) async fn run(mut self) -> Over {
         let payload = std::mem::take(&mut self.payload);
         // the handler's own panics are caught where it is polled; a backoff function may panic, too, and so may a future
         // while it is dropped
         match catch(|| Box::pin(async { Ok(self.run_to_the_end(payload).await) })).await {
-            Ok(settlement) => settlement,
-            Err(Failure { message, .. }) => Some(self.context.settlement(AttemptEnd::Fail(message))),
+            Ok(over) => over,
+            Err(Failure { message, .. }) => Over::Settled(self.context.settlement(AttemptEnd::Fail(message))),
         }
     }
 
-    async fn run_to_the_end(&self, payload: Vec<u8>) -> Option<Settlement> {
+    async fn run_to_the_end(&self, payload: Vec<u8>) -> Over {
         let (input, ran) = match self.prepare(payload).await {
             Ok(input) => {
                 let ran = self.supervise(&input).await;
                 (Some(input), ran)
             }
+            Err(Ran::Waits) => return Over::Waits,
             // the handler was not started, so there is nothing that a hook could clean up
             Err(ran) => (None, ran),
         };
-        let end = self.judge(ran).await?;
+        let Some(end) = self.judge(ran).await else { return Over::GivenUp };
         if let Some(input) = input
             && matches!(end, AttemptEnd::Cancel)
         {
@@ -70,7 +85,7 @@ impl Attempt {
         self.keep_the_place().await;
         // what the handler reported is written before the job may end
         self.context.notes_written().await;
-        Some(self.context.settlement(end))
+        Over::Settled(self.context.settlement(end))
     }
 
     /// The handler's input, or how the attempt has ended without it.
@@ -81,7 +96,18 @@ impl Attempt {
         tokio::select! {
             biased;
             reason = self.context.stopped() => Err(Ran::Stopped(reason)),
-            input = input::prepare(&self.context, payload) => input.map_err(|failure| Ran::Returned(Err(failure))),
+            input = self.input(payload) => input,
+        }
+    }
+
+    async fn input(&self, payload: Vec<u8>) -> Result<Composed, Ran> {
+        let failed = |failure| Ran::Returned(Err(failure));
+        let input = input::prepare(&self.context, payload).await.map_err(failed)?;
+        let Some(key) = &self.late_key else { return Ok(input) };
+        match key.take(&self.context, &self.handler, &input).await.map_err(failed)? {
+            KeyTaken::Go => Ok(input),
+            KeyTaken::Waits => Err(Ran::Waits),
+            KeyTaken::Stale => Err(Ran::Stopped(StopReason::LeaseLost)),
         }
     }
 
@@ -118,7 +144,7 @@ impl Attempt {
             // a thread that does not end still works on the job: its lease must expire first
             Ran::Stopped(StopReason::Shutdown) if self.context.has_thread() => return None,
             Ran::Stopped(StopReason::Shutdown) => return Some(AttemptEnd::release()),
-            Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) => return None,
+            Ran::Stopped(StopReason::LeaseLost | StopReason::TimedOut) | Ran::Waits => return None,
             Ran::TimedOut(limit) => {
                 let message = format!("timed out after {limit:?}");
                 Err(if self.handler.contract.retry().retries_timeouts() {
@@ -178,7 +204,8 @@ impl Attempt {
     /// another timeout at most.
     async fn keep_the_place(&self) {
         let contract = &self.handler.contract;
-        let (Some(_), Some(timeout)) = (contract.limit(), contract.timeout()) else { return };
+        let is_limited = contract.limit().is_some() || contract.key_limit().is_some();
+        let Some(timeout) = contract.timeout().filter(|_| is_limited) else { return };
         if tokio::time::timeout(timeout, self.context.threads_ended()).await.is_err() {
             let (job, task) = (self.context.id(), self.context.task());
             tracing::warn!(%job, task, "the handler still runs on its thread, and the limit of the task does not count it any more");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::capacity::{Capacity, Claimable};
 use super::engine::{Channels, Engine, Order, Runnable, Settings};
@@ -15,13 +16,16 @@ use super::leases::Leases;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::ticker::Ticker;
 use super::{Worker, limits, reporter, sweeper};
-use crate::adapter::{DeclaredLimit, SCHEDULES, TaskName};
+use crate::adapter::{DeclaredLimit, PerKey, SCHEDULES, TaskName};
 use crate::app::App;
 use crate::context::StopReason;
 use crate::error::{Result, WorkerError};
 use crate::handler::Handler;
 use crate::queues::gated;
 use crate::schedules::{DeclaredSchedules, Schedule, is_off};
+
+/// How long a start waits for limits and schedules to be declared. A store that is away does not keep a worker from starting.
+const ANSWERS: Duration = Duration::from_secs(1);
 
 /// The shortest lease: a worker must have the time to renew it.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -212,7 +216,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         worker.shutdown().await
     }
 
-    /// Starts the worker, and returns its handle. Its schedules are then declared, unless the store does not answer within a second.
+    /// Starts the worker, and returns its handle. Its limits and schedules are then declared, unless the store does not
+    /// answer within a second.
     ///
     /// # Errors
     /// [`WorkerError`], if there is no handler, if two have the same name, if a setting is invalid, or if the machine
@@ -254,16 +259,23 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (retention, interval) = (self.app.setup().retention(), self.sweep);
         let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let mut ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
-        if let Some(ticker) = &mut ticker {
-            ticker.declared().await;
-        }
+        let is_limited = !declared.is_empty();
+        let mut declaring = tokio::spawn(limits::declare(adapter.clone(), declared, orders_sender.clone()));
+        // so that one can trigger a schedule as soon as its worker has started, and jobs dispatched from then on have lanes
+        let _ = timeout(ANSWERS, async {
+            if let Some(ticker) = &mut ticker {
+                ticker.declared().await;
+            }
+            if is_limited {
+                let _ = (&mut declaring).await;
+            }
+        })
+        .await;
         names.extend(ticks.then(|| TaskName::from(SCHEDULES)));
         let tick_times = ticker.as_ref().map(|ticker| ticker.times.clone());
         let sweeping =
             sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone(), tick_times);
         let sweeper = tokio::spawn(sweeping);
-        let declaring = tokio::spawn(limits::declare(adapter.clone(), declared, orders_sender.clone()));
-
         let engine = Engine::new(
             self.app.clone(),
             Settings { worker, cancel_grace: self.cancel_grace },
@@ -316,7 +328,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
                     limits.len() - 1
                 })
             });
-            let is_gated = handler.contract.limit().is_some();
+            let is_gated = handler.contract.limit().is_some() || handler.contract.key_limit().is_some();
             claimable.push(Claimable { task: task.clone(), lease, pool, is_gated });
             runnables.insert(task, Arc::new(Runnable { handler, lease, pool }));
         }
@@ -329,7 +341,10 @@ fn limits_of(handlers: &HashMap<TaskName, Arc<ErasedHandler>>) -> Vec<DeclaredLi
     let own = handlers.iter().filter(|(name, handler)| **name == handler.name);
     let mut limits: Vec<DeclaredLimit> = own
         .map(|(name, handler)| {
-            DeclaredLimit::none(gated(name, &handler.contract)).max(handler.contract.limit())
+            let contract = &handler.contract;
+            DeclaredLimit::none(gated(name, contract))
+                .max(contract.limit())
+                .per_key(contract.key_limit().map(PerKey::from))
         })
         .collect();
     limits.sort_by(|a, b| a.task.task.cmp(&b.task.task));

@@ -21,9 +21,10 @@ use tracing::Instrument;
 use self::refusals::Refusals;
 use self::stopping::Stopping;
 use super::at;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Over};
 use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
+use super::late_key::LateKey;
 use super::leases::Leases;
 use super::registry::ErasedHandler;
 use super::store::Store;
@@ -52,8 +53,8 @@ pub(crate) enum Order {
 
 /// Messages from attempts to the engine.
 enum Ended {
-    /// An attempt is over; `None` if its lease was lost.
-    Attempt { context: Context, pool: Option<usize>, settlement: Option<Settlement>, slot_is_free: bool },
+    /// An attempt is over.
+    Attempt { context: Context, pool: Option<usize>, over: Over, slot_is_free: bool },
     /// A thread that had outlived its attempt has ended.
     Thread { pool: Option<usize> },
 }
@@ -63,6 +64,7 @@ struct Ready {
     runnable: Arc<Runnable>,
     context: Context,
     payload: Vec<u8>,
+    late_key: Option<LateKey>,
 }
 
 pub(crate) struct Settings {
@@ -230,15 +232,15 @@ impl Engine {
 
     fn on_ended(&mut self, ended: Ended) {
         match ended {
-            Ended::Attempt { context, pool, settlement, slot_is_free } => {
+            Ended::Attempt { context, pool, over, slot_is_free } => {
                 self.running -= 1;
                 if slot_is_free {
                     self.capacity.end(pool);
                 } else {
                     self.threads += 1;
                 }
-                match settlement {
-                    Some(settlement) => {
+                match over {
+                    Over::Settled(settlement) => {
                         if let (AttemptEnd::Release { .. }, Some(stopping)) =
                             (&settlement.end, &mut self.stopping)
                         {
@@ -246,7 +248,8 @@ impl Engine {
                         }
                         self.outcomes.push_back(settlement);
                     }
-                    None => {
+                    Over::Waits => self.leases.give_up(context.lease()),
+                    Over::GivenUp => {
                         tracing::warn!(job = %context.id(), task = context.task(), "gave up the lease");
                         self.leases.give_up(context.lease());
                     }
@@ -316,6 +319,7 @@ impl Engine {
             self.hand_back(&job);
             return;
         }
+        let late_key = LateKey::of(&mut job, &runnable.handler);
         let max_attempts = runnable.handler.contract.retry().max_attempts();
         let context = Context::new(
             self.app.clone(),
@@ -329,7 +333,7 @@ impl Engine {
         }
         self.leases.take(context.clone(), runnable.lease, asked);
         self.capacity.take(runnable.pool);
-        self.ready.push_back(Ready { runnable, context, payload: job.payload });
+        self.ready.push_back(Ready { runnable, context, payload: job.payload, late_key });
     }
 
     /// Gives back a claimed job. Give back several in reverse order, because each goes before all others of its priority.
@@ -362,7 +366,7 @@ impl Engine {
         }
     }
 
-    fn start(&mut self, Ready { runnable, context, payload }: Ready) {
+    fn start(&mut self, Ready { runnable, context, payload, late_key }: Ready) {
         self.running += 1;
         let ends = self.ends.clone();
         let pool = runnable.pool;
@@ -370,6 +374,7 @@ impl Engine {
             handler: runnable.handler.clone(),
             context: context.clone(),
             payload,
+            late_key,
             grace: self.settings.cancel_grace,
             max_result: self.app.setup().max_payload(),
         };
@@ -378,10 +383,10 @@ impl Engine {
             "attempt", task = context.task(), job = %context.id(), attempt = context.attempt()
         );
         let run = async move {
-            let settlement = attempt.run().await;
+            let over = attempt.run().await;
             // the thread of a blocking handler cannot be stopped, so it keeps its slot until it ends
             let slot_is_free = !context.has_thread();
-            let _ = ends.send(Ended::Attempt { context: context.clone(), pool, settlement, slot_is_free });
+            let _ = ends.send(Ended::Attempt { context: context.clone(), pool, over, slot_is_free });
             if !slot_is_free {
                 context.threads_ended().await;
                 let _ = ends.send(Ended::Thread { pool });

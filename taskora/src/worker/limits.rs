@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::engine::Order;
 use super::store::{backoff, ends_the_worker};
-use crate::adapter::{Adapter, DeclaredLimit, MAX_LIMITS};
+use crate::adapter::{Adapter, DeclaredLimit, MAX_LIMITS, PerKey};
 
 /// Runs until the store knows the limits, or refuses this worker. Until then, the engine claims no job of a task with a limit.
 pub(crate) async fn declare(
@@ -39,13 +39,28 @@ pub(crate) async fn declare(
         }
     }
     for (limit, before) in limits.iter().zip(before) {
-        let before = before.and_then(|before| before.max);
-        if let (Some(before), Some(max)) = (before, limit.max)
+        let (Some(before), task) = (before, &limit.task.task) else { continue };
+        if let (Some(before), Some(max)) = (before.max, limit.max)
             && before != max
         {
-            let task = &limit.task.task;
             tracing::warn!("the limit of task {task} is {max} now; another build has declared {before}");
+        }
+        if let (Some(before), Some(now)) = (before.per_key, limit.per_key)
+            && before != now
+        {
+            let (before, now) = (in_words(before), in_words(now));
+            tracing::warn!(
+                "the limit of each key of task {task} is {now} now; another build has declared {before}"
+            );
         }
     }
     let _ = engine.send(Order::LimitsDeclared);
+}
+
+fn in_words(per_key: PerKey) -> String {
+    match per_key.max {
+        Some(max) if per_key.ordered => format!("{max}, in order"),
+        Some(max) => max.to_string(),
+        None => "none, in turn".to_owned(),
+    }
 }

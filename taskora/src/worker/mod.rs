@@ -18,6 +18,7 @@ mod capacity;
 mod engine;
 mod input;
 mod keeper;
+mod late_key;
 mod leases;
 mod limits;
 mod registry;

@@ -20,6 +20,7 @@ use crate::workflow::Composed;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Run = dyn Fn(&Composed, Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
+type KeyOf = dyn Fn(&Composed) -> Option<String> + Send + Sync;
 type OnCancel = dyn Fn(&Composed, Context) -> BoxFuture<()> + Send + Sync;
 
 /// A handler whose types are erased: JSON in, JSON out.
@@ -28,6 +29,7 @@ pub(crate) struct ErasedHandler {
     pub(crate) contract: TaskOptions,
     pub(crate) options: HandlerOptions,
     run: Box<Run>,
+    key_of: Option<Box<KeyOf>>,
     on_cancel: Option<Box<OnCancel>>,
 }
 
@@ -41,6 +43,10 @@ impl ErasedHandler {
             name: <H::Task as Task>::NAME.into(),
             contract: <H::Task as Task>::OPTIONS,
             options: H::OPTIONS,
+            // a payload that cannot be read has no key, and fails the attempt
+            key_of: <H::Task as Task>::OPTIONS.key_limit().map(|_| -> Box<KeyOf> {
+                Box::new(|input| decode::<H::Task>(input).ok().and_then(|task| task.limit_key()))
+            }),
             on_cancel: H::OPTIONS.has_on_cancel().then(|| -> Box<OnCancel> {
                 let state = state.clone();
                 Box::new(move |input, context| match decode::<H::Task>(input) {
@@ -62,6 +68,11 @@ impl ErasedHandler {
     /// Starts an attempt.
     pub(crate) fn run(&self, input: &Composed, context: Context) -> BoxFuture<Result<Vec<u8>, Failure>> {
         (self.run)(input, context)
+    }
+
+    /// What limits by key count a job with this payload by.
+    pub(crate) fn limit_key(&self, input: &Composed) -> Option<String> {
+        self.key_of.as_ref().and_then(|key_of| key_of(input))
     }
 
     /// Cleans up after a cancelled attempt, if there is a hook for it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::at;
 use super::backoff::StoreBackoff;
@@ -16,9 +16,6 @@ use super::store::backoff;
 use crate::adapter::{AdapterError, NewTick, Ticked};
 use crate::app::App;
 use crate::schedules::{DeclaredSchedules, run};
-
-/// How long the start of a worker waits for its schedules to be declared. A store that is away does not keep it from starting.
-const ANSWERS: Duration = Duration::from_secs(1);
 
 /// How often a worker says that it still declares its schedules.
 const DECLARES: Duration = Duration::from_secs(60);
@@ -39,11 +36,10 @@ pub(crate) struct Ticking {
 }
 
 impl Ticking {
-    /// Waits until the worker's schedules are declared, if the store answers soon: so that one can be triggered as soon as its worker has
-    /// started.
+    /// Waits until the worker's schedules are declared.
     pub(crate) async fn declared(&mut self) {
         if let Some(declared) = self.declared.take() {
-            let _ = timeout(ANSWERS, declared).await;
+            let _ = declared.await;
         }
     }
 

@@ -111,7 +111,7 @@ impl WorkflowBuilder {
             wait.sort_unstable();
             let link = (!wait.is_empty()).then(|| plan.link(wait, Shape::default()));
             let (name, task) = (Some(node.name.clone()), node.task.as_str().into());
-            let spec = NodeSpec { name, task, contract: TaskOptions::new(), payload };
+            let spec = NodeSpec { name, task, contract: TaskOptions::new(), payload, limit_key: None };
             let number = plan.push(spec, link);
             if let Some(slot) = numbers.get_mut(at) {
                 *slot = number;

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::dag::DagNode;
-use super::plan::{ArgumentValue, Payload, Plan, to_json};
+use super::plan::{ArgumentValue, Payload, Plan};
 use super::step::{Bound, InDag, Piped, SeveralOpen, Slot};
 use crate::contract::Task;
 use crate::json;
@@ -215,11 +215,13 @@ macro_rules! arguments {
 
             fn into_plan(self) -> Plan {
                 let ($($argument,)*) = self;
-                Plan::step::<C>(match ($($argument.into_known(),)*) {
-                    ($(Known::Value($value),)*) => to_json(&C::from_arguments(($($value,)*))).map(Payload::Bound),
+                match ($($argument.into_known(),)*) {
+                    ($(Known::Value($value),)*) => Plan::contract(&C::from_arguments(($($value,)*))),
                     #[allow(unreachable_patterns, reason = "without arguments, all of them are set")]
-                    ($($value,)*) => [$(json($value)),*].into_iter().collect::<Result<Vec<_>, _>>().map(payload),
-                })
+                    ($($value,)*) => Plan::step::<C>(
+                        [$(json($value)),*].into_iter().collect::<Result<Vec<_>, _>>().map(payload),
+                    ),
+                }
             }
         }
     };

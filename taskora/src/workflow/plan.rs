@@ -47,6 +47,8 @@ struct PlanNode {
     priority: Option<i16>,
     delay: Duration,
     ttl: Option<Duration>,
+    /// What limits by key count it by, if its arguments are known.
+    limit_key: Option<String>,
 }
 
 /// A link between two steps.
@@ -95,6 +97,7 @@ pub(super) struct NodeSpec {
     pub(super) task: TaskName,
     pub(super) contract: TaskOptions,
     pub(super) payload: Payload,
+    pub(super) limit_key: Option<String>,
 }
 
 impl Default for Shape {
@@ -106,6 +109,10 @@ impl Default for Shape {
 impl Plan {
     /// One step of this contract, with what is known about its payload.
     pub(super) fn step<T: Task>(payload: Result<Payload, serde_json::Error>) -> Self {
+        Self::keyed_step::<T>(payload, None)
+    }
+
+    fn keyed_step<T: Task>(payload: Result<Payload, serde_json::Error>, limit_key: Option<String>) -> Self {
         let mut plan = Self::default();
         let payload = payload.unwrap_or_else(|error| {
             plan.blame(DispatchError::InvalidPayload {
@@ -114,13 +121,14 @@ impl Plan {
             });
             Payload::Piped
         });
-        plan.push(NodeSpec { name: None, task: T::NAME.into(), contract: T::OPTIONS, payload }, None);
+        let (task, contract) = (T::NAME.into(), T::OPTIONS);
+        plan.push(NodeSpec { name: None, task, contract, payload, limit_key }, None);
         plan
     }
 
     #[doc(hidden)]
     pub fn contract<T: Task>(task: &T) -> Self {
-        Self::step::<T>(to_json(task).map(Payload::Bound))
+        Self::keyed_step::<T>(to_json(task).map(Payload::Bound), task.limit_key())
     }
 
     #[doc(hidden)]
@@ -140,7 +148,7 @@ impl Plan {
     /// Adds a node, which becomes the part's end.
     pub(super) fn push(&mut self, spec: NodeSpec, after: Option<u32>) -> u32 {
         let node = self.len();
-        let NodeSpec { name, task, contract, payload } = spec;
+        let NodeSpec { name, task, contract, payload, limit_key } = spec;
         self.nodes.push(PlanNode {
             path: Vec::new(),
             name,
@@ -151,6 +159,7 @@ impl Plan {
             priority: None,
             delay: Duration::ZERO,
             ttl: None,
+            limit_key,
         });
         self.end_in(vec![node], Shape::Node(node));
         node

@@ -2,7 +2,7 @@
 
 use super::{ArgumentValue, Link, Payload, Plan, PlanNode, number};
 use crate::adapter::NewNode;
-use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, ttl_of};
+use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, checked_limit_key, ttl_of};
 use crate::error::DispatchError;
 use crate::setup::Setup;
 use crate::workflow::error::GraphError;
@@ -117,7 +117,7 @@ impl PlanNode {
             max_attempts: self.contract.retry().max_attempts(),
             max_stalls: self.contract.max_stalls(),
             ttl: ttl_of(&self.contract, self.ttl),
-            limit_key: None,
+            limit_key: checked_limit_key(&self.task, self.limit_key)?,
             task: self.task,
         })
     }
