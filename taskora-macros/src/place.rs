@@ -40,7 +40,7 @@ pub(crate) enum Side {
 }
 
 /// Options of other queues' tasks, and the equivalent here.
-static ELSEWHERE: [(&[&str], &str); 13] = [
+static ELSEWHERE: [(&[&str], &str); 14] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
@@ -71,7 +71,11 @@ static ELSEWHERE: [(&[&str], &str); 13] = [
         &["expires", "expire", "expires_in", "deadline"],
         "write `ttl = \"5m\"`, which is how long a job may wait to be started; an attempt is limited by `timeout`",
     ),
-    (&["migrate", "rate", "rate_limit", "version"], "it comes in a later version"),
+    (
+        &["rate_limit", "throughput"],
+        "write `rate(max = 100, per = \"1m\")`, which counts starts in all processes together",
+    ),
+    (&["migrate", "version"], "it comes in a later version"),
 ];
 
 /// Options of other schedulers, and their names here.

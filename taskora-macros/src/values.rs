@@ -47,6 +47,17 @@ pub(crate) struct Concurrency(pub(crate) usize);
 #[derive(Clone, Copy)]
 pub(crate) struct Max(pub(crate) u32);
 
+/// A number of starts, at least 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Starts(pub(crate) u32);
+
+/// The time of a rate.
+#[derive(Clone, Copy)]
+pub(crate) struct Period(pub(crate) Duration);
+
+/// The longest time of a rate, and in which a bucket becomes full; the runtime has the same limit.
+pub(crate) const LONGEST_RATE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The number of recoveries.
 #[derive(Clone, Copy)]
 pub(crate) struct Recoveries(pub(crate) u32);
@@ -165,6 +176,35 @@ impl Value for Max {
             return Err(syn::Error::new(span, format!("`{name} = 0` would never run the task; {instead}")));
         }
         Ok(Self(number))
+    }
+}
+
+impl Value for Starts {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let what = format_args!("`{name}` is a number of starts, such as `10`");
+        let (span, number) = number(given, input, what)?;
+        if number == 0 {
+            let instead = "to stop it, pause it: `app.queues().pause(..)`";
+            return Err(syn::Error::new(span, format!("`{name} = 0` would never run the task; {instead}")));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl Value for Period {
+    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let name = given.option.name;
+        let text = behind_equals::<LitStr>(given, &input.fork());
+        let refused = |why: &str| match &text {
+            Ok(text) => Err(syn::Error::new(text.span(), format!("`{name} = {}` {why}", text.token()))),
+            Err(error) => Err(error.clone()),
+        };
+        if text.as_ref().is_ok_and(|text| duration::is_zero(&text.value())) {
+            return refused("limits nothing; leave `rate` out");
+        }
+        let per = Duration::read(given, input, errors)?;
+        if per > LONGEST_RATE { refused("is too long; the longest is `365d`") } else { Ok(Self(per)) }
     }
 }
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 #[cfg(feature = "runtime")]
 use crate::map::Map;
 use crate::policy::{RetryPolicy, Ttl};
+use crate::rate::Rate;
 #[cfg(feature = "runtime")]
 use crate::schedules::SchedulesInCode;
 
@@ -112,6 +113,7 @@ pub struct TaskOptions {
     schedules: Option<SchedulesInCode>,
     limit: Option<u32>,
     key_limit: Option<KeyLimit>,
+    rate: Option<Rate>,
 }
 
 /// How the jobs of a task that have the same key are limited, in all processes together.
@@ -142,6 +144,7 @@ impl TaskOptions {
             schedules: None,
             limit: None,
             key_limit: None,
+            rate: None,
         }
     }
 
@@ -221,6 +224,13 @@ impl TaskOptions {
         self
     }
 
+    /// How many jobs of this task start in a time, in all processes together.
+    #[must_use]
+    pub const fn with_rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -273,6 +283,12 @@ impl TaskOptions {
     #[must_use]
     pub const fn key_limit(&self) -> Option<KeyLimit> {
         self.key_limit
+    }
+
+    /// See [`TaskOptions::with_rate`]; none by default.
+    #[must_use]
+    pub const fn rate(&self) -> Option<Rate> {
+        self.rate
     }
 }
 

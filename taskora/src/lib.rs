@@ -53,6 +53,7 @@ mod memory;
 mod policy;
 #[cfg(feature = "runtime")]
 mod queues;
+mod rate;
 #[cfg(feature = "runtime")]
 pub mod schedules;
 #[cfg(feature = "runtime")]
@@ -106,7 +107,8 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::{Queues, TaskGate, TaskLimit, TaskPause};
+pub use queues::{Queues, TaskGate, TaskLimit, TaskPause, TaskRate};
+pub use rate::Rate;
 #[cfg(feature = "runtime")]
 pub use schedules::{
     OnMissed, Overlap, Schedule, ScheduleError, ScheduleInfo, Schedules, Tick, Timetable, Upserted,

@@ -16,6 +16,7 @@ mod keys;
 
 pub use crate::contract::{Data, KeyLimit, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, OnExpire, RetryPolicy, Ttl};
+pub use crate::rate::Rate;
 #[cfg(feature = "runtime")]
 pub use handlers::*;
 #[cfg(feature = "runtime")]

@@ -26,6 +26,7 @@ mod misbehaviour;
 mod outage;
 mod payloads;
 mod priority;
+mod rates;
 mod redis_adapter;
 mod refusals;
 mod registration;

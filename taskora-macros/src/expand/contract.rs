@@ -10,9 +10,9 @@ use crate::field::Field;
 use crate::limit::{ByKey, Key};
 use crate::model::{Contract, Output};
 use crate::names;
-use crate::options::{Options, Retry, Ttl, span_of};
+use crate::options::{Options, Rate, Retry, Ttl, span_of};
 use crate::types::may_be_an_alias;
-use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Priority, Recoveries};
+use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Period, Priority, Recoveries, Starts};
 
 /// The struct of a function's payload arguments.
 pub(super) fn definition(contract: &Contract, docs: &[Attribute], deprecated: &[Attribute]) -> TokenStream {
@@ -185,6 +185,11 @@ fn task_options(
             .key_limit()
             .map(|(by_key, _)| key_limit(by_key, private))
             .map(|by_key| quote_spanned!(site=> .with_key_limit(#by_key))),
+        options
+            .rate
+            .as_ref()
+            .and_then(|given| rate(given, private))
+            .map(|rate| quote_spanned!(site=> .with_rate(#rate))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration::expression)
@@ -270,6 +275,15 @@ fn is_operand(body: &Expr) -> bool {
             | Expr::Reference(_)
             | Expr::Tuple(_)
     )
+}
+
+/// How many jobs start in a time.
+fn rate(rate: &Rate, private: &TokenStream) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let (Starts(max), Period(per)) = (rate.max?, rate.per?);
+    let per = duration::expression(per);
+    let burst = rate.burst.map(|Starts(burst)| quote_spanned!(site=> .burst(#burst)));
+    Some(quote_spanned!(site=> #private::Rate::new(#max, #per)#burst))
 }
 
 fn policy(retry: &Retry, private: &TokenStream) -> Option<TokenStream> {

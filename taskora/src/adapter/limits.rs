@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{AdapterError, GatedTask};
 use crate::contract::KeyLimit;
-use crate::job::millis;
+pub use crate::rate::Rate;
 
 /// What a job is limited by: jobs of one task with the same key share the limits by key of that task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,52 +132,7 @@ impl From<KeyLimit> for PerKey {
     }
 }
 
-/// How many jobs may start in a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rate {
-    /// So many starts, above 0 ..
-    pub max: u32,
-    /// .. in each such time.
-    pub per: Duration,
-    /// A token bucket of this size instead of a window.
-    pub burst: Option<u32>,
-    /// Whether it is the rate of each key, not of the whole task.
-    pub per_key: bool,
-}
-
 impl Rate {
-    /// The most starts that a window counts one by one.
-    pub const LARGEST_WINDOW: u32 = 1_000;
-    /// The longest `per`, and the longest time in which a bucket becomes full: a year.
-    pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-    /// A window: at most so many starts in each such time.
-    #[must_use]
-    pub const fn new(max: u32, per: Duration) -> Self {
-        Self { max, per, burst: None, per_key: false }
-    }
-
-    /// A token bucket of this size.
-    #[must_use]
-    pub const fn burst(mut self, burst: u32) -> Self {
-        self.burst = Some(burst);
-        self
-    }
-
-    /// For each key.
-    #[must_use]
-    pub const fn per_key(mut self) -> Self {
-        self.per_key = true;
-        self
-    }
-
-    /// In a bucket, the time after which a token comes back, in microseconds.
-    #[must_use]
-    pub fn interval(&self) -> u64 {
-        (millis(self.per) * 1_000).div_ceil(u64::from(self.max.max(1)))
-    }
-
     /// An error if it would never let a job start, or if a store cannot count it.
     pub fn check(&self) -> Result<(), AdapterError> {
         let refused = |message: &str| Err(AdapterError::Config(message.to_owned()));
@@ -197,16 +152,6 @@ impl Rate {
                 refused("a bucket that takes more than 365 days to become full")
             }
             _ => Ok(()),
-        }
-    }
-}
-
-/// `at most 100 in 60s`, or `100 in 60s, 10 at once`.
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.burst {
-            None => write!(f, "at most {} in {:?}", self.max, self.per),
-            Some(burst) => write!(f, "{} in {:?}, {burst} at once", self.max, self.per),
         }
     }
 }

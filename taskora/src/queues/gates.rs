@@ -1,12 +1,14 @@
-//! Limits and pauses of tasks, as operators see and change them.
+//! Limits, rates and pauses of tasks, as operators see and change them.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::Queues;
 use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey};
 use crate::contract::{Task, TaskOptions};
 use crate::dispatch::IntoKey;
+use crate::rate::Rate;
 use crate::setup::Setup;
 
 /// A task and its aliases.
@@ -36,7 +38,29 @@ impl<'a> Queues<'a> {
         TaskLimit { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
     }
 
-    /// When awaited, what is known about the limit and the pause of a task, and how many of its jobs run. With
+    /// The rate of a task, to change it while everything runs: how many of its jobs start in a time, in all processes together.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use taskora::prelude::*;
+    /// #[task(rate(max = 100, per = "1m"))]
+    /// async fn import() {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let queues = app.queues();
+    /// queues.rate::<Import>().set(50, Duration::from_secs(60)).await?; // instead of the one in the code
+    /// assert_eq!(queues.gate::<Import>().await?.to_string(), "0, at most 50 in 60s");
+    /// queues.rate::<Import>().burst(10).set(5_000, Duration::from_secs(60)).await?;
+    /// assert_eq!(queues.gate::<Import>().await?.to_string(), "0, 5000 in 60s, 10 at once");
+    /// queues.rate::<Import>().reset().await?; // the one in the code again
+    /// # Ok(()) }
+    /// ```
+    pub fn rate<T: Task>(&self) -> TaskRate<'a> {
+        TaskRate { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), burst: None }
+    }
+
+    /// When awaited, what is known about the limit, the rate and the pause of a task, and how many of its jobs run. With
     /// [`key`](TaskGate::key), what is known about the limit of one key, and how many jobs hold it.
     ///
     /// # Errors
@@ -190,6 +214,43 @@ impl<'a> IntoFuture for TaskGate<'a> {
             let key = key.checked(&task)?;
             setup.adapter().control().gate(&task, key.as_ref()).await
         })
+    }
+}
+
+/// The rate of a task, see [`Queues::rate`].
+#[derive(Debug)]
+#[must_use = "nothing changes before `set` or `reset` is awaited"]
+pub struct TaskRate<'a> {
+    setup: &'a Setup,
+    task: GatedTask,
+    burst: Option<u32>,
+}
+
+impl TaskRate<'_> {
+    /// What [`set`](TaskRate::set) sets is a token bucket of this size instead of a window: so many jobs start at once, and then as many
+    /// as the rate gives on average.
+    pub const fn burst(mut self, burst: u32) -> Self {
+        self.burst = Some(burst);
+        self
+    }
+
+    /// Sets the rate, instead of the one in the code: at most `max` jobs start in any time as long as `per`. It survives deploys and
+    /// restarts, until it is [reset](TaskRate::reset). Without [`burst`](TaskRate::burst), `max` is 1,000 at most.
+    ///
+    /// # Errors
+    /// [`AdapterError::Config`] for a rate of 0, a `per` that is not 1 ms to 365 days, a larger window, or a bucket that takes more than
+    /// 365 days to become full; otherwise if the store cannot be reached.
+    pub async fn set(self, max: u32, per: Duration) -> Result<(), AdapterError> {
+        let rate = Rate { burst: self.burst, ..Rate::new(max, per) };
+        self.setup.adapter().control().set_rate(&self.task, None, Some(rate)).await
+    }
+
+    /// The rate in the code holds again; if there is none, none holds.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn reset(self) -> Result<(), AdapterError> {
+        self.setup.adapter().control().set_rate(&self.task, None, None).await
     }
 }
 

@@ -103,8 +103,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     }
 
     /// How many jobs to claim beyond the running ones; 0 by default. A higher value makes short jobs faster at a low
-    /// concurrency, but other workers cannot run these jobs while they wait here. A worker with a task that has a `limit` claims
-    /// none beyond the running ones.
+    /// concurrency, but other workers cannot run these jobs while they wait here. A worker with a task that has a `limit` or a
+    /// `rate` claims none beyond the running ones.
     pub fn prefetch(mut self, jobs: usize) -> Self {
         self.prefetch = jobs;
         self
@@ -328,7 +328,9 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
                     limits.len() - 1
                 })
             });
-            let is_gated = handler.contract.limit().is_some() || handler.contract.key_limit().is_some();
+            let contract = &handler.contract;
+            let is_gated =
+                contract.limit().is_some() || contract.key_limit().is_some() || contract.rate().is_some();
             claimable.push(Claimable { task: task.clone(), lease, pool, is_gated });
             runnables.insert(task, Arc::new(Runnable { handler, lease, pool }));
         }
@@ -345,6 +347,7 @@ fn limits_of(handlers: &HashMap<TaskName, Arc<ErasedHandler>>) -> Vec<DeclaredLi
             DeclaredLimit::none(gated(name, contract))
                 .max(contract.limit())
                 .per_key(contract.key_limit().map(PerKey::from))
+                .rate(contract.rate())
         })
         .collect();
     limits.sort_by(|a, b| a.task.task.cmp(&b.task.task));

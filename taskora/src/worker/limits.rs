@@ -53,6 +53,11 @@ pub(crate) async fn declare(
                 "the limit of each key of task {task} is {now} now; another build has declared {before}"
             );
         }
+        if let (Some(before), Some(rate)) = (before.rate, limit.rate)
+            && before != rate
+        {
+            tracing::warn!("the rate of task {task} is {rate} now; another build has declared {before}");
+        }
     }
     let _ = engine.send(Order::LimitsDeclared);
 }
