@@ -9,7 +9,7 @@ use crate::handle::{Expected, JobHandle};
 use crate::setup::Setup;
 
 pub(crate) use gates::gated;
-pub use gates::{TaskGate, TaskLimit, TaskPause, TaskRate};
+pub use gates::{TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
 
 /// The queues of an app's tasks, see [`App::queues`](crate::App::queues).
 #[derive(Debug)]

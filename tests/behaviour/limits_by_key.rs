@@ -108,6 +108,25 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
+    async fn a_key_is_paused_and_the_others_go_on(store: Store) {
+        let (probe, app) = (Probe::new(), store.app().await);
+        let worker = worker(&app, &probe).await;
+        probe.open(2);
+        assert!(app.queues().pause::<Report>().key("a").reason("unpaid").await.unwrap());
+        let waits = app.dispatch(of("a", 1)).await.unwrap();
+        result(&app.dispatch(of("b", 2)).await.unwrap()).await.unwrap();
+        assert_eq!(waits.info().await.unwrap().unwrap().blocked, Some(Blocked::Paused));
+        assert_eq!(app.queues().gate::<Report>().key("a").await.unwrap().to_string(), "0 of 2, paused: unpaid");
+        assert_eq!(app.queues().gate::<Report>().await.unwrap().paused, None, "its task is not");
+        assert_eq!(probe.seen(), ["b2"]);
+        assert!(app.queues().resume::<Report>().key("a").await.unwrap());
+        result(&waits).await.unwrap();
+        assert!(!app.queues().resume::<Report>().key("a").await.unwrap());
+        let error = app.queues().pause::<Free>().key("a").await.unwrap_err();
+        assert!(error.to_string().contains("`free` is not limited by key"), "{error}");
+        worker.shutdown().await.unwrap();
+    }
+
     async fn a_key_with_many_jobs_keeps_no_other_waiting(store: Store) {
         let (probe, app) = (Probe::new(), store.app().await);
         // jobs that are older than the first worker of a limit have no lane

@@ -90,16 +90,21 @@ impl<'a> Queues<'a> {
     /// # Errors
     /// If the store cannot be reached.
     pub fn pause<T: Task>(&self) -> TaskPause<'a> {
-        TaskPause { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), reason: String::new() }
+        TaskPause {
+            setup: self.setup,
+            task: gated(T::NAME, &T::OPTIONS),
+            key: AskedKey::of::<T>(),
+            reason: String::new(),
+        }
     }
 
-    /// Ends a pause. Returns whether the task was paused. `false` may also mean that this call has ended the pause: if an answer is lost,
-    /// the call is repeated.
+    /// Ends a pause. When awaited, returns whether the task was paused. `false` may also mean that this call has ended the pause: if an
+    /// answer is lost, the call is repeated. With [`key`](TaskResume::key), ends the pause of one key.
     ///
     /// # Errors
-    /// If the store cannot be reached.
-    pub async fn resume<T: Task>(&self) -> Result<bool, AdapterError> {
-        self.setup.adapter().control().resume(&gated(T::NAME, &T::OPTIONS), None).await
+    /// [`AdapterError::Config`] for a key of a task without limits by key; otherwise if the store cannot be reached.
+    pub fn resume<T: Task>(&self) -> TaskResume<'a> {
+        TaskResume { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
     }
 }
 
@@ -260,10 +265,28 @@ impl TaskRate<'_> {
 pub struct TaskPause<'a> {
     setup: &'a Setup,
     task: GatedTask,
+    key: AskedKey,
     reason: String,
 }
 
 impl TaskPause<'_> {
+    /// Pauses the jobs of this key alone, of a task with `limit(key = ..)` or `fair(key = ..)`.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task(limit(key = |t| t.tenant, max = 2))] async fn report(tenant: String) {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.queues().pause::<Report>().key("acme").reason("unpaid").await?;
+    /// assert_eq!(app.queues().gate::<Report>().key("acme").await?.to_string(), "0, paused: unpaid");
+    /// assert!(app.queues().resume::<Report>().key("acme").await?);
+    /// # Ok(()) }
+    /// ```
+    pub fn key(mut self, key: impl IntoKey) -> Self {
+        self.key.ask(&key);
+        self
+    }
+
     /// Why; [`Gate::paused`] tells it.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
@@ -276,7 +299,40 @@ impl<'a> IntoFuture for TaskPause<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { setup, task, reason } = self;
-        Box::pin(async move { setup.adapter().control().pause(&task, None, &reason).await })
+        let Self { setup, task, key, reason } = self;
+        Box::pin(async move {
+            let key = key.checked(&task)?;
+            setup.adapter().control().pause(&task, key.as_ref(), &reason).await
+        })
+    }
+}
+
+/// The end of a pause that is awaited, see [`Queues::resume`].
+#[derive(Debug)]
+#[must_use = "nothing is resumed until this is awaited"]
+pub struct TaskResume<'a> {
+    setup: &'a Setup,
+    task: GatedTask,
+    key: AskedKey,
+}
+
+impl TaskResume<'_> {
+    /// Ends the pause of this key alone.
+    pub fn key(mut self, key: impl IntoKey) -> Self {
+        self.key.ask(&key);
+        self
+    }
+}
+
+impl<'a> IntoFuture for TaskResume<'a> {
+    type Output = Result<bool, AdapterError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { setup, task, key } = self;
+        Box::pin(async move {
+            let key = key.checked(&task)?;
+            setup.adapter().control().resume(&task, key.as_ref()).await
+        })
     }
 }
