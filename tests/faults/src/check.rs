@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use crate::ledger::{History, Record};
-use crate::raw::{End, Snapshot, state};
+use crate::raw::{DECLARED, End, Snapshot, state};
 use crate::tasks::SCHEDULE;
 
 /// The ledger's times and the server's are of different clocks, read at different moments.
@@ -64,7 +64,8 @@ pub fn at_rest(history: &History, snapshot: &Snapshot) -> Vec<Finding> {
 pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Findings::default();
     for key in &snapshot.keys {
-        let is_baseline = ["meta", "seq", "front", "tasks", "clock", "procs"].contains(&key.as_str());
+        let is_baseline =
+            ["meta", "seq", "front", "tasks", "clock", "procs", DECLARED].contains(&key.as_str());
         // these pass by themselves
         let passes = ["call:", "stage:", "throttle:", "idem:"].iter().any(|kind| key.starts_with(kind))
             || key == "wfgone"
@@ -183,6 +184,11 @@ fn leases(history: &History, findings: &mut Findings) {
             Record::Settling { job, token, .. } => {
                 if let Some(hold) = holds.get_mut(job.as_str()).and_then(|holds| holds.get_mut(token)) {
                     hold.settling.get_or_insert(line.at);
+                }
+            }
+            Record::TookKey { job, token } => {
+                if let Some(hold) = holds.get_mut(job.as_str()).and_then(|holds| holds.get_mut(token)) {
+                    hold.settling = None;
                 }
             }
             _ => {}

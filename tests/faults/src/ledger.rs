@@ -128,8 +128,15 @@ pub enum Record {
         job: String,
         /// The fencing token.
         token: u64,
-        /// `complete`, `retry`, `fail`, `cancel` or `release`.
+        /// `complete`, `retry`, `fail`, `cancel` or `release`; or `take_key`, which ends the attempt if its job must wait.
         end: String,
+    },
+    /// A job has taken its key and goes on, after [`Record::Settling`].
+    TookKey {
+        /// The job.
+        job: String,
+        /// The fencing token.
+        token: u64,
     },
     /// A settlement was answered.
     Settled {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use taskora::adapter::{
     Adapter, AdapterError, AttemptEnd, CallId, DeclaredLimit, DueSchedules, Exchange, Exchanged, Forward,
-    PerKey, RenewLease, Renewal, Settled, Swept, TaskName, WorkListener,
+    KeyTaken, Lease, LimitKey, PerKey, RenewLease, Renewal, Settled, Swept, TaskName, WorkListener,
 };
 use taskora::{Retention, Task};
 use tokio::sync::Notify;
@@ -166,6 +166,18 @@ impl Forward for Observed {
         let answer = self.inner.jobs().exchange(exchange.clone()).await?;
         self.witness.end(&exchange, asked, &answer);
         Ok(answer)
+    }
+
+    async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
+        let (job, token) = (lease.id.to_string(), lease.token);
+        // a job that must wait loses its lease in this call
+        let end = "take_key".to_owned();
+        self.witness.ledger.write(Record::Settling { job: job.clone(), token, end });
+        let taken = self.inner.control().take_key(lease, key).await?;
+        if taken == KeyTaken::Go {
+            self.witness.ledger.write(Record::TookKey { job, token });
+        }
+        Ok(taken)
     }
 
     async fn renew(&self, leases: Vec<RenewLease>) -> Result<Vec<Renewal>, AdapterError> {

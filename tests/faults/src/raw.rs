@@ -101,8 +101,10 @@ pub struct Snapshot {
 /// What may be there when nothing is left to do, beside what the indexes hold.
 const AT_REST: &[&str] = &[
     "meta", "seq", "front", "tasks", "jobs", "blobs", "done", "progress", "clock", "wfdone", "wfgone",
-    "procs", "damaged",
+    "procs", "damaged", DECLARED,
 ];
+/// The limits by key that the code of this task declares.
+pub const DECLARED: &str = "gate:serve";
 /// What may be there of each task, job, worker or workflow.
 const AT_REST_OF: &[&str] =
     &["log:", "completed:", "failed:", "cancelled:", "expired:", "call:", "wf:", "noted:", "stage:"];

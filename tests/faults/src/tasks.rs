@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, Record};
 use crate::seed::random;
 
 /// The names of all tasks of the harness.
-pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn"];
+pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn", "serve"];
 
 /// What the names of the schedules of workers begin with.
 pub const SCHEDULE: &str = "second-";
@@ -168,6 +168,13 @@ pub async fn gather(act: Act, inputs: Vec<Done>, ctx: Context, desk: State<Desk>
 /// A job that may be rescued from dead workers twice.
 #[task(retry = 5, stall(max = 2))]
 pub async fn poison(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
+}
+
+/// A job of one of few keys. Of each key two run at once.
+#[task(retry = 5, stall(max = 255), limit(key = |serve| serve.key, max = 2))]
+pub async fn serve(act: Act, key: u64, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
+    let _ = key;
     Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
 }
 

@@ -162,6 +162,9 @@ pub struct Mix {
     /// A schedule that is stored, triggered, paused and removed.
     #[serde(default)]
     pub scheduled: u32,
+    /// One of few keys, of each of which two run at once. Every other one comes without its key, which a worker then finds.
+    #[serde(default)]
+    pub limited: u32,
 }
 
 impl Mix {
@@ -181,6 +184,7 @@ impl Mix {
         keyed: 0,
         huge: 0,
         scheduled: 0,
+        limited: 0,
     };
 }
 
@@ -202,6 +206,7 @@ impl Default for Mix {
             keyed: 8,
             huge: 0,
             scheduled: 0,
+            limited: 6,
         }
     }
 }

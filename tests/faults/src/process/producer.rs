@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::config::Producer;
 use crate::ledger::{Ledger, Record, now};
 use crate::seed::Random;
-use crate::tasks::{Act, Done, End, Follow, Gather, Work};
+use crate::tasks::{Act, Done, End, Follow, Gather, Serve, Work};
 
 /// The rest before a call is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -95,6 +95,7 @@ impl Desk {
             mix.huge,
             mix.keyed,
             mix.scheduled,
+            mix.limited,
         ];
         let kind = random.weighted(&weights);
         // every other one has an id of its own making, so that both ways to store ids are used
@@ -111,6 +112,9 @@ impl Desk {
         }
         if kind == 13 {
             return self.scheduled(act, number).await;
+        }
+        if kind == 14 {
+            return self.limited(act, number, &id, random).await;
         }
         let (size, moment) = (random.between(1, 10), Duration::from_millis(random.below(60)));
         match kind {
@@ -221,6 +225,22 @@ impl Desk {
                 let result = handle.result().await;
                 self.seen(&job, false, result.map_err(|error| job_state(&error)));
             });
+        }
+    }
+
+    /// A job of a task with limits by key.
+    async fn limited(&self, act: Act, number: u64, id: &JobId, random: &mut Random) {
+        let key = random.below(KEYS);
+        let serve = || Serve { act: act.clone(), key };
+        let is_duplicate = |outcome: &Outcome| matches!(outcome, Outcome::Duplicate(_));
+        if number.is_multiple_of(4) || number % 4 == 1 {
+            let dispatch = || self.app.dispatch(serve()).id(id.clone()).into_future();
+            self.insist(id.as_str(), false, dispatch, |handle| is_duplicate(handle.outcome())).await;
+        } else {
+            let payload = serde_json::to_value(serve()).unwrap_or_default();
+            let dispatch =
+                || self.app.dispatch_raw(Serve::NAME, payload.clone()).id(id.clone()).into_future();
+            self.insist(id.as_str(), false, dispatch, |handle| is_duplicate(handle.outcome())).await;
         }
     }
 

@@ -27,6 +27,7 @@ const WORKERS: &[&str] = &[
     "note",
     "renew",
     "sweep",
+    "take_key",
     "tick",
 ];
 /// What producers call.
