@@ -182,9 +182,7 @@ async fn a_connection_that_takes_longer_than_a_call_is_made_all_the_same() {
     lazy(&server).enqueue(vec![job("first")]).await.expect("enqueue");
     let proxy = Proxy::start(server.port()).await;
     proxy.set(Fate::Late);
-    let config = patient(proxy.url())
-        .command_timeout(Duration::from_millis(800))
-        .connect_timeout(Duration::from_secs(5));
+    let config = patient(proxy.url()).command_timeout(Duration::from_millis(800));
     let adapter = RedisAdapter::lazy(config).expect("a valid configuration");
     let connected = async {
         while let Err(error) = adapter.enqueue(vec![job("a")]).await {
@@ -201,15 +199,17 @@ async fn a_wait_that_always_fails_is_not_begun_without_pause() {
     let adapter = lazy(&server);
     adapter.enqueue(vec![job("a")]).await.expect("connect");
     let listener = adapter.work();
-    // connecting works, waiting is a write
-    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    // connecting works, waiting does not
+    server.cli(&["ACL", "SETUSER", "default", "-blpop"]);
     let mut rounds = 0;
-    let deadline = Instant::now() + Duration::from_secs(1);
-    while Instant::now() < deadline {
-        let _ = timeout(PATIENCE, wait(&*listener, PATIENCE)).await.expect("in time");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(1) {
+        let error = wait(&*listener, PATIENCE).await.expect_err("it is not allowed");
+        assert!(error.to_string().contains("blpop"), "{error}");
         rounds += 1;
     }
-    assert!(rounds < 30, "{rounds} rounds in a second");
+    let elapsed = started.elapsed().as_secs();
+    assert!(rounds > 1 && rounds < 30 * (elapsed + 1), "{rounds} rounds in {elapsed} s");
 }
 
 #[tokio::test]
