@@ -1,6 +1,7 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
-//! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `engine` settles it.
+//! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input` under the eyes of `supervise`, `judge` says
+//! how it ends, `engine` settles it.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
 //! sweeps the store. `calls` has the
 //! engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
@@ -10,6 +11,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod after;
 mod attempt;
 mod backoff;
 mod builder;
@@ -17,6 +19,7 @@ mod calls;
 mod capacity;
 mod engine;
 mod input;
+mod judge;
 mod keeper;
 mod late_key;
 mod leases;
@@ -25,6 +28,7 @@ mod registry;
 mod reporter;
 mod signals;
 mod store;
+mod supervise;
 mod sweeper;
 mod ticker;
 
@@ -40,8 +44,9 @@ pub use registry::{HandlerSet, TaskList};
 
 use crate::app::App;
 use crate::error::{Result, WorkerError};
-use attempt::text_of;
+
 use engine::Order;
+use supervise::text_of;
 
 /// A running worker. Create it with [`Worker::builder`], stop it with [`Worker::shutdown`].
 ///
