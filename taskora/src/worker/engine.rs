@@ -4,6 +4,7 @@
 //! at a time: jobs that end meanwhile go with the next call. So batches grow with the load, without a timer, and at low load
 //! nothing waits. When the engine is idle, a third call claims a job as soon as there is one.
 
+mod ready;
 mod refusals;
 mod refused;
 mod requests;
@@ -16,22 +17,22 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
-use tracing::Instrument;
 
+use self::ready::Ready;
 use self::refusals::Refusals;
 use self::stopping::Stopping;
 use super::at;
-use super::attempt::{Attempt, Over};
+use super::attempt::Over;
 use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
-use super::late_key::LateKey;
 use super::leases::Leases;
+use super::outcomes::Outcomes;
 use super::registry::ErasedHandler;
 use super::store::Store;
 use super::ticker::Ticking;
-use crate::adapter::{AdapterError, AttemptEnd, ClaimedJob, Exchanged, Settled, Settlement, TaskName};
+use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, TaskName};
 use crate::app::App;
-use crate::context::{Context, StopReason};
+use crate::context::Context;
 use crate::error::WorkerError;
 
 /// What the engine needs to know about a name that it claims.
@@ -59,14 +60,6 @@ enum Ended {
     Thread { pool: Option<usize> },
 }
 
-/// A claimed job that has not been started.
-struct Ready {
-    runnable: Arc<Runnable>,
-    context: Context,
-    payload: Vec<u8>,
-    late_key: Option<LateKey>,
-}
-
 pub(crate) struct Settings {
     pub(crate) worker: Arc<str>,
     pub(crate) cancel_grace: Duration,
@@ -86,7 +79,7 @@ pub(crate) struct Engine {
     running: usize,
     /// Threads of blocking handlers that have outlived their attempts.
     threads: usize,
-    outcomes: VecDeque<Settlement>,
+    outcomes: Outcomes,
     calls: Calls,
     refusals: Refusals,
 
@@ -144,7 +137,7 @@ impl Engine {
             ready: VecDeque::new(),
             running: 0,
             threads: 0,
-            outcomes: VecDeque::new(),
+            outcomes: Outcomes::default(),
             calls,
             refusals: Refusals::new(),
             may_have_work: true,
@@ -246,7 +239,7 @@ impl Engine {
                         {
                             stopping.note_release(&settlement.lease);
                         }
-                        self.outcomes.push_back(settlement);
+                        self.outcomes.push(settlement);
                     }
                     Over::Waits => self.leases.give_up(context.lease()),
                     Over::GivenUp => {
@@ -306,41 +299,6 @@ impl Engine {
         }
     }
 
-    /// Accepts a claimed job.
-    fn accept(&mut self, mut job: ClaimedJob, asked: Instant) {
-        let Some(runnable) = self.runnables.get(&job.lease.task).cloned() else {
-            tracing::error!(task = %job.lease.task, "the store handed out a job of a task that was not asked for");
-            self.hand_back(&job);
-            return;
-        };
-        if asked.elapsed() >= runnable.lease {
-            // the answer came after the lease had expired, so another worker may run the job: give it back; the store
-            // refuses that if one does
-            self.hand_back(&job);
-            return;
-        }
-        let late_key = LateKey::of(&mut job, &runnable.handler);
-        let max_attempts = runnable.handler.contract.retry().max_attempts();
-        let context = Context::new(
-            self.app.clone(),
-            &mut job,
-            max_attempts,
-            self.reporter.clone(),
-            self.heartbeat.clone(),
-        );
-        if job.cancelled {
-            context.stop(StopReason::Cancelled);
-        }
-        self.leases.take(context.clone(), runnable.lease, asked);
-        self.capacity.take(runnable.pool);
-        self.ready.push_back(Ready { runnable, context, payload: job.payload, late_key });
-    }
-
-    /// Gives back a claimed job. Give back several in reverse order, because each goes before all others of its priority.
-    fn hand_back(&mut self, job: &ClaimedJob) {
-        self.release(job.settlement(AttemptEnd::release()));
-    }
-
     /// Does everything that can be done now.
     fn pump(&mut self) {
         self.start_ready();
@@ -350,52 +308,5 @@ impl Engine {
             }
         }
         self.listen();
-    }
-
-    fn start_ready(&mut self) {
-        let mut at = 0;
-        while self.capacity.may_start_any() {
-            let Some(ready) = self.ready.get(at) else { return };
-            if !self.capacity.start(ready.runnable.pool) {
-                at += 1; // its task is at its limit; others may start
-                continue;
-            }
-            if let Some(ready) = self.ready.remove(at) {
-                self.start(ready);
-            }
-        }
-    }
-
-    fn start(&mut self, Ready { runnable, context, payload, late_key }: Ready) {
-        self.running += 1;
-        let ends = self.ends.clone();
-        let pool = runnable.pool;
-        let attempt = Attempt {
-            handler: runnable.handler.clone(),
-            context: context.clone(),
-            payload,
-            late_key,
-            grace: self.settings.cancel_grace,
-            max_result: self.app.setup().max_payload(),
-        };
-        // costs nothing without a subscriber
-        let span = tracing::info_span!(
-            "attempt", task = context.task(), job = %context.id(), attempt = context.attempt()
-        );
-        let run = async move {
-            let over = attempt.run().await;
-            // the thread of a blocking handler cannot be stopped, so it keeps its slot until it ends
-            let slot_is_free = !context.has_thread();
-            let _ = ends.send(Ended::Attempt { context: context.clone(), pool, over, slot_is_free });
-            if !slot_is_free {
-                context.threads_ended().await;
-                let _ = ends.send(Ended::Thread { pool });
-            }
-        };
-        if span.is_disabled() {
-            tokio::spawn(run);
-        } else {
-            tokio::spawn(run.instrument(span));
-        }
     }
 }

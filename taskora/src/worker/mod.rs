@@ -1,10 +1,9 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
-//! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input` under the eyes of `supervise`, `judge` says
-//! how it ends, `engine` settles it.
+//! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `supervise` polls its
+//! handler, `judge` says how it ends, `engine` settles it.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
-//! sweeps the store. `calls` has the
-//! engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
+//! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
 
 #![cfg_attr(
     not(test),
@@ -24,6 +23,7 @@ mod keeper;
 mod late_key;
 mod leases;
 mod limits;
+mod outcomes;
 mod registry;
 mod reporter;
 mod signals;

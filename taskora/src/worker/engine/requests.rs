@@ -1,14 +1,13 @@
 //! The engine's requests to the store: settlements and claims.
 
 use super::Engine;
-use crate::adapter::{AttemptEnd, Claim, Exchange, Settlement};
+use crate::adapter::{Claim, Exchange};
 use crate::worker::capacity::Reservation;
 use crate::worker::ticker::Ticking;
 
-/// The most attempts settled, and the most jobs claimed, in one call.
+/// The most jobs claimed in one call.
 const BATCH: usize = 64;
-/// The most bytes of results in one call.
-const BATCH_BYTES: usize = 1024 * 1024;
+
 impl Engine {
     /// Settles what has ended, and claims; `false` if there is nothing to do.
     pub(super) fn exchange(&mut self, slot: usize) -> bool {
@@ -31,7 +30,7 @@ impl Engine {
         }
         let call = self.calls.name(slot);
         let exchange =
-            Exchange { call, settle: self.take_outcomes(), claim, retention: self.app.setup().retention() };
+            Exchange { call, settle: self.outcomes.take(), claim, retention: self.app.setup().retention() };
         self.calls.exchange(slot, exchange, reservation, self.work_epoch);
         true
     }
@@ -72,18 +71,5 @@ impl Engine {
         let call = self.calls.name_listener();
         let exchange = Exchange { call, settle: Vec::new(), claim, retention: self.app.setup().retention() };
         self.calls.listen(exchange, reservation, self.work_epoch);
-    }
-
-    fn take_outcomes(&mut self) -> Vec<Settlement> {
-        let mut taken = Vec::with_capacity(self.outcomes.len().min(BATCH));
-        let mut bytes = 0;
-        while let Some(outcome) = self.outcomes.front() {
-            bytes += if let AttemptEnd::Complete(result) = &outcome.end { result.len() } else { 0 };
-            if !taken.is_empty() && (taken.len() == BATCH || bytes > BATCH_BYTES) {
-                break;
-            }
-            taken.extend(self.outcomes.pop_front());
-        }
-        taken
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Engine;
+use super::ready::Ready;
 use super::stopping::Stopping;
-use super::{Engine, Ready};
 use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Settlement};
 use crate::context::StopReason;
 use crate::error::WorkerError;
@@ -141,7 +142,7 @@ impl Engine {
     /// An exchange with everything that is left.
     fn last_exchange(&mut self, claim: Option<Claim>) -> Exchange {
         let call = self.calls.name_listener();
-        let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain(..)).collect();
+        let settle = self.refusals.singles.drain(..).chain(self.outcomes.drain()).collect();
         Exchange { call, settle, claim, retention: self.app.setup().retention() }
     }
 
@@ -181,6 +182,6 @@ impl Engine {
         if let Some(stopping) = &mut self.stopping {
             stopping.note_release(&release.lease);
         }
-        self.outcomes.push_back(release);
+        self.outcomes.push(release);
     }
 }
