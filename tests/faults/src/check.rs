@@ -242,8 +242,8 @@ fn keys(history: &History, findings: &mut Findings) {
             let was_settled = settled.get(&of_first).is_some_and(|at| at <= claimed);
             let until = until.get(&of_first).copied().unwrap_or(0);
             if first != second && !was_settled && claimed + TOLERANCE < until {
-                let message = format!("it was claimed while `{first}` of the same {key} had a valid lease");
-                findings.add("I9", (*second).to_owned(), message);
+                let message = format!("`{second}` of the same {key} was claimed while it had a valid lease");
+                findings.add("I9", (*first).to_owned(), message);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::report::Report;
 /// What the store answered in these times, by the ledger's clock, it may have forgotten.
 ///
 /// Of a job that something was answered about in such a time, an acknowledged dispatch may be gone, an end may be written
-/// once more by another run, a lease may be given once more, and a handle may have been told what is not any more; of its
+/// once more by another run, a lease may be given once more, its key may have gone to another job, and a handle may have been told what is not any more; of its
 /// workflow, a step may have been given the results of runs that are forgotten. Nothing else is forgiven: what was answered
 /// at other times must be there, every job that is there must end, and indexes, records, leases and workflows must agree.
 ///
@@ -40,7 +40,7 @@ fn verdict(finding: &Finding, touched: &HashSet<&str>, dispatched: &HashSet<&str
     match finding.rule {
         "I1" if finding.message.ends_with("is gone") && dispatched.contains(job) => Verdict::Lost,
         "I4" if !finding.message.starts_with("it was given") => Verdict::Broken,
-        "I2" | "I3" | "I4" | "I7" if touched.contains(whole(job)) => Verdict::Forgotten,
+        "I2" | "I3" | "I4" | "I7" | "I9" if touched.contains(whole(job)) => Verdict::Forgotten,
         _ => Verdict::Broken,
     }
 }
@@ -103,6 +103,8 @@ mod tests {
             ("I4", "it was given [1]", 150, 0, 0),
             ("I4", "it has ended, and 1 of its nodes have not", 150, 0, 1),
             ("I5", "left over", 150, 0, 1),
+            ("I9", "`b` of the same key was claimed while it had a valid lease", 150, 0, 0),
+            ("I9", "`b` of the same key was claimed while it had a valid lease", 99, 0, 1),
             ("I8", "it is in no end and in no line", 150, 0, 1),
         ] {
             let mut report = report(rule, message, at);
