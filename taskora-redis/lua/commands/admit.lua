@@ -47,7 +47,7 @@ end
 local function debounce(job)
   local delay, longest = read('>I6I6', job.rule, 2)
   local field = 'd' .. job.task .. '\0' .. job.key
-  local id, before, first = keyed.owner(field)
+  local id, before, first = keyed.owner(field, true)
   local at = id and not record.is_newer(before) and tonumber(call('ZSCORE', K.delayed .. job.task, id) or '')
   if not at then return store(job, now + delay, field) end
   -- a job that is already due keeps its due time
@@ -96,7 +96,7 @@ end
 local function deduplicate(job)
   local states, otherwise = byte(job.rule, 2, 3)
   local field = 'u' .. job.task .. '\0' .. job.key
-  local id, before = keyed.owner(field)
+  local id, before = keyed.owner(field, true)
   if not id then return store(job, intake.time_of(job.at), field) end
   if otherwise == 0 and states == 15 or record.is_newer(before) then return 'O' .. id end
   local place, state, was_claimed, ready = state_of(job.task, id, before)

@@ -34,15 +34,21 @@ function keyed.waits(role)
   return role == 'b' or role == 'm'
 end
 
--- the owner of a key, if it has not ended: its id, record, and when the key was last free
-function keyed.owner(field)
+-- The owner of a key, if it has not ended: its id, record, and when the key was last free. With `for_dispatch`, a key that a failed
+-- call has left to an ended job is freed, so that the job behind that one has it first.
+function keyed.owner(field, for_dispatch)
   local value = call('HGET', K.uniq, field)
   if not value or #value < 7 then return nil end
   local id = sub(value, 7)
   local _, _, owned = keyed.split(call('HGET', K.keyed, id))
   if owned ~= field then return nil end
+  if workflow.end_of(id) then
+    if not for_dispatch then return nil end
+    keyed.release({ id })
+    return keyed.owner(field)
+  end
   local text = claim.stored(id)
-  if not text or workflow.end_of(id) then return nil end
+  if not text then return nil end
   return id, text, read('>I6', value)
 end
 
@@ -148,8 +154,10 @@ function keyed.release(ids, wanted, states)
         -- another job of this call may have changed it
         _, other = keyed.split(call('HGET', K.keyed, id))
         local owner = call('HGET', K.uniq, field)
-        local is_own = owner and sub(owner, 7) == id
-        if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner) end
+        local owned_by = owner and sub(owner, 7)
+        local is_own = owned_by == id
+        -- a failed call may have made the other one the owner already
+        if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner or owned_by == other) end
         if is_own and not is_owned then call('HDEL', K.uniq, field) end
       end
       call('HDEL', K.keyed, id)

@@ -2,6 +2,7 @@
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
 mod gates;
+mod keys;
 mod lanes;
 mod schedules;
 
