@@ -15,9 +15,12 @@ pub(crate) const TASK: &str = "send-email";
 /// What should happen happens within this time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long an answer may take: some machines stand still for many seconds.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// A configuration whose calls may take as long as a busy machine needs.
 pub(crate) fn patient(url: impl AsRef<str>) -> RedisConfig {
-    RedisConfig::new(url).connect_timeout(PATIENCE).command_timeout(PATIENCE)
+    RedisConfig::new(url).connect_timeout(ANSWER).command_timeout(ANSWER)
 }
 
 pub(crate) fn job(id: &str) -> NewJob {

@@ -9,7 +9,7 @@ use taskora::{App, AppBuilder, MemoryAdapter};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use taskora_test_server::RedisServer;
 
-use super::{Ghost, PATIENCE, Switch};
+use super::{Ghost, Switch};
 
 /// One server for all tests of this process; it ends with the process.
 static SERVER: LazyLock<RedisServer> =
@@ -88,9 +88,12 @@ impl Store {
     }
 }
 
+/// How long an answer may take: some machines stand still for many seconds.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// A configuration for tests that are not about timeouts: a busy machine may need its time.
 pub(crate) fn patient(url: impl Into<String>) -> RedisConfig {
-    RedisConfig::new(url.into()).connect_timeout(PATIENCE).command_timeout(PATIENCE)
+    RedisConfig::new(url.into()).connect_timeout(ANSWER).command_timeout(ANSWER)
 }
 
 async fn connect(config: &RedisConfig) -> RedisAdapter {
