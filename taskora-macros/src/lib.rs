@@ -34,6 +34,7 @@ mod model;
 mod names;
 mod options;
 mod place;
+mod rate;
 mod schedule;
 mod serde_default;
 mod signature;

@@ -10,14 +10,9 @@ use crate::errors::Errors;
 use crate::limit::{Fair, Limits};
 use crate::list::{self, Given, List};
 use crate::place::{Known, Place, Side};
+use crate::rate::Rates;
 use crate::schedule::Schedules;
-use crate::values::{
-    Attempts, Backoff, Concurrency, LONGEST_RATE, Lifetime, OnExpire, Period, Priority, Recoveries, Starts,
-    Value, Word,
-};
-
-/// The most starts that a window counts; the runtime has the same limit.
-const LARGEST_WINDOW: u32 = 1_000;
+use crate::values::{Attempts, Backoff, Concurrency, Lifetime, OnExpire, Priority, Recoveries, Value, Word};
 
 options! {
     /// The options of an item. What was mistaken is left out.
@@ -32,7 +27,7 @@ options! {
         singleton: Word, Contract, "singleton";
         limit: Limits, Contract, "limit(max = 5)";
         fair: Fair, Contract, "fair(key = |t| t.tenant)";
-        rate: Rate, Contract, "rate(max = 100, per = \"1m\")";
+        rate: Rates, Contract, "rate(max = 100, per = \"1m\")";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
         schedule: Schedules, Both, "schedule(cron = \"0 3 * * *\")";
         on_cancel: Path, Handler, "on_cancel = clean_up";
@@ -65,15 +60,6 @@ options! {
     struct Ttl {
         max: Lifetime, Contract, "max = \"5m\"";
         on_expire: OnExpire, Contract, "on_expire = discard";
-    }
-}
-
-options! {
-    /// What stands in `rate(..)`.
-    struct Rate {
-        max: Starts, Contract, "max = 100";
-        per: Period, Contract, "per = \"1m\"";
-        burst: Starts, Contract, "burst = 10";
     }
 }
 
@@ -120,46 +106,6 @@ impl Value for Ttl {
         }
         Ok(ttl)
     }
-}
-
-impl Value for Rate {
-    const INNER: &'static [Known] = Self::KNOWN;
-
-    fn read(given: Given, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
-        let before = errors.len();
-        let rate: Self = list::inner(given, input, errors)?;
-        let Self { max, per, burst, .. } = &rate;
-        let (Some(Starts(max)), Some(Period(per))) = (max, per) else {
-            if errors.len() == before {
-                let example = given.option.example;
-                errors.at(given.span, format!("`rate` needs `max = ..` and `per = ..`, as in `{example}`"));
-            }
-            return Ok(rate);
-        };
-        match burst {
-            None if *max > LARGEST_WINDOW => {
-                let span = rate.span_of("max").unwrap_or(given.span);
-                errors.at(
-                    span,
-                    "a window of more than 1,000 starts; give `burst`, as in `rate(max = 5000, per = \"1m\", burst = 100)`",
-                );
-            }
-            Some(Starts(burst)) if u128::from(*burst) * interval(*max, *per) > LONGEST_RATE.as_micros() => {
-                let span = rate.span_of("burst").unwrap_or(given.span);
-                errors.at(
-                    span,
-                    "a bucket that takes more than 365 days to become full; give a smaller `burst`",
-                );
-            }
-            _ => {}
-        }
-        Ok(rate)
-    }
-}
-
-/// The time after which a token of a bucket comes back, in microseconds, as the runtime counts it.
-fn interval(max: u32, per: std::time::Duration) -> u128 {
-    (per.as_nanos().div_ceil(1_000_000) * 1_000).div_ceil(max.into())
 }
 
 impl Value for Stall {

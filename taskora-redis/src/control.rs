@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
     Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate, TaskName,
-    no_keyed_rate, no_limit_of_zero,
+    no_limit_of_zero,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -28,7 +28,6 @@ const LANES: u16 = 3;
 #[async_trait]
 impl Control for RedisAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
-        limits.iter().try_for_each(|limit| no_keyed_rate(None, limit.rate))?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
         let packed: Vec<(Vec<u8>, [String; 3])> = limits
             .iter()
@@ -80,8 +79,11 @@ impl Control for RedisAdapter {
         rate: Option<Rate>,
     ) -> Result<(), AdapterError> {
         rate.map_or(Ok(()), |rate| rate.check())?;
-        no_keyed_rate(key, rate)?;
-        self.set_gate(task, GATES, "ro", &write_rate(rate)).await.map(drop)
+        let (level, what) = match key {
+            Some(key) => (LANES, format!("q{}", key.as_str())),
+            None => (GATES, "ro".to_owned()),
+        };
+        self.set_gate(task, level, &what, &write_rate(rate)).await.map(drop)
     }
 
     async fn pause(
@@ -132,6 +134,7 @@ impl Control for RedisAdapter {
         gate.per_key = read_per_key(&bytes(per_key, what)?);
         if key.is_some() {
             gate.declared = gate.per_key.and_then(|per_key| per_key.max);
+            gate.declared_rate = gate.per_key.and_then(|per_key| per_key.rate);
         }
         Ok(gate)
     }
@@ -218,18 +221,31 @@ fn read_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What a contract says of each key: its limit or `-`, and `!` if the key is ordered; nothing is none.
+/// What a contract says of each key: its limit or `-`, `!` if the key is ordered, and behind a blank its rate; nothing is none.
 fn write_per_key(per_key: Option<PerKey>) -> String {
-    per_key.map_or_else(String::new, |PerKey { max, ordered, .. }| {
-        let max = max.map_or_else(|| "-".to_owned(), |max| max.to_string());
-        if ordered { max + "!" } else { max }
+    per_key.map_or_else(String::new, |PerKey { max, ordered, rate, .. }| {
+        let mut text = max.map_or_else(|| "-".to_owned(), |max| max.to_string());
+        if ordered {
+            text.push('!');
+        }
+        if rate.is_some() {
+            text = text + " " + &write_rate(rate);
+        }
+        text
     })
 }
 
 fn read_per_key(stored: &[u8]) -> Option<PerKey> {
-    let is_ordered = *stored.last()? == b'!';
-    let max = read_limit(stored).map_or_else(PerKey::fair, PerKey::at_most);
-    Some(if is_ordered { PerKey::ordered() } else { max })
+    let mut parts = stored.splitn(2, |byte| *byte == b' ');
+    let limit = parts.next()?;
+    let is_ordered = *limit.last()? == b'!';
+    let per_key = read_limit(limit).map_or_else(PerKey::fair, PerKey::at_most);
+    let rate = parts.next().and_then(|rate| {
+        // the number under which starts are counted
+        let end = rate.windows(2).rposition(|two| two == b" n")?;
+        read_rate(rate.get(..end)?)
+    });
+    Some(if is_ordered { PerKey::ordered() } else { per_key }.rate(rate))
 }
 
 fn write_limit(max: Option<u32>) -> String {

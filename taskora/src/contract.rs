@@ -114,6 +114,7 @@ pub struct TaskOptions {
     limit: Option<u32>,
     key_limit: Option<KeyLimit>,
     rate: Option<Rate>,
+    key_rate: Option<Rate>,
 }
 
 /// How the jobs of a task that have the same key are limited, in all processes together.
@@ -145,6 +146,7 @@ impl TaskOptions {
             limit: None,
             key_limit: None,
             rate: None,
+            key_rate: None,
         }
     }
 
@@ -231,6 +233,14 @@ impl TaskOptions {
         self
     }
 
+    /// How many jobs of each key start in a time, in all processes together. The key is that of
+    /// [`with_key_limit`](TaskOptions::with_key_limit), without which this has no effect.
+    #[must_use]
+    pub const fn with_key_rate(mut self, rate: Rate) -> Self {
+        self.key_rate = Some(rate);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -289,6 +299,12 @@ impl TaskOptions {
     #[must_use]
     pub const fn rate(&self) -> Option<Rate> {
         self.rate
+    }
+
+    /// See [`TaskOptions::with_key_rate`]; none by default.
+    #[must_use]
+    pub const fn key_rate(&self) -> Option<Rate> {
+        self.key_rate
     }
 }
 

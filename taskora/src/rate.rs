@@ -13,8 +13,6 @@ pub struct Rate {
     pub per: Duration,
     /// A token bucket of this size instead of a window.
     pub burst: Option<u32>,
-    /// Whether it is the rate of each key, not of the whole task.
-    pub per_key: bool,
 }
 
 impl Rate {
@@ -26,20 +24,13 @@ impl Rate {
     /// A window: at most so many starts in each such time.
     #[must_use]
     pub const fn new(max: u32, per: Duration) -> Self {
-        Self { max, per, burst: None, per_key: false }
+        Self { max, per, burst: None }
     }
 
     /// A token bucket of this size.
     #[must_use]
     pub const fn burst(mut self, burst: u32) -> Self {
         self.burst = Some(burst);
-        self
-    }
-
-    /// For each key.
-    #[must_use]
-    pub const fn per_key(mut self) -> Self {
-        self.per_key = true;
         self
     }
 

@@ -28,6 +28,13 @@ async fn flaky(n: u32, probe: State<Probe>, ctx: &Context) -> Result<(), std::io
     if ctx.attempt() == 1 { Err(std::io::Error::other("again")) } else { Ok(()) }
 }
 
+/// Of each account, and of all together.
+#[task(fair(key = |t| t.account), rate(key, max = 2, per = "10m"), rate(max = 5, per = "10m"))]
+async fn per_account(account: String, n: u32, probe: State<Probe>) {
+    probe.saw(n);
+    let _ = account;
+}
+
 #[task]
 async fn free(n: u32) {
     let _ = n;
@@ -44,7 +51,7 @@ mod before {
 
 async fn worker(app: &App, probe: &Probe) -> Worker {
     let worker = quick(app).prefetch(10).state(probe.clone());
-    worker.register_all(tasks![Paced, Poured, Flaky, Free]).start().await.unwrap()
+    worker.register_all(tasks![Paced, Poured, Flaky, PerAccount, Free]).start().await.unwrap()
 }
 
 /// So many attempts have started, and a job of another task, which is claimed after them, finds no more.
@@ -107,6 +114,34 @@ on_both! {
             result(handle).await.unwrap();
         }
         assert_eq!(probe.seen().len(), 4);
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn each_key_has_its_rate(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let of = |account: &str, n| PerAccount { account: account.into(), n };
+        let first = [of("a", 0), of("a", 1), of("a", 2), of("b", 3)];
+        let mut handles = app.dispatch_many(first).await.unwrap();
+        started(&app, &probe, 3).await;
+        let waits = handles[2].info().await.unwrap().unwrap();
+        assert_eq!((waits.state, waits.blocked), (JobState::Waiting, Some(Blocked::Rate)));
+        let gate = app.queues().gate::<PerAccount>().key("a").await.unwrap();
+        assert_eq!(gate.to_string(), "0, at most 2 in 600s");
+        assert!(gate.opens_at.is_some());
+        // this one pays for more
+        app.queues().rate::<PerAccount>().key("a").set(3, TIME).await.unwrap();
+        started(&app, &probe, 4).await;
+        handles.extend(app.dispatch_many([of("c", 4), of("d", 5)]).await.unwrap());
+        started(&app, &probe, 5).await;
+        app.queues().rate::<PerAccount>().key("a").reset().await.unwrap();
+        store.pass(TIME).await;
+        for handle in &handles {
+            result(handle).await.unwrap();
+        }
+        assert_eq!(probe.seen().len(), 6);
+        let refused = app.queues().rate::<Paced>().key("a").set(1, TIME).await.unwrap_err().to_string();
+        assert!(refused.contains("`paced` is not limited by key"), "{refused}");
         worker.shutdown().await.unwrap();
     }
 

@@ -10,7 +10,8 @@ use crate::field::Field;
 use crate::limit::{ByKey, Key};
 use crate::model::{Contract, Output};
 use crate::names;
-use crate::options::{Options, Rate, Retry, Ttl, span_of};
+use crate::options::{Options, Retry, Ttl, span_of};
+use crate::rate::Rate;
 use crate::types::may_be_an_alias;
 use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Period, Priority, Recoveries, Starts};
 
@@ -186,10 +187,13 @@ fn task_options(
             .map(|(by_key, _)| key_limit(by_key, private))
             .map(|by_key| quote_spanned!(site=> .with_key_limit(#by_key))),
         options
-            .rate
-            .as_ref()
+            .rate_of(false)
             .and_then(|given| rate(given, private))
             .map(|rate| quote_spanned!(site=> .with_rate(#rate))),
+        options
+            .rate_of(true)
+            .and_then(|given| rate(given, private))
+            .map(|rate| quote_spanned!(site=> .with_key_rate(#rate))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration::expression)

@@ -1,7 +1,7 @@
 -- flags: no-writes
 -- Reads a page of one key, and a snapshot of the jobs in it.
 -- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `sched`,
---   `schedrun`, `schednext`; `lane`, with its key behind the task; `turns`; `parked`; `line`: a list that is only read); type;
+--   `schedrun`, `schednext`; `lane`, with its key behind the task; `turns`; `parked`; `opening`; `line`: a list that is only read); type;
 --   key; task; cursor (for a list: how many entries from its tail were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates that only a
 --   pass over a list can check (each: place, task, id, stamp), for a list of jobs its entries, and how many values of a later
@@ -68,7 +68,7 @@ function commands.check()
     return { cursor, looked, findings, candidates, seen, 0 }
   end
 
-  if role == 'turns' or role == 'parked' then
+  if role == 'turns' or role == 'parked' or role == 'opening' then
     for _, key in ipairs(page) do
       if lanes.is_wrong(task, key) then report('q', key) end
     end

@@ -22,8 +22,8 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed, K.held)
-  local has_due, has_closed, has_held, deadline = false, false, false, nil
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed, K.held, K.opens)
+  local has_due, has_closed, has_held, has_opens, deadline = false, false, false, false, nil
   if side > 0 then
     -- often the only one
     has_closed = call('EXISTS', K.closed) == 1
@@ -43,8 +43,12 @@ function commands.exchange()
     has_held = call('EXISTS', K.held) == 1
     if has_held then side = side - 1 end
   end
+  if side > 0 then
+    has_opens = call('EXISTS', K.opens) == 1
+    if has_opens then side = side - 1 end
+  end
   local is_plain = side == 0
-  S.has_closed = has_closed
+  S.has_opens = has_opens
   local states, leaving = '', nil
   if #argv >= first then
     states, leaving = settle.all(first, A.names, is_plain, tonumber(argv[A.keep_completed]), tonumber(argv[A.keep_failed]))

@@ -24,6 +24,7 @@ local function put_lane_right()
   if not lanes.is_wrong(task, entry) then return false end
   -- it may be in both
   if call('ZSCORE', K.turns .. task, entry) then call('ZREM', K.parked .. task, entry) end
+  if call('ZREM', K.opening .. task, entry) == 1 then lanes.plan(task) end
   lanes.freed(task, entry)
   call('ZADD', K.ready, 'XX', '-inf', task)
   line.still_ready(task)
@@ -200,6 +201,7 @@ end
 local function put_task_right()
   if invariants.of(task) == '' then return false end
   gate.judge(task)
+  lanes.plan(task)
   if line.still_ready(task) and call('SISMEMBER', K.closed, task) == 0 then
     -- below the score of the first entry
     call('ZADD', K.ready, '-inf', task)

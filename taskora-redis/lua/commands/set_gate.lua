@@ -1,8 +1,8 @@
 -- flags: allow-oom
 -- Changes the gate of a task.
 -- Arguments: the level that this needs; task; its aliases, one a line; what: `o` sets a limit, or resets it; `ro` the same for
---   the rate; `k` and a key the same for the limit of that key; `p` pauses the task, unless it is paused; `-` resumes it; `p` and `-`
---   with a key the same for the key; the limit or the rate (empty: none), or the reason
+--   the rate; `k` and a key the same for the limit of that key, `q` and a key for its rate; `p` pauses the task, unless it is
+--   paused; `-` resumes it; `p` and `-` with a key the same for the key; the limit or the rate (empty: none), or the reason
 -- Returns: 1, or 0 if it was paused already or was not paused; or nothing if the level of the namespace is too low
 -- Events: wakes a worker if the gate opens
 function commands.set_gate()

@@ -1,4 +1,5 @@
--- Delayed jobs: one sorted set per task; and gates that time opens: `opens`. `due` has each task's earliest time of both. `timer` has the
+-- Delayed jobs: one sorted set per task; and what time opens: `opens` has each task whose gate its rate keeps closed, and, with a NUL
+-- behind its name, the earliest time in `opening:<task>`, see lib/lanes.lua. `due` has each task's earliest time of all. `timer` has the
 -- worker that was told that time, so that one worker wakes up for it, not all.
 local PAGE = 4
 local TIMERS = 16 -- the most tasks whose timer a worker takes in one call
@@ -27,11 +28,13 @@ function due.index_of(task)
   return task == schedules.SELF and K.schednext or K.delayed .. task
 end
 
--- the earliest time of a task as text, if any; the commands that know that no gate is closed set `S.has_closed` to false
+-- the earliest time of a task as text, if any; the commands that know that time opens nothing set `S.has_opens` to false
 function due.earliest(task)
   local first = call('ZRANGE', due.index_of(task), 0, 0, 'WITHSCORES')[2]
-  local opens = S.has_closed ~= false and call('ZSCORE', K.opens, task)
-  return opens and (not first or tonumber(opens) < tonumber(first)) and opens or first
+  for _, opens in ipairs(S.has_opens ~= false and call('ZMSCORE', K.opens, task, task .. '\0') or {}) do
+    if opens and (not first or tonumber(opens) < tonumber(first)) then first = opens end
+  end
+  return first
 end
 
 -- updates `due` after jobs have left; returns the earliest time, if any
@@ -78,16 +81,24 @@ function due.announce(task, earliest)
   if not told or told > earliest then line.wake(task) end
 end
 
--- The gate of a task opens at a time. Wakes a worker if no worker was told a time as early.
-function due.open_at(task, at)
+-- The gate of a task opens at a time, or with a NUL as `mark` the first of its lanes. Wakes a worker if no worker was told a time as early.
+function due.open_at(task, at, mark)
   local text = format('%.0f', at)
   -- too early is put right by whoever looks, too late is not
   local is_earlier = call('ZADD', K.due, 'LT', 'CH', text, task) == 1
-  if call('ZADD', K.opens, 'CH', text, task) == 0 and not is_earlier then return end
-  S.is_touched = true
+  if call('ZADD', K.opens, 'CH', text, task .. (mark or '')) == 0 and not is_earlier then return end
+  S.is_touched, S.has_opens = true, true
   -- as in `due.enter`: what is in `due` is known
   call('SADD', K.tasks, task)
   due.announce(task, due.plan(task))
+end
+
+-- No time opens the gate of a task any more, or one of its lanes. Returns whether one did until now.
+function due.no_opening(task, mark)
+  if call('ZREM', K.opens, task .. (mark or '')) == 0 then return false end
+  S.is_touched = true
+  due.plan(task)
+  return true
 end
 
 local function comes_first(time, task, best)
@@ -115,9 +126,10 @@ function due.promote(dues, budget)
     if source.time then sources[#sources + 1] = source else due.plan(source.task) end
   end
 
-  for i = 1, S.has_closed ~= false and #dues or 0 do
+  for i = 1, S.has_opens ~= false and #dues or 0 do
     if dues[i][2] > now then break end
     gate.open_due(dues[i][1])
+    lanes.open_due(dues[i][1])
   end
   while #taken < budget do
     local best

@@ -1,7 +1,8 @@
 -- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
 -- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
--- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, and `!` if lanes are
--- ordered), `k<key>` the limit of one key that was set, `p<key>` its pause. An alias has `g` instead: the task that has its gate. How many run is what
+-- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, `!` if lanes are
+-- ordered, and behind a blank the rate of each), `k<key>` the limit of one key that was set, `q<key>` its rate, `p<key>` its pause. A rate
+-- of keys ends with a blank, `n` and the number under which starts are counted. An alias has `g` instead: the task that has its gate. How many run is what
 -- `active` says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`,
 -- and nothing wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
 
@@ -43,10 +44,24 @@ local function limit_in(text)
   return number and number > 0 and number or nil
 end
 
--- the key whose limit or pause a field has; nothing for other fields
+-- the key whose limit, rate or pause a field has; nothing for other fields
 local function key_in(field)
-  local kind = byte(field)
-  return (kind == 107 or kind == 112) and #field > 1 and sub(field, 2) or nil
+  return match(field, '^[kqp](.+)$')
+end
+
+-- What counts the starts of a key: the name, the rate, and the number that the name has; nothing without a rate. `declared` is what is
+-- declared of each key, `own` what was set for this one.
+local function counter_of(key, declared, own)
+  local text, number = match(own or '', '^(.*) n(%d+)$')
+  if not text then text, number = match(declared or '', ' (.*) n(%d+)$') end
+  local its = rate.read(text)
+  return its and { name = '\0' .. number .. '\0' .. key, rate = its, number = number } or nil
+end
+
+-- A setting that ends with a rate of keys, as it is stored. The number stays if the rate counts starts as that of `former` does.
+local function numbered(text, rate_text, former)
+  local is_alike = former and rate.is_alike(former.rate, rate.read(rate_text))
+  return text .. ' n' .. (is_alike and former.number or digits(line.arrivals(1)))
 end
 
 local function is_pause(value)
@@ -63,23 +78,24 @@ function gate.of(task)
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
     own.is_paused = is_pause(settings.p)
     own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
-    own.lines, own.limits = lines_of(name, settings.l), {}
+    own.lines, own.declared, own.keys = lines_of(name, settings.l), settings.k, {}
     known[name] = (own.limit or own.rate or own.is_paused or own.per_key) and own
   end
   known[task] = known[name]
   return known[task] or nil
 end
 
--- how many jobs of a key may run at once: 0 if it is paused, and nothing if there is no limit
-function gate.limit_of(own, key)
-  if not own.per_key then return nil end
-  local limit = own.limits[key]
-  if limit == nil then
-    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'p' .. key)
-    limit = is_pause(set[2]) and 0 or limit_in(set[1]) or own.per_key.max or false
-    own.limits[key] = limit
+-- What holds for a key of a gate: whether it is paused, its `limit`, and what counts its starts (`counter`), if it has them.
+function gate.key(own, key)
+  local known = own.keys[key]
+  if not known then
+    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key)
+    known = own.per_key and {
+      is_paused = is_pause(set[3]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
+    } or {}
+    own.keys[key] = known
   end
-  return limit or nil
+  return known
 end
 
 -- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
@@ -115,8 +131,7 @@ end
 local function close(own)
   local at = own.why == 'r' and rate.opens(own)
   for _, task in ipairs(own.lines) do
-    S.has_closed = true
-    if at then due.open_at(task, at) elseif call('ZREM', K.opens, task) == 1 then due.plan(task) end
+    if at then due.open_at(task, at) else due.no_opening(task) end
     call('SADD', K.closed, task)
     call('ZREM', K.ready, task)
     -- a wake-up may be for a delayed job, or for the opening
@@ -132,11 +147,7 @@ local function open(task)
     call('ZADD', K.ready, '-inf', task)
     line.wake(task)
   end
-  if is_timed then
-    S.is_touched = true
-    call('ZREM', K.opens, task)
-    due.plan(task)
-  end
+  due.no_opening(task)
   local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
   if first then due.announce(task, tonumber(first)) end
 end
@@ -193,15 +204,20 @@ function gate.close_full()
   return shut
 end
 
--- the settings of a gate, when its rate opens, how many run, and what is declared of each key; or the same of one key
+-- the settings of a gate, when its rate opens, how many run, and what is declared of each key; or the same of one key (what is declared
+-- of it is in the latter)
 function gate.look(task, key)
   local name, settings = read_settings(task)
-  local lines = lines_of(name, settings.l)
+  local lines, opens = lines_of(name, settings.l), ''
   if key ~= '' then
-    local set = call('HMGET', K.gate .. name, 'k' .. key, 'p' .. key)
-    return { '', set[1] or '', '', '', '', set[2] or '', lanes.holders(lines, key), settings.k or '' }
+    local set = call('HMGET', K.gate .. name, 'k' .. key, 'q' .. key, 'p' .. key)
+    local counter = settings.k and counter_of(key, settings.k, set[2])
+    if counter and rate.room(counter) <= 0 then opens = digits(rate.opens(counter)) end
+    return {
+      '', set[1] or '', '', match(set[2] or '', '^(.*) n%d+$') or '', opens, set[3] or '', lanes.holders(lines, key), settings.k or '',
+    }
   end
-  local own, opens = gate.of(task), ''
+  local own = gate.of(task)
   if own and own.rate and rate.room(own) <= 0 then opens = digits(rate.opens(own)) end
   return {
     settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
@@ -278,7 +294,9 @@ function gate.set(task, aliases, changes)
       end
     end
   end
-  local before, old_rate, of_key, single = {}, rate.of(settings), nil, call('HLEN', key)
+  local before, old_rate, of_key, single, counters = {}, rate.of(settings), nil, call('HLEN', key), nil
+  local of_keys = match(changes.k or '', ' (.*)$')
+  if of_keys then changes.k = numbered(changes.k, of_keys, counter_of('', settings.k)) end
   for _, value in pairs(settings) do
     if value then single = single - 1 end
   end
@@ -289,6 +307,11 @@ function gate.set(task, aliases, changes)
     if byte(field) == 112 then
       if not is_pause(old) then before[field] = '' elseif value ~= '' then value = old end
       changes[field] = value
+    elseif byte(field) == 113 then
+      local former = counter_of(one, settings.k, old)
+      if value ~= '' then value = numbered(value, value, former) end
+      changes[field] = value
+      counters = { former, counter_of(one, settings.k, value) }
     end
     if one then
       of_key, single = field, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
@@ -318,6 +341,7 @@ function gate.set(task, aliases, changes)
     call('HDEL', key, 'l')
   end
   if not rate.is_alike(old_rate, rate.of(settings)) then rate.forget(name) end
+  if counters then rate.change(counters[1], counters[2]) end
   S.gates = nil
   for _, one in ipairs(lines) do
     gate.judge(one)

@@ -1,6 +1,6 @@
 -- What is wrong with the data about a task as a whole, as letters: r jobs are in line, but the task is missing from `ready`,
 -- although it is not closed; R the other way round; g it is closed, although there is room, or the other way round, or opens at the wrong
--- time; d `due` is not the earliest delayed job or opening; t a timer for nothing; w a wake-up without work; n missing from `tasks`; s the
+-- time, or its first lane is noted to; d `due` is not the earliest delayed job or opening; t a timer for nothing; w a wake-up without work; n missing from `tasks`; s the
 -- sentinel is alone.
 function invariants.of(task)
   local has_line = call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task) > 0
@@ -11,7 +11,7 @@ function invariants.of(task)
   local has_sentinel = call('ZSCORE', K.active .. task, active.SENTINEL)
   local leases = call('ZCARD', K.active .. task) - (has_sentinel and 1 or 0)
   local is_closed = call('SISMEMBER', K.closed, task) == 1
-  local faults = gate.is_wrong(task) and 'g' or ''
+  local faults = (gate.is_wrong(task) or lanes.is_planned_wrongly(task)) and 'g' or ''
   if has_line and not is_ready and not is_closed then faults = faults .. 'r' end
   if is_ready and has_line then
     -- the bound may be too low, but never too high

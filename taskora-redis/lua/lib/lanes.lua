@@ -2,8 +2,9 @@
 -- as in `prio` (in an ordered lane as if their priority was 0), and at +inf those that hold the key. `laned:<task>` has the key of
 -- each job that waits in a lane, `held` that of each job that holds one. `turns:<task>` has the keys of the lanes that may go,
 -- `parked:<task>` those of the lanes whose key has no room. Both are in the order of the priorities of the first jobs, then of the
--- lanes' turns: when the lane was last served, or the number of the job that opened it. So parking does not change a turn.
-local PAGE = 64 -- the most parked lanes that one call looks at
+-- lanes' turns: when the lane was last served, or the number of the job that opened it. So parking does not change a turn. Of parked
+-- lanes that only the rate of their key keeps waiting, `opening:<task>` has the time at which it lets the next job start.
+local PAGE = 64 -- the most lanes that one call looks at
 local LIMIT = 4503599627370496 -- 2^52: no score is beyond it
 
 local function lane_of(task, key)
@@ -25,17 +26,23 @@ function lanes.holders(lines, key)
   return count
 end
 
--- how many more jobs of this key may be claimed
+-- how many more jobs of this key may be claimed; if none may, also why: `p` it is paused, `k` its limit, `r` its rate alone
 function lanes.room(task, key)
   local own = gate.of(task)
-  local limit = own and gate.limit_of(own, key)
-  return limit and math.max(limit - lanes.holders(own.lines, key), 0) or math.huge
+  local its = own and gate.key(own, key)
+  if not its then return math.huge end
+  if its.is_paused then return 0, 'p' end
+  local room, why = math.huge, 'k'
+  if its.limit then room = math.max(its.limit - lanes.holders(own.lines, key), 0) end
+  if its.counter and room > 0 then room, why = math.min(room, rate.room(its.counter)), 'r' end
+  return room, why
 end
 
--- why no job of this key may be claimed: `p` it is paused, or `k` and the key; nothing if one may
+-- why no job of this key may be claimed, as `lanes.room` says it, but `k` with the key; nothing if one may
 function lanes.why(task, key)
-  if lanes.room(task, key) > 0 then return nil end
-  return gate.limit_of(gate.of(task), key) == 0 and 'p' or 'k' .. key
+  local room, why = lanes.room(task, key)
+  if room > 0 then return nil end
+  return why == 'k' and 'k' .. key or why
 end
 
 -- a score that taskora may have written; only others are infinite
@@ -64,19 +71,48 @@ function lanes.strays(task, key, ids)
   return strays
 end
 
+-- when the rate of a key lets its next job start
+local function opening_of(task, key)
+  return rate.opens(gate.key(gate.of(task), key).counter)
+end
+
 -- Whether a lane is missing where it belongs, or left where it does not. One without room may be among those that take turns until a
 -- claim meets it.
 function lanes.is_wrong(task, key)
   local may_go, is_parked = call('ZSCORE', K.turns .. task, key), call('ZSCORE', K.parked .. task, key)
-  if not lanes.first_of(task, key) then return may_go or is_parked end
-  if may_go or not is_parked then return not may_go or is_parked end
-  -- more of them may be looked at soon
-  return call('EXISTS', K.deferred) == 0 and lanes.room(task, key) > 0
+  local opens = tonumber(call('ZSCORE', K.opening .. task, key) or '')
+  if not lanes.first_of(task, key) then return may_go or is_parked or opens ~= nil end
+  if may_go or not is_parked then return not may_go or is_parked or opens ~= nil end
+  local room, why = lanes.room(task, key)
+  -- what time has opened, a worker will open; and more of them may be looked at soon
+  if room > 0 then return not (opens and opens <= now) and call('EXISTS', K.deferred) == 0 end
+  return opens ~= (why == 'r' and opening_of(task, key) or nil)
 end
 
 -- the place of a lane among those that take turns
 function lanes.place_of(turn, first)
   return turn + floor(first / line.BAND) * line.BAND
+end
+
+-- when time opens the first lane of a line, if it opens one
+local function first_opening(task)
+  return tonumber(call('ZRANGE', K.opening .. task, 0, 0, 'WITHSCORES')[2] or '')
+end
+
+-- Notes when time opens the first lane of a line.
+function lanes.plan(task)
+  local first = first_opening(task)
+  if first then due.open_at(task, first, '\0') else due.no_opening(task, '\0') end
+end
+
+-- whether that is noted wrongly
+function lanes.is_planned_wrongly(task)
+  return tonumber(call('ZSCORE', K.opens, task .. '\0') or '') ~= first_opening(task)
+end
+
+-- Time no longer opens this lane.
+local function forget_opening(task, key)
+  if S.has_opens ~= false and call('ZREM', K.opening .. task, key) == 1 then lanes.plan(task) end
 end
 
 -- Puts a lane among those that may go, or parks it, or forgets it, after its jobs, its holders or its limit have changed. `opened` is
@@ -86,6 +122,7 @@ function lanes.judge(task, key, opened, served)
   if not first then
     call('ZREM', turns, key)
     call('ZREM', parked, key)
+    forget_opening(task, key)
     return nil
   end
   local known, is_parked = call('ZSCORE', turns, key), false
@@ -95,13 +132,24 @@ function lanes.judge(task, key, opened, served)
   end
   local turn = served or known and finite(known) % line.BAND or opened or first % line.BAND
   local place = format('%.0f', lanes.place_of(turn, first))
-  if lanes.room(task, key) > 0 then
+  local room, why = lanes.room(task, key)
+  if room > 0 then
     call('ZADD', turns, place, key)
-    if is_parked then call('ZREM', parked, key) end
+    if is_parked then
+      call('ZREM', parked, key)
+      forget_opening(task, key)
+    end
     return first
   end
   call('ZADD', parked, place, key)
   if known and not is_parked then call('ZREM', turns, key) end
+  if why == 'r' then
+    rate.set_right(gate.key(gate.of(task), key).counter)
+    call('ZADD', K.opening .. task, format('%.0f', opening_of(task, key)), key)
+    lanes.plan(task)
+  else
+    forget_opening(task, key)
+  end
   return nil
 end
 
@@ -171,6 +219,13 @@ function lanes.hold(task, key, id)
   call('HSET', K.held, id, key)
 end
 
+-- So many jobs of a key start.
+function lanes.start(task, key, count)
+  local own = gate.of(task)
+  local counter = own and gate.key(own, key).counter
+  if counter and count > 0 then rate.add(counter, count) end
+end
+
 -- These jobs of a task no longer run, or no longer wait for their next attempt. Those that hold a key let go of it, unless they wait
 -- for their next attempt and the lane is ordered. A job that is in line again has let go already.
 function lanes.let_go(task, ids)
@@ -203,6 +258,17 @@ function lanes.let_leases_go(leaving)
   end
 end
 
+-- Opens the lanes of a line whose time has come, at most a page.
+function lanes.open_due(task)
+  local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, PAGE)
+  for _, key in ipairs(opened) do
+    wake(task, key)
+    -- it may be garbage, of a lane that is not parked
+    if (tonumber(call('ZSCORE', K.opening .. task, key) or '') or math.huge) <= now then call('ZREM', K.opening .. task, key) end
+  end
+  if #opened > 0 or call('ZSCORE', K.opens, task .. '\0') then lanes.plan(task) end
+end
+
 -- The limit of all keys has changed: looks at a page of the parked lanes of a line, from a place on, and puts off the rest.
 function lanes.reopen(task, from)
   local list = call('ZRANGEBYSCORE', K.parked .. task, from, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE + 1)
@@ -223,5 +289,6 @@ end
 function lanes.take(task, key, id)
   if lanes.first_of(task, key) or lanes.room(task, key) <= 0 then return false end
   lanes.hold(task, key, id)
+  lanes.start(task, key, 1)
   return true
 end

@@ -1,11 +1,11 @@
--- Rates: how many jobs of a task start in a time. The settings `rd` and `ro` of a gate are `<max> <per>` for a window, or
--- `<max> <per> <burst>` for a bucket; `per` is in milliseconds. `rate:<task>` counts the starts: a window has the time of each (6), the
--- last `max` of them; a bucket has the time at which it is full again, in microseconds (8).
+-- Rates: how many jobs of a task, or of one of its keys, start in a time. They are stored as `<max> <per>` for a window, or as
+-- `<max> <per> <burst>` for a bucket; `per` is in milliseconds. `rate:<name>` counts the starts: a window has the time of each (6), the
+-- last `max` of them; a bucket has the time at which it is full again, in microseconds (8). What is counted has a `name` and a `rate`.
 local LONGEST = 31536000000 -- of `per`, and of the time in which a bucket becomes full
 local LARGEST = 1000 -- the most starts that a window counts
 
 -- a rate; nothing if the text is none
-local function rate_in(text)
+function rate.read(text)
   local max, per, rest = match(text or '', '^(%d+) (%d+)(.*)$')
   max, per = whole(max, U32), whole(per, LONGEST + 1)
   if not max or not per or max == 0 or per == 0 then return nil end
@@ -18,7 +18,7 @@ end
 
 -- the rate that counts among the settings of a gate
 function rate.of(settings)
-  return rate_in(settings.ro) or rate_in(settings.rd)
+  return rate.read(settings.ro) or rate.read(settings.rd)
 end
 
 -- Whether two rates count starts in the same way: starts before a change to such a one are remembered.
@@ -104,12 +104,20 @@ function rate.add(own, count)
   call('PEXPIRE', key, digits(life))
 end
 
--- forgets the starts that a gate has counted
+-- forgets the starts that have been counted
 function rate.forget(name)
   call('DEL', K.rate .. name)
 end
 
--- the starts that one gate has counted are now those of another
+-- the starts that were counted under one name are now those of another
 function rate.move(from, to)
   if call('EXISTS', K.rate .. from) == 1 then call('RENAME', K.rate .. from, K.rate .. to) end
+end
+
+-- Starts are counted by the second of these from now on, not by the first; either may be nothing.
+function rate.change(from, to)
+  if from and to and from.name == to.name then return end
+  if from and to and rate.is_alike(from.rate, to.rate) then return rate.move(from.name, to.name) end
+  if from then rate.forget(from.name) end
+  if to then rate.forget(to.name) end
 end

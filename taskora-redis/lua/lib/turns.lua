@@ -131,6 +131,7 @@ function turns.leave(source, leased)
     end
     pages(fields, function(...) call('HSET', K.held, ...) end)
     pages(held, function(...) call('ZADD', lane.name, ...) end)
+    lanes.start(task, lane.key, #held / 2)
     pages(gone, function(...) call('ZREM', lane.name, ...) end)
     pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
     if lane.is_served then numbers[#numbers + 1] = lane end

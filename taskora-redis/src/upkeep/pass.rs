@@ -34,7 +34,7 @@ const GATHERED: usize = 200_000;
 /// The parts of jobs that have their own hash.
 const PARTS: [&str; 8] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed", "held"];
 /// The indexes of a task that can be asked whether a job is in them.
-const SETS: [&str; 14] = [
+const SETS: [&str; 15] = [
     "active",
     "delayed",
     "ttls",
@@ -43,6 +43,7 @@ const SETS: [&str; 14] = [
     "laned",
     "turns",
     "parked",
+    "opening",
     "failed",
     "cancelled",
     "expired",

@@ -189,7 +189,7 @@ async fn gates(adapter: &RedisAdapter) {
     // a window that is closed, and a bucket
     let minute = Duration::from_secs(60);
     let (window, bucket) = (GatedTask::new("import"), GatedTask::new("export"));
-    let declared = DeclaredLimit::none(bucket).rate(Some(Rate::new(60, minute).burst(5)));
+    let declared = DeclaredLimit::none(bucket).rate(Some(Rate::new(1, minute).burst(5)));
     adapter.declare_limits(vec![declared]).await.expect("declare_limits");
     adapter.set_rate(&window, None, Some(Rate::new(2, minute))).await.expect("set_rate");
     let jobs = [("i1", "import"), ("i2", "import"), ("i3", "import"), ("e1", "export")];
@@ -221,8 +221,25 @@ async fn lanes(adapter: &RedisAdapter) {
     let mut call = exchange("w", 6, Vec::new(), 1);
     let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
     let one = tasks[0].clone();
-    *tasks = [taskora::adapter::TaskClaim { task: "keyed".into(), ..one }].into();
+    *tasks = [taskora::adapter::TaskClaim { task: "keyed".into(), ..one.clone() }].into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
+
+    // a key whose rate is declared, and closed; and one whose rate was set
+    let (rated, minute) = (GatedTask::new("rated"), Duration::from_secs(60));
+    let per_key = PerKey::at_most(4).rate(Some(Rate::new(1, minute)));
+    let declared = DeclaredLimit::none(rated.clone()).per_key(Some(per_key));
+    adapter.declare_limits(vec![declared]).await.expect("declare_limits");
+    adapter.set_rate(&rated, Some(&key("b")), Some(Rate::new(1, minute).burst(2))).await.expect("set_rate");
+    let of = |id: &str, of: &str| NewJob { task: "rated".into(), ..self::keyed(id, of) };
+    adapter.enqueue(vec![of("r1", "a"), of("r2", "a"), of("r3", "b")]).await.expect("enqueue");
+    let mut call = exchange("w", 7, Vec::new(), 3);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    *tasks = [taskora::adapter::TaskClaim { task: "rated".into(), limit: 3, ..one }].into();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 2);
+}
+
+fn keyed(id: &str, key: &str) -> NewJob {
+    NewJob { limit_key: LimitKey::new(key), ..job(id) }
 }
 
 /// All keys and what they hold, with times and tags replaced.

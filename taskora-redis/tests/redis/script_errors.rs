@@ -2,6 +2,7 @@
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
 mod gates;
+mod key_rates;
 mod keys;
 mod lanes;
 mod schedules;
@@ -73,6 +74,11 @@ enum Act {
     LaneExpire,
     LaneDeclare,
     LaneCancelHolder,
+    KeyRateClaim,
+    KeyRateOpen,
+    KeyRateSet,
+    KeyRateDeclare,
+    KeyRateTake,
     Note,
     Watch,
     Repair,
@@ -112,6 +118,8 @@ impl Act {
             | Self::GateClaim
             | Self::RateClaim
             | Self::RateOpen
+            | Self::KeyRateClaim
+            | Self::KeyRateOpen
             | Self::LaneClaim
             | Self::LaneSettle
             | Self::LaneDue
@@ -123,9 +131,9 @@ impl Act {
             | Self::Remove
             | Self::GateRescue
             | Self::LaneRescue => "sweep",
-            Self::GateSet | Self::RateSet | Self::LaneSet => "set_gate",
-            Self::LaneTake => "take_key",
-            Self::GateDeclare | Self::LaneDeclare => "declare_limits",
+            Self::GateSet | Self::RateSet | Self::LaneSet | Self::KeyRateSet => "set_gate",
+            Self::LaneTake | Self::KeyRateTake => "take_key",
+            Self::GateDeclare | Self::LaneDeclare | Self::KeyRateDeclare => "declare_limits",
             Self::CancelWaiting
             | Self::CancelUrgent
             | Self::CancelDelayed
@@ -236,6 +244,7 @@ impl Act {
             }
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
             _ if self.is_of_lanes() => self.prepare_lanes(world).await?,
+            _ if self.is_of_key_rates() => self.prepare_key_rates(world).await?,
             _ => self.prepare_schedules(world).await?,
         }
         Ok(())
@@ -341,6 +350,7 @@ impl Act {
             Self::Repair => world.repair().await.map(drop),
             _ if self.is_of_gates() => self.act_on_gates(world).await,
             _ if self.is_of_lanes() => self.act_on_lanes(world).await,
+            _ if self.is_of_key_rates() => self.act_on_key_rates(world).await,
             _ => self.act_on_schedules(world).await,
         }
     }

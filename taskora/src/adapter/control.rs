@@ -24,6 +24,9 @@
 //!   `burst`, a rate is a window: of two starts with `max` others between them, the later one comes at least `per` after the earlier one.
 //!   With `burst`, it is a bucket that is full at first: each start takes a token, one token comes back every `per / max` (rounded up to
 //!   microseconds), and there are never more than `burst`. The store's clock counts, in whole milliseconds.
+//! - **A rate of a key** counts the starts of the jobs that hold the key, as that of a task does. A late key counts when it is taken. A lane
+//!   that nothing but the rate of its key keeps waiting opens by time, and keeps its turn. Like a pause, a rate that was set for a key of a
+//!   task without limits by key waits for them.
 //! - **A limit stops nobody.** Jobs that run when a limit is lowered, or when the task is paused, go on.
 //! - **Everything else goes on**: jobs are stored, become due, expire and are cancelled as without a gate.
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
@@ -33,7 +36,7 @@
 //!   [set](Control::set_limit) takes precedence, and stays until it is reset; so does a [rate](Control::set_rate). A pause stays until it
 //!   is ended. All of this stays when the name of the task becomes an alias of another, unless that has its own.
 //! - **A rate that changes** counts the starts before the change if it was and is a window with the same `per`, or a bucket. Otherwise it
-//!   begins anew.
+//!   begins anew. The rate of a key is the one that was set for it, else the one that is declared for each.
 
 use std::fmt;
 

@@ -88,11 +88,12 @@ impl DeclaredLimit {
     pub fn check(&self) -> Result<(), AdapterError> {
         no_limit_of_zero(self.max)?;
         no_limit_of_zero(self.per_key.and_then(|per_key| per_key.max))?;
-        self.rate.map_or(Ok(()), |rate| rate.check())
+        let of_key = self.per_key.and_then(|per_key| per_key.rate);
+        self.rate.into_iter().chain(of_key).try_for_each(|rate| rate.check())
     }
 }
 
-/// The limit of each key of a task.
+/// The limits of each key of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PerKey {
@@ -100,25 +101,34 @@ pub struct PerKey {
     pub max: Option<u32>,
     /// A job holds its key from its first claim to its end, also while it waits for its next attempt.
     pub ordered: bool,
+    /// How many jobs of one key may start in a time.
+    pub rate: Option<Rate>,
 }
 
 impl PerKey {
     /// Keys take turns, and nothing else.
     #[must_use]
     pub const fn fair() -> Self {
-        Self { max: None, ordered: false }
+        Self { max: None, ordered: false, rate: None }
     }
 
     /// At most so many jobs of a key run at once.
     #[must_use]
     pub const fn at_most(max: u32) -> Self {
-        Self { max: Some(max), ordered: false }
+        Self { max: Some(max), ordered: false, rate: None }
     }
 
     /// The jobs of a key run strictly one after the other.
     #[must_use]
     pub const fn ordered() -> Self {
-        Self { max: Some(1), ordered: true }
+        Self { max: Some(1), ordered: true, rate: None }
+    }
+
+    /// Limits how many jobs of one key start in a time.
+    #[must_use]
+    pub const fn rate(mut self, rate: Option<Rate>) -> Self {
+        self.rate = rate;
+        self
     }
 }
 
@@ -169,14 +179,6 @@ pub fn no_limit_of_zero(max: Option<u32>) -> Result<(), AdapterError> {
 pub fn no_keys<'a>(limits: impl IntoIterator<Item = &'a DeclaredLimit>) -> Result<(), AdapterError> {
     if limits.into_iter().any(|limit| limit.per_key.is_some()) {
         return Err(AdapterError::Config("this adapter has no limits by key".to_owned()));
-    }
-    Ok(())
-}
-
-/// The error for a rate of each key, or of a key, of an adapter that has none.
-pub fn no_keyed_rate(key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError> {
-    if key.is_some() || rate.is_some_and(|rate| rate.per_key) {
-        return Err(AdapterError::Config("this adapter has no rates by key".to_owned()));
     }
     Ok(())
 }

@@ -52,6 +52,7 @@ mod gate_kit;
 mod gate_wakes;
 mod gates;
 mod idempotency;
+mod key_rates;
 mod kit;
 mod lane_kit;
 mod lanes;

@@ -398,6 +398,23 @@ macro_rules! __conformance_checks {
                 a_gate_that_its_rate_has_closed_makes_no_noise
                 each_state_of_a_rate_is_sound
             }
+            key_rates {
+                each_key_has_a_window
+                each_key_has_a_bucket
+                a_retry_is_a_start_of_its_key
+                a_rescued_job_is_a_start_of_its_key
+                the_holder_of_an_ordered_key_starts_again
+                a_repeated_claim_is_one_start_of_each_key
+                jobs_become_due_while_their_lane_is_closed
+                aliases_share_the_rates_of_keys
+                many_lanes_open_at_one_time
+                each_state_of_a_rate_by_key_is_sound
+                a_limit_and_a_rate_of_a_key_hold_together
+                the_rates_of_a_task_and_of_its_keys_hold_together
+                the_rate_of_one_key_changes
+                a_late_key_counts_when_it_is_taken
+                a_lane_that_its_rate_has_closed_opens_by_time
+            }
         }
     };
     (collect $then:ident $($with:tt)*) => {

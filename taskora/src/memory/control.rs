@@ -12,7 +12,7 @@ use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
     AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey,
-    Rate, TaskName, no_keyed_rate, no_limit_of_zero,
+    Rate, TaskName, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp};
 
@@ -41,18 +41,22 @@ impl Store {
         lines.iter().filter_map(|line| self.queues.get(line)).map(|queue| queue.lanes.holders(key)).sum()
     }
 
-    /// Whether another job of this key may run.
-    pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey) -> bool {
-        let Some(settings) = self.gates.get(task) else { return true };
-        let has_room = |limit| self.holders(task, key) < limit as usize;
-        !settings.is_paused(key) && settings.limit_of(key).is_none_or(has_room)
+    /// Why no job of this key may be claimed; `None` if one may.
+    pub(super) fn why_no_key_room(&self, task: &TaskName, key: &LimitKey, now: u64) -> Option<Blocked> {
+        let settings = self.gates.get(task)?;
+        let is_full = |limit| self.holders(task, key) >= limit as usize;
+        if settings.is_paused(key) {
+            Some(Blocked::Paused)
+        } else if settings.limit_of(key).is_some_and(is_full) {
+            Some(Blocked::LimitKey(key.to_string()))
+        } else {
+            settings.key_opens_at(key, now).map(|_| Blocked::Rate)
+        }
     }
 
-    /// Why no job of this key may be claimed; `None` if one may.
-    pub(super) fn why_no_key_room(&self, task: &TaskName, key: &LimitKey) -> Option<Blocked> {
-        let is_paused = self.gates.get(task).is_some_and(|settings| settings.is_paused(key));
-        let why = || if is_paused { Blocked::Paused } else { Blocked::LimitKey(key.to_string()) };
-        (!self.has_key_room(task, key)).then(why)
+    /// Whether another job of this key may run, as far as gates have been opened.
+    pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey) -> bool {
+        self.why_no_key_room(task, key, 0).is_none()
     }
 
     /// The job of this line that is claimed next, of those that were in it when this number was the last.
@@ -60,7 +64,9 @@ impl Store {
         let queue = self.queues.get(task)?;
         let in_lane = queue.lanes.next(last, |key| self.has_key_room(task, key));
         let in_batch = queue.collects.next(last, self.clock, |key| {
-            self.gates.get(task).is_none_or(|settings| !settings.paused_keys.contains_key(key))
+            self.gates
+                .get(task)
+                .is_none_or(|settings| settings.keys.get(key).is_none_or(|key| key.paused.is_none()))
         });
         queue.first_until(last).into_iter().chain(in_lane).chain(in_batch).min_by_key(|(place, _)| *place)
     }
@@ -85,7 +91,7 @@ impl Store {
     }
 
     /// A worker has found the key of a job that it has claimed.
-    fn take_key(&mut self, lease: &Lease, key: &LimitKey) -> KeyTaken {
+    fn take_key(&mut self, lease: &Lease, key: &LimitKey, now: u64) -> KeyTaken {
         let is_keyed = self.per_key(&lease.task).is_some();
         let Some(record) = self.jobs.get_mut(&lease.id).filter(|record| record.is_held_by(lease)) else {
             return KeyTaken::Stale;
@@ -99,6 +105,8 @@ impl Store {
         let is_first = queue.is_none_or(|queue| queue.lanes.first_of(&key).is_none());
         if is_first && self.has_key_room(&lease.task, &key) {
             self.hold(&lease.id, &key);
+            self.gates.start_late(&lease.task, &key, now);
+            self.wakes.due_earlier();
             return KeyTaken::Go;
         }
         self.leave_active(&lease.id);
@@ -127,16 +135,22 @@ impl Store {
         self.wake(opened);
     }
 
-    /// When the rate of one of these tasks lets the first job start that waits for it.
+    /// When the rate of one of these tasks, or of one of their keys, lets the first job start that waits for it.
     pub(super) fn first_opening(&self, tasks: &[TaskName]) -> Option<u64> {
-        let waiting = tasks.iter().filter(|task| self.queues.get(*task).is_some_and(Queue::has_waiting));
-        waiting.filter_map(|task| self.gates.get(task)?.opens_at).min()
+        let opens = |task: &TaskName| {
+            let (settings, queue) = (self.gates.get(task)?, self.queues.get(task)?);
+            let of_task = settings.opens_at.filter(|_| queue.has_waiting());
+            let of_key = settings.keys.first_opening(|key| queue.lanes.first_of(key).is_some());
+            of_task.into_iter().chain(of_key).min()
+        };
+        tasks.iter().filter_map(opens).min()
     }
 
-    /// A job of this task starts.
-    pub(super) fn count_start(&mut self, task: &TaskName, now: u64) {
-        self.gates.start(task, now);
-        if self.gates.get(task).is_some_and(|settings| settings.opens_at.is_some()) {
+    /// A job of this task starts that holds this key.
+    pub(super) fn count_start(&mut self, task: &TaskName, key: Option<&LimitKey>, now: u64) {
+        self.gates.start(task, key, now);
+        let opens = |settings: &Settings| settings.opens_at.is_some() || settings.keys.any_opens();
+        if self.gates.get(task).is_some_and(opens) {
             self.wakes.due_earlier();
         }
     }
@@ -155,12 +169,17 @@ impl Store {
         let settings = self.gates.get(task);
         if let Some(key) = key {
             let per_key = settings.and_then(|settings| settings.per_key);
+            let set = settings.and_then(|settings| settings.keys.get(key));
+            let opens_at = settings.and_then(|settings| settings.key_opens_at(key, now));
             return Gate {
                 declared: per_key.and_then(|per_key| per_key.max),
-                set: settings.and_then(|settings| settings.set_keys.get(key).copied()),
+                set: set.and_then(|key| key.limit),
                 per_key,
                 running: self.holders(task, key),
-                paused: stamped(settings.and_then(|settings| settings.paused_keys.get(key).cloned())),
+                declared_rate: per_key.and_then(|per_key| per_key.rate),
+                set_rate: set.and_then(|key| key.rate),
+                opens_at: opens_at.map(Timestamp::from_millis),
+                paused: stamped(set.and_then(|key| key.paused.clone())),
                 ..Gate::default()
             };
         }
@@ -188,7 +207,6 @@ fn stamped(paused: Option<(u64, String)>) -> Option<(Timestamp, String)> {
 #[async_trait]
 impl Control for MemoryAdapter {
     async fn declare_limits(&self, limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError> {
-        limits.iter().try_for_each(|limit| no_keyed_rate(None, limit.rate))?;
         limits.iter().try_for_each(DeclaredLimit::check)?;
         let (mut store, now) = (self.0.lock(), self.0.now());
         let declare = |limit: &DeclaredLimit| store.change_gate(&limit.task, now, |gate| gate.declare(limit));
@@ -203,10 +221,9 @@ impl Control for MemoryAdapter {
     ) -> Result<(), AdapterError> {
         no_limit_of_zero(max)?;
         let (mut store, now) = (self.0.lock(), self.0.now());
-        store.change_gate(task, now, |gate| match (key, max) {
-            (None, max) => gate.set = max,
-            (Some(key), Some(max)) => drop(gate.set_keys.insert(key.clone(), max)),
-            (Some(key), None) => drop(gate.set_keys.remove(key)),
+        store.change_gate(task, now, |gate| match key {
+            Some(key) => gate.keys.set(key, |gate| gate.limit = max),
+            None => gate.set = max,
         });
         Ok(())
     }
@@ -218,9 +235,11 @@ impl Control for MemoryAdapter {
         rate: Option<Rate>,
     ) -> Result<(), AdapterError> {
         rate.map_or(Ok(()), |rate| rate.check())?;
-        no_keyed_rate(key, rate)?;
         let (mut store, now) = (self.0.lock(), self.0.now());
-        store.change_gate(task, now, |gate| gate.set_rate = rate);
+        store.change_gate(task, now, |gate| match key {
+            Some(key) => gate.keys.set(key, |gate| gate.rate = rate),
+            None => gate.set_rate = rate,
+        });
         Ok(())
     }
 
@@ -233,19 +252,22 @@ impl Control for MemoryAdapter {
         let (mut store, now) = (self.0.lock(), self.0.now());
         let pause = || (now, reason.to_owned());
         Ok(store.change_gate(task, now, |gate| {
-            let is_new = key.map_or(gate.paused.is_none(), |key| !gate.paused_keys.contains_key(key));
+            let start = |paused: &mut Option<(u64, String)>| {
+                let is_new = paused.is_none();
+                paused.get_or_insert_with(pause);
+                is_new
+            };
             match key {
-                Some(key) => drop(gate.paused_keys.entry(key.clone()).or_insert_with(pause)),
-                None => drop(gate.paused.get_or_insert_with(pause)),
+                Some(key) => gate.keys.set(key, |gate| start(&mut gate.paused)),
+                None => start(&mut gate.paused),
             }
-            is_new
         }))
     }
 
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
         Ok(store.change_gate(task, now, |gate| match key {
-            Some(key) => gate.paused_keys.remove(key).is_some(),
+            Some(key) => gate.keys.set(key, |gate| gate.paused.take().is_some()),
             None => gate.paused.take().is_some(),
         }))
     }
@@ -255,7 +277,7 @@ impl Control for MemoryAdapter {
     }
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
-        Ok(self.0.lock().take_key(lease, key))
+        Ok(self.0.lock().take_key(lease, key, self.0.now()))
     }
 
     async fn collected(

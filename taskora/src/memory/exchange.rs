@@ -123,8 +123,8 @@ impl Store {
         self.last_token += 1;
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
-        let attempt = record.attempts + 1;
-        self.count_start(&lease.task, now);
+        let (attempt, key) = (record.attempts + 1, record.holds.clone());
+        self.count_start(&lease.task, key.as_ref(), now);
         Some(Claimed { lease, attempt, batch: None, at: now })
     }
 

@@ -1,8 +1,9 @@
 //! The settings of gates: limits, rates and pauses of tasks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use super::starts::Starts;
+use super::key_gates::KeyGates;
+use super::starts::{Starts, kind};
 use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, Rate, TaskName};
 
 /// All gates.
@@ -20,10 +21,7 @@ pub(super) struct Settings {
     pub(super) set: Option<u32>,
     /// The declared limit of each key.
     pub(super) per_key: Option<PerKey>,
-    /// Those of single keys that were set.
-    pub(super) set_keys: BTreeMap<LimitKey, u32>,
-    /// Since when single keys are paused, and why.
-    pub(super) paused_keys: BTreeMap<LimitKey, (u64, String)>,
+    pub(super) keys: KeyGates,
     pub(super) declared_rate: Option<Rate>,
     pub(super) set_rate: Option<Rate>,
     starts: Starts,
@@ -45,21 +43,35 @@ impl Gates {
     }
 
     /// A job of this task starts.
-    pub(super) fn start(&mut self, task: &TaskName, now: u64) {
+    pub(super) fn start(&mut self, task: &TaskName, key: Option<&LimitKey>, now: u64) {
         let name = self.name_of(task).clone();
         let Some(settings) = self.by_task.get_mut(&name) else { return };
         if let Some(rate) = settings.rate() {
             settings.starts.add(rate, now);
             settings.opens_at = settings.starts.opens_at(rate, now);
         }
+        if let Some(key) = key {
+            settings.start_of_key(key, now);
+        }
     }
 
-    /// The names of tasks whose rate lets a job start at this time, and did not before.
+    /// A job that runs already has taken this key.
+    pub(super) fn start_late(&mut self, task: &TaskName, key: &LimitKey, now: u64) {
+        let name = self.name_of(task).clone();
+        if let Some(settings) = self.by_task.get_mut(&name) {
+            settings.start_of_key(key, now);
+        }
+    }
+
+    /// The names of tasks whose rate, or that of one of whose keys, lets a job start at this time, and did not before.
     pub(super) fn open(&mut self, now: u64) -> Vec<TaskName> {
         let mut opened = Vec::new();
         for (name, settings) in &mut self.by_task {
             if settings.opens_at.is_some_and(|at| at <= now) {
                 settings.opens_at = None;
+                opened.push(name.clone());
+            }
+            if settings.keys.open(now) {
                 opened.push(name.clone());
             }
         }
@@ -84,13 +96,8 @@ impl Gates {
             let settings = self.by_task.entry(name.clone()).or_default();
             settings.declared = settings.declared.or(former.declared);
             settings.set = settings.set.or(former.set);
+            settings.keys.adopt(former.keys, settings.per_key.is_none());
             settings.per_key = settings.per_key.or(former.per_key);
-            for (key, max) in former.set_keys {
-                settings.set_keys.entry(key).or_insert(max);
-            }
-            for (key, pause) in former.paused_keys {
-                settings.paused_keys.entry(key).or_insert(pause);
-            }
             settings.paused = settings.paused.take().or(former.paused);
             if settings.rate().is_none() {
                 settings.starts = former.starts;
@@ -103,9 +110,10 @@ impl Gates {
             }
         }
         let settings = self.by_task.entry(name.clone()).or_default();
-        let before = settings.rate();
+        let (before, of_keys) = (settings.rate(), settings.keys.rates(settings.key_rate()));
         let changed = change(settings);
         settings.rate_has_changed(before, now);
+        settings.keys.rates_have_changed(of_keys, settings.key_rate(), now);
         if settings.is_empty() {
             self.by_task.remove(&name);
             self.of_alias.retain(|_, task| *task != name);
@@ -122,7 +130,7 @@ impl Gates {
 
 impl Settings {
     fn is_empty(&self) -> bool {
-        let has_keys = self.per_key.is_some() || !self.set_keys.is_empty() || !self.paused_keys.is_empty();
+        let has_keys = self.per_key.is_some() || self.keys.any_set();
         self.limit().is_none() && !has_keys && self.rate().is_none() && self.paused.is_none()
     }
 
@@ -135,12 +143,29 @@ impl Settings {
     }
 
     pub(super) fn is_paused(&self, key: &LimitKey) -> bool {
-        self.per_key.is_some() && self.paused_keys.contains_key(key)
+        self.per_key.is_some() && self.keys.get(key).is_some_and(|key| key.paused.is_some())
     }
 
     /// How many jobs of this key may run at once.
     pub(super) fn limit_of(&self, key: &LimitKey) -> Option<u32> {
-        self.per_key.and_then(|per_key| self.set_keys.get(key).copied().or(per_key.max))
+        let set = self.keys.get(key).and_then(|key| key.limit);
+        self.per_key.and_then(|per_key| set.or(per_key.max))
+    }
+
+    /// How many jobs of each key may start in a time.
+    fn key_rate(&self) -> Option<Rate> {
+        self.per_key.and_then(|per_key| per_key.rate)
+    }
+
+    /// No job of this key starts before this time.
+    pub(super) fn key_opens_at(&self, key: &LimitKey, now: u64) -> Option<u64> {
+        self.per_key.and_then(|_| self.keys.get(key)?.opens_at(now))
+    }
+
+    fn start_of_key(&mut self, key: &LimitKey, now: u64) {
+        if self.per_key.is_some() {
+            self.keys.start(key, self.key_rate(), now);
+        }
     }
 
     pub(super) fn limit(&self) -> Option<u32> {
@@ -153,7 +178,6 @@ impl Settings {
 
     /// Starts that a window of another length, or a bucket, would have counted otherwise are forgotten.
     fn rate_has_changed(&mut self, before: Option<Rate>, now: u64) {
-        let kind = |rate: Rate| if rate.burst.is_some() { None } else { Some(rate.per) };
         if before.map(kind) != self.rate().map(kind) {
             self.starts = Starts::default();
         }

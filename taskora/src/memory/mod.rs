@@ -11,6 +11,7 @@ mod exchange;
 mod flow;
 mod gates;
 mod key;
+mod key_gates;
 mod keys;
 mod lanes;
 mod line;

@@ -1,9 +1,15 @@
 //! The starts that a rate counts.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::adapter::Rate;
 use crate::job::millis;
+
+/// Rates of the same kind count starts in the same way: windows of one length, and buckets.
+pub(super) fn kind(rate: Rate) -> Option<Duration> {
+    if rate.burst.is_some() { None } else { Some(rate.per) }
+}
 
 /// The starts of one gate: those that its window may still count, or how empty its bucket is.
 #[derive(Default)]
@@ -37,6 +43,14 @@ impl Starts {
         }
     }
 
+    /// Whether the rate still counts one of them.
+    pub(super) fn counts(&self, rate: Rate, now: u64) -> bool {
+        match rate.burst {
+            None => self.window.back().is_some_and(|at| at.saturating_add(millis(rate.per)) > now),
+            Some(_) => self.full_at > now * 1_000,
+        }
+    }
+
     pub(super) fn add(&mut self, rate: Rate, now: u64) {
         match rate.burst {
             None => {
@@ -52,8 +66,6 @@ impl Starts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// When each of so many starts happens, if it is as early as possible.

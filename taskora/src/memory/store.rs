@@ -136,7 +136,7 @@ impl Store {
                     info.blocked = self.why_closed(&record.new.task, now)
                 }
                 Phase::InLane(key, _) => {
-                    let by_key = || self.why_no_key_room(&record.new.task, key);
+                    let by_key = || self.why_no_key_room(&record.new.task, key, now);
                     info.blocked = self.why_closed(&record.new.task, now).or_else(by_key);
                 }
                 _ => {}
@@ -241,8 +241,7 @@ impl Store {
 
     pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
         self.open_gates(now);
-        let mut swept = Swept { more: self.make_ready(tasks, now), ..Swept::default() };
-        swept.more |= self.expire_flows(now);
+        let mut swept = Swept { more: self.expire_flows(now), ..Swept::default() };
         for task in tasks {
             let lapsed: Vec<JobId> = self
                 .queues
@@ -266,6 +265,8 @@ impl Store {
             swept.more |= self.trim_old(task, retention, now);
         }
         swept.more |= self.proceed(now);
+        // after the rescues: it may matter which job opens a lane
+        swept.more |= self.make_ready(tasks, now);
         let RetentionLimit { age, .. } = retention.workflows;
         let trimmed = self.trim_flows(retention.workflows, now.saturating_sub(millis(age)), PAGE);
         swept.more |= trimmed == PAGE;

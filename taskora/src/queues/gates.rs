@@ -56,8 +56,15 @@ impl<'a> Queues<'a> {
     /// queues.rate::<Import>().reset().await?; // the one in the code again
     /// # Ok(()) }
     /// ```
+    ///
+    /// With [`key`](TaskRate::key), the rate of one key.
     pub fn rate<T: Task>(&self) -> TaskRate<'a> {
-        TaskRate { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), burst: None }
+        TaskRate {
+            setup: self.setup,
+            task: gated(T::NAME, &T::OPTIONS),
+            key: AskedKey::of::<T>(),
+            burst: None,
+        }
     }
 
     /// When awaited, what is known about the limit, the rate and the pause of a task, and how many of its jobs run. With
@@ -228,13 +235,34 @@ impl<'a> IntoFuture for TaskGate<'a> {
 pub struct TaskRate<'a> {
     setup: &'a Setup,
     task: GatedTask,
+    key: AskedKey,
     burst: Option<u32>,
 }
 
 impl TaskRate<'_> {
+    /// The rate of this key alone, of a task with `limit(key = ..)` or `fair(key = ..)`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use taskora::prelude::*;
+    /// #[task(fair(key = |t| t.tenant), rate(key, max = 10, per = "1s"))]
+    /// async fn import(tenant: String) {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.queues().rate::<Import>().key("acme").set(50, Duration::from_secs(1)).await?; // acme pays for more
+    /// assert_eq!(app.queues().gate::<Import>().key("acme").await?.to_string(), "0, at most 50 in 1s");
+    /// app.queues().rate::<Import>().key("acme").reset().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn key(mut self, key: impl IntoKey) -> Self {
+        self.key.ask(&key);
+        self
+    }
+
     /// What [`set`](TaskRate::set) sets is a token bucket of this size instead of a window: so many jobs start at once, and then as many
     /// as the rate gives on average.
-    pub const fn burst(mut self, burst: u32) -> Self {
+    pub fn burst(mut self, burst: u32) -> Self {
         self.burst = Some(burst);
         self
     }
@@ -243,11 +271,12 @@ impl TaskRate<'_> {
     /// restarts, until it is [reset](TaskRate::reset). Without [`burst`](TaskRate::burst), `max` is 1,000 at most.
     ///
     /// # Errors
-    /// [`AdapterError::Config`] for a rate of 0, a `per` that is not 1 ms to 365 days, a larger window, or a bucket that takes more than
-    /// 365 days to become full; otherwise if the store cannot be reached.
+    /// [`AdapterError::Config`] for a rate of 0, a `per` that is not 1 ms to 365 days, a larger window, a bucket that takes more than
+    /// 365 days to become full, or a key of a task without limits by key; otherwise if the store cannot be reached.
     pub async fn set(self, max: u32, per: Duration) -> Result<(), AdapterError> {
+        let key = self.key.checked(&self.task)?;
         let rate = Rate { burst: self.burst, ..Rate::new(max, per) };
-        self.setup.adapter().control().set_rate(&self.task, None, Some(rate)).await
+        self.setup.adapter().control().set_rate(&self.task, key.as_ref(), Some(rate)).await
     }
 
     /// The rate in the code holds again; if there is none, none holds.
@@ -255,7 +284,8 @@ impl TaskRate<'_> {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn reset(self) -> Result<(), AdapterError> {
-        self.setup.adapter().control().set_rate(&self.task, None, None).await
+        let key = self.key.checked(&self.task)?;
+        self.setup.adapter().control().set_rate(&self.task, key.as_ref(), None).await
     }
 }
 

@@ -346,7 +346,7 @@ fn limits_of(handlers: &HashMap<TaskName, Arc<ErasedHandler>>) -> Vec<DeclaredLi
             let contract = &handler.contract;
             DeclaredLimit::none(gated(name, contract))
                 .max(contract.limit())
-                .per_key(contract.key_limit().map(PerKey::from))
+                .per_key(contract.key_limit().map(|limit| PerKey::from(limit).rate(contract.key_rate())))
                 .rate(contract.rate())
         })
         .collect();

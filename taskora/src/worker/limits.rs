@@ -63,9 +63,13 @@ pub(crate) async fn declare(
 }
 
 fn in_words(per_key: PerKey) -> String {
-    match per_key.max {
+    let mut words = match per_key.max {
         Some(max) if per_key.ordered => format!("{max}, in order"),
         Some(max) => max.to_string(),
         None => "none, in turn".to_owned(),
+    };
+    if let Some(rate) = per_key.rate {
+        words = format!("{words}, {rate}");
     }
+    words
 }

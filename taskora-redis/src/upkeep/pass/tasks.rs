@@ -36,7 +36,13 @@ impl Pass {
                     cmd
                 })
                 .await?;
-            self.tasks.extend(strings(names, "names of tasks")?);
+            self.tasks.extend(strings(names, "names of tasks")?.into_iter().map(|mut task| {
+                // of a task with lanes that time opens, there is a NUL behind the name
+                if name == "opens" && task.last() == Some(&0) {
+                    task.pop();
+                }
+                task
+            }));
         }
         let names: Vec<Vec<u8>> = self.tasks.iter().cloned().collect();
         let mut next: Vec<Step> = names.chunks(100).map(|names| Step::Tasks(names.to_vec())).collect();

@@ -70,7 +70,7 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 19] = [
+const SETS: [&str; 20] = [
     "active:",
     "prio:",
     "delayed:",
@@ -78,6 +78,7 @@ const SETS: [&str; 19] = [
     "behind:",
     "turns:",
     "parked:",
+    "opening:",
     "lane:send-email\0n",
     "lane:send-email\0gone",
     "failed:",
@@ -219,6 +220,8 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("lane:send-email\0n", "=n1"),
         ("turns:", "o"),
         ("parked:", "n"),
+        ("opening:", "n"),
+        ("opening:", "o"),
     ] {
         let victims = match name {
             "delayed:" => vec!["delayed"],
@@ -297,7 +300,7 @@ pub(crate) fn values() -> Vec<Damage> {
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
         add("progress", "=active", value.clone(), vec!["active"]);
-        for field in ["d", "o", "rd", "ro", "k", "kn", "l", "g", "x"] {
+        for field in ["d", "o", "rd", "ro", "k", "kn", "qn", "l", "g", "x"] {
             add("gate:send-email", field, value.clone(), vec![]);
         }
         add("held", "=n1", value.clone(), vec![]);

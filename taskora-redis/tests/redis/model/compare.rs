@@ -60,6 +60,7 @@ impl Snapshot {
                 let mut gate = adapter.control().gate(&GatedTask::new(task), Some(&key)).await?;
                 let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
                 snapshot.times.push((format!("pause of key `{key}` of {task}"), since));
+                snapshot.times.push((format!("opening of key `{key}` of {task}"), gate.opens_at.take()));
                 snapshot.seen.push((format!("key `{key}` of {task}"), format!("{gate:?}")));
             }
             snapshot.times.push((format!("pause of {task}"), since));

@@ -73,6 +73,7 @@ pub(super) enum Change {
     SetRate(Option<Pace>),
     DeclareKeys(Option<PerKey>),
     SetKey(u8, Option<u8>),
+    SetKeyRate(u8, Option<Pace>),
     /// Of the task, or of a key.
     Pause(Option<u8>),
     Resume(Option<u8>),

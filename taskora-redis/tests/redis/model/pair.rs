@@ -271,6 +271,10 @@ impl<'a> Pair<'a> {
                 let key = limit_key(key);
                 both!(self, |adapter| adapter.set_limit(task, Some(&key), max.map(Into::into)));
             }
+            Change::SetKeyRate(key, pace) => {
+                let key = limit_key(key);
+                both!(self, |adapter| adapter.set_rate(task, Some(&key), pace.map(Pace::rate)));
+            }
             Change::Pause(key) => {
                 let key = key.map(limit_key);
                 both!(self, |adapter| adapter.pause(task, key.as_ref(), "why"));

@@ -1,7 +1,9 @@
 //! Damage to lanes, and to what is stored of the jobs that hold keys.
 
+use std::time::Duration;
+
 use taskora::JobState;
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey, Rate};
 
 use super::bench::Bench;
 use crate::kit::{TASK, drain, exchange, job};
@@ -70,6 +72,34 @@ async fn lanes_that_nobody_looks_at() {
     bench.run("ZADD @turns:send-email 7 a");
     assert_eq!(bench.found().await, [""; 0]);
     runs(&bench).await;
+}
+
+#[tokio::test]
+async fn lanes_that_open_at_a_wrong_time() {
+    let mut bench = Bench::start().await;
+    let hourly = Rate::new(1, Duration::from_secs(3600));
+    declare(&bench, Some(PerKey::fair().rate(Some(hourly)))).await;
+    let jobs = ["a1", "a2", "b1", "a3"].map(|id| NewJob { limit_key: LimitKey::new(&id[..1]), ..job(id) });
+    bench.adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    let claimed = bench.adapter.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    assert_eq!(claimed[0].lease.id.as_str(), "a1");
+    assert_eq!(bench.found().await, [""; 0]);
+    let wrongly = "task `send-email`: its gate is closed although there is room, or the other way round";
+    mends(&mut bench, &["ZREM @opening:send-email a"], MISPLACED).await;
+    mends(&mut bench, &["ZADD @opening:send-email 7777777777777 a"], MISPLACED).await;
+    mends(&mut bench, &["ZADD @opening:send-email 7777777777777 b"], MISPLACED).await;
+    mends(&mut bench, &["ZADD @opening:send-email 7777777777777 gone"], MISPLACED).await;
+    mends(&mut bench, &["ZREM @opens send-email\\x00"], wrongly).await;
+    mends(&mut bench, &["ZADD @opens 7777777777777 send-email\\x00"], wrongly).await;
+    for _ in 0..3 {
+        bench.adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
+        drain(&bench.adapter, "x").await;
+    }
+    let keep = taskora::Retention::default();
+    while bench.adapter.sweep(&[TASK.into()], keep).await.expect("sweep").more {}
+    drain(&bench.adapter, "x").await;
+    declare(&bench, None).await;
+    bench.drains().await;
 }
 
 #[tokio::test]

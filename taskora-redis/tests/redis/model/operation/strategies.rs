@@ -124,11 +124,12 @@ fn pace() -> impl Strategy<Value = Option<Pace>> {
 }
 
 fn per_key() -> impl Strategy<Value = PerKey> {
-    prop_oneof![
+    let limit = prop_oneof![
         1 => Just(PerKey::fair()),
         3 => (1..3u32).prop_map(PerKey::at_most),
         2 => Just(PerKey::ordered()),
-    ]
+    ];
+    (limit, pace()).prop_map(|(limit, pace)| limit.rate(pace.map(Pace::rate)))
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -138,6 +139,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => prop::option::weighted(0.7, 1..4u8).prop_map(Change::Set),
         3 => prop::option::weighted(0.9, per_key()).prop_map(Change::DeclareKeys),
         1 => (0..3u8, prop::option::weighted(0.7, 1..4u8)).prop_map(|(key, max)| Change::SetKey(key, max)),
+        1 => (0..3u8, pace()).prop_map(|(key, pace)| Change::SetKeyRate(key, pace)),
         1 => prop::option::of(0..3u8).prop_map(Change::Pause),
         2 => prop::option::of(0..3u8).prop_map(Change::Resume),
     ]

@@ -69,8 +69,10 @@ impl Pair<'_> {
         for id in self.subjects.jobs.iter().cloned().chain(nodes) {
             let info = answered(self.memory.0.block_on(self.memory.1.job(&id)))?;
             count += usize::from(info.is_some_and(|info| {
-                let waits =
-                    matches!(info.blocked, Some(Blocked::Behind(_) | Blocked::LimitKey(_) | Blocked::Paused));
+                let waits = matches!(
+                    info.blocked,
+                    Some(Blocked::Behind(_) | Blocked::LimitKey(_) | Blocked::Paused | Blocked::Rate)
+                );
                 info.task == task && waits
             }));
         }

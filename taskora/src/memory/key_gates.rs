@@ -1,0 +1,155 @@
+//! What single keys of a task have beside what the contract says of each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::starts::{Starts, kind};
+use crate::adapter::{LimitKey, Rate};
+
+/// How many keys there are at least before those are looked for that have nothing any more.
+const FEW: usize = 64;
+
+/// The keys of one gate.
+#[derive(Default)]
+pub(super) struct KeyGates {
+    by_key: BTreeMap<LimitKey, KeyGate>,
+    /// The keys that let no job start, by the time at which they do.
+    opens: BTreeSet<(u64, LimitKey)>,
+    /// With so many keys, those go that have nothing any more.
+    most: usize,
+}
+
+/// One key.
+#[derive(Default)]
+pub(super) struct KeyGate {
+    /// The limit that was set.
+    pub(super) limit: Option<u32>,
+    /// The rate that was set.
+    pub(super) rate: Option<Rate>,
+    /// Since when it is paused, and why.
+    pub(super) paused: Option<(u64, String)>,
+    /// The starts that its rate counts.
+    starts: Starts,
+    /// No job starts before this time.
+    opens_at: Option<u64>,
+}
+
+impl KeyGate {
+    fn is_set(&self) -> bool {
+        self.limit.is_some() || self.rate.is_some() || self.paused.is_some()
+    }
+
+    /// Whether starts until now may keep others from starting.
+    fn counts(&self, declared: Option<Rate>, now: u64) -> bool {
+        self.rate_or(declared).is_some_and(|rate| self.starts.counts(rate, now))
+    }
+
+    /// Its own rate, or that of each key.
+    fn rate_or(&self, declared: Option<Rate>) -> Option<Rate> {
+        self.rate.or(declared)
+    }
+
+    /// No job starts before this time.
+    pub(super) fn opens_at(&self, now: u64) -> Option<u64> {
+        self.opens_at.filter(|at| *at > now)
+    }
+}
+
+impl KeyGates {
+    pub(super) fn get(&self, key: &LimitKey) -> Option<&KeyGate> {
+        self.by_key.get(key)
+    }
+
+    /// Whether something was set for a key.
+    pub(super) fn any_set(&self) -> bool {
+        self.by_key.values().any(KeyGate::is_set)
+    }
+
+    /// Whether time opens a key.
+    pub(super) fn any_opens(&self) -> bool {
+        !self.opens.is_empty()
+    }
+
+    /// The first key that time opens, of those that wait.
+    pub(super) fn first_opening(&self, waits: impl Fn(&LimitKey) -> bool) -> Option<u64> {
+        self.opens.iter().find(|(_, key)| waits(key)).map(|(at, _)| *at)
+    }
+
+    /// Changes what was set for a key.
+    pub(super) fn set<T>(&mut self, key: &LimitKey, change: impl FnOnce(&mut KeyGate) -> T) -> T {
+        change(self.by_key.entry(key.clone()).or_default())
+    }
+
+    /// A job starts that holds this key.
+    pub(super) fn start(&mut self, key: &LimitKey, declared: Option<Rate>, now: u64) {
+        let Some(rate) = self.by_key.get(key).and_then(|gate| gate.rate).or(declared) else { return };
+        let starts = &mut self.by_key.entry(key.clone()).or_default().starts;
+        starts.add(rate, now);
+        if let Some(at) = starts.opens_at(rate, now) {
+            self.open_at(key, Some(at));
+        }
+        if self.by_key.len() > self.most.max(FEW) {
+            self.by_key
+                .retain(|_, gate| gate.is_set() || gate.opens_at.is_some() || gate.counts(declared, now));
+            self.most = 2 * self.by_key.len();
+        }
+    }
+
+    fn open_at(&mut self, key: &LimitKey, at: Option<u64>) {
+        let Some(gate) = self.by_key.get_mut(key) else { return };
+        if let Some(before) = std::mem::replace(&mut gate.opens_at, at) {
+            self.opens.remove(&(before, key.clone()));
+        }
+        self.opens.extend(at.map(|at| (at, key.clone())));
+    }
+
+    /// Opens the keys whose time has come; whether there was one.
+    pub(super) fn open(&mut self, now: u64) -> bool {
+        let mut any = false;
+        while let Some((at, key)) = self.opens.first().cloned()
+            && at <= now
+        {
+            self.open_at(&key, None);
+            any = true;
+        }
+        any
+    }
+
+    /// The rate of each key.
+    pub(super) fn rates(&self, declared: Option<Rate>) -> Vec<(LimitKey, Option<Rate>)> {
+        self.by_key.iter().map(|(key, gate)| (key.clone(), gate.rate_or(declared))).collect()
+    }
+
+    /// The rates of keys were these. Starts that other rates would have counted otherwise are forgotten.
+    pub(super) fn rates_have_changed(
+        &mut self,
+        before: Vec<(LimitKey, Option<Rate>)>,
+        declared: Option<Rate>,
+        now: u64,
+    ) {
+        for (key, before) in before {
+            let Some(gate) = self.by_key.get_mut(&key) else { continue };
+            let rate = gate.rate_or(declared);
+            if before.map(kind) != rate.map(kind) {
+                gate.starts = Starts::default();
+            }
+            let at = rate.and_then(|rate| {
+                gate.starts.adjust(rate, now);
+                gate.starts.opens_at(rate, now)
+            });
+            self.open_at(&key, at);
+        }
+    }
+
+    /// The keys of another gate are those of this one, unless it has its own; with `keeps_starts`, so are the starts that the rate of
+    /// each key counts.
+    pub(super) fn adopt(&mut self, former: Self, keeps_starts: bool) {
+        for (key, theirs) in former.by_key {
+            let own = self.by_key.entry(key).or_default();
+            own.limit = own.limit.or(theirs.limit);
+            own.paused = own.paused.take().or(theirs.paused);
+            if own.rate.is_none() && (theirs.rate.is_some() || keeps_starts) {
+                (own.rate, own.starts) = (theirs.rate, theirs.starts);
+            }
+        }
+    }
+}
