@@ -13,6 +13,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("check_logs", &["ids"]),
     ("check_tasks", &["names"]),
     ("check_workflow", &["id", "from", "count"]),
+    ("close_key", &["task", "lease", "id", "millis"]),
     ("confirm", &["suspects"]),
     ("counts", &["task"]),
     ("declare", &["schedules"]),

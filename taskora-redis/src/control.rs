@@ -15,7 +15,7 @@ use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, nonsense, number};
 use crate::arguments::Arguments;
 use crate::call::Try;
-use crate::codec::Reader;
+use crate::codec::{Reader, millis};
 use crate::id;
 use crate::processes::LevelError;
 use crate::scripts::{SCRIPTS, Script};
@@ -114,6 +114,16 @@ impl Control for RedisAdapter {
             b"S" => Ok(KeyTaken::Stale),
             _ => Err(nonsense(format!("{what} is none"))),
         }
+    }
+
+    async fn close_key(&self, lease: &Lease, time: Duration) -> Result<(), AdapterError> {
+        let id = id::store(&lease.id);
+        let member = [&*id, format!(":{}", lease.token).as_bytes()].concat();
+        let answer = self.inner.script(&SCRIPTS.close_key, |call, _| {
+            let millis = millis(time.min(Rate::LONGEST));
+            call.put("task", &*lease.task).put("lease", &member).put("id", &id).put("millis", millis);
+        });
+        number::<u8>(&answer.await?, "the answer to `close_key`").map(drop)
     }
 
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {

@@ -74,6 +74,7 @@ commands!(
     check_logs,
     check_tasks,
     check_workflow,
+    close_key,
     confirm,
     counts,
     declare,

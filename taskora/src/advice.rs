@@ -7,12 +7,14 @@ use std::time::Duration;
 pub struct Advice {
     pub(crate) never: bool,
     pub(crate) after: Option<Duration>,
+    /// The delay concerns all jobs of the key.
+    pub(crate) for_key: bool,
 }
 
 impl Advice {
     /// `retried`: whether the error is retried at all. `after`: the delay that the error asks for.
     #[must_use]
     pub const fn new(retried: bool, after: Option<Duration>) -> Self {
-        Self { never: !retried, after }
+        Self { never: !retried, after, for_key: false }
     }
 }

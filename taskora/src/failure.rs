@@ -77,6 +77,30 @@ impl TaskError {
         Self::new(None, Advice::new(true, Some(delay)))
     }
 
+    /// The delay of `retry_after` holds for all jobs that are limited by the same key: until it is over, none of them starts. So one answer of
+    /// 429 closes the key, and its other jobs need not ask. Other keys go on.
+    ///
+    /// The attempt counts, as any other. If it was the last one, the key is closed all the same. Without `limit(key = ..)` and `fair(key = ..)`,
+    /// and for a job without a key, only this job waits.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use taskora::prelude::*;
+    /// # struct Response { retry_after: Option<Duration> }
+    /// # async fn fetch_page(_: u32, _: u32) -> Response { Response { retry_after: None } }
+    /// #[task(fair(key = |t| t.account), retry = 5)]
+    /// async fn fetch(account: u32, page: u32, ctx: &Context) -> Result<(), TaskError> {
+    ///     if let Some(after) = fetch_page(account, page).await.retry_after {
+    ///         return Err(ctx.retry_after(after).for_key());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn for_key(self) -> Self {
+        Self { advice: Advice { for_key: true, ..self.advice }, ..self }
+    }
+
     /// The job fails, without another attempt.
     #[must_use]
     pub fn give_up(message: impl Into<String>) -> Self {

@@ -35,6 +35,14 @@ async fn per_account(account: String, n: u32, probe: State<Probe>) {
     let _ = account;
 }
 
+/// The other side wants no more of an account after the first request.
+#[task(fair(key = |t| t.account), retry(attempts = 2))]
+async fn refused(account: String, n: u32, probe: State<Probe>, ctx: &Context) -> Result<(), TaskError> {
+    probe.saw(n);
+    let is_first = account == "a" && n == 0 && ctx.attempt() == 1;
+    if is_first { Err(ctx.retry_after(TIME).for_key()) } else { Ok(()) }
+}
+
 #[task]
 async fn free(n: u32) {
     let _ = n;
@@ -51,7 +59,7 @@ mod before {
 
 async fn worker(app: &App, probe: &Probe) -> Worker {
     let worker = quick(app).prefetch(10).state(probe.clone());
-    worker.register_all(tasks![Paced, Poured, Flaky, PerAccount, Free]).start().await.unwrap()
+    worker.register_all(tasks![Paced, Poured, Flaky, PerAccount, Refused, Free]).start().await.unwrap()
 }
 
 /// So many attempts have started, and a job of another task, which is claimed after them, finds no more.
@@ -142,6 +150,24 @@ on_both! {
         assert_eq!(probe.seen().len(), 6);
         let refused = app.queues().rate::<Paced>().key("a").set(1, TIME).await.unwrap_err().to_string();
         assert!(refused.contains("`paced` is not limited by key"), "{refused}");
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn an_answer_of_429_closes_the_key(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let of = |account: &str, n| Refused { account: account.into(), n };
+        let mut handles = app.dispatch_many([of("a", 0)]).await.unwrap();
+        until(true, || async { app.queues().gate::<Refused>().key("a").await.unwrap().opens_at.is_some() }).await;
+        handles.extend(app.dispatch_many([of("a", 1), of("b", 2)]).await.unwrap());
+        started(&app, &probe, 2).await;
+        assert_eq!(probe.seen(), ["0", "2"]);
+        assert_eq!(handles[1].info().await.unwrap().unwrap().blocked, Some(Blocked::Rate));
+        store.pass(TIME).await;
+        for handle in &handles {
+            result(handle).await.unwrap();
+        }
+        assert_eq!(probe.seen().len(), 4);
         worker.shutdown().await.unwrap();
     }
 

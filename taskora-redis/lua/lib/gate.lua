@@ -1,7 +1,8 @@
 -- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
 -- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
 -- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, `!` if lanes are
--- ordered, and behind a blank the rate of each), `k<key>` the limit of one key that was set, `q<key>` its rate, `p<key>` its pause. A rate
+-- ordered, and behind a blank the rate of each), `k<key>` the limit of one key that was set, `q<key>` its rate, `p<key>` its pause,
+-- `u<key>` until when it is closed (6). A rate
 -- of keys ends with a blank, `n` and the number under which starts are counted. An alias has `g` instead: the task that has its gate. How many run is what
 -- `active` says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`,
 -- and nothing wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
@@ -46,7 +47,7 @@ end
 
 -- the key whose limit, rate or pause a field has; nothing for other fields
 local function key_in(field)
-  return match(field, '^[kqp](.+)$')
+  return match(field, '^[kqpu](.+)$')
 end
 
 -- What counts the starts of a key: the name, the rate, and the number that the name has; nothing without a rate. `declared` is what is
@@ -85,17 +86,27 @@ function gate.of(task)
   return known[task] or nil
 end
 
--- What holds for a key of a gate: whether it is paused, its `limit`, and what counts its starts (`counter`), if it has them.
+local function until_in(value)
+  return value and #value == 6 and read('>I6', value) or 0
+end
+
+-- What holds for a key of a gate: whether it is paused, until when it is closed, its `limit`, and what counts its starts (`counter`), if it
+-- has them.
 function gate.key(own, key)
   local known = own.keys[key]
   if not known then
-    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key)
+    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key, 'u' .. key)
     known = own.per_key and {
-      is_paused = is_pause(set[3]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
-    } or {}
+      is_paused = is_pause(set[3]), closed_until = until_in(set[4]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
+    } or { closed_until = 0 }
     own.keys[key] = known
   end
   return known
+end
+
+-- until when a key of a gate is closed, also if its task has no limits by key any more; 0 if it is not, or if the gate is that of another task
+function gate.closed_until(name, key)
+  return until_in(call('HGET', K.gate .. name, 'u' .. key))
 end
 
 -- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
@@ -211,8 +222,8 @@ function gate.look(task, key)
   local lines, opens = lines_of(name, settings.l), ''
   if key ~= '' then
     local set = call('HMGET', K.gate .. name, 'k' .. key, 'q' .. key, 'p' .. key)
-    local counter = settings.k and counter_of(key, settings.k, set[2])
-    if counter and rate.room(counter) <= 0 then opens = digits(rate.opens(counter)) end
+    local at = lanes.opens(task, key)
+    if at then opens = digits(at) end
     return {
       '', set[1] or '', '', match(set[2] or '', '^(.*) n%d+$') or '', opens, set[3] or '', lanes.holders(lines, key), settings.k or '',
     }
@@ -345,7 +356,10 @@ function gate.set(task, aliases, changes)
   S.gates = nil
   for _, one in ipairs(lines) do
     gate.judge(one)
-    if of_key then lanes.freed(one, key_in(of_key)) end
+    if of_key then
+      lanes.freed(one, key_in(of_key))
+      line.leave_ready(one)
+    end
     if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end
   end
   for _, one in ipairs(judged) do

@@ -26,7 +26,7 @@ function lanes.holders(lines, key)
   return count
 end
 
--- how many more jobs of this key may be claimed; if none may, also why: `p` it is paused, `k` its limit, `r` its rate alone
+-- how many more jobs of this key may be claimed; if none may, also why: `p` it is paused, `k` its limit, `r` time alone
 function lanes.room(task, key)
   local own = gate.of(task)
   local its = own and gate.key(own, key)
@@ -34,6 +34,7 @@ function lanes.room(task, key)
   if its.is_paused then return 0, 'p' end
   local room, why = math.huge, 'k'
   if its.limit then room = math.max(its.limit - lanes.holders(own.lines, key), 0) end
+  if its.closed_until > now and room > 0 then return 0, 'r' end
   if its.counter and room > 0 then room, why = math.min(room, rate.room(its.counter)), 'r' end
   return room, why
 end
@@ -71,9 +72,21 @@ function lanes.strays(task, key, ids)
   return strays
 end
 
--- when the rate of a key lets its next job start
-local function opening_of(task, key)
-  return rate.opens(gate.key(gate.of(task), key).counter)
+-- when time lets the next job of a key start, if it does not now
+function lanes.opens(task, key)
+  local own = gate.of(task)
+  local its = own and gate.key(own, key)
+  if not its then return nil end
+  local at = its.closed_until
+  if its.counter and rate.room(its.counter) <= 0 then at = math.max(at, rate.opens(its.counter)) end
+  return at > now and at or nil
+end
+
+-- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed, so that `u<key>` goes in time.
+local function opening_of(task, key, why)
+  if why == 'r' then return lanes.opens(task, key) end
+  local at = gate.closed_until(task, key)
+  return at > now and at or nil
 end
 
 -- Whether a lane is missing where it belongs, or left where it does not. One without room may be among those that take turns until a
@@ -81,12 +94,17 @@ end
 function lanes.is_wrong(task, key)
   local may_go, is_parked = call('ZSCORE', K.turns .. task, key), call('ZSCORE', K.parked .. task, key)
   local opens = tonumber(call('ZSCORE', K.opening .. task, key) or '')
-  if not lanes.first_of(task, key) then return may_go or is_parked or opens ~= nil end
+  -- what time has opened, a worker will open
+  local is_late = opens and opens <= now or false
+  if not lanes.first_of(task, key) then
+    return may_go or is_parked or not is_late and opens ~= opening_of(task, key)
+  end
   if may_go or not is_parked then return not may_go or is_parked or opens ~= nil end
+  if is_late then return false end
   local room, why = lanes.room(task, key)
-  -- what time has opened, a worker will open; and more of them may be looked at soon
-  if room > 0 then return not (opens and opens <= now) and call('EXISTS', K.deferred) == 0 end
-  return opens ~= (why == 'r' and opening_of(task, key) or nil)
+  -- more of them may be looked at soon
+  if room > 0 then return call('EXISTS', K.deferred) == 0 end
+  return opens ~= opening_of(task, key, why)
 end
 
 -- the place of a lane among those that take turns
@@ -110,9 +128,15 @@ function lanes.is_planned_wrongly(task)
   return tonumber(call('ZSCORE', K.opens, task .. '\0') or '') ~= first_opening(task)
 end
 
--- Time no longer opens this lane.
-local function forget_opening(task, key)
-  if S.has_opens ~= false and call('ZREM', K.opening .. task, key) == 1 then lanes.plan(task) end
+-- Time opens this lane, or does not (any more), as `why` keeps it waiting.
+local function note_opening(task, key, why)
+  local at = (why == 'r' or S.has_opens ~= false) and opening_of(task, key, why)
+  if at then
+    call('ZADD', K.opening .. task, format('%.0f', at), key)
+    lanes.plan(task)
+  elseif S.has_opens ~= false and call('ZREM', K.opening .. task, key) == 1 then
+    lanes.plan(task)
+  end
 end
 
 -- Puts a lane among those that may go, or parks it, or forgets it, after its jobs, its holders or its limit have changed. `opened` is
@@ -122,7 +146,7 @@ function lanes.judge(task, key, opened, served)
   if not first then
     call('ZREM', turns, key)
     call('ZREM', parked, key)
-    forget_opening(task, key)
+    note_opening(task, key)
     return nil
   end
   local known, is_parked = call('ZSCORE', turns, key), false
@@ -137,19 +161,15 @@ function lanes.judge(task, key, opened, served)
     call('ZADD', turns, place, key)
     if is_parked then
       call('ZREM', parked, key)
-      forget_opening(task, key)
+      note_opening(task, key)
     end
     return first
   end
   call('ZADD', parked, place, key)
   if known and not is_parked then call('ZREM', turns, key) end
-  if why == 'r' then
-    rate.set_right(gate.key(gate.of(task), key).counter)
-    call('ZADD', K.opening .. task, format('%.0f', opening_of(task, key)), key)
-    lanes.plan(task)
-  else
-    forget_opening(task, key)
-  end
+  local counter = why == 'r' and gate.key(gate.of(task), key).counter
+  if counter then rate.set_right(counter) end
+  note_opening(task, key, why)
   return nil
 end
 
@@ -258,10 +278,20 @@ function lanes.let_leases_go(leaving)
   end
 end
 
+-- No job of this key starts before a time. Returns whether the key has a gate.
+function lanes.close(task, key, at)
+  local own = gate.of(task)
+  if not own or not own.per_key then return false end
+  if at > gate.key(own, key).closed_until then gate.set(task, '', { ['u' .. key] = pack('>I6', at) }) end
+  return true
+end
+
 -- Opens the lanes of a line whose time has come, at most a page.
 function lanes.open_due(task)
   local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, PAGE)
   for _, key in ipairs(opened) do
+    local closed_until = gate.closed_until(task, key)
+    if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. key] = '' }) end
     wake(task, key)
     -- it may be garbage, of a lane that is not parked
     if (tonumber(call('ZSCORE', K.opening .. task, key) or '') or math.huge) <= now then call('ZREM', K.opening .. task, key) end

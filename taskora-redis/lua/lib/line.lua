@@ -87,6 +87,12 @@ function line.still_ready(task)
   return false
 end
 
+-- The last lane that could go may have been parked. A wake-up may be for a delayed job, or for a time that opens something.
+function line.leave_ready(task)
+  if call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task) > 0 or call('ZREM', K.ready, task) == 0 then return end
+  if not call('ZSCORE', K.due, task) then call('DEL', K.wake .. task) end
+end
+
 -- this line is empty now
 function line.close(task)
   call('ZREM', K.ready, task)

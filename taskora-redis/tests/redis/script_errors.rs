@@ -79,6 +79,8 @@ enum Act {
     KeyRateSet,
     KeyRateDeclare,
     KeyRateTake,
+    KeyClose,
+    KeyReopen,
     Note,
     Watch,
     Repair,
@@ -120,6 +122,7 @@ impl Act {
             | Self::RateOpen
             | Self::KeyRateClaim
             | Self::KeyRateOpen
+            | Self::KeyReopen
             | Self::LaneClaim
             | Self::LaneSettle
             | Self::LaneDue
@@ -132,6 +135,7 @@ impl Act {
             | Self::GateRescue
             | Self::LaneRescue => "sweep",
             Self::GateSet | Self::RateSet | Self::LaneSet | Self::KeyRateSet => "set_gate",
+            Self::KeyClose => "close_key",
             Self::LaneTake | Self::KeyRateTake => "take_key",
             Self::GateDeclare | Self::LaneDeclare | Self::KeyRateDeclare => "declare_limits",
             Self::CancelWaiting

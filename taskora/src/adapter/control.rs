@@ -27,6 +27,8 @@
 //! - **A rate of a key** counts the starts of the jobs that hold the key, as that of a task does. A late key counts when it is taken. A lane
 //!   that nothing but the rate of its key keeps waiting opens by time, and keeps its turn. Like a pause, a rate that was set for a key of a
 //!   task without limits by key waits for them.
+//! - **A key may be [closed](Control::close_key) for a time**, because the other side wants no more of its jobs for now. It then opens by time, as
+//!   if its rate had closed it, and is [`Blocked::Rate`](crate::Blocked::Rate) until then.
 //! - **A limit stops nobody.** Jobs that run when a limit is lowered, or when the task is paused, go on.
 //! - **Everything else goes on**: jobs are stored, become due, expire and are cancelled as without a gate.
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
@@ -39,6 +41,7 @@
 //!   begins anew. The rate of a key is the one that was set for it, else the one that is declared for each.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -91,6 +94,10 @@ pub trait Control: Send + Sync {
     /// it has one. It holds it now, or it waits in the lane of its key, without having used up an attempt. A job that is to be
     /// cancelled may go on.
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
+
+    /// No job starts that is limited by the key which the job of this lease holds, within this time, at most [`Rate::LONGEST`]. If the key is
+    /// closed for longer already, that stays. Nothing happens if the lease is not valid, or its job holds no key.
+    async fn close_key(&self, lease: &Lease, time: Duration) -> Result<(), AdapterError>;
 
     /// The new items that gather under a key of the task, and the first `limit` of them, [`Collected::MAX_ITEMS`] at most. `None` if there
     /// are none. Changes nothing.
@@ -244,5 +251,10 @@ impl Control for NoControl {
     /// No task has limits by key.
     async fn take_key(&self, _: &Lease, _: &LimitKey) -> Result<KeyTaken, AdapterError> {
         Ok(KeyTaken::Go)
+    }
+
+    /// Nor holds any job one.
+    async fn close_key(&self, _: &Lease, _: Duration) -> Result<(), AdapterError> {
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! An adapter around another one.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -150,6 +151,7 @@ forward! {
         async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
+        async close_key(lease: &Lease, time: Duration) -> Result<(), AdapterError>;
         async collected(task: &GatedTask, key: &LimitKey, limit: usize) -> Result<Option<Collected>, AdapterError>;
         async flush(task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError>;
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::Fixture;
 use super::gate_kit::{got, idle_worker, set_rate, task};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, claim, complete, delayed, ids, info, job, put,
-    retry, sweep, within,
+    Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, claim, complete, delayed, forged, ids, info, job,
+    put, retry, sweep, within,
 };
 use super::lane_kit::{claim_all, declare, key, per_key, put_keyed};
-use crate::adapter::{Adapter, DeclaredLimit, Gate, GatedTask, KeyTaken, NewJob, PerKey, Rate};
+use crate::adapter::{Adapter, ClaimedJob, DeclaredLimit, Gate, GatedTask, KeyTaken, NewJob, PerKey, Rate};
 use crate::job::{Blocked, JobState};
 use crate::policy::Retention;
 
@@ -266,12 +266,136 @@ pub(super) async fn each_state_of_a_rate_by_key_is_sound(f: &impl Fixture) {
     checked("without keys").await;
 }
 
+async fn close(adapter: &Arc<dyn Adapter>, job: &ClaimedJob, time: Duration) {
+    adapter.control().close_key(&job.lease, time).await.expect("close_key");
+}
+
+pub(super) async fn a_key_is_closed_for_a_time(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::fair()).await;
+    put_keyed(&adapter, &["a1", "a2", "b1"]).await;
+    let mut worker = Caller::new(&adapter);
+    let first = worker.claim_one().await;
+    close(&adapter, &first, HOUR).await;
+    // the longer time stays
+    close(&adapter, &first, MOMENT).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b1"]);
+    assert_eq!(info(&adapter, "a2").await.blocked, Some(Blocked::Rate));
+    let gate = gate_of(&adapter, "a").await;
+    assert!(gate.opens_at.is_some() && gate.set_rate.is_none(), "{gate:?}");
+    assert_eq!(gate_of(&adapter, "b").await.opens_at, None);
+    worker.settle(&first, retry("429", Duration::ZERO)).await;
+    put_keyed(&adapter, &["a3", "b2"]).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b2"]);
+    f.advance(HOUR).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a2", "a1", "a3"]);
+    assert_eq!(gate_of(&adapter, "a").await.opens_at, None);
+}
+
+pub(super) async fn a_key_that_is_closed_opens_by_time(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    per_key(&adapter, PerKey::fair()).await;
+    put_keyed(&adapter, &["a1"]).await;
+    let first = claim_all(&adapter).await.remove(0);
+    let idle = idle_worker(&second).await;
+    close(&adapter, &first, 4 * QUIET).await;
+    put_keyed(&adapter, &["a2"]).await;
+    let next = within(PATIENCE, "the opening of the key", idle).await.unwrap();
+    let waited = next.claimed_at.as_millis() - first.claimed_at.as_millis();
+    assert!(waited >= u64::try_from((4 * QUIET).as_millis()).unwrap(), "{waited}");
+}
+
+pub(super) async fn a_closed_key_waits_for_its_limit_and_its_rate_too(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    of_each(&adapter, PerKey::at_most(1), Rate::new(2, 2 * HOUR)).await;
+    put_keyed(&adapter, &["a1", "a2", "a3"]).await;
+    let mut worker = Caller::new(&adapter);
+    let first = worker.claim_one().await;
+    close(&adapter, &first, HOUR).await;
+    assert!(worker.claim(9, &[TASK]).await.is_empty());
+    assert_eq!(info(&adapter, "a2").await.blocked, Some(Blocked::LimitKey("a".to_owned())));
+    f.advance(HOUR).await;
+    assert!(worker.claim(9, &[TASK]).await.is_empty());
+    worker.settle(&first, complete("1")).await;
+    let second = worker.claim_one().await;
+    worker.settle(&second, complete("1")).await;
+    assert_eq!(info(&adapter, "a3").await.blocked, Some(Blocked::Rate));
+    f.advance(HOUR).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a3"]);
+}
+
+pub(super) async fn only_who_holds_a_key_closes_it(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [job("x", TASK)]).await;
+    per_key(&adapter, PerKey::fair()).await;
+    put_keyed(&adapter, &["a1", "a2"]).await;
+    let mut worker = Caller::new(&adapter);
+    let keyless = worker.claim_one().await;
+    close(&adapter, &keyless, HOUR).await;
+    let first = worker.claim_one().await;
+    close(&adapter, &forged(&first, first.lease.token + 1), HOUR).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a2"]);
+    worker.settle(&first, complete("1")).await;
+    close(&adapter, &first, HOUR).await;
+    put_keyed(&adapter, &["a3"]).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a3"]);
+    // nobody takes a closed key late, either
+    let control = adapter.control();
+    put(&adapter, [job("y", TASK)]).await;
+    let late = worker.claim_one().await;
+    assert_eq!(control.take_key(&keyless.lease, &key("c")).await.unwrap(), KeyTaken::Go);
+    close(&adapter, &keyless, HOUR).await;
+    assert_eq!(control.take_key(&late.lease, &key("c")).await.unwrap(), KeyTaken::Waits);
+    f.advance(HOUR).await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["y"]);
+}
+
+pub(super) async fn each_state_of_a_closed_key_is_sound(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let checked = |step: &'static str| {
+        let adapter = Arc::clone(&adapter);
+        async move { super::upkeep::sound(&adapter, step).await }
+    };
+    per_key(&adapter, PerKey::at_most(2)).await;
+    put_keyed(&adapter, &["a1"]).await;
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    checked("the only lane is paused").await;
+    assert!(adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());
+    put_keyed(&adapter, &["a2", "a3"]).await;
+    let mut worker = Caller::new(&adapter);
+    let (first, second) = (worker.claim_one().await, worker.claim_one().await);
+    close(&adapter, &first, HOUR).await;
+    checked("closed and full").await;
+    worker.settle(&first, complete("1")).await;
+    checked("closed alone").await;
+    adapter.jobs().cancel(&"a3".into(), "why").await.unwrap();
+    checked("with nothing in the lane").await;
+    put_keyed(&adapter, &["a4"]).await;
+    checked("and again").await;
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    checked("paused").await;
+    f.advance(HOUR).await;
+    checked("late").await;
+    assert!(worker.claim(9, &[TASK]).await.is_empty());
+    checked("late and looked at").await;
+    assert!(adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());
+    checked("resumed").await;
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a4"]);
+    close(&adapter, &second, HOUR).await;
+    per_key(&adapter, None).await;
+    checked("without keys").await;
+    f.advance(HOUR).await;
+    assert!(worker.claim(9, &[TASK]).await.is_empty());
+    checked("after all").await;
+}
+
 pub(super) async fn a_lane_that_its_rate_has_closed_opens_by_time(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     let per = 4 * QUIET;
     of_each(&adapter, PerKey::fair(), Rate::new(1, per)).await;
     put_keyed(&adapter, &["a1", "a2"]).await;
-    let first = claim_all(&adapter).await.remove(0);
+    // with room for more, this worker would be told when the lane opens
+    let first = Caller::new(&adapter).claim_one().await;
     let next = within(PATIENCE, "the opening of the lane", idle_worker(&second).await).await.unwrap();
     let waited = next.claimed_at.as_millis() - first.claimed_at.as_millis();
     assert!(waited >= u64::try_from(per.as_millis()).unwrap(), "{waited}");

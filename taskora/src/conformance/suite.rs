@@ -414,6 +414,11 @@ macro_rules! __conformance_checks {
                 the_rate_of_one_key_changes
                 a_late_key_counts_when_it_is_taken
                 a_lane_that_its_rate_has_closed_opens_by_time
+                a_key_is_closed_for_a_time
+                a_key_that_is_closed_opens_by_time
+                a_closed_key_waits_for_its_limit_and_its_rate_too
+                only_who_holds_a_key_closes_it
+                each_state_of_a_closed_key_is_sound
             }
         }
     };

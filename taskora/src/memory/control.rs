@@ -2,6 +2,7 @@
 //! say, so nothing has to be counted up or down.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -14,7 +15,7 @@ use crate::adapter::{
     AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey,
     Rate, TaskName, no_limit_of_zero,
 };
-use crate::job::{Blocked, JobId, Timestamp};
+use crate::job::{Blocked, JobId, Timestamp, millis};
 
 impl Store {
     fn running(&self, lines: &[TaskName]) -> usize {
@@ -113,6 +114,16 @@ impl Store {
         self.enter_line(&lease.id, Line::Back);
         self.wake([lease.task.clone()]);
         KeyTaken::Waits
+    }
+
+    /// No job of the key that this lease's job holds starts before a time.
+    fn close_key(&mut self, lease: &Lease, until: u64) {
+        let record = self.jobs.get(&lease.id).filter(|record| record.is_held_by(lease));
+        if let Some(key) = record.and_then(|record| record.holds.clone()) {
+            self.gates.close_key(&lease.task, &key, until);
+            self.quiet([&lease.task]);
+            self.wakes.due_earlier();
+        }
     }
 
     /// Changes a gate: wakes workers if it is open now, and drops wake-ups if it is closed.
@@ -278,6 +289,11 @@ impl Control for MemoryAdapter {
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
         Ok(self.0.lock().take_key(lease, key, self.0.now()))
+    }
+
+    async fn close_key(&self, lease: &Lease, time: Duration) -> Result<(), AdapterError> {
+        self.0.lock().close_key(lease, self.0.now() + millis(time.min(Rate::LONGEST)));
+        Ok(())
     }
 
     async fn collected(

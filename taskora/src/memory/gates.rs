@@ -63,6 +63,14 @@ impl Gates {
         }
     }
 
+    /// No job of this key starts before a time.
+    pub(super) fn close_key(&mut self, task: &TaskName, key: &LimitKey, until: u64) {
+        let name = self.name_of(task).clone();
+        if let Some(settings) = self.by_task.get_mut(&name).filter(|settings| settings.per_key.is_some()) {
+            settings.keys.close(key, until);
+        }
+    }
+
     /// The names of tasks whose rate, or that of one of whose keys, lets a job start at this time, and did not before.
     pub(super) fn open(&mut self, now: u64) -> Vec<TaskName> {
         let mut opened = Vec::new();

@@ -29,6 +29,8 @@ pub(super) struct KeyGate {
     pub(super) paused: Option<(u64, String)>,
     /// The starts that its rate counts.
     starts: Starts,
+    /// It is closed until then, because the other side wants no more.
+    closed_until: u64,
     /// No job starts before this time.
     opens_at: Option<u64>,
 }
@@ -36,6 +38,12 @@ pub(super) struct KeyGate {
 impl KeyGate {
     fn is_set(&self) -> bool {
         self.limit.is_some() || self.rate.is_some() || self.paused.is_some()
+    }
+
+    /// When the next job may start, if none may now.
+    fn opening(&self, declared: Option<Rate>, now: u64) -> Option<u64> {
+        let of_rate = self.rate_or(declared).and_then(|rate| self.starts.opens_at(rate, now));
+        of_rate.max(Some(self.closed_until).filter(|at| *at > now))
     }
 
     /// Whether starts until now may keep others from starting.
@@ -82,16 +90,23 @@ impl KeyGates {
     /// A job starts that holds this key.
     pub(super) fn start(&mut self, key: &LimitKey, declared: Option<Rate>, now: u64) {
         let Some(rate) = self.by_key.get(key).and_then(|gate| gate.rate).or(declared) else { return };
-        let starts = &mut self.by_key.entry(key.clone()).or_default().starts;
-        starts.add(rate, now);
-        if let Some(at) = starts.opens_at(rate, now) {
-            self.open_at(key, Some(at));
-        }
+        let gate = self.by_key.entry(key.clone()).or_default();
+        gate.starts.add(rate, now);
+        let at = gate.opening(declared, now);
+        self.open_at(key, at);
         if self.by_key.len() > self.most.max(FEW) {
             self.by_key
                 .retain(|_, gate| gate.is_set() || gate.opens_at.is_some() || gate.counts(declared, now));
             self.most = 2 * self.by_key.len();
         }
+    }
+
+    /// No job of this key starts before a time.
+    pub(super) fn close(&mut self, key: &LimitKey, until: u64) {
+        let gate = self.by_key.entry(key.clone()).or_default();
+        gate.closed_until = gate.closed_until.max(until);
+        let at = gate.opens_at.max(Some(gate.closed_until));
+        self.open_at(key, at);
     }
 
     fn open_at(&mut self, key: &LimitKey, at: Option<u64>) {
@@ -132,10 +147,10 @@ impl KeyGates {
             if before.map(kind) != rate.map(kind) {
                 gate.starts = Starts::default();
             }
-            let at = rate.and_then(|rate| {
+            if let Some(rate) = rate {
                 gate.starts.adjust(rate, now);
-                gate.starts.opens_at(rate, now)
-            });
+            }
+            let at = gate.opening(declared, now);
             self.open_at(&key, at);
         }
     }
@@ -147,6 +162,7 @@ impl KeyGates {
             let own = self.by_key.entry(key).or_default();
             own.limit = own.limit.or(theirs.limit);
             own.paused = own.paused.take().or(theirs.paused);
+            own.closed_until = own.closed_until.max(theirs.closed_until);
             if own.rate.is_none() && (theirs.rate.is_some() || keeps_starts) {
                 (own.rate, own.starts) = (theirs.rate, theirs.starts);
             }

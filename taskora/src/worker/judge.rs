@@ -60,7 +60,24 @@ impl Judge<'_> {
             Cause::Payload => is_served_elsewhere(context).await,
             Cause::Attempt => false,
         };
-        if is_left { left_to_others(context, &failure.message) } else { self.after(context, failure) }
+        if is_left {
+            return left_to_others(context, &failure.message);
+        }
+        if let (true, Some(time)) = (failure.advice.for_key, failure.advice.after) {
+            self.close_key(context, time).await;
+        }
+        self.after(context, failure)
+    }
+
+    /// No job of the key starts within this time. If the store cannot be reached, they do, and find out themselves.
+    async fn close_key(self, context: &Context, time: Duration) {
+        if self.handler.contract.key_limit().is_none() {
+            return;
+        }
+        let closed = context.app().setup().adapter().control().close_key(context.lease(), time).await;
+        if let Err(error) = closed {
+            tracing::warn!(job = %context.id(), task = context.task(), %error, "cannot close the key of the job");
+        }
     }
 
     /// Another attempt, or the end.

@@ -55,6 +55,8 @@ pub(super) enum Operation {
     },
     /// A worker finds the key of a lease.
     TakeKey(u8, u8),
+    /// The key of a lease is closed for so many fives of seconds.
+    CloseKey(u8, u8),
     /// A schedule by its number, and what is done to it.
     Schedule(u8, super::schedules::Change),
     Start(Flow),

@@ -230,6 +230,12 @@ impl<'a> Pair<'a> {
                 let redis = self.redis.0.block_on(self.redis.1.take_key(&redis.lease, &key));
                 same("taken", &answered(memory)?, &answered(redis)?)?;
             }
+            Operation::CloseKey(lease, time) => {
+                let Some([memory, redis]) = self.lease(*lease) else { return Ok(()) };
+                let time = fives(*time);
+                answered(self.memory.0.block_on(self.memory.1.close_key(&memory.lease, time)))?;
+                answered(self.redis.0.block_on(self.redis.1.close_key(&redis.lease, time)))?;
+            }
             Operation::Schedule(name, change) => self.change_schedule(*name, change)?,
             Operation::Start(flow) => {
                 self.has_deadlines |= flow.has_deadline();

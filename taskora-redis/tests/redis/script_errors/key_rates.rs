@@ -12,6 +12,11 @@ async fn declare(world: &mut World, rate: Rate) -> Outcome {
     of("declare_limits", world.adapter.declare_limits(vec![limit]).await).map(drop)
 }
 
+async fn close(world: &World) -> Outcome {
+    let held = world.held.iter().find(|job| job.lease.id.as_str() == "l1").expect("it was claimed");
+    of("close_key", world.adapter.close_key(&held.lease, PER).await)
+}
+
 impl Act {
     pub(super) fn is_of_key_rates(self) -> bool {
         matches!(
@@ -21,6 +26,8 @@ impl Act {
                 | Self::KeyRateSet
                 | Self::KeyRateDeclare
                 | Self::KeyRateTake
+                | Self::KeyClose
+                | Self::KeyReopen
         )
     }
 
@@ -45,7 +52,10 @@ impl Act {
             // this one parks them
             of("claim", world.exchange(&[TASK], Vec::new(), 0).await)?;
         }
-        if self == Self::KeyRateOpen {
+        if self == Self::KeyReopen {
+            close(world).await?;
+        }
+        if let Self::KeyRateOpen | Self::KeyReopen = self {
             of("shift", adapter.shift_clock(PER + Duration::from_millis(1)).await)?;
         }
         Ok(())
@@ -54,13 +64,14 @@ impl Act {
     pub(super) async fn act_on_key_rates(self, world: &mut World) -> Outcome {
         let adapter = world.adapter.clone();
         match self {
-            Self::KeyRateClaim | Self::KeyRateOpen => {
+            Self::KeyRateClaim | Self::KeyRateOpen | Self::KeyReopen => {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop)
             }
             Self::KeyRateSet => {
                 let (key, rate) = (LimitKey::new("a"), Rate::new(5, PER).burst(2));
                 of("set_rate", adapter.set_rate(&GatedTask::new(TASK), key.as_ref(), Some(rate)).await)
             }
+            Self::KeyClose => close(world).await,
             Self::KeyRateDeclare => declare(world, Rate::new(2, PER)).await,
             Self::KeyRateTake => {
                 let key = LimitKey::new("a").expect("not too long");
@@ -79,4 +90,5 @@ impl Act {
 #[tokio::test]
 async fn a_rate_by_key_that_fails_at_any_write() {
     run(&[Act::KeyRateClaim, Act::KeyRateOpen, Act::KeyRateSet, Act::KeyRateDeclare, Act::KeyRateTake]).await;
+    run(&[Act::KeyClose, Act::KeyReopen]).await;
 }

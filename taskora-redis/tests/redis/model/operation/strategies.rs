@@ -162,6 +162,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         2 => (1..=6u8).prop_map(Operation::Advance),
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
         2 => (lease(), 0..3u8).prop_map(|(lease, key)| Operation::TakeKey(lease, key)),
+        1 => (lease(), 1..4u8).prop_map(|(lease, time)| Operation::CloseKey(lease, time)),
         4 => schedules::change().prop_map(|(name, change)| Operation::Schedule(name, change)),
         2 => flow().prop_map(Operation::Start),
         1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),
