@@ -10,6 +10,7 @@ use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, Dispatchable, JobRequest, Many, ManyRequest};
 use crate::handle::{Expected, JobHandle};
+use crate::inspect::Inspect;
 use crate::job::JobId;
 use crate::policy::Retention;
 use crate::queues::Queues;
@@ -118,10 +119,16 @@ impl App {
         WorkflowHandle::attached(self.setup.clone(), id.into())
     }
 
-    /// The queues of the tasks: change limits, pause and resume tasks; find out which job owns a key, or release the key.
+    /// The queues of the tasks: change limits, pause and resume tasks, flush what gathers; find out which job owns a key, or release the key.
     #[must_use]
     pub const fn queues(&self) -> Queues<'_> {
         Queues::new(&self.setup)
+    }
+
+    /// Looks into the queues of the tasks, and changes nothing.
+    #[must_use]
+    pub const fn inspect(&self) -> Inspect<'_> {
+        Inspect::new(&self.setup)
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.

@@ -1,6 +1,7 @@
 //! What a handler knows about its attempt, and what it can report.
 
 mod blocking;
+mod items;
 mod running;
 mod stop;
 mod test;
@@ -21,6 +22,8 @@ use crate::job::{JobId, LogEntry, LogLevel, Timestamp};
 use crate::json;
 use crate::schedules::Tick;
 
+pub use items::Item;
+pub(crate) use items::Wish;
 use running::Threads;
 pub(crate) use stop::StopReason;
 use stop::StopSignal;
@@ -67,6 +70,8 @@ struct Attempt {
     threads: Threads,
     report: Report,
     keeper: Arc<Notify>,
+    /// The items of a batch; none of other attempts.
+    items: Box<[Item]>,
 }
 
 impl Context {
@@ -94,6 +99,7 @@ impl Context {
                 threads: Threads::default(),
                 report: Report { reporter, notes: Mutex::default(), written: Notify::new() },
                 keeper,
+                items: Box::default(),
             }),
         }
     }
@@ -175,7 +181,7 @@ impl Context {
             Ok(json) if json.len() > MAX_NOTE => {
                 self.warn(format!("progress of {} bytes is above the limit of {MAX_NOTE} bytes", json.len()));
             }
-            Ok(json) => self.note(|notes| notes.progress = Some(json)),
+            Ok(json) => self.set_progress(json),
             Err(error) => self.warn(format!("progress cannot be written as JSON: {error}")),
         }
     }
@@ -207,14 +213,7 @@ impl Context {
         };
         let at = self.attempt.claimed_at.plus(self.attempt.claimed.elapsed());
         let message = cut(message.into());
-        let entry = LogEntry { level, message, fields, at, attempt: self.attempt.number };
-        self.note(|notes| {
-            notes.logs.push(entry);
-            // no need to send lines that the store would drop at once
-            if notes.logs.len() > 2 * LogEntry::MAX_PER_JOB {
-                notes.logs.drain(..LogEntry::MAX_PER_JOB);
-            }
-        });
+        self.add_line(LogEntry { level, message, fields, at, attempt: self.attempt.number });
     }
 
     /// Whether the attempt should stop: its job was cancelled, its lease was lost, its timeout has passed, or the grace
@@ -289,6 +288,31 @@ impl Context {
 
     pub(crate) async fn stopped(&self) -> StopReason {
         self.attempt.stop.stopped().await
+    }
+
+    /// What a batch reports is reported for each of its items.
+    fn set_progress(&self, json: Vec<u8>) {
+        if self.items().is_empty() {
+            self.note(|notes| notes.progress = Some(json));
+            return;
+        }
+        self.items().iter().for_each(|item| item.context().set_progress(json.clone()));
+    }
+
+    fn add_line(&self, entry: LogEntry) {
+        if self.items().is_empty() {
+            self.note(|notes| {
+                notes.logs.push(entry);
+                // no need to send lines that the store would drop at once
+                if notes.logs.len() > 2 * LogEntry::MAX_PER_JOB {
+                    notes.logs.drain(..LogEntry::MAX_PER_JOB);
+                }
+            });
+            return;
+        }
+        for item in self.items() {
+            item.context().add_line(LogEntry { attempt: item.attempt(), ..entry.clone() });
+        }
     }
 
     fn note(&self, change: impl FnOnce(&mut PendingNotes)) {

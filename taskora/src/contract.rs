@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::collect::Collect;
 #[cfg(feature = "runtime")]
 use crate::map::Map;
 use crate::policy::{RetryPolicy, Ttl};
@@ -35,7 +36,7 @@ pub trait Task: Data {
     #[doc(hidden)]
     type Arguments;
 
-    /// The key that limits by key count this job by; `None` if it has none.
+    /// The key that limits by key count this job by, or under which it gathers; `None` if it has none.
     #[doc(hidden)]
     fn limit_key(&self) -> Option<String> {
         None
@@ -69,6 +70,14 @@ pub trait Task: Data {
         Map { items: items.into_iter().collect(), size: Some(size) }
     }
 }
+
+/// A contract with [`collect`](macro@crate::task), whose jobs gather and are run in batches.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not collect",
+    label = "a contract without `collect`",
+    note = "jobs gather if their contract says so: `#[derive(Task)] #[task(collect(delay = \"2s\", max_size = 100))]`"
+)]
+pub trait Collects: Task {}
 
 /// The arguments of a contract, one after the other, each in its own type's format.
 #[doc(hidden)]
@@ -115,6 +124,7 @@ pub struct TaskOptions {
     key_limit: Option<KeyLimit>,
     rate: Option<Rate>,
     key_rate: Option<Rate>,
+    collect: Option<Collect>,
 }
 
 /// How the jobs of a task that have the same key are limited, in all processes together.
@@ -147,6 +157,7 @@ impl TaskOptions {
             key_limit: None,
             rate: None,
             key_rate: None,
+            collect: None,
         }
     }
 
@@ -241,6 +252,13 @@ impl TaskOptions {
         self
     }
 
+    /// How jobs of this task gather, to be run in batches.
+    #[must_use]
+    pub const fn with_collect(mut self, collect: Collect) -> Self {
+        self.collect = Some(collect);
+        self
+    }
+
     /// See [`TaskOptions::with_aliases`].
     #[must_use]
     pub const fn aliases(&self) -> &'static [&'static str] {
@@ -305,6 +323,12 @@ impl TaskOptions {
     #[must_use]
     pub const fn key_rate(&self) -> Option<Rate> {
         self.key_rate
+    }
+
+    /// See [`TaskOptions::with_collect`]; jobs run one by one by default.
+    #[must_use]
+    pub const fn collect(&self) -> Option<Collect> {
+        self.collect
     }
 }
 

@@ -33,6 +33,15 @@ pub trait Handler<S>: 'static {
         scope: Scope<S>,
     ) -> impl Future<Output = Result<<Self::Task as Task>::Output, Failure>> + Send;
 
+    /// Runs a batch, if [`HandlerOptions::runs_batches`] says so.
+    #[doc(hidden)]
+    fn run_batch(
+        _items: Vec<Self::Task>,
+        _scope: Scope<S>,
+    ) -> impl Future<Output = Result<<Self::Task as Task>::Output, Failure>> + Send {
+        std::future::ready(Err(Failure::retryable("the handler runs no batches")))
+    }
+
     /// Cleans up after an attempt that was cancelled while it ran.
     #[doc(hidden)]
     fn on_cancel(_task: Self::Task, _scope: Scope<S>) -> impl Future<Output = ()> + Send {
@@ -45,6 +54,7 @@ pub trait Handler<S>: 'static {
 pub struct HandlerOptions {
     concurrency: Option<usize>,
     on_cancel: bool,
+    batch: bool,
     schedules: Option<SchedulesInCode>,
     place: &'static str,
 }
@@ -53,7 +63,7 @@ impl HandlerOptions {
     /// The defaults: only the worker's limit. `place` is where the function is defined, as `file:line`.
     #[must_use]
     pub const fn new(place: &'static str) -> Self {
-        Self { concurrency: None, on_cancel: false, schedules: None, place }
+        Self { concurrency: None, on_cancel: false, batch: false, schedules: None, place }
     }
 
     /// Concurrent attempts in one worker.
@@ -67,6 +77,13 @@ impl HandlerOptions {
     #[must_use]
     pub const fn with_on_cancel(mut self) -> Self {
         self.on_cancel = true;
+        self
+    }
+
+    /// It runs batches.
+    #[must_use]
+    pub const fn with_batch(mut self) -> Self {
+        self.batch = true;
         self
     }
 
@@ -91,6 +108,12 @@ impl HandlerOptions {
     #[must_use]
     pub const fn has_on_cancel(&self) -> bool {
         self.on_cancel
+    }
+
+    /// See [`HandlerOptions::with_batch`].
+    #[must_use]
+    pub const fn runs_batches(&self) -> bool {
+        self.batch
     }
 
     /// Where the function is defined, as `file:line`.

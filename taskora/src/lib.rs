@@ -27,6 +27,7 @@ mod advice;
 mod app;
 #[cfg(feature = "runtime")]
 pub mod check;
+mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "runtime")]
@@ -42,6 +43,8 @@ mod failure;
 mod handle;
 #[cfg(feature = "runtime")]
 mod handler;
+#[cfg(feature = "runtime")]
+mod inspect;
 #[cfg(feature = "runtime")]
 mod job;
 #[cfg(feature = "runtime")]
@@ -83,8 +86,10 @@ pub use app::{App, AppBuilder};
 #[cfg(feature = "runtime")]
 pub use check::{CheckReport, RepairReport, Violation};
 #[cfg(feature = "runtime")]
-pub use context::{Context, Reported, TestContext};
-pub use contract::{Data, KeyLimit, Task, TaskOptions};
+pub use collect::Collect;
+#[cfg(feature = "runtime")]
+pub use context::{Context, Item, Reported, TestContext};
+pub use contract::{Collects, Data, KeyLimit, Task, TaskOptions};
 #[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
@@ -101,6 +106,8 @@ pub use handler::Handler;
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use handler::HandlerOptions;
+#[cfg(feature = "runtime")]
+pub use inspect::{AskCollected, Collected, Inspect};
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]

@@ -14,7 +14,8 @@ mod hooks;
 #[path = "private/keys.rs"]
 mod keys;
 
-pub use crate::contract::{Data, KeyLimit, ReadArguments, Task, TaskOptions};
+pub use crate::collect::Collect;
+pub use crate::contract::{Collects, Data, KeyLimit, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, OnExpire, RetryPolicy, Ttl};
 pub use crate::rate::Rate;
 #[cfg(feature = "runtime")]

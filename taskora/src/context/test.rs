@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Context, StopReason};
+use super::{Context, StopReason, Wish};
 use crate::adapter::{ClaimedJob, Lease, TickStamp};
 use crate::app::App;
 use crate::job::{JobId, LogEntry, Timestamp};
@@ -22,6 +22,7 @@ pub struct TestContext {
     cancelled: bool,
     tick: Option<TickStamp>,
     app: Option<App>,
+    items: Option<usize>,
 }
 
 /// What a handler has reported to a context, see [`Context::reported`].
@@ -32,6 +33,10 @@ pub struct Reported {
     pub progress: Option<serde_json::Value>,
     /// The log lines, oldest first.
     pub logs: Vec<LogEntry>,
+    /// The items of a batch that were to [`fail`](super::Item::fail), with their messages.
+    pub failed: Vec<(JobId, String)>,
+    /// The items of a batch that were to be [retried](super::Item::retry).
+    pub retried: Vec<JobId>,
 }
 
 impl Context {
@@ -63,16 +68,28 @@ impl Context {
             cancelled: false,
             tick: None,
             app: None,
+            items: None,
         }
     }
 
     /// What was reported and is not in the store yet. In a unit test, that is everything.
     #[must_use]
     pub fn reported(&self) -> Reported {
-        let notes = self.notes();
+        // a batch reports the same for each item
+        let notes = self.items().first().map_or(self, |item| item.context()).notes();
+        let (mut failed, mut retried) = (Vec::new(), Vec::new());
+        for item in self.items() {
+            match item.wished() {
+                Some(Wish::Fail(message)) => failed.push((item.id().clone(), message)),
+                Some(Wish::Retry) => retried.push(item.id().clone()),
+                None => {}
+            }
+        }
         Reported {
             progress: notes.progress.as_ref().and_then(|json| serde_json::from_slice(json).ok()),
             logs: notes.logs.clone(),
+            failed,
+            retried,
         }
     }
 }
@@ -120,6 +137,12 @@ impl TestContext {
         self
     }
 
+    /// The context of a batch of so many items. The first one has the [`id`](TestContext::id), the others have new ones.
+    pub const fn items(mut self, items: usize) -> Self {
+        self.items = Some(items);
+        self
+    }
+
     /// The app that [`Context::app`] gives; one of its own in memory by default.
     pub fn app(mut self, app: &App) -> Self {
         self.app = Some(app.clone());
@@ -130,28 +153,39 @@ impl TestContext {
     #[must_use]
     pub fn build(self) -> Context {
         let now = self.tick.as_ref().and_then(|tick| tick.at).unwrap_or_default();
-        let mut job = ClaimedJob {
-            lease: Lease { id: self.id, task: self.task.into(), token: 1 },
-            payload: Vec::new(),
-            attempt: self.attempt,
-            created_at: now,
-            claimed_at: now,
-            meta: self.meta,
-            cancelled: self.cancelled,
-            node: None,
-            limit_key: None,
-            batch: None,
-            holds_key: false,
-            tick: self.tick,
-            prior_result: None,
-        };
         // the receiver is gone, so reports stay in the context
         let (reporter, _) = mpsc::unbounded_channel();
         let app = self.app.unwrap_or_else(|| App::new(MemoryAdapter::new()));
-        let context = Context::new(app, &mut job, self.max_attempts, reporter, Arc::default());
+        let attempt = |id| {
+            let mut job = ClaimedJob {
+                lease: Lease { id, task: self.task.as_str().into(), token: 1 },
+                payload: Vec::new(),
+                attempt: self.attempt,
+                created_at: now,
+                claimed_at: now,
+                meta: self.meta.clone(),
+                cancelled: self.cancelled,
+                node: None,
+                limit_key: None,
+                batch: None,
+                holds_key: false,
+                tick: self.tick.clone(),
+                prior_result: None,
+            };
+            let context =
+                Context::new(app.clone(), &mut job, self.max_attempts, reporter.clone(), Arc::default());
+            if self.cancelled {
+                context.stop(StopReason::Cancelled);
+            }
+            context
+        };
+        let first = attempt(self.id);
+        let Some(items) = self.items else { return first };
+        let others = (1..items).map(|_| attempt(JobId::new()));
+        let batch = Context::of_batch(&first, std::iter::once(first.clone()).chain(others).collect());
         if self.cancelled {
-            context.stop(StopReason::Cancelled);
+            batch.stop(StopReason::Cancelled);
         }
-        context
+        batch
     }
 }

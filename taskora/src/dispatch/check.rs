@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::adapter::{Admission, LimitKey, MAX_META, MAX_PRIORITY, MIN_PRIORITY, SCHEDULES};
+use crate::adapter::{Admission, LimitKey, MAX_META, MAX_PRIORITY, MIN_PRIORITY, Rule, SCHEDULES};
 use crate::contract::TaskOptions;
 use crate::error::DispatchError;
 use crate::policy::Ttl;
@@ -78,6 +78,26 @@ pub(crate) fn checked_limit_key(task: &str, key: Option<String>) -> Result<Optio
             let message = format!("the key of a job of `{task}` is empty; a job without a key has `None`");
             Err(DispatchError::InvalidOption(message))
         }
+    }
+}
+
+/// What a job that gathers cannot be.
+pub(crate) fn check_collect(
+    contract: &TaskOptions,
+    rule: Option<Rule>,
+    ttl: Option<Duration>,
+) -> Result<(), DispatchError> {
+    let Some(collect) = contract.collect() else { return Ok(()) };
+    if let Some(Rule::Debounce { .. }) = rule {
+        let message = "`collect` says when the items of its task go; leave `debounce` out";
+        return Err(DispatchError::InvalidOption(message.to_owned()));
+    }
+    match ttl {
+        Some(ttl) if ttl <= collect.delay => Err(DispatchError::InvalidOption(format!(
+            "a `ttl` of {ttl:?} ends before `collect` opens after {:?}",
+            collect.delay
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::asked::{self, for_payload};
 use super::check::{
-    check_key, check_meta, check_priority, check_size, check_task_name, check_ttl, checked_limit_key, ttl_of,
+    check_collect, check_key, check_meta, check_priority, check_size, check_task_name, check_ttl,
+    checked_limit_key, ttl_of,
 };
 use super::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, Admitted, Enqueued, NewJob, Rule, TaskName};
@@ -33,7 +34,7 @@ pub struct JobRequest {
     task: TaskName,
     payload: Result<Vec<u8>, DispatchError>,
     contract: TaskOptions,
-    /// What limits by key count it by, as its contract says.
+    /// What limits by key count it by, or where it gathers, as its contract says.
     limit_key: Option<String>,
     /// Whether its dispatch may say that.
     takes_key: bool,
@@ -87,6 +88,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             }
             let limit_key = options.limit_key.clone().or(limit_key);
             let rule = options.rule.as_ref().map(|rule| rule.check(options.due, id.is_some())).transpose()?;
+            check_collect(&contract, rule, options.ttl)?;
             let key = options.key.clone();
             key.iter().try_for_each(|key| check_key(&task, key))?;
             let id = id.unwrap_or_else(JobId::new);
@@ -194,6 +196,7 @@ pub(super) fn new_job(
     check_priority(priority)?;
     check_meta(&options.meta)?;
     check_ttl(options.ttl)?;
+    let limit_key = checked_limit_key(&task, limit_key)?;
     Ok(NewJob {
         priority,
         due: options.due,
@@ -201,7 +204,8 @@ pub(super) fn new_job(
         max_stalls: contract.max_stalls(),
         meta: options.meta,
         ttl: ttl_of(contract, options.ttl),
-        limit_key: checked_limit_key(&task, limit_key)?,
+        collect: contract.collect().filter(|_| limit_key.is_some()),
+        limit_key,
         replace_failed: options.replace_failed,
         ..NewJob::new(id, task, payload)
     })

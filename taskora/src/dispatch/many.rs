@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::asked::for_payload;
-use super::check::check_key;
+use super::check::{check_collect, check_key};
 use super::job::{admitted, encode, handle, new_job, replaces_nothing, tell_key};
 use super::key::IntoKey;
 use super::{BoxFuture, DispatchOptions, Dispatched, DispatchedJobs};
@@ -91,6 +91,7 @@ fn prepare<T: Task>(
     }
     let mut limit_keys = limit_keys.into_iter().flatten();
     let rule = options.rule.as_ref().map(|rule| rule.check(options.due, ids.is_some())).transpose()?;
+    check_collect(&T::OPTIONS, rule, options.ttl)?;
     let ids = match ids {
         Some(ids) if ids.len() != tasks.len() => {
             let (ids, jobs) = (ids.len(), tasks.len());

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
+use std::marker::PhantomData;
 
 pub use crate::advice::Advice;
 pub use crate::context::Context;
@@ -17,7 +18,7 @@ pub use crate::state::{FromRef, Scope, State};
 pub use crate::worker::TaskList;
 pub use crate::workflow::{Bound, Partial, Piped, Plan, Step};
 
-use crate::contract::Task;
+use crate::contract::{Collects, Task};
 
 /// The outcome of an attempt.
 pub type Ran<T> = Result<<T as Task>::Output, Failure>;
@@ -97,3 +98,67 @@ where
 pub fn no_value<T>() -> T {
     unreachable!("a program with such a schedule does not compile")
 }
+
+/// A contract that a `batch` may implement.
+#[diagnostic::on_unimplemented(
+    message = "`batch` implements a contract with `collect`; `{Self}` has none",
+    label = "a contract without `collect`",
+    note = "leave `batch` out, and take the arguments one by one; or let the contract collect: `#[task(collect(delay = \"2s\", max_size = 100))]`"
+)]
+pub trait BatchContract {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Collects> BatchContract for T {}
+
+/// Checks the contract of a batch at its place in the source.
+pub const fn check_batch<T: BatchContract>() {}
+
+/// Finds out whether a contract collects: for those, `kind` is the inherent method.
+#[derive(Debug)]
+pub struct CollectsProbe<T>(PhantomData<T>);
+
+/// A contract with `collect`.
+#[derive(Debug, Clone, Copy)]
+pub struct InBatches;
+
+/// Every other contract.
+#[derive(Debug, Clone, Copy)]
+pub struct OneByOne;
+
+impl<T> CollectsProbe<T> {
+    /// A probe for this contract.
+    #[allow(clippy::new_without_default, reason = "only expansions use it")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Collects> CollectsProbe<T> {
+    /// Takes precedence over the method of [`CollectsKind`].
+    pub const fn kind(&self) -> InBatches {
+        InBatches
+    }
+}
+
+/// See [`CollectsProbe`].
+pub trait CollectsKind {
+    /// The method of all contracts without `collect`.
+    fn kind(&self) -> OneByOne {
+        OneByOne
+    }
+}
+
+impl<T> CollectsKind for CollectsProbe<T> {}
+
+/// A contract whose jobs a function may take one by one.
+#[diagnostic::on_unimplemented(
+    message = "the jobs of `{T}` are run in batches, because it has `collect`",
+    label = "a contract with `collect`",
+    note = "add `batch` to the options, and take the items as `Vec<{T}>`"
+)]
+pub trait RunsOneByOne<T> {}
+
+impl<T> RunsOneByOne<T> for OneByOne {}
+
+/// Checks the contract of a function without `batch` at its place in the source.
+pub const fn check_one_by_one<T, K: RunsOneByOne<T> + Copy>(_: &CollectsProbe<T>, _: K) {}

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Queues;
+use super::{Queues, key_length};
 use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey};
 use crate::contract::{Task, TaskOptions};
 use crate::dispatch::IntoKey;
@@ -141,9 +141,7 @@ impl AskedKey {
                 "`{task}` is not limited by key; add `limit(key = .., max = ..)` or drop `.key(..)`"
             )));
         }
-        let key = key.and_then(LimitKey::new).ok_or_else(|| {
-            AdapterError::Config(format!("the key of a job of `{task}` has 1 to {} bytes", LimitKey::MAX))
-        })?;
+        let key = key.and_then(LimitKey::new).ok_or_else(|| key_length(task))?;
         Ok(Some(key))
     }
 }

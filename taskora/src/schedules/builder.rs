@@ -294,6 +294,7 @@ fn target(
         max_attempts: contract.retry().max_attempts(),
         max_stalls: contract.max_stalls(),
         ttl: contract.ttl(),
+        collect: contract.collect().filter(|_| limit_key.is_some()),
         limit_key,
         meta: Vec::new(),
     })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{OnMissed, Overlap, Timetable};
-use crate::adapter::LimitKey;
+use crate::adapter::{Collect, LimitKey};
 use crate::job::millis;
 use crate::policy::{OnExpire, Ttl};
 
@@ -50,6 +50,7 @@ pub(crate) struct Target {
     pub(crate) max_stalls: u32,
     pub(crate) ttl: Option<Ttl>,
     pub(crate) limit_key: Option<LimitKey>,
+    pub(crate) collect: Option<Collect>,
     pub(crate) meta: Vec<(String, String)>,
 }
 
@@ -94,8 +95,35 @@ struct Head {
     discard: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    collect: Option<Gathers>,
     #[serde(default, skip_serializing_if = "is_default")]
     meta: Vec<(String, String)>,
+}
+
+/// How its jobs gather; times in milliseconds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gathers {
+    size: u32,
+    delay: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wait: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    serial: bool,
+}
+
+impl From<Collect> for Gathers {
+    fn from(Collect { delay, max_wait, max_size, serial }: Collect) -> Self {
+        Self { size: max_size, delay: millis(delay), wait: max_wait.map(millis), serial }
+    }
+}
+
+impl From<Gathers> for Collect {
+    fn from(Gathers { size, delay, wait, serial }: Gathers) -> Self {
+        let max_wait = wait.map(Duration::from_millis);
+        Self { max_wait, serial, ..Self::new(size, Duration::from_millis(delay)) }
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -132,6 +160,7 @@ impl Definition {
             ttl: target.ttl.map(|ttl| millis(ttl.max())),
             discard: target.ttl.is_some_and(Ttl::is_discarded),
             key: target.limit_key.as_ref().map(ToString::to_string),
+            collect: target.collect.map(Gathers::from),
             meta: target.meta.clone(),
         };
         // texts and numbers alone are always JSON
@@ -189,6 +218,7 @@ impl Definition {
                     Ttl::new(millis(max)).on_expire(rule)
                 }),
                 limit_key: head.key.and_then(LimitKey::new),
+                collect: head.collect.map(Collect::from),
                 meta: head.meta,
             },
         })
@@ -217,6 +247,7 @@ mod tests {
                 max_stalls: 1,
                 ttl: None,
                 limit_key: None,
+                collect: None,
                 meta: Vec::new(),
             },
         }
@@ -236,6 +267,7 @@ mod tests {
                 max_stalls: 2,
                 ttl: Some(Ttl::new(MINUTE).on_expire(OnExpire::Discard)),
                 limit_key: LimitKey::new("acme"),
+                collect: Some(Collect::new(100, MINUTE).max_wait(2 * MINUTE).serial()),
                 meta: vec![("key".into(), "välue".into())],
                 payload: vec![0xC1, 3, 0, 255],
                 ..plain().target
@@ -262,7 +294,8 @@ mod tests {
         let head = concat!(
             r#"{"task":"report","cron":"0 6 * * MON","tz":"Europe/Berlin","overlap":"allow","catch_up":3,"#,
             r#""max_late":7200000,"jitter":60000,"start":"always","priority":-5,"attempts":4,"stalls":2,"#,
-            r#""ttl":60000,"discard":true,"key":"acme","meta":[["key","välue"]]}"#,
+            r#""ttl":60000,"discard":true,"key":"acme","#,
+            r#""collect":{"size":100,"delay":60000,"wait":120000,"serial":true},"meta":[["key","välue"]]}"#,
         );
         let full = full().encode();
         assert_eq!(String::from_utf8_lossy(&full[6..6 + head.len()]), head);

@@ -23,6 +23,7 @@ use self::refusals::Refusals;
 use self::stopping::Stopping;
 use super::at;
 use super::attempt::Over;
+use super::batch::BatchOver;
 use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
 use super::leases::Leases;
@@ -30,7 +31,7 @@ use super::outcomes::Outcomes;
 use super::registry::ErasedHandler;
 use super::store::Store;
 use super::ticker::Ticking;
-use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, TaskName};
+use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, Settlement, TaskName};
 use crate::app::App;
 use crate::context::Context;
 use crate::error::WorkerError;
@@ -56,6 +57,8 @@ pub(crate) enum Order {
 enum Ended {
     /// An attempt is over.
     Attempt { context: Context, pool: Option<usize>, over: Over, slot_is_free: bool },
+    /// A batch is over.
+    Batch { pool: Option<usize>, over: BatchOver, slot_is_free: bool },
     /// A thread that had outlived its attempt has ended.
     Thread { pool: Option<usize> },
 }
@@ -226,33 +229,50 @@ impl Engine {
     fn on_ended(&mut self, ended: Ended) {
         match ended {
             Ended::Attempt { context, pool, over, slot_is_free } => {
-                self.running -= 1;
-                if slot_is_free {
-                    self.capacity.end(pool);
-                } else {
-                    self.threads += 1;
+                self.leave_slot(pool, slot_is_free);
+                if let Some(settlement) = self.settlement(&context, over) {
+                    self.outcomes.push(settlement);
                 }
-                match over {
-                    Over::Settled(settlement) => {
-                        if let (AttemptEnd::Release { .. }, Some(stopping)) =
-                            (&settlement.end, &mut self.stopping)
-                        {
-                            stopping.note_release(&settlement.lease);
-                        }
-                        self.outcomes.push(settlement);
-                    }
-                    Over::Waits => self.leases.give_up(context.lease()),
-                    Over::GivenUp => {
-                        tracing::warn!(job = %context.id(), task = context.task(), "gave up the lease");
-                        self.leases.give_up(context.lease());
-                    }
-                }
+            }
+            Ended::Batch { pool, over, slot_is_free } => {
+                self.leave_slot(pool, slot_is_free);
+                let items = over.items.into_iter();
+                let settled = items.filter_map(|(context, over)| self.settlement(&context, over)).collect();
+                self.outcomes.push_batch(settled, over.result);
             }
             Ended::Thread { pool } => {
                 self.threads -= 1;
                 self.capacity.end(pool);
             }
         }
+    }
+
+    /// What runs is over. The thread of a blocking handler keeps its slot.
+    fn leave_slot(&mut self, pool: Option<usize>, slot_is_free: bool) {
+        self.running -= 1;
+        if slot_is_free {
+            self.capacity.end(pool);
+        } else {
+            self.threads += 1;
+        }
+    }
+
+    /// What there is to settle of an attempt that is over.
+    fn settlement(&mut self, context: &Context, over: Over) -> Option<Settlement> {
+        match over {
+            Over::Settled(settlement) => {
+                if let (AttemptEnd::Release { .. }, Some(stopping)) = (&settlement.end, &mut self.stopping) {
+                    stopping.note_release(&settlement.lease);
+                }
+                return Some(settlement);
+            }
+            Over::Waits => {}
+            Over::GivenUp => {
+                tracing::warn!(job = %context.id(), task = context.task(), "gave up the lease");
+            }
+        }
+        self.leases.give_up(context.lease());
+        None
     }
 
     fn on_answers(&mut self, answers: Vec<(Call, Answer)>) {
@@ -294,9 +314,7 @@ impl Engine {
             answer.jobs.iter().rev().for_each(|job| self.hand_back(job));
             return;
         }
-        for job in answer.jobs {
-            self.accept(job, asked);
-        }
+        self.accept_all(answer.jobs, asked);
     }
 
     /// Does everything that can be done now.

@@ -1,7 +1,7 @@
 //! Running jobs: a worker, from its settings to the end of its shutdown.
 //!
 //! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `supervise` polls its
-//! handler, `judge` says how it ends, `engine` settles it.
+//! handler, `judge` says how it ends, `engine` settles it. `batch` does for several jobs what `attempt` does for one.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
 //! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
 
@@ -13,6 +13,7 @@
 mod after;
 mod attempt;
 mod backoff;
+mod batch;
 mod builder;
 mod calls;
 mod capacity;

@@ -1,5 +1,6 @@
 //! The handlers of a worker, by the names of the jobs they run.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::Future;
@@ -22,6 +23,17 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Run = dyn Fn(&Composed, Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
 type KeyOf = dyn Fn(&Composed) -> Option<String> + Send + Sync;
 type OnCancel = dyn Fn(&Composed, Context) -> BoxFuture<()> + Send + Sync;
+type ReadItem = dyn Fn(&Composed) -> Result<ReadyItem, Failure> + Send + Sync;
+type RunBatch = dyn Fn(Vec<ReadyItem>, Context) -> BoxFuture<Result<Vec<u8>, Failure>> + Send + Sync;
+
+/// An item of a batch that its handler can read: a contract.
+pub(crate) type ReadyItem = Box<dyn Any + Send>;
+
+/// How a handler runs batches.
+struct Batches {
+    read: Box<ReadItem>,
+    run: Box<RunBatch>,
+}
 
 /// A handler whose types are erased: JSON in, JSON out.
 pub(crate) struct ErasedHandler {
@@ -29,6 +41,7 @@ pub(crate) struct ErasedHandler {
     pub(crate) contract: TaskOptions,
     pub(crate) options: HandlerOptions,
     run: Box<Run>,
+    batches: Option<Batches>,
     key_of: Option<Box<KeyOf>>,
     on_cancel: Option<Box<OnCancel>>,
 }
@@ -55,6 +68,7 @@ impl ErasedHandler {
                     Err(_) => Box::pin(std::future::ready(())),
                 })
             }),
+            batches: H::OPTIONS.runs_batches().then(|| Batches::of::<S, H>(state.clone())),
             run: Box::new(move |input, context| match decode::<H::Task>(input) {
                 Ok(task) => {
                     let attempt = H::run(task, Scope::new(context, state.clone()));
@@ -70,6 +84,31 @@ impl ErasedHandler {
         (self.run)(input, context)
     }
 
+    /// Whether it runs batches.
+    pub(crate) const fn runs_batches(&self) -> bool {
+        self.batches.is_some()
+    }
+
+    /// An item of a batch, as the handler takes it.
+    pub(crate) fn read_item(&self, input: &Composed) -> Result<ReadyItem, Failure> {
+        match &self.batches {
+            Some(batches) => (batches.read)(input),
+            None => Err(no_batches()),
+        }
+    }
+
+    /// Starts a batch of such items.
+    pub(crate) fn run_batch(
+        &self,
+        items: Vec<ReadyItem>,
+        context: Context,
+    ) -> BoxFuture<Result<Vec<u8>, Failure>> {
+        match &self.batches {
+            Some(batches) => (batches.run)(items, context),
+            None => Box::pin(std::future::ready(Err(no_batches()))),
+        }
+    }
+
     /// What limits by key count a job with this payload by.
     pub(crate) fn limit_key(&self, input: &Composed) -> Option<String> {
         self.key_of.as_ref().and_then(|key_of| key_of(input))
@@ -79,6 +118,27 @@ impl ErasedHandler {
     pub(crate) fn on_cancel(&self, input: &Composed, context: Context) -> Option<BoxFuture<()>> {
         self.on_cancel.as_ref().map(|hook| hook(input, context))
     }
+}
+
+impl Batches {
+    fn of<S, H>(state: S) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+        H: Handler<S>,
+    {
+        Self {
+            read: Box::new(|input| Ok(Box::new(decode::<H::Task>(input)?))),
+            run: Box::new(move |items, context| {
+                let items = items.into_iter().filter_map(|item| item.downcast().ok()).map(|item| *item);
+                let attempt = H::run_batch(items.collect(), Scope::new(context, state.clone()));
+                Box::pin(async move { encode::<H::Task>(&attempt.await?) })
+            }),
+        }
+    }
+}
+
+fn no_batches() -> Failure {
+    Failure::retryable("the handler runs no batches")
 }
 
 fn decode<T: Task>(input: &Composed) -> Result<T, Failure> {

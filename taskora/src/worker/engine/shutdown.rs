@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use super::ready::Ready;
 use super::stopping::Stopping;
 use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Settlement};
 use crate::context::StopReason;
@@ -29,9 +28,11 @@ impl Engine {
         self.ticker = None;
         self.stopping = Some(Stopping { grace_ends, told: false, released: (0, Vec::new()) });
         // in reverse order: each goes before all others of its priority
-        for Ready { runnable, context, .. } in std::mem::take(&mut self.ready).into_iter().rev() {
-            self.capacity.give_back(runnable.pool);
-            self.release(context.settlement(AttemptEnd::release()));
+        for ready in std::mem::take(&mut self.ready).into_iter().rev() {
+            self.capacity.give_back(ready.runnable.pool);
+            for context in ready.contexts().rev() {
+                self.release(context.settlement(AttemptEnd::release()));
+            }
         }
     }
 
