@@ -21,6 +21,7 @@
 #[macro_use]
 mod table;
 
+mod collect;
 mod constant;
 mod duration;
 mod errors;

@@ -119,6 +119,19 @@ impl Value for Key {
     }
 }
 
+impl Key {
+    /// The name of an argument alone is no key.
+    pub(crate) fn check_field(&self, fields: &[Field], errors: &mut Errors) {
+        let Self::Function(Expr::Path(ExprPath { path, .. })) = self else { return };
+        if let Some(name) = path.get_ident()
+            && fields.iter().any(|field| field.name == *name)
+        {
+            let name = names::unraw(name);
+            errors.on(path, format!("`{name}` is an argument of the task; write `key = |t| t.{name}`"));
+        }
+    }
+}
+
 impl Written {
     fn has_key(&self) -> bool {
         self.limit.span_of("key").is_some()
@@ -161,6 +174,12 @@ impl Options {
         max.map(|Max(max)| max).or_else(|| self.singleton.map(|_| 1))
     }
 
+    /// The key of a job: for its limits, or under which it gathers.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        let collect = || self.collect.as_ref()?.key.as_ref();
+        self.key_limit().map(|(_, key)| key).or_else(collect)
+    }
+
     /// How the jobs of a key are limited, and what their key is.
     pub(crate) fn key_limit(&self) -> Option<(ByKey, &Key)> {
         if let Some(Written { limit, .. }) = self.limits().find(|written| written.has_key()) {
@@ -188,13 +207,7 @@ impl Options {
         }
         let keys = self.limits().filter_map(|written| written.limit.key.as_ref());
         for key in keys.chain(self.fair.as_ref().and_then(|fair| fair.key.as_ref())) {
-            let Key::Function(Expr::Path(ExprPath { path, .. })) = key else { continue };
-            if let Some(name) = path.get_ident()
-                && fields.iter().any(|field| field.name == *name)
-            {
-                let name = names::unraw(name);
-                errors.on(path, format!("`{name}` is an argument of the task; write `key = |t| t.{name}`"));
-            }
+            key.check_field(fields, errors);
         }
     }
 }

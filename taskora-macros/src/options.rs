@@ -6,6 +6,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{LitStr, Pat, Path, Type};
 
+use crate::collect::Collect;
 use crate::errors::Errors;
 use crate::limit::{Fair, Limits};
 use crate::list::{self, Given, List};
@@ -28,12 +29,14 @@ options! {
         limit: Limits, Contract, "limit(max = 5)";
         fair: Fair, Contract, "fair(key = |t| t.tenant)";
         rate: Rates, Contract, "rate(max = 100, per = \"1m\")";
+        collect: Collect, Shared, "collect(key = |t| t.table, delay = \"2s\", max_size = 100)";
         stall: Stall, Contract, "stall(lease = \"30s\", max = 1)";
         schedule: Schedules, Both, "schedule(cron = \"0 3 * * *\")";
         on_cancel: Path, Handler, "on_cancel = clean_up";
         blocking: Word, Handler, "blocking";
         derive: Vec<Path>, Generated, "derive(Debug, Clone)";
         serde: TokenStream, Generated, "serde(rename_all = \"camelCase\")";
+        batch: Word, Batch, "batch";
         implements: Path, Implements, "implements = contracts::SendEmail";
         output: Type, Derived, "output = Receipt";
         krate as "crate": Path, Both, "crate = ::queue";

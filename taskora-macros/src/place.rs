@@ -32,6 +32,10 @@ pub(crate) enum Side {
     Handler,
     /// Only for `#[derive(Task)]`.
     Derived,
+    /// The contract, and only of `#[derive(Task)]`: a function of many jobs has no argument for each.
+    Shared,
+    /// Only for functions that implement a contract.
+    Batch,
     /// Only for functions, as a struct has other means.
     Generated,
     /// Only for functions: it makes one an implementation.
@@ -115,7 +119,8 @@ impl Side {
     pub(crate) fn fits(self, place: Place) -> bool {
         match self {
             Self::Contract | Self::Both => true,
-            Self::Derived => place == Place::Contract,
+            Self::Derived | Self::Shared => place == Place::Contract,
+            Self::Batch => place == Place::Implementation,
             Self::Handler | Self::Generated | Self::Implements => place != Place::Contract,
         }
     }
@@ -123,7 +128,7 @@ impl Side {
     /// Why such an option does not belong where it was written, and where it does.
     pub(crate) fn refusal(self, name: &str, place: Place) -> Option<String> {
         Some(match (place, self) {
-            (Place::Implementation, Self::Contract) => format!(
+            (Place::Implementation, Self::Contract | Self::Shared) => format!(
                 "`{name}` belongs to the contract; move it to the `#[task(..)]` of the struct that is implemented"
             ),
             (Place::Implementation, Self::Generated) => {
@@ -131,7 +136,7 @@ impl Side {
                     "`{name}` belongs to the contract; write `#[{name}(..)]` on the struct that is implemented"
                 )
             }
-            (Place::Contract, Self::Handler) => format!(
+            (Place::Contract, Self::Handler | Self::Batch) => format!(
                 "`{name}` belongs to the handler; move it to the function with `#[task(implements = ..)]`"
             ),
             (Place::Contract, Self::Generated) => {
@@ -139,6 +144,12 @@ impl Side {
             }
             (Place::Contract, Self::Implements) => format!(
                 "`{name}` is for functions; a struct with `#[derive(Task)]` is the contract that they implement"
+            ),
+            (Place::Function, Self::Shared) => {
+                format!("`{name}` needs a contract of its own: `#[derive(Task)]`")
+            }
+            (Place::Function, Self::Batch) => format!(
+                "`{name}` implements a contract with `collect`; name it, as in `implements = InsertRow, batch`"
             ),
             (Place::Function | Place::Implementation, Self::Derived) => format!(
                 "`{name}` is for `#[derive(Task)]`; leave it out, as a function's output is what it returns"

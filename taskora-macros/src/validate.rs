@@ -29,6 +29,7 @@ pub(crate) fn function(
     let arguments: Vec<_> =
         sig.inputs.iter().filter_map(|input| argument(input, &generics, errors)).collect();
     signature::check_arguments(&arguments, errors);
+    options.check_batch(&sig.ident, &arguments, errors);
     if let Some(span) = options.span_of("serde")
         && arguments.iter().all(|argument| argument.field().is_none())
     {
@@ -148,6 +149,7 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
     check_aliases(&mut options, &name, errors);
     options.check_limits(fields.as_deref().unwrap_or_default(), errors);
     options.check_rates(errors);
+    options.check_collect(fields.as_deref().unwrap_or_default(), errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
     let schedules = match (options.schedule.take(), &fields) {
         (Some(schedules), Some(fields)) => {

@@ -322,7 +322,7 @@ fn above_zero<T: FromStr<Err: Display> + Default + PartialEq>(
     Ok(number)
 }
 
-fn behind_equals<T: Parse>(given: Given, input: ParseStream<'_>) -> syn::Result<T> {
+pub(crate) fn behind_equals<T: Parse>(given: Given, input: ParseStream<'_>) -> syn::Result<T> {
     let span = value_span(given, input)?;
     input.parse().map_err(|_| syn::Error::new(span, given.malformed()))
 }

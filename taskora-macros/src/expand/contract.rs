@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Expr, LitStr};
 
 use super::signature;
+use crate::collect::{Collect, Size, USUAL};
 use crate::duration;
 use crate::field::Field;
 use crate::limit::{ByKey, Key};
@@ -86,8 +87,16 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let options = task_options(options, super::schedule::list(krate, ident, schedules), &private);
     let (key, arguments) = (key(contract), arguments(contract));
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
+    let collects = contract.options.collect.as_ref().map(|_| {
+        quote_spanned! {site=>
+            #(#before)*
+            #[automatically_derived]
+            impl #private::Collects for #ident {}
+        }
+    });
     quote_spanned! {site=>
         #checked
+        #collects
 
         #(#before)*
         #[automatically_derived]
@@ -194,6 +203,11 @@ fn task_options(
             .rate_of(true)
             .and_then(|given| rate(given, private))
             .map(|rate| quote_spanned!(site=> .with_key_rate(#rate))),
+        options
+            .collect
+            .as_ref()
+            .and_then(|given| collect(given, private))
+            .map(|collect| quote_spanned!(site=> .with_collect(#collect))),
         stall
             .and_then(|stall| stall.lease)
             .map(duration::expression)
@@ -236,13 +250,16 @@ fn key_limit(by_key: ByKey, private: &TokenStream) -> TokenStream {
 /// The key of a job, which a crate of contracts alone does without.
 fn key(contract: &Contract) -> Option<TokenStream> {
     let site = Span::mixed_site();
-    let (_, key) = contract.options.key_limit()?;
     let private = contract.krate.private();
-    let made = match key {
-        Key::Given => return None,
+    let made = match contract.options.key() {
+        // all items gather together
+        None if contract.options.collect.is_some() => {
+            quote_spanned!(site=> ::core::option::Option::Some(#private::Collect::NO_KEY.into()))
+        }
+        None | Some(Key::Given) => return None,
         // the body is taken out of the closure, so that a key that is part of the contract needs no `&`, and one that is no key is
         // shown at its place
-        Key::Closure(closure) => {
+        Some(Key::Closure(closure)) => {
             let (pat, body) = (closure.inputs.first()?, &closure.body);
             let (begin, end) = (&closure.inputs_begin, &closure.inputs_end);
             let at = site.located_at(span_of(body));
@@ -253,7 +270,7 @@ fn key(contract: &Contract) -> Option<TokenStream> {
             let private = contract.krate.private_at(at);
             quote_spanned!(at=> #private::key_of(self, #begin #pat #end #text))
         }
-        Key::Function(function) => {
+        Some(Key::Function(function)) => {
             let at = site.located_at(span_of(function));
             let private = contract.krate.private_at(at);
             quote_spanned!(at=> #private::key_by(self, #function))
@@ -279,6 +296,19 @@ fn is_operand(body: &Expr) -> bool {
             | Expr::Reference(_)
             | Expr::Tuple(_)
     )
+}
+
+/// How jobs gather.
+fn collect(collect: &Collect, private: &TokenStream) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let delay = duration::expression(collect.delay?);
+    let size = collect.max_size.map_or(USUAL, |Size(size)| size);
+    let max_wait = collect
+        .max_wait
+        .map(duration::expression)
+        .map(|max_wait| quote_spanned!(site=> .max_wait(#max_wait)));
+    let serial = collect.serial.map(|_| quote_spanned!(site=> .serial()));
+    Some(quote_spanned!(site=> #private::Collect::new(#size, #delay)#max_wait #serial))
 }
 
 /// How many jobs start in a time.

@@ -7,7 +7,7 @@ use syn::{Attribute, Visibility};
 use crate::model::{self, Argument, Handler, Output};
 use crate::names;
 use crate::types::Injected;
-use crate::values::Concurrency;
+use crate::values::{Concurrency, Word};
 
 /// The type to register for a contract that is defined elsewhere.
 pub(super) fn definition(handler: &Handler, vis: &Visibility, deprecated: &[Attribute]) -> TokenStream {
@@ -37,6 +37,9 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     if let Some(schedules) = super::schedule::list(&handler.krate, contract, &handler.schedules) {
         options.push(quote_spanned!(site=> .with_schedules(#schedules)));
     }
+    if handler.options.batch.is_some() {
+        options.push(quote_spanned!(site=> .with_batch()));
+    }
     let on_cancel = handler.options.on_cancel.as_ref().map(|path| {
         options.push(quote_spanned!(site=> .with_on_cancel()));
         let at = site.located_at(crate::options::span_of(path));
@@ -53,10 +56,25 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
     let run =
         if handler.broken { quote_spanned!(site=> ::core::unreachable!()) } else { body(handler, &private) };
     let private_at = handler.krate.private_at(at);
-    let run = quote_spanned! {at=>
-        async fn run(task: #contract, scope: #private_at::Scope<__S>) -> #private_at::Ran<#contract> { #run }
+    let run = match handler.options.batch {
+        None => quote_spanned! {at=>
+            async fn run(task: #contract, scope: #private_at::Scope<__S>) -> #private_at::Ran<#contract> { #run }
+        },
+        Some(_) => quote_spanned! {at=>
+            async fn run(task: #contract, scope: #private_at::Scope<__S>) -> #private_at::Ran<#contract> {
+                <Self as #private_at::Handler<__S>>::run_batch(::std::vec![task], scope).await
+            }
+
+            async fn run_batch(
+                task: ::std::vec::Vec<#contract>,
+                scope: #private_at::Scope<__S>,
+            ) -> #private_at::Ran<#contract> { #run }
+        },
     };
+    let checked = handler.implements.then(|| check_contract(handler));
     quote_spanned! {site=>
+        #checked
+
         #(#before)*
         #[automatically_derived]
         impl<__S> #private::Handler<__S> for #ident
@@ -70,6 +88,32 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
             #run
             #on_cancel
         }
+    }
+}
+
+/// Whether the contract collects must be the same for both sides.
+fn check_contract(handler: &Handler) -> TokenStream {
+    let Handler { before, contract, krate, .. } = handler;
+    if let Some(Word(batch)) = handler.options.batch {
+        let at = Span::mixed_site().located_at(batch);
+        let private = krate.private_at(at);
+        let contract = model::at(at, contract.to_token_stream());
+        return quote_spanned! {at=>
+            #(#before)*
+            const _: () = #private::check_batch::<#contract>();
+        };
+    }
+    let at = Span::mixed_site().located_at(handler.function.span());
+    let private = krate.private_at(at);
+    let contract = model::at(at, contract.to_token_stream());
+    quote_spanned! {at=>
+        #(#before)*
+        const _: fn() = || {
+            #[allow(unused_imports, reason = "a contract that collects has a method of its own")]
+            use #private::CollectsKind as _;
+            let probe = #private::CollectsProbe::<#contract>::new();
+            #private::check_one_by_one(&probe, probe.kind());
+        };
     }
 }
 
@@ -94,7 +138,10 @@ fn body(handler: &Handler, private: &TokenStream) -> TokenStream {
     let is_blocking = handler.options.blocking.is_some();
     let names: Vec<_> =
         (0..handler.arguments.len()).map(|index| names::local(&format!("a{index}"), site)).collect();
-    let take_apart = handler.implements.then(|| take_apart(handler, &names));
+    let take_apart = handler.implements.then(|| match handler.options.batch {
+        Some(_) => take_items(handler, &names),
+        None => take_apart(handler, &names),
+    });
     let arguments = handler.arguments.iter().zip(&names).map(|(argument, local)| match argument {
         Argument::Payload(_) if handler.implements => local.to_token_stream(),
         Argument::Payload(field) => {
@@ -159,6 +206,18 @@ fn take_apart(handler: &Handler, names: &[Ident]) -> TokenStream {
     });
     let pattern = quote_spanned!(at=> #contract { #(#fields),* });
     quote_spanned!(site=> let #pattern = task; #(#typed)*)
+}
+
+/// Lets the compiler compare the argument with the items of a batch.
+fn take_items(handler: &Handler, names: &[Ident]) -> TokenStream {
+    let site = Span::mixed_site();
+    let items = handler.arguments.iter().zip(names).filter_map(|(argument, local)| {
+        let ty = &argument.field()?.ty;
+        let at = site.located_at(crate::options::span_of(ty));
+        let task = names::local("task", at);
+        Some(quote_spanned!(at=> let #local: #ty = #task;))
+    });
+    quote_spanned!(site=> #(#items)*)
 }
 
 fn inject(from: &Injected, by_ref: bool, span: Span, blocking: bool, private: &TokenStream) -> TokenStream {
