@@ -7,6 +7,7 @@ mod blocking;
 mod bulk;
 mod cancel;
 mod cancel_races;
+mod collect;
 mod concurrency;
 mod context;
 mod delay;
