@@ -5,6 +5,12 @@ async fn resize(ctx: Context, image: Image, width: u32) -> Result<Image, Error> 
 #[derive(::core::fmt::Debug)]
 #[allow(dead_code, reason = "only its type is used")]
 struct ResizeHandler;
+const _: fn() = || {
+    #[allow(unused_imports, reason = "a contract that collects has a method of its own")]
+    use ::taskora::__private::CollectsKind as _;
+    let probe = ::taskora::__private::CollectsProbe::<contracts::Resize>::new();
+    ::taskora::__private::check_one_by_one(&probe, probe.kind());
+};
 #[automatically_derived]
 impl<__S> ::taskora::__private::Handler<__S> for ResizeHandler
 where
