@@ -7,7 +7,7 @@ use taskora::prelude::*;
 use taskora::{Outcome, Worker};
 
 use crate::support::{
-    PATIENCE, Probe, Store, cancellation, failure, on_both, quick, result, until, until_state,
+    LEASE, PATIENCE, Probe, SWEEP, Store, cancellation, failure, on_both, quick, result, until, until_state,
 };
 
 const LONG: Duration = Duration::from_secs(30 * 60);
@@ -76,6 +76,20 @@ async fn pings(pings: Vec<Ping>, probe: State<Probe>) {
     probe.gate().await;
 }
 
+/// As many as there can be, on a thread.
+#[derive(Debug, Task, Serialize, Deserialize)]
+#[task(output = u64, collect(delay = "30m", max_size = 500))]
+struct Sum {
+    n: u64,
+}
+
+#[task(implements = Sum, batch, blocking)]
+fn sums(items: Vec<Sum>, ctx: Context, probe: State<Probe>) -> u64 {
+    assert_eq!(items.len(), ctx.items().len());
+    probe.saw(items.len());
+    items.iter().map(|item| item.n).sum()
+}
+
 async fn undo(ping: Ping, _ctx: Context, probe: State<Probe>) {
     probe.saw(format!("undo {}", ping.n));
 }
@@ -115,7 +129,11 @@ async fn make_row(row: u32) -> InsertRow {
 
 async fn worker(app: &App, probe: &Probe) -> Worker {
     let worker = quick(app).state(probe.clone()).cancel_grace(Duration::from_millis(200));
-    worker.register_all(tasks![InsertRowsHandler, PingsHandler, Free, MakeRow]).start().await.unwrap()
+    worker
+        .register_all(tasks![InsertRowsHandler, PingsHandler, SumsHandler, Free, MakeRow])
+        .start()
+        .await
+        .unwrap()
 }
 
 /// A job of another task has run, so what could be claimed before it was.
@@ -362,6 +380,37 @@ on_both! {
             assert_eq!(handle.info().await.unwrap().unwrap().attempts, 1);
         }
         second.shutdown().await.unwrap();
+    }
+
+    async fn items_of_a_worker_that_died_run_again_together(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let handles = app.dispatch_many(rows("a", 1..=3)).await.unwrap();
+        let claimed = store.ghost().await.claim::<InsertRow>(1, SWEEP).await;
+        assert_eq!(claimed.len(), 3);
+        store.pass(LEASE).await;
+        let worker = worker(&app, &probe).await;
+        for handle in &handles {
+            result(handle).await.unwrap();
+            let info = handle.info().await.unwrap().unwrap();
+            assert_eq!((info.attempts, info.stalls), (1, 1));
+        }
+        let mut ran: Vec<_> = probe.seen().iter().flat_map(|batch| batch.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+        ran.sort();
+        assert_eq!(ran, ["1", "2", "3"]);
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_large_batch_on_a_thread_is_settled_whole(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        store.real_time();
+        let worker = worker(&app, &probe).await;
+        let handles = app.dispatch_many((0..500).map(|n| Sum { n })).await.unwrap();
+        for handle in &handles {
+            assert_eq!(result(handle).await.unwrap(), 499 * 500 / 2);
+        }
+        assert_eq!(probe.seen(), ["500"]);
+        assert!(app.check().await.unwrap().is_clean());
+        worker.shutdown().await.unwrap();
     }
 
     async fn a_timeout_ends_each_item(store: Store) {
