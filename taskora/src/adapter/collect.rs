@@ -6,13 +6,14 @@
 //!   one job for the limits of the claim, and as so many for the limit and the rate of its task. Its items have the same
 //!   [`ClaimedJob::batch`](super::ClaimedJob::batch), and no other job of the answer has that number.
 //! - **When a key goes**: `delay` after its last item came or `max_wait` after its first one did, whichever is earlier; at once with
-//!   `max_size` items, or if it is [flushed](super::Control::flush). Only items that still gather count. The rule of the item that came
-//!   last holds. A delayed item comes when it is due.
+//!   `max_size` items, or if it is [flushed](super::Control::flush). Only items that still gather count. The rule of the item that was
+//!   stored last, or became due last, holds for all of them. A delayed item comes when it is due.
 //! - **Items that come back** (retried, released or rescued) gather apart from new ones and go at once, so that one poisoned batch does
 //!   not infect the next.
-//! - **Of several keys that may go**, that one goes first whose first item is first in the order of claims.
+//! - **Of several keys that may go**, that one goes first whose first item is first in the order of claims. A call takes at most one
+//!   batch of a key, and one of its items that came back.
 //! - **A pause** of the task or of a key holds them back. Others go on to gather.
-//! - **With `serial`**, no batch of a key goes while items of that key and line are active.
+//! - **With `serial`**, no batch of a key goes while items of such a batch of that key and line are active.
 //! - **Items that gather make no noise.** One worker is told when a key goes, and no other has to ask.
 
 use super::AdapterError;

@@ -232,18 +232,17 @@ impl Store {
     fn change_lanes(&mut self, id: &JobId) {
         let Some(record) = self.jobs.get(id) else { return };
         let task = record.new.task.clone();
-        let key = record.new.limit_key.clone();
-        let phase = match &record.phase {
-            Phase::InLane(_, place) => key
-                .filter(|_| self.per_key(&task).is_some())
-                .map_or(Phase::Waiting(*place), |key| Phase::InLane(key, *place)),
-            Phase::Gathering(item) => {
-                key.zip(record.new.collect).map_or(Phase::Waiting(item.place), |(key, rule)| {
-                    let lane = BatchLane { key, is_returned: item.lane.is_returned };
-                    Phase::Gathering(Item { lane, rule, ..*item })
-                })
-            }
+        let (place, at) = match &record.phase {
+            Phase::InLane(_, place) => (*place, self.clock),
+            Phase::Gathering(item) => (item.place, item.at),
             _ => return,
+        };
+        let phase = match (record.new.limit_key.clone(), record.new.collect) {
+            (Some(key), Some(rule)) => {
+                Phase::Gathering(Item { lane: BatchLane { key, is_returned: false }, place, at, rule })
+            }
+            (Some(key), None) if self.per_key(&task).is_some() => Phase::InLane(key, place),
+            _ => Phase::Waiting(place),
         };
         let (Some(record), Some(queue)) = (self.jobs.get_mut(id), self.queues.get_mut(&task)) else { return };
         queue.remove(id, &record.phase);

@@ -20,16 +20,22 @@ impl Store {
         let record = self.jobs.get(first)?;
         let task = record.new.task.clone();
         let Phase::Gathering(item) = &record.phase else { return None };
-        let (ids, size) = self.queues.get(&task)?.collects.batch(&item.lane, last, PAGE);
+        let lane = item.lane.clone();
+        let collects = &mut self.queues.get_mut(&task)?.collects;
+        let (ids, rule) = collects.batch(&lane, last, PAGE)?;
+        collects.serve(lane.clone());
         let (mut batch, mut voids) = (Vec::new(), 0);
         for id in ids {
-            if batch.len() == size || self.room(&task) == 0 {
+            if batch.len() == rule.max_size as usize || self.room(&task) == 0 {
                 break;
             }
             if self.end_void(&id, now) || self.end_late(&id, now) {
                 voids += 1;
             } else if let Some(claimed) = self.hand_out(&id, deadline, now) {
                 batch.push(Claimed { batch: Some(number), ..claimed });
+                if let Some(queue) = self.queues.get_mut(&task).filter(|_| rule.serial) {
+                    queue.collects.start(&lane.key, &id);
+                }
             }
         }
         Some((batch, voids))
@@ -50,9 +56,9 @@ impl Store {
         self.wake(opened);
     }
 
-    pub(super) fn flush(&mut self, task: &GatedTask, key: &LimitKey) -> bool {
+    pub(super) fn flush(&mut self, task: &GatedTask, key: &LimitKey, now: u64) -> bool {
         let lines: Vec<TaskName> = lines(task).cloned().collect();
-        let flush = |line| self.queues.get_mut(line).is_some_and(|queue| queue.collects.flush(key));
+        let flush = |line| self.queues.get_mut(line).is_some_and(|queue| queue.collects.flush(key, now));
         let is_there = lines.iter().map(flush).fold(false, |sum, there| sum | there);
         self.wake(lines);
         is_there

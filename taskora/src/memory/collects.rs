@@ -12,8 +12,10 @@ pub(super) struct Collects {
     by_lane: BTreeMap<BatchLane, Items>,
     /// When each lane opens.
     opens: BTreeSet<(u64, BatchLane)>,
-    /// Active items.
+    /// Active items of serial batches.
     running: BTreeSet<(LimitKey, JobId)>,
+    /// Lanes that have given a batch in this call.
+    served: BTreeSet<BatchLane>,
     /// Workers were woken for the lanes that opened until this time.
     told: u64,
 }
@@ -37,30 +39,26 @@ pub(super) struct Item {
 
 #[derive(Default)]
 pub(super) struct Items {
-    jobs: BTreeMap<Place, JobId>,
-    /// When they came, and their rules, in the order in which they did.
-    arrivals: BTreeMap<i64, (u64, Collect)>,
-    /// Items up to this number go now.
-    flushed: Option<i64>,
+    /// With the time at which they came.
+    jobs: BTreeMap<Place, (JobId, u64)>,
+    came: BTreeSet<(u64, Place)>,
+    /// That of the item that came last.
+    rule: Option<Collect>,
+    /// What came until then goes now.
+    flushed: Option<u64>,
 }
 
 impl Items {
-    pub(super) fn rule(&self) -> Option<Collect> {
-        self.arrivals.last_key_value().map(|(_, (_, rule))| *rule)
-    }
-
     /// When the first and the last one came.
     pub(super) fn times(&self) -> Option<(u64, u64)> {
-        let (first, last) = (self.arrivals.first_key_value()?, self.arrivals.last_key_value()?);
-        Some((first.1.0, last.1.0))
+        Some((self.came.first()?.0, self.came.last()?.0))
     }
 
     /// When they go.
     pub(super) fn opens_at(&self) -> Option<u64> {
-        let ((number, (first, _)), (_, (last, rule))) =
-            (self.arrivals.first_key_value()?, self.arrivals.last_key_value()?);
-        if self.jobs.len() >= rule.max_size as usize || self.flushed >= Some(*number) {
-            return Some(*last);
+        let ((first, last), rule) = (self.times()?, self.rule?);
+        if self.jobs.len() >= rule.max_size as usize || self.flushed >= Some(first) {
+            return Some(last);
         }
         let by_delay = last.saturating_add(millis(rule.delay));
         let by_wait = rule.max_wait.map(|wait| first.saturating_add(millis(wait)));
@@ -73,12 +71,12 @@ impl Items {
 
     /// In the order of claims.
     pub(super) fn ids(&self) -> impl Iterator<Item = &JobId> {
-        self.jobs.values()
+        self.jobs.values().map(|(id, _)| id)
     }
 
     /// Those that were in line when this number was the last.
     fn until(&self, last: i64) -> impl Iterator<Item = (Place, &JobId)> {
-        self.jobs.iter().filter(move |(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
+        self.jobs.iter().filter(move |(place, _)| place.1 <= last).map(|(place, (id, _))| (*place, id))
     }
 }
 
@@ -100,24 +98,26 @@ impl Collects {
 
     pub(super) fn insert(&mut self, item: &Item, id: JobId) {
         self.change(&item.lane, |items| {
-            items.jobs.insert(item.place, id);
-            items.arrivals.insert(item.place.1, (item.at, item.rule));
+            items.jobs.insert(item.place, (id, item.at));
+            items.came.insert((item.at, item.place));
+            items.rule = Some(item.rule);
         });
     }
 
     pub(super) fn remove(&mut self, lane: &BatchLane, place: Place) {
         self.change(lane, |items| {
-            items.jobs.remove(&place);
-            items.arrivals.remove(&place.1);
+            if let Some((_, at)) = items.jobs.remove(&place) {
+                items.came.remove(&(at, place));
+            }
         });
     }
 
     /// What gathers under a key goes now. Returns whether there was something.
-    pub(super) fn flush(&mut self, key: &LimitKey) -> bool {
+    pub(super) fn flush(&mut self, key: &LimitKey, now: u64) -> bool {
         let lane = BatchLane { key: key.clone(), is_returned: false };
         let is_there = self.by_lane.contains_key(&lane);
         if is_there {
-            self.change(&lane, |items| items.flushed = items.arrivals.keys().next_back().copied());
+            self.change(&lane, |items| items.flushed = Some(now));
         }
         is_there
     }
@@ -148,19 +148,30 @@ impl Collects {
         may_go: impl Fn(&LimitKey) -> bool,
     ) -> Option<(Place, &JobId)> {
         let open = self.opens.iter().take_while(|(at, _)| *at <= now);
-        open.filter_map(|(_, lane)| {
-            let items = self.by_lane.get(lane)?;
-            let is_held = items.rule()?.serial && self.is_running(&lane.key);
-            if !is_held && may_go(&lane.key) { items.until(last).next() } else { None }
-        })
-        .min()
+        open.filter(|(_, lane)| !self.served.contains(lane))
+            .filter_map(|(_, lane)| {
+                let items = self.by_lane.get(lane)?;
+                let is_held = items.rule?.serial && self.is_running(&lane.key);
+                if !is_held && may_go(&lane.key) { items.until(last).next() } else { None }
+            })
+            .min()
     }
 
-    /// The items of a lane from which a batch is taken, at most `more` beyond its size, and its size.
-    pub(super) fn batch(&self, lane: &BatchLane, last: i64, more: usize) -> (Vec<JobId>, usize) {
-        let Some(items) = self.by_lane.get(lane) else { return (Vec::new(), 0) };
-        let size = items.rule().map_or(1, |rule| rule.max_size as usize);
-        (items.until(last).take(size + more).map(|(_, id)| id.clone()).collect(), size)
+    /// The items of a lane from which a batch is taken, at most `more` beyond its size, and its rule.
+    pub(super) fn batch(&self, lane: &BatchLane, last: i64, more: usize) -> Option<(Vec<JobId>, Collect)> {
+        let items = self.by_lane.get(lane)?;
+        let rule = items.rule?;
+        let ids = items.until(last).take(rule.max_size as usize + more);
+        Some((ids.map(|(_, id)| id.clone()).collect(), rule))
+    }
+
+    /// This call takes nothing more from a lane.
+    pub(super) fn serve(&mut self, lane: BatchLane) {
+        self.served.insert(lane);
+    }
+
+    pub(super) fn end_call(&mut self) {
+        self.served.clear();
     }
 
     /// When the next lane opens.
@@ -177,7 +188,7 @@ impl Collects {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&BatchLane, Place, &JobId)> {
         self.by_lane
             .iter()
-            .flat_map(|(lane, items)| items.jobs.iter().map(move |(place, id)| (lane, *place, id)))
+            .flat_map(|(lane, items)| items.jobs.iter().map(move |(place, (id, _))| (lane, *place, id)))
     }
 
     pub(super) fn len(&self) -> usize {

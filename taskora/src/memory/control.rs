@@ -306,6 +306,6 @@ impl Control for MemoryAdapter {
     }
 
     async fn flush(&self, task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError> {
-        Ok(self.0.lock().flush(task, key))
+        Ok(self.0.lock().flush(task, key, self.0.now()))
     }
 }

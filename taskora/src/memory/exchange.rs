@@ -109,6 +109,11 @@ impl Store {
                 break;
             }
         }
+        for asked in claim.tasks.iter() {
+            if let Some(queue) = self.queues.get_mut(&asked.task) {
+                queue.collects.end_call();
+            }
+        }
         // the other nodes of workflows that have ended here
         let work_left = (voids > 0 && self.proceed(now)) || work_left;
         let is_left =

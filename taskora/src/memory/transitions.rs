@@ -193,7 +193,6 @@ impl Store {
         queue.remove(id, &record.phase);
         queue.set_deadline(id, record.deadline, &phase);
         match (&record.phase, &phase) {
-            (Phase::Gathering(item), Phase::Active { .. }) => queue.collects.start(&item.lane.key, id),
             (Phase::Active { .. }, Phase::Active { .. }) => {}
             (Phase::Active { .. }, _) => {
                 if let Some(key) = record.new.limit_key.as_ref().filter(|_| record.new.collect.is_some()) {
