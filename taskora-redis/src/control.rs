@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
-    Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate, TaskName,
-    no_limit_of_zero,
+    Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate,
+    TaskName, no_limit_of_zero,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -126,6 +126,19 @@ impl Control for RedisAdapter {
         number::<u8>(&answer.await?, "the answer to `close_key`").map(drop)
     }
 
+    async fn collected(
+        &self,
+        task: &GatedTask,
+        key: &LimitKey,
+        limit: usize,
+    ) -> Result<Option<Collected>, AdapterError> {
+        self.gathered(task, key, limit).await
+    }
+
+    async fn flush(&self, task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError> {
+        self.flush_key(task, key).await
+    }
+
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {
         let answer = self.inner.script(&SCRIPTS.gate, |call, _| {
             call.put("task", &*task.task).put("key", key.map_or("", LimitKey::as_str));
@@ -219,7 +232,7 @@ fn of_key(what: &str, key: Option<&LimitKey>) -> (u16, String) {
 }
 
 /// Names, each followed by a line feed.
-fn aliases(task: &GatedTask) -> Vec<u8> {
+pub(crate) fn aliases(task: &GatedTask) -> Vec<u8> {
     // no job has a task with control characters in its name
     let names = task.aliases.iter().filter(|name: &&TaskName| !name.chars().any(char::is_control));
     names.flat_map(|name| name.bytes().chain(*b"\n")).collect()

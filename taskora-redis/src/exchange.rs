@@ -115,6 +115,8 @@ impl<'a> Call<'a> {
         let mut lives = Reader(&lives);
         let first_token = number(&next()?, "the token of a first claim")?;
         let ticks = number::<i64>(&next()?, "the time of the next tick")?;
+        let batches = bytes(next()?, "the numbers of batches")?;
+        let mut batches = Reader(&batches);
         let settled = letters
             .into_iter()
             .map(|letter| match letter {
@@ -137,6 +139,7 @@ impl<'a> Call<'a> {
                 before = bytes(next()?, "the end of the node before")?;
             }
             let (token, attempt) = (lives.u64().unwrap_or(first_token), lives.u32().unwrap_or(1));
+            let batch = batches.array().map_or(0, u16::from_be_bytes);
             let read = (id::load(&stored), Record::read_of(&packed, &head));
             if let (Some(id), None) = &read
                 && Record::is_newer(&packed, &head)
@@ -167,7 +170,7 @@ impl<'a> Call<'a> {
             jobs.push(ClaimedJob {
                 node,
                 limit_key: record.limit_key,
-                batch: None,
+                batch: u32::from(batch).checked_sub(1),
                 holds_key: flag & 2 != 0,
                 tick: record.tick,
                 prior_result,

@@ -49,6 +49,7 @@ impl Inspection for RedisAdapter {
                     b"p" => Some(Blocked::Paused),
                     b"l" => Some(Blocked::Limit),
                     b"r" => Some(Blocked::Rate),
+                    b"g" => Some(Blocked::Gathering),
                     [b'k', key @ ..] => Some(Blocked::LimitKey(String::from_utf8_lossy(key).into_owned())),
                     _ => None,
                 };

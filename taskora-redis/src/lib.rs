@@ -80,6 +80,7 @@ pub mod failpoint;
 mod fault;
 mod follow;
 mod from_env;
+mod gathered;
 mod id;
 mod inner;
 mod inspection;

@@ -70,10 +70,7 @@ local function state_of(task, id, text)
   local past = call('HGET', K.life, id)
   local place, at = active.place_of(task, id, text, past)
   if place == 'active' then return place, 4, true, now end
-  local attempts, stalls, _, last = history.of(past)
-  -- a job that replaced a failed one has a history that is not its own
-  local is_inherited = attempts + stalls == 0 and last == (u48_at(text, R.created) or 0) * tokens.SHARE
-  local was_claimed = past and not is_inherited
+  local attempts, was_claimed = history.of(past), history.was_claimed(past, text)
   if place == 'delayed' then return place, attempts > 0 and 8 or 2, was_claimed, math.max(tonumber(at), now) end
   return place, 1, was_claimed, now
 end

@@ -1,7 +1,7 @@
 -- flags: no-writes
 -- Reads a page of one key, and a snapshot of the jobs in it.
 -- Arguments: what the key contains (`jobs`; a part of jobs; an index's place; `tombstones`; `uniq`; `workflows`; `sched`,
---   `schedrun`, `schednext`; `lane`, with its key behind the task; `turns`; `parked`; `opening`; `line`: a list that is only read); type;
+--   `schedrun`, `schednext`; `lane`, `came`, with the key behind the task; `turns`; `parked`; `opening`; `rules`; `line`: a list that is only read); type;
 --   key; task; cursor (for a list: how many entries from its tail were seen); number of entries
 -- Returns: next cursor (0: that was all), entries seen, findings (each: code, role, task, entry, more), candidates that only a
 --   pass over a list can check (each: place, task, id, stamp), for a list of jobs its entries, and how many values of a later
@@ -60,11 +60,19 @@ function commands.check()
     return { cursor, looked, findings, candidates, seen, newer }
   end
 
-  if role == 'lane' then
+  if role == 'lane' or role == 'came' then
     local key
     task, key = match(task, '^(%Z*)%z(.*)$')
-    for _, id in ipairs(lanes.strays(task, key, page)) do report('M', id, key) end
+    for _, id in ipairs(lanes.strays(task, key, page, role == 'came')) do report('M', id, key) end
     if cursor == '0' and lanes.is_wrong(task, key) then report('q', key) end
+    return { cursor, looked, findings, candidates, seen, 0 }
+  end
+
+  if role == 'rules' then
+    for _, field in ipairs(page) do
+      local lane = match(field, '^!?(.*)$')
+      if not gather.is_lane(lane) then report('?', field) elseif lanes.is_wrong(task, lane) then report('q', lane) end
+    end
     return { cursor, looked, findings, candidates, seen, 0 }
   end
 

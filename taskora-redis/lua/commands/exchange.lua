@@ -6,7 +6,8 @@
 -- Returns: one character per settlement (the new state: C, F, X, R retrying, D delayed, W waiting; - refused), more (0 or 1),
 --   milliseconds to the next due job (-1: none), now, one character per job (1 flagged as cancelled, 2 it holds its key, 3 both;
 --   empty: none of it), for each job token (8) and attempt (4) (empty: the token that follows and attempt 1), the token of first
---   claims, milliseconds until this worker is to ask for due schedules (-1: it is not), then for each job: id, record (for a node:
+--   claims, milliseconds until this worker is to ask for due schedules (-1: it is not), for each job the number of its batch (2; 0: it
+--   is in none; empty: there are none), then for each job: id, record (for a node:
 --   its `n`, then its workflow's head, and the end of the node before it if it may need that, or nothing)
 -- Events: pushes ends to waiters; wakes a worker per task with jobs left
 function commands.exchange()
@@ -85,19 +86,23 @@ function commands.exchange()
     if has_due then
       -- promoted jobs are no longer due, nor are jobs that have ended with their workflow
       if promoted > 0 or S.is_touched then dues = due.first() end
-      next_due = due.take_timer(dues, argv[A.worker], #ids < tonumber(argv[A.room]))
+      next_due = due.take_timer(dues, argv[A.worker], claim.places(ids) < tonumber(argv[A.room]))
       -- ticks need no free slot; a worker that leaves passes them on
       if S.ticks then next_tick = due.take_timer({ { schedules.SELF, S.ticks } }, argv[A.worker], limit > 0) end
     end
     if deadline then
       deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
-      local wait = deadline and due.take_deadline(deadline, argv[A.worker], #ids < tonumber(argv[A.room])) or -1
+      local wait = deadline and due.take_deadline(deadline, argv[A.worker], claim.places(ids) < tonumber(argv[A.room])) or -1
       if wait >= 0 and (next_due < 0 or wait < next_due) then next_due = wait end
     end
   end
 
-  local base = tokens.first('', false, tokens.epoch())
-  call('SET', slot, argv[A.number] .. ':' .. cmsgpack.pack({ states, more, next_due, now, lives, ids, base, next_tick }),
+  local base, numbers = tokens.first('', false, tokens.epoch()), {}
+  if S.batches then
+    for i, id in ipairs(ids) do numbers[i] = pack('>I2', S.batches[id] and S.batches[id] + 1 or 0) end
+  end
+  local batches = concat(numbers)
+  call('SET', slot, argv[A.number] .. ':' .. cmsgpack.pack({ states, more, next_due, now, lives, ids, base, next_tick, batches }),
     'PX', '60000')
   for task, members in pairs(leaving or {}) do
     active.leave(task, members)
@@ -107,7 +112,7 @@ function commands.exchange()
   if S.holders then
     for i, id in ipairs(ids) do flags = flags .. (S.holders[id] and '2' or '0') end
   end
-  local reply, at = { states, more, next_due, now, flags, lives, base, next_tick }, 8
+  local reply, at = { states, more, next_due, now, flags, lives, base, next_tick, batches }, 9
   for i = 1, #ids do
     reply[at + 1], reply[at + 2] = ids[i], texts[i]
     at = at + 2

@@ -3,7 +3,7 @@
 -- Arguments: id
 -- Returns: nothing if it is unknown, else: record (for a node: its `n`), history, end without a result, progress (each empty if
 --   there is none), place of an unfinished job, due time of a delayed job, the id of the job that it waits behind, or why a waiting
---   one cannot be claimed (`p` paused, `l` limit, `k` and the key whose limit it is), for a node its workflow's head
+--   one cannot be claimed (`p` paused, `l` limit, `k` and the key whose limit it is, `g` it gathers), for a node its workflow's head
 function commands.inspect()
   local id = argv[A.id]
   local text, done, flow, number = workflow.job_of(id)

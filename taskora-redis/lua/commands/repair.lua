@@ -10,11 +10,12 @@ local function is_marked(id)
   return call('SISMEMBER', K.tombstones .. task, id) == 1
 end
 
--- M: a job that neither waits in this lane nor holds its key; more: the key
+-- M: a job that neither waits in this lane nor holds its key, or that is no item of it; more: the key
 local function remove_stray()
   local key = argv[A.more]
-  if #lanes.strays(task, key, { entry }) == 0 then return false end
-  call('ZREM', lanes.name_of(task, key), entry)
+  if #lanes.strays(task, key, { entry }, role == 'came') == 0 then return false end
+  if role == 'lane' then call('ZREM', lanes.name_of(task, key), entry) end
+  gather.leave(task, key, { entry })
   lanes.freed(task, key)
   return true
 end
@@ -22,6 +23,7 @@ end
 -- q: a lane (the entry) that is not where it belongs
 local function put_lane_right()
   if not lanes.is_wrong(task, entry) then return false end
+  if gather.is_lane(entry) then gather.mend(task, entry) end
   -- it may be in both
   if call('ZSCORE', K.turns .. task, entry) then call('ZREM', K.parked .. task, entry) end
   if call('ZREM', K.opening .. task, entry) == 1 then lanes.plan(task) end
@@ -33,7 +35,7 @@ end
 
 -- D, M: an entry that does not belong here
 local function remove_entry()
-  if role == 'lane' then return remove_stray() end
+  if role == 'lane' or role == 'came' then return remove_stray() end
   local id, token = entry, nil
   if role == 'active' then
     id, token = match(entry, '^(.*):(%d+)$')
@@ -70,6 +72,7 @@ end
 -- ?: an entry that names no job
 local function remove_garbage()
   if role == 'sched' then return schedules.repair(role, entry) end
+  if role == 'rules' then return not gather.is_lane(match(entry, '^!?(.*)$')) and call('HDEL', K.rules .. task, entry) == 1 end
   if role == 'jobs' then return call('HDEL', K.jobs, entry) == 1 end
   if LISTS[role] then
     if #entry > 6 then return false end
@@ -141,7 +144,7 @@ local function put_back()
   if home == 'wait' or home == 'prio' or home == 'laned' then
     local attempts, stalls, message, last = history.of(f.life)
     local token = tokens.after(last, f.id, f.flow and f.flow.head or f.record, tokens.epoch())
-    line.to_front(task, f.id, f.record)
+    line.to_front(task, f.id, f.record, not history.was_claimed(f.life, f.record))
     call('HSET', K.life, f.id, history.of_leaving(token, attempts, stalls, message))
     return true
   end

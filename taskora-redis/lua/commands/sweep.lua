@@ -45,9 +45,9 @@ local function rescue(task, budget, counts)
         ends.add_idle(task, id, 'S', past, 1, '')
         counts.stalled[#counts.stalled + 1] = id
       else
-        local key = lanes.key_of(task, text)
+        local key, rule = lanes.key_of(task, text, true)
         if key then
-          lanes.enter(task, key, { lanes.score_of(task, key, id, text, true, number), id }, true)
+          lanes.enter(task, key, { lanes.score_of(task, key, id, text, true, number), id }, true, rule)
         elseif record.is_listed(text) then
           front[#front + 1] = pack('>I6', number) .. id
         else

@@ -9,7 +9,7 @@ function commands.take_key()
   local own = gate.of(task)
   if not own or not own.per_key or call('HEXISTS', K.held, id) == 1 or call('HEXISTS', K.cancel, id) == 1 then return 'G' end
   local _, text = claim.stored(id)
-  if not text or record.is_newer(text) then return 'G' end
+  if not text or record.is_newer(text) or record.rule_of(text) then return 'G' end
   if record.key_of(text) then
     key = record.key_of(text)
   else

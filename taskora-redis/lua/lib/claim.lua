@@ -1,9 +1,11 @@
 -- Claims jobs: reads them in their lines, checks them, leases those that may run, and last removes all of them from their lines.
+local MOST = 500 -- no batch begins behind so many jobs
 
 -- The first jobs of several lines in one order: by priority, then by sequence number. Lines are read in pages that grow,
--- and only those that can have one of the first jobs. Skips tombstones.
+-- and only those that can have one of the first jobs. Skips tombstones. A batch takes one place of the limit.
 local function merge(ready, limit)
   local ids, from, sources, opened, gave_up, late, timed = {}, {}, {}, 0, false, {}, {}
+  local places, batch, batches = 0, nil, 0 -- `batch` is the source of the batch that is being read
 
   local function next_page(source)
     local list = nil
@@ -101,9 +103,22 @@ local function merge(ready, limit)
     end
   end
 
-  while #ids < limit do
-    local best
-    for i = #sources, 1, -1 do
+  -- Takes a place for the next job of a source, unless its batch has one. Notes the number of the batch.
+  local function take_place(source)
+    local lane, owner = source.is_lanes and source.lane.is_batch and source.lane, source.owner
+    if lane then gathered('batches')[source.id] = lane.number or batches end
+    if lane and lane.number then
+      local extra = gathered('extra')
+      extra[owner.task] = (extra[owner.task] or 0) + 1
+      return
+    end
+    if lane then lane.number, batches = batches, batches + 1 end
+    places, owner.quota = places + 1, owner.quota - 1
+  end
+
+  while batch or places < limit do
+    local best = batch
+    for i = batch and 0 or #sources, 1, -1 do
       local source = sources[i]
       local owner = source.owner
       if source.is_lanes then turns.look_again(source) end
@@ -111,7 +126,7 @@ local function merge(ready, limit)
         best = source
       end
     end
-    local nearest = ready[opened + 1]
+    local nearest = not batch and ready[opened + 1]
     if nearest and (not best or nearest[2] <= best.score) then
       open()
     elseif not best then
@@ -120,6 +135,7 @@ local function merge(ready, limit)
       local id = best.id
       local is_late = best.deadline and tonumber(best.deadline) <= now
       local deadline = best.deadline
+      if not is_late then take_place(best) end
       if best.is_lanes then turns.take(best, is_late) elseif not best.is_list then best.members[#best.members + 1] = id end
       best.taken = best.taken + 1
       local task = best.owner.task
@@ -127,7 +143,6 @@ local function merge(ready, limit)
         -- too late to start
         late[#late + 1], late[#late + 2] = task, id
       else
-        best.owner.quota = best.owner.quota - 1
         if best.owner.gate then best.owner.gate.room = best.owner.gate.room - 1 end
         ids[#ids + 1] = id
         from[#ids] = task
@@ -138,7 +153,8 @@ local function merge(ready, limit)
         end
       end
       step(best)
-      if #late == 2 * expiry.PAGE then
+      batch = best.goes_on and best.score and (not best.owner.gate or best.owner.gate.room > 0) and best
+      if #late == 2 * expiry.PAGE or not batch and #ids > places and #ids >= MOST then
         gave_up = true
         break
       end
@@ -147,16 +163,18 @@ local function merge(ready, limit)
   return ids, from, sources, gave_up, late, timed
 end
 
--- removes the claimed jobs, and the tombstones before them, from the lines
+-- Removes the claimed jobs, and the tombstones before them, from the lines. Returns whether another batch may go.
 local function leave_lines(sources, ids)
-  local heads, leased = {}, nil
+  local heads, leased, is_left = {}, nil, false
   for _, source in ipairs(sources) do
+    local rest
     if source.is_lanes then
       if not leased then
         leased = {}
         for _, id in ipairs(ids) do leased[id] = true end
       end
-      turns.leave(source, leased)
+      rest = turns.leave(source, leased)
+      is_left = is_left or rest ~= nil
     elseif source.is_list then
       if source.taken > 0 then call('LTRIM', source.key, source.taken, -1) end
       pages(source.tombstones, function(...) call('SREM', source.tombstones_key, ...) end)
@@ -164,10 +182,12 @@ local function leave_lines(sources, ids)
       pages(source.members, function(...) call('ZREM', source.key, ...) end)
     end
     local task, head = source.owner.task, source.score
+    if rest and not (head and head < rest) then head = rest end
     if head and (not heads[task] or head < heads[task]) then heads[task] = head end
   end
   -- so that the next claim reads no more lines than necessary
   for task, head in pairs(heads) do call('ZADD', K.ready, 'XX', format('%.0f', head), task) end
+  return is_left
 end
 
 -- The node is in line because of a call that failed before it wrote the state of the node's join. That call's job will release it
@@ -265,10 +285,19 @@ function claim.wake(names)
   for _, task in ipairs(names) do line.wake(task) end
 end
 
+-- how many places of each task were taken
 local function count_by(names)
   local counts = {}
   for _, name in ipairs(names) do counts[name] = (counts[name] or 0) + 1 end
+  for name, more in pairs(S.extra or {}) do counts[name] = (counts[name] or 0) - more end
   return counts
+end
+
+-- how many places these jobs take: those of a batch take one
+function claim.places(ids)
+  local count = #ids
+  for _, more in pairs(S.extra or {}) do count = count - more end
+  return count
 end
 
 -- Of the ready tasks beyond the first ones, wakes for one page per call, in turn: a worker that was woken for one of them may
@@ -298,7 +327,7 @@ function claim.run(limit, limit_text, is_plain)
   local ids, from, texts, heads, befores, changed = {}, {}, {}, {}, {}, {}
   local unfinished, sources, entries, only, taken, is_left = false, nil, nil, nil, 0, false
   local has_nodes, has_own, has_written, late, timed = false, false, false, nil, nil
-  local lives, leases = '', {}
+  local lives, leases, has_batches = '', {}, false
   if #open == 1 then
     local task = open[1][1]
     local others = call('EXISTS', K.prio .. task, K.tombstones .. task, K.ttls .. task, K.gate .. task, K.turns .. task)
@@ -365,18 +394,20 @@ function claim.run(limit, limit_text, is_plain)
       if S.gates then gate.start(from) end
     end
     -- last, remove the jobs from their lines
-    if sources then leave_lines(sources, ids) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
+    if sources then has_batches = leave_lines(sources, ids) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then
     if S.ends or S.ended then
       ends.write(true)
       has_written = true
     end
-    leave_lines(sources, ids)
+    has_batches = leave_lines(sources, ids)
   end
   for task, list in pairs(timed or {}) do expiry.leave(task, list) end
   S.is_claiming = false
   for task in pairs(S.heads or {}) do line.clear_head(task) end
   local rest, taken_of, shut = {}, nil, S.gates and gate.close_full() or {}
+  local is_full = claim.places(ids) >= limit
+  if has_batches and not is_full then unfinished = true end
   for _, found in ipairs(ready) do
     local task = found[1]
     local is_ready = not changed[task]
@@ -393,7 +424,7 @@ function claim.run(limit, limit_text, is_plain)
     end
     if is_ready then
       rest[#rest + 1] = task
-      if limit > 0 and #ids >= limit and not unfinished then
+      if limit > 0 and is_full and not unfinished then
         -- a higher limit would have returned more of it, if its own is not reached
         taken_of = taken_of or count_by(from)
         unfinished = caller.terms(task) > (taken_of[task] or 0)
@@ -401,7 +432,7 @@ function claim.run(limit, limit_text, is_plain)
     end
   end
   if is_partial then
-    unfinished = unfinished or #ids > 0 and #ids < limit
+    unfinished = unfinished or #ids > 0 and not is_full
     add_others(rest)
   end
   claim.wake(rest)

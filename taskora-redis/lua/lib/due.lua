@@ -110,7 +110,7 @@ end
 -- tasks, then of their ids. `dues` are tasks with their earliest times, in the order of the sorted set. Returns whether more may be due, and how many
 -- were.
 function due.promote(dues, budget)
-  local sources, opened, taken = {}, 0, {}
+  local sources, opened, taken, times = {}, 0, {}, {}
 
   local function fill(source)
     local list = call('ZRANGEBYSCORE', K.delayed .. source.task, '-inf', now, 'WITHSCORES', 'LIMIT', source.seen, source.size)
@@ -143,7 +143,7 @@ function due.promote(dues, budget)
       break
     else
       local id = best.list[best.at]
-      taken[#taken + 1] = id
+      taken[#taken + 1], times[id] = id, best.time
       best.ids[#best.ids + 1] = id
       best.at = best.at + 2
       best.time = tonumber(best.list[best.at + 1] or '')
@@ -163,14 +163,15 @@ function due.promote(dues, budget)
       for _, id in ipairs(source.ids) do
         local text = known[id]
         if text and byte(id) == 42 then text = workflow.record_in(text) or '' end
-        local key = text and lanes.key_of(source.task, text)
+        local key, rule
+        if text then key, rule = lanes.key_by_history(source.task, id, text) end
         if not text then
           -- it names no job
         elseif key then
           -- the holder of an ordered key comes back to the front
           local is_back = call('HEXISTS', K.held, id) == 1
-          local score = is_back and lanes.score_of(source.task, key, id, text, false) or lanes.score_of_new(source.task, text, numbers[id])
-          lanes.enter(source.task, key, { score, id }, is_back)
+          local score = is_back and lanes.score_of(source.task, key, id, text, false) or lanes.score_of_new(source.task, key, text, numbers[id])
+          lanes.enter(source.task, key, { score, id }, is_back, rule, times[id])
         elseif not record.is_readable(text) or record.is_listed(text) then
           -- the claim handles records that cannot be read
           back[#back + 1] = pack('>I6', numbers[id]) .. id

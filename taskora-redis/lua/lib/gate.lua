@@ -109,6 +109,12 @@ function gate.closed_until(name, key)
   return until_in(call('HGET', K.gate .. name, 'u' .. key))
 end
 
+-- Whether a key is paused, also if the gate has nothing else.
+function gate.is_key_paused(task, key)
+  local set = call('HMGET', K.gate .. task, 'g', 'p' .. key)
+  return is_pause(set[1] and call('HGET', K.gate .. set[1], 'p' .. key) or set[2])
+end
+
 -- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
 local function running(lines)
   local count = 0
@@ -146,7 +152,7 @@ local function close(own)
     call('SADD', K.closed, task)
     call('ZREM', K.ready, task)
     -- a wake-up may be for a delayed job, or for the opening
-    if not at and call('EXISTS', K.delayed .. task) == 0 then call('DEL', K.wake .. task) end
+    if not at and call('EXISTS', K.delayed .. task, K.opening .. task) == 0 then call('DEL', K.wake .. task) end
   end
 end
 
@@ -159,7 +165,7 @@ local function open(task)
     line.wake(task)
   end
   due.no_opening(task)
-  local first = call('ZRANGE', K.delayed .. task, 0, 0, 'WITHSCORES')[2]
+  local first = due.earliest(task)
   if first then due.announce(task, tonumber(first)) end
 end
 
@@ -358,6 +364,7 @@ function gate.set(task, aliases, changes)
     gate.judge(one)
     if of_key then
       lanes.freed(one, key_in(of_key))
+      gather.freed(one, gather.lane_of(key_in(of_key)))
       line.leave_ready(one)
     end
     if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end

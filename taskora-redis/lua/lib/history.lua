@@ -12,6 +12,13 @@ function history.of(value)
   return attempts, stalls, has_error == 1 and sub(value, 18), token
 end
 
+-- Whether a worker has ever claimed the job with this record. One that replaced a failed job has a history that is not its own.
+function history.was_claimed(past, text)
+  if not past then return false end
+  local attempts, stalls, _, last = history.of(past)
+  return attempts + stalls > 0 or last ~= (u48_at(text, R.created) or 0) * tokens.SHARE
+end
+
 -- the entry of a job that leaves `active` with this token
 function history.of_leaving(token, attempts, stalls, message)
   return pack('>I8I4I4', token, attempts, stalls) .. (message and '\1' .. message or '\0')

@@ -79,10 +79,12 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   if is_behind then return end
   local high, low = byte(rest, 2, 3)
   local text = new[#new]
-  local key = time <= now and byte(rest) % 32 >= 16 and lanes.key_of(task, text)
+  local key, rule
+  if time <= now and byte(rest) % 32 >= 16 then key, rule = lanes.key_of(task, text) end
   if key then
     local list = list_in(list_in(batch.lanes, task), key)
-    list[#list + 1] = lanes.score_of_new(task, text, number)
+    list.rule = rule
+    list[#list + 1] = lanes.score_of_new(task, key, text, number)
     list[#list + 1] = id
   elseif time > now then
     local list = list_in(batch.delays, task)
@@ -105,20 +107,23 @@ function intake.write(batch)
   for task, list in pairs(batch.waits) do line.enter(task, list) end
   for task, list in pairs(batch.prios) do line.enter(task, nil, nil, list) end
   for task, keys in pairs(batch.lanes) do
-    for key, list in pairs(keys) do lanes.enter(task, key, list) end
+    for key, list in pairs(keys) do lanes.enter(task, key, list, false, list.rule) end
   end
   for task, list in pairs(batch.delays) do due.enter(task, list) end
   if #batch.blobs > 0 then call('HSET', K.blobs, unpack(batch.blobs)) end
   if #batch.new > 0 then call('HSET', K.jobs, unpack(batch.new)) end
 end
 
--- A job in a lane has this record now, perhaps with another key, or none: it keeps its place. Returns its record.
+-- A job in a lane has this record now, perhaps with another key or rule, or none: it keeps its place. Returns its record.
 local function change_lane(task, id, text, from)
-  local key = lanes.key_of(task, text)
-  if key == from then return text end
-  local score = tonumber(call('ZSCORE', lanes.name_of(task, from), id))
+  local key, rule = lanes.key_of(task, text)
+  if key == from and not rule then return text end
+  -- a failed call may have left it in no lane
+  local score = tonumber(call('ZSCORE', lanes.name_of(task, from), id) or '')
+    or line.arrivals(1) + 1 - record.priority_of(text) * line.BAND
   if key then
-    lanes.enter(task, key, { score, id })
+    lanes.enter(task, key, { score, id }, false, rule, gather.arrival(task, from, id))
+    if key == from then return text end
   else
     line.enter(task, nil, nil, { score, id })
     local flags = byte(text, R.flags)
@@ -126,7 +131,8 @@ local function change_lane(task, id, text, from)
     call('HDEL', K.laned .. task, id)
   end
   call('ZREM', lanes.name_of(task, from), id)
-  lanes.judge(task, from)
+  if gather.is_lane(from) then gather.leave(task, from, { id }) end
+  lanes.changed(task, from)
   return text
 end
 

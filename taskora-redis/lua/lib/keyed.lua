@@ -110,7 +110,7 @@ local function let_in(front, id, field, is_free)
   if not text or not record.is_readable(text) then return false end
   local task = record.task_of(text)
   if not call('ZSCORE', K.behind .. task, id) then return false end
-  line.to_back(task, id, text)
+  line.to_back(task, id, text, true)
   if is_free then call('HSET', K.uniq, field, now6 .. id) end
   if is_free or next_id then
     call('HSET', K.keyed, id, pack_role('u', next_id or '', field))

@@ -3,7 +3,8 @@
 -- each job that waits in a lane, `held` that of each job that holds one. `turns:<task>` has the keys of the lanes that may go,
 -- `parked:<task>` those of the lanes whose key has no room. Both are in the order of the priorities of the first jobs, then of the
 -- lanes' turns: when the lane was last served, or the number of the job that opened it. So parking does not change a turn. Of parked
--- lanes that only the rate of their key keeps waiting, `opening:<task>` has the time at which it lets the next job start.
+-- lanes that only the rate of their key keeps waiting, `opening:<task>` has the time at which it lets the next job start. Items that are
+-- claimed in batches wait in lanes, too, whose names lib/gather.lua has.
 local PAGE = 64 -- the most lanes that one call looks at
 local LIMIT = 4503599627370496 -- 2^52: no score is beyond it
 
@@ -12,11 +13,22 @@ local function lane_of(task, key)
 end
 lanes.name_of = lane_of
 
--- the key by which limits count the job with this record; nothing if its task has no limits by key
-function lanes.key_of(task, text)
+-- The name of the lane in which the job with this record waits: the key by which limits count it, or that of its items (`is_back`: it
+-- has been claimed before) and its rule to gather. Nothing if its task has no limits by key and it does not gather.
+function lanes.key_of(task, text, is_back)
   local key = record.key_of(text)
-  local own = key and gate.of(task)
+  if not key then return nil end
+  local rule = record.rule_of(text)
+  if rule then return gather.lane_of(key, is_back), rule end
+  local own = gate.of(task)
   return own and own.per_key and key or nil
+end
+
+-- the same for a job whose history says whether it has been claimed before
+function lanes.key_by_history(task, id, text)
+  local key, rule = lanes.key_of(task, text)
+  if rule and history.was_claimed(call('HGET', K.life, id), text) then key = gather.lane_of(record.key_of(text), true) end
+  return key, rule
 end
 
 -- how many jobs hold a key; lines that share a gate share its keys
@@ -28,6 +40,7 @@ end
 
 -- how many more jobs of this key may be claimed; if none may, also why: `p` it is paused, `k` its limit, `r` time alone
 function lanes.room(task, key)
+  if gather.is_lane(key) then return gather.room(task, key) end
   local own = gate.of(task)
   local its = own and gate.key(own, key)
   if not its then return math.huge end
@@ -39,10 +52,11 @@ function lanes.room(task, key)
   return room, why
 end
 
--- why no job of this key may be claimed, as `lanes.room` says it, but `k` with the key; nothing if one may
+-- why no job of this key may be claimed, as `lanes.room` says it, but `k` with the key, also for a serial batch; nothing if one may
 function lanes.why(task, key)
   local room, why = lanes.room(task, key)
   if room > 0 then return nil end
+  if why == 's' then return 'k' .. sub(key, 2) end
   return why == 'k' and 'k' .. key or why
 end
 
@@ -60,14 +74,17 @@ end
 -- whether a job is in a lane, as one that waits or as one that holds the key
 function lanes.is_in(task, key, id, waits)
   local score = call('ZSCORE', lane_of(task, key), id)
-  return score and (score ~= 'inf') == waits or false
+  if not score or (score ~= 'inf') ~= waits then return false end
+  return not waits or not gather.is_lane(key) or gather.has(task, key, id)
 end
 
--- of these members of a lane, those that are in it by mistake
-function lanes.strays(task, key, ids)
+-- of these members of a lane (or, if `waits`, of the items that came into it), those that are in it by mistake
+function lanes.strays(task, key, ids, waits)
   local waiting, holding, strays = fields_of(K.laned .. task, ids), fields_of(K.held, ids), {}
   for i, id in ipairs(ids) do
-    if waiting[i] ~= key and holding[i] ~= key then strays[#strays + 1] = id end
+    local is_item = waiting[i] == key and gather.is_lane(key)
+    local is_in = waits and is_item or not waits and (waiting[i] == key or holding[i] == key)
+    if not is_in then strays[#strays + 1] = id end
   end
   return strays
 end
@@ -82,8 +99,11 @@ function lanes.opens(task, key)
   return at > now and at or nil
 end
 
--- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed, so that `u<key>` goes in time.
-local function opening_of(task, key, why)
+-- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed, so that `u<key>` goes in time; of items
+-- that gather (`g`), when they go.
+local function opening_of(task, key, why, goes_at)
+  if why == 'g' then return goes_at end
+  if gather.is_lane(key) then return nil end
   if why == 'r' then return lanes.opens(task, key) end
   local at = gate.closed_until(task, key)
   return at > now and at or nil
@@ -96,15 +116,17 @@ function lanes.is_wrong(task, key)
   local opens = tonumber(call('ZSCORE', K.opening .. task, key) or '')
   -- what time has opened, a worker will open
   local is_late = opens and opens <= now or false
-  if not lanes.first_of(task, key) then
+  local first = lanes.first_of(task, key)
+  if gather.is_lane(key) and gather.is_wrong(task, key, first ~= nil) then return true end
+  if not first then
     return may_go or is_parked or not is_late and opens ~= opening_of(task, key)
   end
   if may_go or not is_parked then return not may_go or is_parked or opens ~= nil end
   if is_late then return false end
-  local room, why = lanes.room(task, key)
+  local room, why, at = lanes.room(task, key)
   -- more of them may be looked at soon
   if room > 0 then return call('EXISTS', K.deferred) == 0 end
-  return opens ~= opening_of(task, key, why)
+  return opens ~= opening_of(task, key, why, at)
 end
 
 -- the place of a lane among those that take turns
@@ -129,8 +151,8 @@ function lanes.is_planned_wrongly(task)
 end
 
 -- Time opens this lane, or does not (any more), as `why` keeps it waiting.
-local function note_opening(task, key, why)
-  local at = (why == 'r' or S.has_opens ~= false) and opening_of(task, key, why)
+local function note_opening(task, key, why, goes_at)
+  local at = (why == 'r' or why == 'g' or S.has_opens ~= false) and opening_of(task, key, why, goes_at)
   if at then
     call('ZADD', K.opening .. task, format('%.0f', at), key)
     lanes.plan(task)
@@ -140,14 +162,16 @@ local function note_opening(task, key, why)
 end
 
 -- Puts a lane among those that may go, or parks it, or forgets it, after its jobs, its holders or its limit have changed. `opened` is
--- the turn of a new lane, `served` the next one of a lane that was served. Returns the score of its first job if it may go.
+-- the turn of a new lane, `served` the next one of a lane that was served. Returns the score of its first job if it may go,
+-- else nothing, and whether that has changed.
 function lanes.judge(task, key, opened, served)
   local first, turns, parked = lanes.first_of(task, key), K.turns .. task, K.parked .. task
   if not first then
-    call('ZREM', turns, key)
+    local is_gone = call('ZREM', turns, key) == 1
     call('ZREM', parked, key)
     note_opening(task, key)
-    return nil
+    if gather.is_lane(key) then gather.forget(task, key) end
+    return nil, is_gone
   end
   local known, is_parked = call('ZSCORE', turns, key), false
   if not known then
@@ -155,39 +179,44 @@ function lanes.judge(task, key, opened, served)
     is_parked = known and true
   end
   local turn = served or known and finite(known) % line.BAND or opened or first % line.BAND
+  -- the oldest items go first
+  if gather.is_lane(key) then turn = first % line.BAND end
   local place = format('%.0f', lanes.place_of(turn, first))
-  local room, why = lanes.room(task, key)
+  local room, why, at = lanes.room(task, key)
   if room > 0 then
     call('ZADD', turns, place, key)
     if is_parked then
       call('ZREM', parked, key)
       note_opening(task, key)
     end
-    return first
+    return first, not known or is_parked
   end
   call('ZADD', parked, place, key)
   if known and not is_parked then call('ZREM', turns, key) end
   local counter = why == 'r' and gate.key(gate.of(task), key).counter
   if counter then rate.set_right(counter) end
-  note_opening(task, key, why)
-  return nil
+  note_opening(task, key, why, at)
+  return nil, known and not is_parked
 end
 
 -- A lane may have changed: if it may go, a worker is woken for it.
 local function wake(task, key, opened)
-  local first = lanes.judge(task, key, opened)
-  if first then line.announce(task, first) end
+  local first, has_gone = lanes.judge(task, key, opened)
+  if first then line.announce(task, first) elseif has_gone then line.leave_ready(task) end
 end
+lanes.changed = wake
 
--- There may be room for a key.
+-- There may be room for a key. Lines that share a gate share its keys, but not what gathers.
 function lanes.freed(task, key)
+  if gather.is_lane(key) then return wake(task, key) end
   local own = gate.of(task)
   for _, one in ipairs(own and own.lines or { task }) do wake(one, key) end
 end
 
 -- Puts jobs in a lane, which is the only way into it: `list` has scores and ids, alternating, in the order in which the jobs come.
--- `had`: they may have held the key until now.
-function lanes.enter(task, key, list, had)
+-- `had`: they may have held the key until now. Items that gather come with their rule, and may have come `at` an earlier time; whoever ends
+-- their leases frees their key.
+function lanes.enter(task, key, list, had, rule, at)
   local fields, ids, opened = {}, {}, finite(list[1]) % line.BAND
   for i = 1, #list, 2 do
     fields[i], fields[i + 1] = list[i + 1], key
@@ -197,6 +226,10 @@ function lanes.enter(task, key, list, had)
   pages(fields, function(...) call('HSET', K.laned .. task, ...) end)
   pages(list, function(...) call('ZADD', lane_of(task, key), ...) end)
   call('SADD', K.tasks, task)
+  if rule then
+    gather.note(task, key, ids, rule, at or now)
+    return wake(task, key)
+  end
   if had then pages(ids, function(...) call('HDEL', K.held, ...) end) end
   wake(task, key, opened)
   if had then lanes.freed(task, key) end
@@ -205,8 +238,7 @@ end
 -- The score in its lane of a job that comes back: behind the others, or with `is_front` before them; `number` is its own if it has
 -- one. The jobs of an ordered lane go in the order in which they came, and the one that holds the key goes first.
 function lanes.score_of(task, key, id, text, is_front, number)
-  local own = gate.of(task)
-  if not own.per_key.is_ordered then
+  if gather.is_lane(key) or not gate.of(task).per_key.is_ordered then
     number = number or is_front and line.returns(1) - 1 or line.arrivals(1) + 1
     return number - record.priority_of(text) * line.BAND
   end
@@ -216,8 +248,8 @@ function lanes.score_of(task, key, id, text, is_front, number)
 end
 
 -- the score of a new job with this number
-function lanes.score_of_new(task, text, number)
-  if gate.of(task).per_key.is_ordered then return number end
+function lanes.score_of_new(task, key, text, number)
+  if not gather.is_lane(key) and gate.of(task).per_key.is_ordered then return number end
   return number - record.priority_of(text) * line.BAND
 end
 
@@ -227,10 +259,13 @@ function lanes.remove(task, key, ids)
     call('ZREM', lane_of(task, key), ...)
     call('HDEL', K.laned .. task, ...)
   end)
-  lanes.judge(task, key)
+  if gather.is_lane(key) then gather.leave(task, key, ids) end
+  local first, is_opened = lanes.judge(task, key)
+  -- its time has come, and nobody has looked since
+  if first and is_opened then line.announce(task, first) end
   -- the next lane's first job may have any score
   call('ZADD', K.ready, 'XX', '-inf', task)
-  line.still_ready(task)
+  line.leave_ready(task)
 end
 
 -- A job runs that limits by key count.
@@ -249,14 +284,20 @@ end
 -- These jobs of a task no longer run, or no longer wait for their next attempt. Those that hold a key let go of it, unless they wait
 -- for their next attempt and the lane is ordered. A job that is in line again has let go already.
 function lanes.let_go(task, ids)
+  local items = {}
   for i, key in ipairs(fields_of(K.held, ids)) do
     local own = key and gate.of(task)
-    if key and not (own and own.per_key and own.per_key.is_ordered and call('ZSCORE', K.delayed .. task, ids[i])) then
+    if key and gather.is_lane(key) then
+      call('ZREM', lane_of(task, key), ids[i])
+      call('HDEL', K.held, ids[i])
+      items[key] = true
+    elseif key and not (own and own.per_key and own.per_key.is_ordered and call('ZSCORE', K.delayed .. task, ids[i])) then
       call('ZREM', lane_of(task, key), ids[i])
       call('HDEL', K.held, ids[i])
       lanes.freed(task, key)
     end
   end
+  for key in pairs(items) do gather.freed(task, key) end
 end
 
 -- a job that does not hold its key lets go
@@ -266,7 +307,7 @@ function lanes.drop(task, id)
   local lane = lane_of(task, key)
   if call('ZSCORE', lane, id) == 'inf' then call('ZREM', lane, id) end
   call('HDEL', K.held, id)
-  lanes.freed(task, key)
+  if gather.is_lane(key) then gather.freed(task, key) else lanes.freed(task, key) end
 end
 
 -- the same for leases, by task; `held` exists

@@ -63,18 +63,18 @@ function line.announce(task, score)
   end
 end
 
--- Puts one job at the end of its line.
-function line.to_back(task, id, text)
-  local key = lanes.key_of(task, text)
-  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, false), id }, true) end
+-- Puts one job at the end of its line; `is_new`: it has not been claimed before.
+function line.to_back(task, id, text, is_new)
+  local key, rule = lanes.key_of(task, text, not is_new)
+  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, false), id }, true, rule) end
   local number = line.arrivals(1) + 1
   if record.is_listed(text) then return line.enter(task, { pack('>I6', number) .. id }) end
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
 end
 
-function line.to_front(task, id, text)
-  local key = lanes.key_of(task, text)
-  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, true), id }, true) end
+function line.to_front(task, id, text, is_new)
+  local key, rule = lanes.key_of(task, text, not is_new)
+  if key then return lanes.enter(task, key, { lanes.score_of(task, key, id, text, true), id }, true, rule) end
   local number = line.returns(1) - 1
   if record.is_listed(text) then return line.enter(task, nil, { pack('>I6', number) .. id }) end
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })

@@ -13,6 +13,7 @@ function record.is_envelope(text, at)
 end
 
 local KEY, TTL, RULE = 2, 4, 13 -- the tag of a limit key; that of a job's expiry rule, which comes first, and its length
+local COLLECT, COLLECTS = 6, 15 -- the tag of a rule to gather, and its length
 
 -- Whether an extension, whose length (2) is at this position, has an unknown tag that must be understood, that is, an even one;
 -- with `is_job`, those of jobs are known. Also returns where the extension ends.
@@ -25,7 +26,7 @@ function record.has_even_tag(text, at, is_job)
     local tag, more, less = byte(text, at, at + 2)
     if not less then break end
     if tag % 2 == 0 then
-      local is_known = is_job and more == 0 and (tag == TTL and less == RULE or tag == KEY and less >= 1 and less <= 200)
+      local is_known = is_job and more == 0 and (tag == TTL and less == RULE or tag == KEY and less >= 1 and less <= 200 or tag == COLLECT and less == COLLECTS)
       if not is_known then return true, last + 1 end
     end
     at = at + 3 + more * 256 + less
@@ -103,8 +104,8 @@ function record.is_discarded(text)
   return at ~= nil and byte(text, at) == 1
 end
 
--- the key by which limits count the job
-function record.key_of(text)
+-- the value of this tag in the extension of a record
+local function value_of(wanted, text)
   if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
   local at = extension_at(text)
   local high, low = byte(text, at, at + 1)
@@ -115,10 +116,20 @@ function record.key_of(text)
     local tag, more, less = byte(text, at, at + 2)
     if not less then return nil end
     local length = more * 256 + less
-    if tag == KEY then return at + 2 + length <= last and sub(text, at + 3, at + 2 + length) or nil end
+    if tag == wanted then return at + 2 + length <= last and sub(text, at + 3, at + 2 + length) or nil end
     at = at + 3 + length
   end
   return nil
+end
+
+-- the key by which limits count the job, or under which it gathers
+function record.key_of(text)
+  return value_of(KEY, text)
+end
+
+-- how the job gathers, if it does
+function record.rule_of(text)
+  return value_of(COLLECT, text)
 end
 
 -- a record without a key, with this one

@@ -225,7 +225,8 @@ function snapshot.is_leftover(part, f)
   end
   if part == 'held' then
     local key = call('HGET', K.held, f.id)
-    return not f.active and not f.delayed or key and not lanes.is_in(f.task, key, f.id, false)
+    if not f.active and (not f.delayed or key and gather.is_lane(key)) then return true end
+    return key and not lanes.is_in(f.task, key, f.id, false)
   end
   if part == 'cancel' then return not f.active end
   if part == 'blobs' then return not record.has_payload_aside(f.record) end

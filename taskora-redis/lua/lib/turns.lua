@@ -1,5 +1,5 @@
--- How a claim takes jobs from lanes: the lane whose turn it is gives its first job, and has its next turn after all others. What a
--- claim takes is only noted here; `turns.leave` writes it.
+-- How a claim takes jobs from lanes: the lane whose turn it is gives its first job, and has its next turn after all others. A lane of
+-- items gives a batch, and no other one to the same claim. What a claim takes is only noted here; `turns.leave` writes it.
 local SKIPPED = 64 -- the most lanes without room that one claim parks
 local LATER = line.BAND - 1048576 -- turns of lanes that this claim has served are above all others until they get their numbers
 
@@ -23,8 +23,20 @@ local function next_in(source, lane)
   return score and score ~= 'inf' and tonumber(score) or nil
 end
 
+-- Whether a batch of these items may be taken; then the lane has their `rule`, and how many more of them this batch takes (`left`).
+local function batch_room(source, lane)
+  if not lane.room then
+    local rule
+    lane.room, rule = gather.room(source.owner.task, lane.key)
+    lane.rule, lane.left = lane.room > 0 and rule, lane.room > 0 and rule.size or 0
+  end
+  local holder = lane.rule and lane.rule.serial and source.serial[sub(lane.key, 2)]
+  return holder and holder ~= lane and 0 or lane.left
+end
+
 -- how many more jobs of a lane's key this claim may take; lines that share a gate share this
 local function room_of(source, lane)
+  if lane.is_batch then return batch_room(source, lane) end
   local rooms = source.rooms
   local room = rooms[lane.key]
   if not room then
@@ -47,7 +59,7 @@ local function next_lane(source)
     source.page_at = source.page_at + 2
     local lane = {
       key = key, name = lanes.name_of(source.owner.task, key), turn = place % line.BAND, read = 0, size = 4, list = {}, at = 1,
-      taken = {}, is_served = false,
+      taken = {}, is_served = false, is_batch = gather.is_lane(key),
     }
     source.lanes[#source.lanes + 1] = lane
     return lane
@@ -56,10 +68,12 @@ local function next_lane(source)
   return again
 end
 
--- Finds the source's next job, as `advance` does for lines.
+-- Finds the source's next job, as `advance` does for lines. A batch that has begun goes on.
 function turns.advance(source)
+  local begun = source.lane
+  if source.goes_on and not next_in(source, begun) then source.goes_on = false end
   while true do
-    local lane = next_lane(source)
+    local lane = source.goes_on and begun or next_lane(source)
     source.lane = lane
     if not lane then
       source.score = nil
@@ -79,11 +93,21 @@ function turns.advance(source)
   end
 end
 
+-- Takes an item of a batch that has begun (it has a `number`). One that is too late to start is not part of it.
+local function take_item(source, lane, is_late)
+  if not is_late then
+    lane.left = lane.left - 1
+    if lane.rule.serial then source.serial[sub(lane.key, 2)] = lane end
+  end
+  source.goes_on = lane.left > 0
+end
+
 -- Takes that job. One that is too late to start is no turn.
 function turns.take(source, is_late)
   local lane = source.lane
   lane.taken[#lane.taken + 1] = source.id
   lane.at = lane.at + 2
+  if lane.number then return take_item(source, lane, is_late) end
   if not is_late then
     lane.is_served = true
     source.rooms[lane.key] = room_of(source, lane) - 1
@@ -92,7 +116,7 @@ function turns.take(source, is_late)
   end
   local first = room_of(source, lane) > 0 and next_in(source, lane)
   if not first then return end
-  lane.place = lanes.place_of(lane.turn, first)
+  lane.place = lane.is_batch and first or lanes.place_of(lane.turn, first)
   local again, at = source.again, #source.again + 1
   while at > source.again_at and again[at - 1].place > lane.place do at = at - 1 end
   table.insert(again, at, lane)
@@ -109,31 +133,61 @@ function turns.source(owner, expires)
   local source = {
     owner = owner, is_lanes = true, key = K.turns .. owner.task, expires = expires, rooms = own and own.rooms or {},
     read = 0, size = 4, page = {}, page_at = 1, is_read = false, again = {}, again_at = 1, lanes = {}, served = 0, skipped = 0, taken = 0,
+    serial = {}, goes_on = false,
   }
   turns.advance(source)
   return source
 end
 
--- Removes what was taken from its lanes. The jobs that were leased (`leased`, by id) hold their keys.
+-- Removes what was taken from a lane of items. Those that were leased hold their key if the batch is serial. Returns the score of the
+-- first item if more of them may go.
+local function leave_items(task, lane, leased)
+  local held, fields, own = {}, {}, gather.lane_of(sub(lane.key, 2))
+  for _, id in ipairs(lane.rule and lane.rule.serial and lane.taken or {}) do
+    if leased[id] then
+      held[#held + 1], held[#held + 2] = '+inf', id
+      fields[#fields + 1], fields[#fields + 2] = id, own
+    end
+  end
+  pages(fields, function(...) call('HSET', K.held, ...) end)
+  pages(lane.taken, function(...) call('ZREM', lane.name, ...) end)
+  pages(held, function(...) call('ZADD', lanes.name_of(task, own), ...) end)
+  pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
+  gather.leave(task, lane.key, lane.taken)
+  return lanes.judge(task, lane.key)
+end
+
+-- Removes what was taken from a lane. The jobs that were leased hold their key.
+local function leave_jobs(task, lane, leased, holders)
+  local held, gone, fields = {}, {}, {}
+  for _, id in ipairs(lane.taken) do
+    if leased[id] then
+      held[#held + 1], held[#held + 2] = '+inf', id
+      fields[#fields + 1], fields[#fields + 2] = id, lane.key
+      holders[id] = true
+    else
+      gone[#gone + 1] = id
+    end
+  end
+  pages(fields, function(...) call('HSET', K.held, ...) end)
+  pages(held, function(...) call('ZADD', lane.name, ...) end)
+  lanes.start(task, lane.key, #held / 2)
+  pages(gone, function(...) call('ZREM', lane.name, ...) end)
+  pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
+end
+
+-- Removes what was taken from its lanes. The jobs that were leased (`leased`, by id) hold their keys. Returns the score of the first item
+-- of which another batch may go.
 function turns.leave(source, leased)
-  local task, numbers = source.owner.task, {}
+  local task, numbers, rest = source.owner.task, {}, nil
   local holders = gathered('holders')
   for _, lane in ipairs(source.lanes) do
-    local held, gone, fields = {}, {}, {}
-    for _, id in ipairs(lane.taken) do
-      if leased[id] then
-        held[#held + 1], held[#held + 2] = '+inf', id
-        fields[#fields + 1], fields[#fields + 2] = id, lane.key
-        holders[id] = true
-      else
-        gone[#gone + 1] = id
-      end
+    if lane.is_batch then
+      local first = (#lane.taken > 0 or batch_room(source, lane) == 0) and leave_items(task, lane, leased)
+      if first and not (rest and rest < first) then rest = first end
+    else
+      leave_jobs(task, lane, leased, holders)
     end
-    pages(fields, function(...) call('HSET', K.held, ...) end)
-    pages(held, function(...) call('ZADD', lane.name, ...) end)
-    lanes.start(task, lane.key, #held / 2)
-    pages(gone, function(...) call('ZREM', lane.name, ...) end)
-    pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
     if lane.is_served then numbers[#numbers + 1] = lane end
   end
   -- in the order in which they were served last
@@ -141,6 +195,7 @@ function turns.leave(source, leased)
   local number = #numbers > 0 and line.arrivals(#numbers)
   for i, lane in ipairs(numbers) do lane.next_turn = number + i end
   for _, lane in ipairs(source.lanes) do
-    if #lane.taken > 0 or (source.rooms[lane.key] or 1) <= 0 then lanes.judge(task, lane.key, nil, lane.next_turn) end
+    if not lane.is_batch and (#lane.taken > 0 or (source.rooms[lane.key] or 1) <= 0) then lanes.judge(task, lane.key, nil, lane.next_turn) end
   end
+  return rest
 end

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use taskora::adapter::{Due, LimitKey, NewJob, NewNode, SCHEDULES, TickStamp};
+use taskora::adapter::{Collect, Due, LimitKey, NewJob, NewNode, SCHEDULES, TickStamp};
 use taskora::{JobInfo, JobState, Timestamp, Ttl};
 
 use super::layout::{LAYOUT, check_schedule_name, read_extension};
@@ -30,6 +30,8 @@ const KNOWN: u8 = BLOB | META | DELAYED | COMPOSED | EXTENDED | RANKED | REPLACE
 const TTL: u8 = 4;
 /// The tag of the key by which limits count a job.
 const LIMIT_KEY: u8 = 2;
+/// The tag of the rule by which a job gathers.
+const COLLECT: u8 = 6;
 /// The tag of the tick that a job is.
 const TICK: u8 = 1;
 /// The first byte of a value that is not plain JSON.
@@ -57,9 +59,7 @@ impl Packed {
 
 /// Packs a new job; `Err` says what cannot be stored.
 pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
-    if job.collect.is_some() {
-        return Err("this adapter collects no jobs in batches".to_owned());
-    }
+    job.check().map_err(|error| error.to_string())?;
     let id = id::store(&job.id);
     if id::is_node(&id) {
         return Err("a job's id cannot end in `#` and a number, which names a node of a workflow".to_owned());
@@ -75,7 +75,10 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         (BLOB, is_blob),
         (META, !job.meta.is_empty()),
         (DELAYED, due.is_some()),
-        (EXTENDED, job.ttl.is_some() || job.limit_key.is_some() || job.tick.is_some()),
+        (
+            EXTENDED,
+            job.ttl.is_some() || job.limit_key.is_some() || job.collect.is_some() || job.tick.is_some(),
+        ),
         (REPLACES, job.replace_failed),
     ] {
         if is_set {
@@ -91,7 +94,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         rest.extend(len.to_be_bytes());
         rest.extend(meta);
     }
-    push_extension(&mut rest, job.ttl, job.limit_key.as_ref(), job.tick.as_ref())?;
+    push_extension(&mut rest, job.ttl, job.limit_key.as_ref(), job.collect, job.tick.as_ref())?;
     let payload = if is_blob {
         Some(job.payload)
     } else {
@@ -134,12 +137,13 @@ fn push_terms(
     Ok(())
 }
 
-/// Writes the extension, if there is anything in it: when a job expires, the key that limits count it by, and which tick it is. The
-/// store fills in the deadline; a node's deadline is kept elsewhere.
+/// Writes the extension, if there is anything in it: when a job expires, the key that limits count it by, how it gathers under that key,
+/// and which tick it is. The store fills in the deadline; a node's deadline is kept elsewhere.
 fn push_extension(
     record: &mut Vec<u8>,
     ttl: Option<Ttl>,
     limit_key: Option<&LimitKey>,
+    collect: Option<Collect>,
     tick: Option<&TickStamp>,
 ) -> Result<(), String> {
     let mut extension = Vec::new();
@@ -152,6 +156,13 @@ fn push_extension(
         extension.push(LIMIT_KEY);
         extension.extend(u16::try_from(key.as_str().len()).unwrap_or_default().to_be_bytes());
         extension.extend(key.as_str().as_bytes());
+    }
+    if let Some(Collect { delay, max_wait, max_size, serial, .. }) = collect {
+        extension.extend([COLLECT, 0, 15]);
+        extension.extend(u48(millis(delay)));
+        extension.extend(u48(max_wait.map_or(0, millis)));
+        extension.extend(u16::try_from(max_size).unwrap_or(u16::MAX).to_be_bytes());
+        extension.push(u8::from(serial) | if max_wait.is_some() { 2 } else { 0 });
     }
     if let Some(TickStamp { schedule, at }) = tick {
         check_schedule_name(schedule)?;
@@ -203,7 +214,7 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
-    push_extension(&mut record, node.ttl, node.limit_key.as_ref(), None)?;
+    push_extension(&mut record, node.ttl, node.limit_key.as_ref(), None, None)?;
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -360,14 +371,14 @@ pub(crate) fn is_envelope(value: &[u8]) -> bool {
 }
 
 fn is_known(tag: u8, value: &[u8]) -> bool {
-    tag == TTL && value.len() == 13 || tag == LIMIT_KEY && read_key(value).is_some()
+    tag == TTL && value.len() == 13
+        || tag == LIMIT_KEY && read_key(value).is_some()
+        || tag == COLLECT && value.len() == 15
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use taskora::adapter::Collect;
 
     use super::super::{End, Life, u48};
     use super::*;
@@ -446,9 +457,16 @@ mod tests {
     }
 
     #[test]
-    fn items_of_batches_are_refused() {
-        let collect = Some(Collect::new(2, Duration::from_secs(1)));
-        assert!(pack(NewJob { collect, ..job(Vec::new()) }).is_err());
+    fn a_rule_to_gather_takes_18_bytes() {
+        let collect = Some(Collect::new(2, Duration::from_secs(1)).max_wait(Duration::from_secs(2)).serial());
+        let limit_key = LimitKey::new("k");
+        let plain = pack(NewJob { limit_key: limit_key.clone(), ..job(Vec::new()) }).expect("a valid job");
+        let packed = pack(NewJob { limit_key, collect, ..job(Vec::new()) }).expect("a valid job");
+        assert_eq!(packed.rest.len(), plain.rest.len() + 18);
+        let rule = [6, 0, 15, 0, 0, 0, 0, 3, 232, 0, 0, 0, 0, 7, 208, 0, 2, 3];
+        assert!(packed.rest.windows(18).any(|part| part == rule));
+        assert!(!Record::is_newer(&stored(&packed), &[]));
+        assert!(pack(NewJob { collect: Some(Collect::new(0, Duration::ZERO)), ..job(Vec::new()) }).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn shown_id(stored: &[u8]) -> JobId {
 
 fn place(name: &[u8]) -> Option<Place> {
     Some(match name {
-        b"wait" | b"prio" | b"lane" | b"laned" => Place::Waiting,
+        b"wait" | b"prio" | b"lane" | b"came" | b"laned" => Place::Waiting,
         b"behind" => Place::Behind,
         b"delayed" => Place::Delayed,
         b"active" => Place::Active,

@@ -34,7 +34,7 @@ const GATHERED: usize = 200_000;
 /// The parts of jobs that have their own hash.
 const PARTS: [&str; 8] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed", "held"];
 /// The indexes of a task that can be asked whether a job is in them.
-const SETS: [&str; 15] = [
+const SETS: [&str; 16] = [
     "active",
     "delayed",
     "ttls",
@@ -44,6 +44,7 @@ const SETS: [&str; 15] = [
     "turns",
     "parked",
     "opening",
+    "rules",
     "failed",
     "cancelled",
     "expired",
@@ -209,8 +210,8 @@ impl Pass {
                     }
                 }
                 (Some(("log", _, id)), true) => logs.push(id.to_vec()),
-                (Some(("lane", _, lane)), true) if lane.contains(&0) => {
-                    next.push(Step::Scan(whole("lane", lane)));
+                (Some((name @ ("lane" | "came"), _, lane)), true) if lane.contains(&0) => {
+                    next.push(Step::Scan(whole(name, lane)));
                 }
                 (Some(("wf", _, id)), true) => {
                     page.workflows += 1;

@@ -48,6 +48,7 @@ impl Fixture for OnRedis {
 
 taskora::conformance_suite! { #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @lanes #[tokio::test] OnRedis::start().await }
+taskora::conformance_suite! { @collect #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @rates #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @schedules #[tokio::test] OnRedis::start().await }
 
@@ -58,6 +59,10 @@ mod scripts {
 
     taskora::conformance_suite! {
         #[tokio::test]
+        OnRedis::on(Server::with(&["--rename-command", "FCALL", ""])).await
+    }
+    taskora::conformance_suite! {
+        @collect #[tokio::test]
         OnRedis::on(Server::with(&["--rename-command", "FCALL", ""])).await
     }
     taskora::conformance_suite! {

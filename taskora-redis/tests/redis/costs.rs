@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, Jobs, LimitKey, NewJob, PerKey, Rate};
+use taskora::adapter::{Collect, Control, DeclaredLimit, GatedTask, Jobs, LimitKey, NewJob, PerKey, Rate};
 use taskora_redis::RedisAdapter;
 
 use crate::kit::{TASK, complete, exchange, job, patient};
@@ -91,6 +91,37 @@ async fn a_job_with_a_key_pays_for_its_lane() {
         [11, 21, 26],
         "a line with a gate is not read the short way"
     );
+}
+
+#[tokio::test]
+async fn an_item_pays_for_what_gathers_and_the_others_do_not() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+    costs(&server, &adapter, 0).await;
+    let hour = Duration::from_secs(3600);
+    let items = |round: u32, count: u32| {
+        let item = |number| NewJob {
+            limit_key: LimitKey::new("acme"),
+            collect: Some(Collect::new(100, hour)),
+            ..job(&format!("i{round}-{number}"))
+        };
+        (0..count).map(item).collect::<Vec<_>>()
+    };
+    let cost = async |jobs| {
+        let before = commands(&server);
+        adapter.enqueue(jobs).await.expect("enqueue");
+        commands(&server) - before
+    };
+    let (first, next, many) = (cost(items(0, 1)).await, cost(items(1, 1)).await, cost(items(2, 97)).await);
+    // fewer if the lane opens at the same millisecond as before
+    assert!(first <= 31 && next <= 30 && many <= 30, "one change of the lane: {first}, {next}, {many}");
+    // jobs without a key, beside items that gather
+    assert_eq!(costs(&server, &adapter, 1).await, [10, 25, 29], "what gathers is looked for");
+    let full = cost(items(3, 1)).await;
+    let before = commands(&server);
+    let claimed = adapter.exchange(exchange("r", 1, Vec::new(), 1)).await.expect("claim").jobs;
+    let claim = commands(&server) - before;
+    assert_eq!((claimed.len(), full, claim), (100, 34, 39), "whatever the size of the batch");
 }
 
 /// However many jobs and keys wait, a call looks at a page.

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use redis::{Commands, Connection};
 use taskora::adapter::{
-    Admissions, AttemptEnd, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, LimitKey, NewJob,
-    NewNode, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
+    Admissions, AttemptEnd, Collect, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, LimitKey,
+    NewJob, NewNode, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, WIRE_VERSION};
@@ -27,6 +27,7 @@ async fn the_layout_is_what_the_wire_version_says() {
     schedules(&adapter).await;
     gates(&adapter).await;
     lanes(&adapter).await;
+    gathers(&adapter).await;
     let mut found = format!("wire version {WIRE_VERSION}\n\n");
     writeln!(found, "library {}", taskora_redis::library_hash()).expect("write");
     found.push_str(&dump(&server));
@@ -238,6 +239,32 @@ async fn lanes(adapter: &RedisAdapter) {
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 2);
 }
 
+/// A serial batch that runs, an item that waits for its end, one that came back, and items that gather and that were flushed.
+async fn gathers(adapter: &RedisAdapter) {
+    let full = Collect::new(2, Duration::from_secs(60)).max_wait(Duration::from_secs(300)).serial();
+    let of = |id: &str, key: &str, collect| NewJob {
+        task: "insert-row".into(),
+        collect: Some(collect),
+        ..keyed(id, key)
+    };
+    let jobs = ["t1", "t2", "t3"].map(|id| of(id, "t", full));
+    adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    adapter.enqueue(vec![of("v1", "v", Collect::new(1, Duration::ZERO))]).await.expect("enqueue");
+    let mut call = exchange("w", 8, Vec::new(), 2);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    let one = tasks[0].clone();
+    *tasks = [taskora::adapter::TaskClaim { task: "insert-row".into(), limit: 2, ..one }].into();
+    let claimed = adapter.exchange(call).await.expect("claim").jobs;
+    assert_eq!(claimed.iter().filter_map(|job| job.batch).collect::<Vec<_>>(), [0, 0, 1]);
+    let back = vec![claimed[2].settlement(AttemptEnd::release())];
+    adapter.exchange(exchange("w", 9, back, 0)).await.expect("release");
+    let long = Collect::new(100, Duration::from_secs(60));
+    let jobs = ["u1", "u2", "f1"].map(|id| of(id, &id[..1], long));
+    adapter.enqueue(jobs.to_vec()).await.expect("enqueue");
+    let key = LimitKey::new("f").expect("not too long");
+    assert!(adapter.flush(&GatedTask::new("insert-row"), &key).await.expect("flush"));
+}
+
 fn keyed(id: &str, key: &str) -> NewJob {
     NewJob { limit_key: LimitKey::new(key), ..job(id) }
 }
@@ -246,14 +273,19 @@ fn keyed(id: &str, key: &str) -> NewJob {
 fn dump(server: &Server) -> String {
     let client = redis::Client::open(server.url()).expect("a URL");
     let mut redis = client.get_connection().expect("connect");
-    let mut keys: Vec<String> = redis.keys("*").expect("keys");
+    let mut keys: Vec<Vec<u8>> = redis.keys("*").expect("keys");
     keys.sort();
     let mut text = String::new();
-    for key in keys {
-        let kind: String = redis::cmd("TYPE").arg(&key).query(&mut redis).expect("type");
+    for stored in keys {
+        let kind: String = redis::cmd("TYPE").arg(&stored).query(&mut redis).expect("type");
+        let key =
+            std::str::from_utf8(&stored).map_or_else(|_| stored.escape_ascii().to_string(), str::to_owned);
         // the sequence of answers is not worth showing: they live for a minute
-        let lines =
-            if key.contains(":call:") { vec!["…".to_owned()] } else { values(&mut redis, &key, &kind) };
+        let lines = if key.contains(":call:") {
+            vec!["…".to_owned()]
+        } else {
+            values(&mut redis, &key, &stored, &kind)
+        };
         writeln!(text, "\n{kind} {key}").expect("write");
         for line in lines {
             writeln!(text, "  {line}").expect("write");
@@ -262,25 +294,25 @@ fn dump(server: &Server) -> String {
     text.replace(env!("CARGO_PKG_VERSION"), "<version>")
 }
 
-fn values(redis: &mut Connection, key: &str, kind: &str) -> Vec<String> {
+fn values(redis: &mut Connection, key: &str, stored: &[u8], kind: &str) -> Vec<String> {
     match kind {
-        "string" => vec![shown(&redis.get::<_, Vec<u8>>(key).expect("get"))],
+        "string" => vec![shown(&redis.get::<_, Vec<u8>>(stored).expect("get"))],
         "list" => {
-            let values: Vec<Vec<u8>> = redis.lrange(key, 0, -1).expect("lrange");
+            let values: Vec<Vec<u8>> = redis.lrange(stored, 0, -1).expect("lrange");
             values.iter().map(|value| shown(value)).collect()
         }
         "set" => {
-            let mut values: Vec<Vec<u8>> = redis.smembers(key).expect("smembers");
+            let mut values: Vec<Vec<u8>> = redis.smembers(stored).expect("smembers");
             values.sort();
             values.iter().map(|value| shown(value)).collect()
         }
         "zset" => {
-            let values: Vec<(Vec<u8>, f64)> = redis.zrange_withscores(key, 0, -1).expect("zrange");
+            let values: Vec<(Vec<u8>, f64)> = redis.zrange_withscores(stored, 0, -1).expect("zrange");
             let score = |score: f64| if is_time(score) { "<time>".to_owned() } else { score.to_string() };
             values.iter().map(|(value, number)| format!("{} {}", score(*number), shown(value))).collect()
         }
         _ => {
-            let mut values: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(key).expect("hgetall");
+            let mut values: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(stored).expect("hgetall");
             if key.contains(":wf:") {
                 // the nonce of a start is another one each time
                 values.get_mut(&b"m"[..]).expect("a head")[27..43].fill(b'?');

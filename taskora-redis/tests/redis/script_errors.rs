@@ -2,6 +2,7 @@
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
 mod gates;
+mod gathers;
 mod key_rates;
 mod keys;
 mod lanes;
@@ -74,6 +75,16 @@ enum Act {
     LaneExpire,
     LaneDeclare,
     LaneCancelHolder,
+    GatherEnqueue,
+    GatherClaim,
+    GatherOpen,
+    GatherSettle,
+    GatherDue,
+    GatherRescue,
+    GatherCancel,
+    GatherReplace,
+    GatherExpire,
+    GatherFlush,
     KeyRateClaim,
     KeyRateOpen,
     KeyRateSet,
@@ -107,8 +118,9 @@ impl Act {
             | Self::EnqueueAlike
             | Self::EnqueueMixed
             | Self::Replace
+            | Self::GatherEnqueue
             | Self::LaneEnqueue => "enqueue",
-            Self::Admit | Self::AdmitAndCancel | Self::LaneReplace => "admit",
+            Self::Admit | Self::AdmitAndCancel | Self::LaneReplace | Self::GatherReplace => "admit",
             Self::Settle
             | Self::SettleOwners
             | Self::SettleNodes
@@ -123,6 +135,11 @@ impl Act {
             | Self::KeyRateClaim
             | Self::KeyRateOpen
             | Self::KeyReopen
+            | Self::GatherClaim
+            | Self::GatherOpen
+            | Self::GatherSettle
+            | Self::GatherDue
+            | Self::GatherExpire
             | Self::LaneClaim
             | Self::LaneSettle
             | Self::LaneDue
@@ -133,6 +150,7 @@ impl Act {
             | Self::Expire
             | Self::Remove
             | Self::GateRescue
+            | Self::GatherRescue
             | Self::LaneRescue => "sweep",
             Self::GateSet | Self::RateSet | Self::LaneSet | Self::KeyRateSet => "set_gate",
             Self::KeyClose => "close_key",
@@ -147,7 +165,9 @@ impl Act {
             | Self::CancelRun
             | Self::LaneCancel
             | Self::LaneCancelHolder
+            | Self::GatherCancel
             | Self::CancelNode => "cancel",
+            Self::GatherFlush => "flush",
             Self::CancelWorkflow => "cancel_workflow",
             Self::Start | Self::StartLarge => "start_workflow",
             Self::Stage => "stage_workflow",
@@ -168,7 +188,7 @@ impl Act {
     /// Jobs that this ends otherwise than by running them.
     fn except(self) -> &'static [&'static str] {
         match self {
-            Self::Stall => &["active", "o1", "k1", "k6", "n1"],
+            Self::Stall => &["active", "o1", "k1", "k6", "n1", "i1"],
             Self::Settle => &["released"],
             Self::Pause | Self::RemoveSchedule => &["s1"],
             Self::Resume => &["s3"],
@@ -249,6 +269,7 @@ impl Act {
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
             _ if self.is_of_lanes() => self.prepare_lanes(world).await?,
             _ if self.is_of_key_rates() => self.prepare_key_rates(world).await?,
+            _ if self.is_of_gathers() => self.prepare_gathers(world).await?,
             _ => self.prepare_schedules(world).await?,
         }
         Ok(())
@@ -355,6 +376,7 @@ impl Act {
             _ if self.is_of_gates() => self.act_on_gates(world).await,
             _ if self.is_of_lanes() => self.act_on_lanes(world).await,
             _ if self.is_of_key_rates() => self.act_on_key_rates(world).await,
+            _ if self.is_of_gathers() => self.act_on_gathers(world).await,
             _ => self.act_on_schedules(world).await,
         }
     }

@@ -1,6 +1,7 @@
 //! Damage made by hand: a check names it and nothing else, a repair puts it right, and the job runs.
 
 mod bench;
+mod gathers;
 mod jobs;
 mod lanes;
 mod passes;

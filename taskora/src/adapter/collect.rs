@@ -49,6 +49,21 @@ pub struct Collected {
 impl Collected {
     /// The most items that one call returns.
     pub const MAX_ITEMS: usize = 1_000;
+
+    /// What gathers in one line, without its items.
+    #[must_use]
+    pub const fn new(count: usize, oldest: Timestamp, newest: Timestamp, due: Timestamp) -> Self {
+        Self { count, oldest, newest, due, items: Vec::new() }
+    }
+
+    /// Adds what gathers in another line.
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.oldest = self.oldest.min(other.oldest);
+        self.newest = self.newest.max(other.newest);
+        self.due = self.due.min(other.due);
+        self.items.extend(other.items);
+    }
 }
 
 /// The error of an adapter that collects nothing.

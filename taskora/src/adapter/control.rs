@@ -92,7 +92,7 @@ pub trait Control: Send + Sync {
     /// A worker knows the key of a job that it has claimed, and that does not hold it: because the job was stored before its task had
     /// limits by key, or it is a node of a workflow, whose first claim is from the line of its task. The job keeps this key, unless
     /// it has one. It holds it now, or it waits in the lane of its key, without having used up an attempt. A job that is to be
-    /// cancelled may go on.
+    /// cancelled may go on, and so may one that gathers.
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
 
     /// No job starts that is limited by the key which the job of this lease holds, within this time, at most [`Rate::LONGEST`]. If the key is

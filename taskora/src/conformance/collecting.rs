@@ -8,13 +8,13 @@ use super::admission_kit::deduplicated;
 use super::flow_kit::{flow, node, start};
 use super::gate_kit::{got, idle_worker, limit, pause, resume, task};
 use super::kit::{
-    Caller, LEASE, MOMENT, QUIET, TASK, claim, complete, fail, ids, job, put, retry, state, sweep,
+    Caller, LEASE, MOMENT, QUIET, TASK, claim, complete, fail, ids, info, job, put, retry, state, sweep,
 };
 use super::lane_kit::{key, keyed, waiting};
 use crate::adapter::{
     Adapter, AdapterError, AttemptEnd, ClaimedJob, Collect, Collected, Due, NewJob, NewNode, Otherwise,
 };
-use crate::job::JobState;
+use crate::job::{Blocked, JobState};
 use crate::policy::{Retention, Ttl};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -79,7 +79,8 @@ pub(super) async fn s102_items_go_when_no_other_has_come_for_a_while(f: &impl Fi
     put_items(&adapter, rule, &["a3", "a4", "a5"]).await;
     f.advance(MOMENT + MOMENT / 2).await;
     assert!(take(&mut worker, 9).await.is_empty(), "the last one came 1.5 s ago");
-    assert_eq!(state(&adapter, "a1").await, Some(JobState::Waiting));
+    let waits = info(&adapter, "a1").await;
+    assert_eq!((waits.state, waits.blocked), (JobState::Waiting, Some(Blocked::Gathering)));
     f.advance(MOMENT).await;
     let jobs = take(&mut worker, 1).await;
     assert_eq!(batches(&jobs), [["a1", "a2", "a3", "a4", "a5"]], "a batch takes one place");
@@ -179,6 +180,9 @@ pub(super) async fn a_serial_key_has_one_batch_at_a_time(f: &impl Fixture) {
     assert!(take(&mut worker, 9).await.is_empty(), "one item of the batch still runs");
     f.advance(MOMENT * 2).await;
     assert!(take(&mut worker, 9).await.is_empty(), "also for those that come back");
+    for id in ["a1", "a3"] {
+        assert_eq!(info(&adapter, id).await.blocked, Some(Blocked::LimitKey("a".to_owned())), "{id}");
+    }
     worker.settle(&jobs[1], complete("1")).await;
     assert_eq!(batches(&take(&mut worker, 9).await), [["a3", "a4"]]);
 }
@@ -287,7 +291,9 @@ pub(super) async fn a_pause_and_a_limit_hold_for_items(f: &impl Fixture) {
     put_items(&adapter, rule, &["a1", "a2", "a3"]).await;
     assert!(take(&mut worker, 9).await.is_empty());
     assert!(resume(&adapter).await);
+    assert_eq!(info(&adapter, "a1").await.blocked, None);
     assert!(adapter.control().pause(&task(), Some(&key("a")), "why").await.unwrap());
+    assert_eq!(info(&adapter, "a1").await.blocked, Some(Blocked::Paused));
     put_items(&adapter, Collect::new(1, LONG), &["b1"]).await;
     let jobs = take(&mut worker, 9).await;
     assert_eq!(batches(&jobs), [["b1"]], "another key");

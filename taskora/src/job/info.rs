@@ -58,8 +58,10 @@ pub enum Blocked {
     Paused,
     /// As many jobs of its task run as its limit says.
     Limit,
-    /// As many jobs with this key run as the limit by key says.
+    /// As many jobs with this key run as the limit by key says, or a serial batch of this key runs.
     LimitKey(String),
+    /// It gathers with others, and goes with them.
+    Gathering,
     /// As many jobs of its task have started as its rate allows for now.
     Rate,
 }

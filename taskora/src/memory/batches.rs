@@ -1,10 +1,11 @@
 //! Claiming batches, and looking at what gathers for them.
 
 use super::calls::Claimed;
+use super::collects::BatchLane;
 use super::record::Phase;
 use super::store::{PAGE, Store};
 use crate::adapter::{Collected, GatedTask, LimitKey, TaskName};
-use crate::job::{JobId, Timestamp};
+use crate::job::{Blocked, JobId, Timestamp};
 
 impl Store {
     /// Hands out the batch that begins with this item. Returns how many items ended instead, because they were too late. `None` if it is
@@ -41,6 +42,19 @@ impl Store {
         Some((batch, voids))
     }
 
+    /// Why an item of this lane may not go; `None` if it may.
+    pub(super) fn why_it_gathers(&self, task: &TaskName, lane: &BatchLane, now: u64) -> Option<Blocked> {
+        if self.is_batch_paused(task, &lane.key) {
+            return Some(Blocked::Paused);
+        }
+        self.queues.get(task)?.collects.why_closed(lane, now)
+    }
+
+    pub(super) fn is_batch_paused(&self, task: &TaskName, key: &LimitKey) -> bool {
+        let settings = self.gates.get(task);
+        settings.and_then(|settings| settings.keys.get(key)).is_some_and(|key| key.paused.is_some())
+    }
+
     /// When the first items of these tasks go that do not go yet.
     pub(super) fn first_batch(&self, tasks: &[TaskName], now: u64) -> Option<u64> {
         tasks.iter().filter_map(|task| self.queues.get(task)?.collects.first_opening(now)).min()
@@ -69,15 +83,15 @@ impl Store {
         for items in lines(task).filter_map(|line| self.queues.get(line)?.collects.gathered(key)) {
             let ((oldest, newest), due) = (items.times()?, items.opens_at()?);
             let [oldest, newest, due] = [oldest, newest, due].map(Timestamp::from_millis);
-            let all =
-                all.get_or_insert_with(|| Collected { count: 0, oldest, newest, due, items: Vec::new() });
-            all.count += items.len();
-            all.oldest = all.oldest.min(oldest);
-            all.newest = all.newest.max(newest);
-            all.due = all.due.min(due);
-            let room = limit.min(Collected::MAX_ITEMS).saturating_sub(all.items.len());
+            let taken = all.as_ref().map_or(0, |all| all.items.len());
+            let room = limit.min(Collected::MAX_ITEMS).saturating_sub(taken);
             let payload = |id: &JobId| Some((id.clone(), self.jobs.get(id)?.new.payload.clone()));
-            all.items.extend(items.ids().take(room).filter_map(payload));
+            let mut line = Collected::new(items.len(), oldest, newest, due);
+            line.items = items.ids().take(room).filter_map(payload).collect();
+            match &mut all {
+                Some(all) => all.merge(line),
+                None => all = Some(line),
+            }
         }
         all
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::Place;
 use crate::adapter::{Collect, LimitKey};
-use crate::job::{JobId, millis};
+use crate::job::{Blocked, JobId, millis};
 
 /// The items of one task that gather.
 #[derive(Default)]
@@ -138,6 +138,16 @@ impl Collects {
     fn is_running(&self, key: &LimitKey) -> bool {
         let first = (key.clone(), JobId::from(""));
         self.running.range(first..).next().is_some_and(|(known, _)| known == key)
+    }
+
+    /// Why no batch of a lane may go; `None` if one may.
+    pub(super) fn why_closed(&self, lane: &BatchLane, now: u64) -> Option<Blocked> {
+        let items = self.by_lane.get(lane)?;
+        if items.rule?.serial && self.is_running(&lane.key) {
+            return Some(Blocked::LimitKey(lane.key.to_string()));
+        }
+        let gathers = !lane.is_returned && items.opens_at()? > now;
+        gathers.then_some(Blocked::Gathering)
     }
 
     /// The first item of the lane that goes next, of those that were in line when this number was the last.

@@ -64,11 +64,7 @@ impl Store {
     pub(super) fn next_in_line(&self, task: &TaskName, last: i64) -> Option<(Place, &JobId)> {
         let queue = self.queues.get(task)?;
         let in_lane = queue.lanes.next(last, |key| self.has_key_room(task, key));
-        let in_batch = queue.collects.next(last, self.clock, |key| {
-            self.gates
-                .get(task)
-                .is_none_or(|settings| settings.keys.get(key).is_none_or(|key| key.paused.is_none()))
-        });
+        let in_batch = queue.collects.next(last, self.clock, |key| !self.is_batch_paused(task, key));
         queue.first_until(last).into_iter().chain(in_lane).chain(in_batch).min_by_key(|(place, _)| *place)
     }
 
@@ -98,7 +94,7 @@ impl Store {
             return KeyTaken::Stale;
         };
         // a job that is to be cancelled must not wait once more
-        if !is_keyed || record.holds.is_some() || record.flag.is_some() {
+        if !is_keyed || record.holds.is_some() || record.flag.is_some() || record.new.collect.is_some() {
             return KeyTaken::Go;
         }
         let key = record.new.limit_key.get_or_insert_with(|| key.clone()).clone();

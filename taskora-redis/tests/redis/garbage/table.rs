@@ -20,8 +20,13 @@ pub(crate) fn long() -> Vec<u8> {
     (0..300_u32).map(|number| number as u8).collect()
 }
 
+/// In a name, `^` stands for the byte 255, which marks a lane of items.
 fn key(name: &str) -> Vec<u8> {
-    format!("{{taskora}}:{name}").into_bytes()
+    marked(&format!("{{taskora}}:{name}"))
+}
+
+fn marked(name: &str) -> Vec<u8> {
+    name.bytes().map(|byte| if byte == b'^' { 0xff } else { byte }).collect()
 }
 
 /// Ids and members that name no job.
@@ -70,7 +75,7 @@ fn spread(what: &str, commands: Vec<Vec<Vec<u8>>>, alone: bool) -> Vec<Damage> {
     if alone { commands.into_iter().map(|command| one(vec![command])).collect() } else { vec![one(commands)] }
 }
 
-const SETS: [&str; 20] = [
+const SETS: [&str; 23] = [
     "active:",
     "prio:",
     "delayed:",
@@ -81,6 +86,9 @@ const SETS: [&str; 20] = [
     "opening:",
     "lane:send-email\0n",
     "lane:send-email\0gone",
+    "lane:send-email\0^i",
+    "came:send-email\0^j",
+    "came:send-email\0gone",
     "failed:",
     "cancelled:",
     "expired:",
@@ -94,9 +102,9 @@ const SETS: [&str; 20] = [
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 6] = ["wait:", "completed:", "owncompleted:", "wake:", "rate:", "deferred"];
-const HASHES: [&str; 15] = [
+const HASHES: [&str; 16] = [
     "jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs",
-    "sched", "schedrun", "held", "laned:",
+    "sched", "schedrun", "held", "laned:", "rules:",
 ];
 
 /// The key of the damaged task, or the only one.
@@ -222,6 +230,11 @@ pub(crate) fn scores() -> Vec<Damage> {
         ("parked:", "n"),
         ("opening:", "n"),
         ("opening:", "o"),
+        ("lane:send-email\0^j", "=i4"),
+        ("lane:send-email\0^i", "=i1"),
+        ("came:send-email\0^j", "=i4"),
+        ("opening:", "^j"),
+        ("parked:", "^j"),
     ] {
         let victims = match name {
             "delayed:" => vec!["delayed"],
@@ -232,11 +245,14 @@ pub(crate) fn scores() -> Vec<Damage> {
         for score in ["-1e300", "1e300", "-inf", "+inf", "-1"] {
             all.push(Damage {
                 what: format!("{name} {member} {score}"),
-                commands: vec![vec![b"ZADD".to_vec(), place(name), score.into(), member.into()]],
+                commands: vec![vec![b"ZADD".to_vec(), place(name), score.into(), marked(member)]],
                 victims: victims.clone(),
-                // no job is due before its task is, and no schedule ticks before it is looked at
+                // no job is due before its task is, no item goes before its lane does, and no schedule ticks before it is looked at
                 // nor does a job that waits like one that holds its key
-                is_index: name == "due" || name == "schednext" || name.starts_with("lane:"),
+                is_index: name == "due"
+                    || (name, member) == ("opening:", "^j")
+                    || name == "schednext"
+                    || name.starts_with("lane:"),
                 // its end lies in the future
                 is_kept: name == "ownfailed:"
                     || name == "owncancelled:"
@@ -270,7 +286,7 @@ pub(crate) fn values() -> Vec<Damage> {
         let is_newer = value.first().is_some_and(|layout| *layout > 1);
         // what a later version may have written is left alone
         let is_node = field.starts_with('n') && value.len() > 20;
-        let commands = vec![vec![b"HSET".to_vec(), key(name), field.into(), value]];
+        let commands = vec![vec![b"HSET".to_vec(), key(name), marked(field), value]];
         let is_kept = (name == "jobs" || name.starts_with("sched") || field == "m" || is_node) && is_newer;
         all.push(Damage {
             what: format!("{name} {field} {shown}"),
@@ -304,6 +320,10 @@ pub(crate) fn values() -> Vec<Damage> {
             add("gate:send-email", field, value.clone(), vec![]);
         }
         add("held", "=n1", value.clone(), vec![]);
+        add("held", "=i1", value.clone(), vec![]);
+        add("laned:send-email", "=i4", value.clone(), vec![]);
+        add("rules:send-email", "^j", value.clone(), vec![]);
+        add("rules:send-email", "!^j", value.clone(), vec![]);
         add("laned:send-email", "=n2", value.clone(), vec![]);
         if value.len() < 6 {
             add("gate:send-email", "p", value.clone(), vec![]);
@@ -430,7 +450,8 @@ pub(crate) fn types() -> Vec<Damage> {
         let victims = match name {
             "jobs" => vec![
                 "retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large", "o1",
-                "o2", "o3", "o4", "k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3",
+                "o2", "o3", "o4", "k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3", "i1", "i2", "i3",
+                "i4",
             ],
             "blobs" => vec!["large"],
             "wf:=first" => vec!["first"],

@@ -1,5 +1,6 @@
 //! A store with a job in each state, of two tasks, and the calls that go on around the damage.
 
+mod gathers;
 mod keys;
 mod lanes;
 mod schedules;
@@ -37,6 +38,8 @@ pub(crate) const MADE: [&str; 3] = [
 
 use schedules::with_schedules;
 
+#[cfg(feature = "failpoints")]
+pub(crate) use gathers::{DELAY, item};
 pub(crate) use keys::{debounced, following, throttled};
 pub(crate) use schedules::{PERIOD, schedule, tick_of};
 #[cfg(feature = "failpoints")]
@@ -148,6 +151,7 @@ impl World {
         of("cancel", adapter.cancel_workflow(&"stopped".into(), "why").await)?;
         self.fill_keys().await?;
         self.fill_lanes().await?;
+        self.fill_gathers().await?;
         self.fill_schedules().await?;
         of("wait", self.exchange(&[TASK, OTHER], Vec::new(), 0).await).map(drop)
     }
@@ -342,7 +346,7 @@ impl World {
     pub(crate) async fn open(&mut self, except: &[&str]) -> Outcome<Vec<String>> {
         let mut open = Vec::new();
         let ids = ["retrying", "active", "released", "waiting", MADE[2], "delayed", "urgent", "large"];
-        let keyed = ["k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3"];
+        let keyed = ["k1", "k2", "k3", "k4", "k5", "k6", "n1", "n2", "n3", "i1", "i2", "i3", "i4"];
         let nodes = ["first#0", "first#1", "first#2", "chord#0", "chord#1", "chord#2", "chord#3"];
         for id in ids.iter().chain(&["o1", "o2", "o3", "o4"]).chain(&keyed).chain(&nodes) {
             if except.iter().any(|victim| id == victim || id.starts_with(&format!("{victim}#"))) {

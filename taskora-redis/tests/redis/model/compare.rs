@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, ClaimedJob, Ended, Ending, GatedTask, Inspection, WorkflowEnded};
+use taskora::adapter::{Adapter, ClaimedJob, Collected, Ended, Ending, GatedTask, Inspection, WorkflowEnded};
 use taskora::workflow::WorkflowId;
 use taskora::{AdapterError, JobId, Timestamp};
 
@@ -62,6 +62,8 @@ impl Snapshot {
                 snapshot.times.push((format!("pause of key `{key}` of {task}"), since));
                 snapshot.times.push((format!("opening of key `{key}` of {task}"), gate.opens_at.take()));
                 snapshot.seen.push((format!("key `{key}` of {task}"), format!("{gate:?}")));
+                let gathered = adapter.control().collected(&GatedTask::new(task), &key, 2).await?;
+                snapshot.gathered(&format!("under `{key}` of {task}"), gathered);
             }
             snapshot.times.push((format!("pause of {task}"), since));
             snapshot.times.push((format!("opening of {task}"), opens));
@@ -72,6 +74,15 @@ impl Snapshot {
             snapshot.times.extend(part.times);
         }
         Ok(snapshot)
+    }
+
+    fn gathered(&mut self, what: &str, gathered: Option<Collected>) {
+        let shown = gathered.as_ref().map(|all| (all.count, all.items.clone()));
+        self.seen.push((format!("gathered {what}"), format!("{shown:?}")));
+        let times = gathered.map(|all| [all.oldest, all.newest, all.due]);
+        for (at, name) in ["oldest", "newest", "due"].into_iter().enumerate() {
+            self.times.push((format!("{name} {what}"), times.map(|times| times[at])));
+        }
     }
 
     async fn job(&mut self, adapter: &impl Adapter, id: &JobId) -> Result<(), AdapterError> {
@@ -170,9 +181,9 @@ impl Clocks {
 pub(super) fn claimed(jobs: &[ClaimedJob]) -> String {
     let one = |job: &ClaimedJob| {
         let payload = String::from_utf8_lossy(&job.payload);
-        let ClaimedJob { lease, attempt, meta, cancelled, node, tick, limit_key, holds_key, .. } = job;
+        let ClaimedJob { lease, attempt, meta, cancelled, node, tick, limit_key, holds_key, batch, .. } = job;
         let tick = tick.as_ref().map(|tick| (&tick.schedule, tick.at.is_some()));
-        let key = (limit_key, holds_key);
+        let key = (limit_key, holds_key, batch);
         format!(
             "{} {} {payload} {attempt} {meta:?} {cancelled} {node:?} {tick:?} {key:?}",
             lease.id, lease.task

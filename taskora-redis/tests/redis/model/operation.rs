@@ -5,8 +5,8 @@ mod strategies;
 use std::time::{Duration, SystemTime};
 
 use taskora::adapter::{
-    Admission, AttemptEnd, BlockingStates, Due, GatedTask, LimitKey, NewJob, NewNode, NewWorkflow, Once,
-    Otherwise, PerKey, Rate, Rule, TaskName,
+    Admission, AttemptEnd, BlockingStates, Collect, Due, GatedTask, LimitKey, NewJob, NewNode, NewWorkflow,
+    Once, Otherwise, PerKey, Rate, Rule, TaskName,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
@@ -57,6 +57,7 @@ pub(super) enum Operation {
     TakeKey(u8, u8),
     /// The key of a lease is closed for so many fives of seconds.
     CloseKey(u8, u8),
+    Flush(u8, u8),
     /// A schedule by its number, and what is done to it.
     Schedule(u8, super::schedules::Change),
     Start(Flow),
@@ -118,6 +119,25 @@ pub(super) struct Job {
     large: bool,
     annotated: bool,
     limit_key: Option<u8>,
+    gathers: Option<Gathers>,
+}
+
+/// How an item gathers; times are in fives of seconds.
+#[derive(Debug, Clone, Copy)]
+struct Gathers {
+    size: u8,
+    delay: u8,
+    longer: Option<u8>,
+    serial: bool,
+}
+
+impl Gathers {
+    fn collect(self) -> Collect {
+        let mut collect = Collect::new(self.size.into(), fives(self.delay));
+        collect.max_wait = self.longer.map(|longer| fives(self.delay) + fives(longer));
+        collect.serial = self.serial;
+        collect
+    }
 }
 
 /// A job and its key.
@@ -290,6 +310,7 @@ impl Job {
             meta: meta(self.annotated),
             ttl: ttl(self.ttl),
             limit_key: self.limit_key.map(limit_key),
+            collect: self.gathers.map(Gathers::collect),
             ..NewJob::new(Target::Job(self.id).id(), task(self.task), payload(self.large, self.id))
         }
     }

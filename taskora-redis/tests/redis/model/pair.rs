@@ -236,6 +236,9 @@ impl<'a> Pair<'a> {
                 answered(self.memory.0.block_on(self.memory.1.close_key(&memory.lease, time)))?;
                 answered(self.redis.0.block_on(self.redis.1.close_key(&redis.lease, time)))?;
             }
+            Operation::Flush(task, key) => {
+                both!(self, |adapter| adapter.flush(&gated(*task), &limit_key(*key)));
+            }
             Operation::Schedule(name, change) => self.change_schedule(*name, change)?,
             Operation::Start(flow) => {
                 self.has_deadlines |= flow.has_deadline();

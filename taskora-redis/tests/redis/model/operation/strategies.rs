@@ -34,10 +34,18 @@ fn limit_key() -> impl Strategy<Value = Option<u8>> {
     prop::option::weighted(0.6, 0..3u8)
 }
 
+fn gathers() -> impl Strategy<Value = Option<Gathers>> {
+    let gathers = (1..4u8, 0..4u8, prop::option::weighted(0.4, 1..4u8), prop::bool::weighted(0.4));
+    let gathers = gathers.prop_map(|(size, delay, longer, serial)| Gathers { size, delay, longer, serial });
+    prop::option::weighted(0.4, gathers)
+}
+
 fn job() -> impl Strategy<Value = Job> {
-    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely(), limit_key()).prop_map(
-        |(id, task, priority, due, ttl, stalls, large, annotated, limit_key)| Job {
+    let keys = (limit_key(), gathers());
+    (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely(), keys).prop_map(
+        |(id, task, priority, due, ttl, stalls, large, annotated, (limit_key, gathers))| Job {
             limit_key,
+            gathers,
             id,
             task,
             priority,
@@ -163,6 +171,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
         2 => (lease(), 0..3u8).prop_map(|(lease, key)| Operation::TakeKey(lease, key)),
         1 => (lease(), 1..4u8).prop_map(|(lease, time)| Operation::CloseKey(lease, time)),
+        1 => (0..3u8, 0..3u8).prop_map(|(task, key)| Operation::Flush(task, key)),
         4 => schedules::change().prop_map(|(name, change)| Operation::Schedule(name, change)),
         2 => flow().prop_map(Operation::Start),
         1 => (0..FLOWS).prop_map(Operation::CancelWorkflow),
