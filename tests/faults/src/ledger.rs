@@ -156,6 +156,8 @@ pub enum Record {
         /// How many have failed as stalled.
         stalled: usize,
     },
+    /// A worker has declared its limits.
+    Declared {},
     /// This process was told when the next schedule ticks.
     Timed {},
     /// This process was handed a schedule that is due.

@@ -26,7 +26,7 @@ type Asked = HashMap<(Arc<str>, u8), (u64, u64)>;
 pub struct Observed {
     inner: Arc<dyn Adapter>,
     witness: Witness,
-    per_key: Option<u32>,
+    per_key: Option<PerKey>,
 }
 
 impl Observed {
@@ -37,8 +37,8 @@ impl Observed {
 
     /// As if the contract of `work` had this limit for each key.
     #[must_use]
-    pub fn per_key(self, max: Option<u32>) -> Self {
-        Self { per_key: max, ..self }
+    pub fn per_key(self, per_key: Option<PerKey>) -> Self {
+        Self { per_key, ..self }
     }
 }
 
@@ -156,9 +156,11 @@ impl Forward for Observed {
         mut limits: Vec<DeclaredLimit>,
     ) -> Result<Vec<DeclaredLimit>, AdapterError> {
         for limit in limits.iter_mut().filter(|limit| &*limit.task.task == Work::NAME) {
-            limit.per_key = limit.per_key.or(self.per_key.map(PerKey::at_most));
+            limit.per_key = limit.per_key.or(self.per_key);
         }
-        self.inner.control().declare_limits(limits).await
+        let before = self.inner.control().declare_limits(limits).await?;
+        self.witness.ledger.write(Record::Declared {});
+        Ok(before)
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, AdapterError> {

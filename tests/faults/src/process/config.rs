@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use taskora::adapter::{PerKey, Rate};
 
 /// What a process does: its one argument, as JSON. A worker runs until SIGTERM; a producer until it has dispatched and
 /// heard everything.
@@ -69,6 +70,19 @@ pub struct WorkerPart {
     /// How many jobs of a key of the task `work` may run at once, if it has limits by key.
     #[serde(default)]
     pub per_key: Option<u32>,
+    /// So many jobs of a key of the task `work` may start in this time, if it has limits by key.
+    #[serde(default)]
+    pub per_key_rate: Option<(u32, Duration)>,
+}
+
+impl WorkerPart {
+    /// What holds for each key of the task `work`.
+    #[must_use]
+    pub fn limit_by_key(&self) -> Option<PerKey> {
+        let rate = self.per_key_rate.map(|(max, per)| Rate::new(max, per));
+        let limit = self.per_key.map(PerKey::at_most).or_else(|| rate.map(|_| PerKey::fair()));
+        limit.map(|limit| limit.rate(rate))
+    }
 }
 
 impl Default for WorkerPart {
@@ -85,6 +99,7 @@ impl Default for WorkerPart {
             no_ticks: false,
             other_tasks: false,
             per_key: None,
+            per_key_rate: None,
         }
     }
 }

@@ -66,8 +66,9 @@ async fn run(config: Config) -> Result<(), String> {
         ledger.write(Record::Stopped { error: Some(error.to_string()) });
         error.to_string()
     })?;
-    let per_key = config.worker.as_ref().and_then(|worker| worker.per_key);
-    let observed = Observed::new(adapter, ledger.clone()).per_key(per_key);
+    let observed = Observed::new(adapter, ledger.clone());
+    let per_key = config.worker.as_ref().and_then(WorkerPart::limit_by_key);
+    let observed = observed.per_key(per_key);
     let app = App::builder(observed).retention(KEEP_ALL).build();
     let producing = config.producer.clone().map(|producer| {
         let (app, ledger, name) = (app.clone(), ledger.clone(), config.name.clone());

@@ -38,7 +38,7 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     let part = WorkerPart { count: WORKERS, concurrency: 4, per_key: Some(MOST), ..WorkerPart::default() };
     let mut workers = vec![stage.worker(part.clone())];
     stage.until("the limit", || async { is_declared(&adapter).await }).await;
-    fill(&mut stage, &adapter, keys).await;
+    fill(&mut stage, &adapter, keys, JOBS).await;
     workers.extend((1..PROCESSES).map(|_| stage.worker(part.clone())));
 
     // a job takes some 20 ms, and there are 80 slots; the kills cost more time than the jobs
@@ -53,7 +53,8 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     }
     stage.quiet(&adapter).await;
     // this leaves nothing of the gate; who starts later would declare it again
-    stage.until("a worker in each process", || std::future::ready(are_ready(&stage, &workers))).await;
+    let declared = || std::future::ready(have_declared(&stage, &workers, WORKERS));
+    stage.until("the limits of all workers", declared).await;
     let none = DeclaredLimit::none(GatedTask::new(Work::NAME));
     adapter.declare_limits(vec![none]).await.expect("declare_limits");
 
@@ -74,26 +75,27 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     report
 }
 
-async fn is_declared(adapter: &RedisAdapter) -> bool {
+pub(super) async fn is_declared(adapter: &RedisAdapter) -> bool {
     let gate = adapter.gate(&GatedTask::new(Work::NAME), None).await;
     gate.is_ok_and(|gate| gate.per_key.is_some())
 }
 
-async fn is_work_left(adapter: &RedisAdapter) -> bool {
+pub(super) async fn is_work_left(adapter: &RedisAdapter) -> bool {
     let counts = adapter.counts(Work::NAME).await;
     counts.is_ok_and(|counts| counts.waiting + counts.delayed + counts.active > 0)
 }
 
-/// Whether all workers of these processes have begun.
-fn are_ready(stage: &Stage, workers: &[Process]) -> bool {
+/// Whether all workers of these processes have declared their limits; each has so many.
+pub(super) fn have_declared(stage: &Stage, processes: &[Process], workers: usize) -> bool {
     let history = stage.history();
-    let is_ready = |pid| history.of(pid).any(|line| matches!(line.record, Record::Ready { .. }));
-    workers.iter().all(|worker| is_ready(worker.pid()))
+    let is_declared = |record: &Record| matches!(record, Record::Declared {});
+    let declared = |pid| history.of(pid).filter(|line| is_declared(&line.record)).count();
+    processes.iter().all(|process| declared(process.pid()) >= workers)
 }
 
 /// Stores the jobs of all keys, those of a key in order.
-async fn fill(stage: &mut Stage, adapter: &RedisAdapter, keys: u64) {
-    for number in 0..JOBS {
+pub(super) async fn fill(stage: &mut Stage, adapter: &RedisAdapter, keys: u64, jobs_of_each: u64) {
+    for number in 0..jobs_of_each {
         let mut jobs = Vec::new();
         for key in 0..keys {
             let end = if stage.random.percent(5) { End::FailBefore(2) } else { End::Return };
@@ -120,7 +122,7 @@ async fn fill(stage: &mut Stage, adapter: &RedisAdapter, keys: u64) {
 }
 
 /// `17` and `3` of `lane-17-3`.
-fn parts(job: &str) -> Option<(u64, u64)> {
+pub(super) fn parts(job: &str) -> Option<(u64, u64)> {
     let (key, number) = job.strip_prefix("lane-")?.split_once('-')?;
     Some((key.parse().ok()?, number.parse().ok()?))
 }
@@ -131,6 +133,8 @@ struct Held {
     claimed: u64,
     /// Until when it was valid at least.
     until: u64,
+    /// It was about to be settled. What a renewal is told later says nothing any more.
+    is_over: bool,
 }
 
 /// The leases of each key, in the order in which they were written down.
@@ -143,16 +147,18 @@ fn leases(history: &History) -> BTreeMap<u64, Vec<Held>> {
                 let Some((key, _)) = parts(job) else { continue };
                 let list = leases.entry(key).or_default();
                 places.insert((job, *token), (key, list.len()));
-                list.push(Held { claimed: line.at, until: asked + lease });
+                list.push(Held { claimed: line.at, until: asked + lease, is_over: false });
             }
             Record::Renewed { job, token, asked, lease, extended: true } => {
-                if let Some(held) = held(&mut leases, &places, job, *token) {
+                let held = held(&mut leases, &places, job, *token);
+                if let Some(held) = held.filter(|held| !held.is_over) {
                     held.until = held.until.max(asked + lease);
                 }
             }
             Record::Settling { job, token, .. } => {
                 if let Some(held) = held(&mut leases, &places, job, *token) {
                     held.until = held.until.min(line.at);
+                    held.is_over = true;
                 }
             }
             _ => {}

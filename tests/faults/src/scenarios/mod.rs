@@ -19,6 +19,7 @@ pub mod memory;
 pub mod network;
 pub mod newer;
 pub mod points;
+pub mod rates;
 pub mod replies;
 pub mod schedules;
 pub mod server;
@@ -42,6 +43,7 @@ scenarios! {
     "kills" => kills::kills,
     "killed at the limit" => limits::killed_at_the_limit,
     "killed among keys" => lanes::killed_among_keys,
+    "killed among rates" => rates::killed_among_rates,
     "points" => points::points,
     "odd points" => points::odd_points,
     "grace" => shutdown::grace,

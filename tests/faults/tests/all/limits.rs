@@ -1,6 +1,6 @@
 //! Limits over all processes.
 
-use taskora_fault_tests::scenarios::{lanes, limits};
+use taskora_fault_tests::scenarios::{lanes, limits, rates};
 use taskora_fault_tests::seed;
 
 #[tokio::test]
@@ -11,4 +11,9 @@ async fn fault_20_a_limit_holds_while_workers_are_killed() {
 #[tokio::test]
 async fn fault_20_limits_by_key_hold_while_workers_are_killed() {
     lanes::killed_among_keys(seed(), 1).await.assert();
+}
+
+#[tokio::test]
+async fn fault_20_rates_hold_while_workers_are_killed() {
+    rates::killed_among_rates(seed(), 1).await.assert();
 }
