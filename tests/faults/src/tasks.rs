@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, Record};
 use crate::seed::random;
 
 /// The names of all tasks of the harness.
-pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn", "serve"];
+pub const NAMES: &[&str] = &["work", "follow", "gather", "poison", "stubborn", "serve", "row"];
 
 /// What the names of the schedules of workers begin with.
 pub const SCHEDULE: &str = "second-";
@@ -176,6 +176,58 @@ pub async fn poison(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, T
 pub async fn serve(act: Act, key: u64, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {
     let _ = key;
     Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
+}
+
+/// An item of one of few keys. Those of a key are run together.
+#[derive(Debug, Clone, Task, Serialize, Deserialize)]
+#[task(
+    output = Done,
+    retry = 5,
+    stall(max = 255),
+    collect(key = |row| row.key, delay = "400ms", max_size = 25, max_wait = "900ms", serial)
+)]
+pub struct Row {
+    /// What its batch does, at least.
+    pub act: Act,
+    /// With which it goes.
+    pub key: u64,
+}
+
+/// Items of one key, which take as long as the one that takes longest.
+#[task(implements = Row, batch)]
+pub async fn rows(items: Vec<Row>, ctx: &Context, desk: State<Desk>) -> Done {
+    let nonce = random();
+    let mut run = Batch { ledger: &desk.ledger, jobs: Vec::new(), nonce };
+    for item in ctx.items() {
+        let (job, attempt) = (item.id().to_string(), item.attempt());
+        run.ledger.write(Record::Started { job: job.clone(), attempt, nonce, inputs: Vec::new() });
+        run.jobs.push(job);
+    }
+    let longest = items.iter().map(|item| item.act.millis).max().unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(longest)).await;
+    for (row, item) in items.iter().zip(ctx.items()) {
+        match row.act.end {
+            End::FailBefore(attempt) if item.attempt() < attempt => item.retry(),
+            _ => run.ledger.write(Record::Effect { job: item.id().to_string(), nonce }),
+        }
+    }
+    run.jobs.clear();
+    Done { nonce }
+}
+
+/// A run of a batch: says of each item that it was told to stop if the batch does not come to its end.
+struct Batch<'a> {
+    ledger: &'a Ledger,
+    jobs: Vec<String>,
+    nonce: u64,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            self.ledger.write(Record::Told { job, nonce: self.nonce });
+        }
+    }
 }
 
 /// A job on a thread, which nothing can stop; one at a time in a worker.

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::ledger::{Ledger, Record};
 use crate::observed::Observed;
-use crate::tasks::{Desk, Follow, Gather, Poison, Serve, Stubborn, Work, second};
+use crate::tasks::{Desk, Follow, Gather, Poison, RowsHandler, Serve, Stubborn, Work, second};
 
 /// Everything stays until the scenario has looked at it.
 pub const KEEP_ALL: Retention = {
@@ -80,7 +80,7 @@ async fn run(config: Config) -> Result<(), String> {
             let builder = if worker.other_tasks {
                 builder.register_all(tasks![Stubborn])
             } else {
-                builder.register_all(tasks![Work, Follow, Gather, Poison, Stubborn, Serve])
+                builder.register_all(tasks![Work, Follow, Gather, Poison, Stubborn, Serve, RowsHandler])
             };
             (0..worker.schedules)
                 .fold(builder, |builder, number| builder.schedule(second(number)))

@@ -59,7 +59,7 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     adapter.declare_limits(vec![none]).await.expect("declare_limits");
 
     let mut report = stage.finish(workers).await;
-    let leases = leases(&report.history);
+    let leases = leases(&report.history, |job| Some(parts(job)?.0));
     let (most, first) = most_at_once(&leases);
     let overtaken = overtaken(&report.history);
     report.demand(most <= MOST as usize, || {
@@ -128,26 +128,38 @@ pub(super) fn parts(job: &str) -> Option<(u64, u64)> {
 }
 
 /// A lease of a job with a key.
-struct Held {
+pub(super) struct Held<'a> {
+    pub(super) job: &'a str,
+    /// When it was asked for.
+    pub(super) asked: u64,
     /// When it was given at the latest.
-    claimed: u64,
+    pub(super) claimed: u64,
     /// Until when it was valid at least.
-    until: u64,
+    pub(super) until: u64,
     /// It was about to be settled. What a renewal is told later says nothing any more.
     is_over: bool,
 }
 
 /// The leases of each key, in the order in which they were written down.
-fn leases(history: &History) -> BTreeMap<u64, Vec<Held>> {
-    let mut leases: BTreeMap<u64, Vec<Held>> = BTreeMap::new();
+pub(super) fn leases(
+    history: &History,
+    key_of: impl Fn(&str) -> Option<u64>,
+) -> BTreeMap<u64, Vec<Held<'_>>> {
+    let mut leases: BTreeMap<u64, Vec<Held<'_>>> = BTreeMap::new();
     let mut places: HashMap<(&str, u64), (u64, usize)> = HashMap::new();
     for line in &history.lines {
         match &line.record {
             Record::Claimed { job, token, asked, lease } => {
-                let Some((key, _)) = parts(job) else { continue };
+                let Some(key) = key_of(job) else { continue };
                 let list = leases.entry(key).or_default();
                 places.insert((job, *token), (key, list.len()));
-                list.push(Held { claimed: line.at, until: asked + lease, is_over: false });
+                list.push(Held {
+                    job,
+                    asked: *asked,
+                    claimed: line.at,
+                    until: asked + lease,
+                    is_over: false,
+                });
             }
             Record::Renewed { job, token, asked, lease, extended: true } => {
                 let held = held(&mut leases, &places, job, *token);
@@ -167,22 +179,22 @@ fn leases(history: &History) -> BTreeMap<u64, Vec<Held>> {
     leases
 }
 
-fn held<'a>(
-    leases: &'a mut BTreeMap<u64, Vec<Held>>,
+fn held<'a, 'b>(
+    leases: &'a mut BTreeMap<u64, Vec<Held<'b>>>,
     places: &HashMap<(&str, u64), (u64, usize)>,
     job: &str,
     token: u64,
-) -> Option<&'a mut Held> {
+) -> Option<&'a mut Held<'b>> {
     let (key, place) = places.get(&(job, token))?;
     leases.get_mut(key)?.get_mut(*place)
 }
 
 /// The most leases of a key that were valid at once, and of which key that was.
-fn most_at_once(leases: &BTreeMap<u64, Vec<Held>>) -> (usize, String) {
-    let at = |key: &u64, list: &[Held]| {
-        let beside = |one: &Held| {
+fn most_at_once(leases: &BTreeMap<u64, Vec<Held<'_>>>) -> (usize, String) {
+    let at = |key: &u64, list: &[Held<'_>]| {
+        let beside = |one: &Held<'_>| {
             let is_valid =
-                |other: &&Held| other.claimed <= one.claimed && other.until > one.claimed + TOLERANCE;
+                |other: &&Held<'_>| other.claimed <= one.claimed && other.until > one.claimed + TOLERANCE;
             list.iter().filter(is_valid).count()
         };
         let most = list.iter().map(beside).max().unwrap_or(0);

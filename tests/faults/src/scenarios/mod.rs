@@ -11,6 +11,7 @@ pub mod clocks;
 pub mod crowd;
 pub mod damage;
 pub mod displaced;
+pub mod gathers;
 pub mod handlers;
 pub mod kills;
 pub mod lanes;
@@ -44,6 +45,7 @@ scenarios! {
     "killed at the limit" => limits::killed_at_the_limit,
     "killed among keys" => lanes::killed_among_keys,
     "killed among rates" => rates::killed_among_rates,
+    "killed among batches" => gathers::killed_among_batches,
     "points" => points::points,
     "odd points" => points::odd_points,
     "grace" => shutdown::grace,

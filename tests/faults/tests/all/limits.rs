@@ -1,6 +1,6 @@
 //! Limits over all processes.
 
-use taskora_fault_tests::scenarios::{lanes, limits, rates};
+use taskora_fault_tests::scenarios::{gathers, lanes, limits, rates};
 use taskora_fault_tests::seed;
 
 #[tokio::test]
@@ -16,4 +16,9 @@ async fn fault_20_limits_by_key_hold_while_workers_are_killed() {
 #[tokio::test]
 async fn fault_20_rates_hold_while_workers_are_killed() {
     rates::killed_among_rates(seed(), 1).await.assert();
+}
+
+#[tokio::test]
+async fn fault_20_batches_are_whole_while_workers_are_killed() {
+    gathers::killed_among_batches(seed(), 1).await.assert();
 }
