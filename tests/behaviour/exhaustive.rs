@@ -7,6 +7,7 @@
 //! has lost a lease changes nothing. From each state, the workflow comes to its end.
 
 mod action;
+mod collects;
 mod gates;
 mod keys;
 mod ledger;
