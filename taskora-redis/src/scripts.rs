@@ -130,6 +130,7 @@ modules!(
     keyed,
     lanes,
     line,
+    merge,
     once,
     processes,
     rate,

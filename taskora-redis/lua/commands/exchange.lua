@@ -35,6 +35,11 @@ function commands.exchange()
     has_due = call('EXISTS', K.due) == 1
     if has_due then side = side - 1 end
   end
+  if side > 0 and has_due then
+    -- what time opens is due, too
+    has_opens = call('EXISTS', K.opens) == 1
+    if has_opens then side = side - 1 end
+  end
   if side > 0 then
     S.careful = call('EXISTS', K.damaged) == 1
     deadline = tonumber(call('ZRANGE', K.wfdue, 0, 0, 'WITHSCORES')[2] or '')
@@ -44,7 +49,7 @@ function commands.exchange()
     has_held = call('EXISTS', K.held) == 1
     if has_held then side = side - 1 end
   end
-  if side > 0 then
+  if side > 0 and not has_opens then
     has_opens = call('EXISTS', K.opens) == 1
     if has_opens then side = side - 1 end
   end

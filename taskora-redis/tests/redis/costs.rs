@@ -116,7 +116,7 @@ async fn an_item_pays_for_what_gathers_and_the_others_do_not() {
     // fewer if the lane opens at the same millisecond as before
     assert!(first <= 31 && next <= 30 && many <= 30, "one change of the lane: {first}, {next}, {many}");
     // jobs without a key, beside items that gather
-    assert_eq!(costs(&server, &adapter, 1).await, [10, 25, 29], "what gathers is looked for");
+    assert_eq!(costs(&server, &adapter, 1).await, [10, 21, 25], "what gathers is looked for");
     let full = cost(items(3, 1)).await;
     let before = commands(&server);
     let claimed = adapter.exchange(exchange("r", 1, Vec::new(), 1)).await.expect("claim").jobs;
