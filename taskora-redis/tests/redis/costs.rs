@@ -124,6 +124,36 @@ async fn an_item_pays_for_what_gathers_and_the_others_do_not() {
     assert_eq!((claimed.len(), full, claim), (100, 34, 39), "whatever the size of the batch");
 }
 
+/// However many keys go at once, a call looks at a page.
+#[tokio::test]
+async fn what_a_call_does_for_batches_is_bounded() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
+    let minute = Duration::from_secs(60);
+    for round in 0..3 {
+        for start in [0_u32, 500] {
+            let item = |number| NewJob {
+                limit_key: LimitKey::new(format!("key {number}")),
+                collect: Some(Collect::new(9, minute)),
+                ..job(&format!("{round}-{number}"))
+            };
+            adapter.enqueue((start..start + 500).map(item).collect()).await.expect("enqueue");
+        }
+    }
+    adapter.shift_clock(minute + minute).await.expect("shift the clock");
+    let (mut all, mut calls) = (0, 0);
+    while all < 3_000 && calls < 100 {
+        calls += 1;
+        let before = commands(&server);
+        let answer = adapter.exchange(exchange(&format!("w{calls}"), 1, Vec::new(), 100)).await;
+        let jobs = answer.expect("claim").jobs.len();
+        let count = commands(&server) - before;
+        assert!(count < 6_000, "{count} commands for {jobs} jobs");
+        all += jobs;
+    }
+    assert!(all == 3_000 && calls < 40, "{all} jobs in {calls} calls");
+}
+
 /// However many jobs and keys wait, a call looks at a page.
 #[tokio::test]
 async fn what_a_call_does_for_keys_is_bounded() {
