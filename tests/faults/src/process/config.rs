@@ -180,6 +180,9 @@ pub struct Mix {
     /// One of few keys, of each of which two run at once. Every other one comes without its key, which a worker then finds.
     #[serde(default)]
     pub limited: u32,
+    /// One that gathers under one of few keys. Some of those keys are told to go at once.
+    #[serde(default)]
+    pub gathered: u32,
 }
 
 impl Mix {
@@ -200,6 +203,7 @@ impl Mix {
         huge: 0,
         scheduled: 0,
         limited: 0,
+        gathered: 0,
     };
 }
 
@@ -222,6 +226,7 @@ impl Default for Mix {
             huge: 0,
             scheduled: 0,
             limited: 6,
+            gathered: 5,
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::config::Producer;
 use crate::ledger::{Ledger, Record, now};
 use crate::seed::Random;
-use crate::tasks::{Act, Done, End, Follow, Gather, Serve, Work};
+use crate::tasks::{Act, Done, End, Follow, Gather, Row, Serve, Work};
 
 /// The rest before a call is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -96,6 +96,7 @@ impl Desk {
             mix.keyed,
             mix.scheduled,
             mix.limited,
+            mix.gathered,
         ];
         let kind = random.weighted(&weights);
         // every other one has an id of its own making, so that both ways to store ids are used
@@ -115,6 +116,9 @@ impl Desk {
         }
         if kind == 14 {
             return self.limited(act, number, &id, random).await;
+        }
+        if kind == 15 {
+            return self.gathered(act, &id, random).await;
         }
         let (size, moment) = (random.between(1, 10), Duration::from_millis(random.below(60)));
         match kind {
@@ -229,8 +233,11 @@ impl Desk {
     }
 
     /// A job of a task with limits by key.
-    async fn limited(&self, act: Act, number: u64, id: &JobId, random: &mut Random) {
+    async fn limited(&self, mut act: Act, number: u64, id: &JobId, random: &mut Random) {
         let key = random.below(KEYS);
+        if random.percent(25) {
+            act.end = End::FailBefore(2);
+        }
         let serve = || Serve { act: act.clone(), key };
         let is_duplicate = |outcome: &Outcome| matches!(outcome, Outcome::Duplicate(_));
         if number.is_multiple_of(4) || number % 4 == 1 {
@@ -241,6 +248,19 @@ impl Desk {
             let dispatch =
                 || self.app.dispatch_raw(Serve::NAME, payload.clone()).id(id.clone()).into_future();
             self.insist(id.as_str(), false, dispatch, |handle| is_duplicate(handle.outcome())).await;
+        }
+    }
+
+    /// A job that gathers with others of its key.
+    async fn gathered(&self, act: Act, id: &JobId, random: &mut Random) {
+        let key = random.below(KEYS);
+        let dispatch = || self.app.dispatch(Row { act: act.clone(), key }).id(id.clone()).into_future();
+        let is_duplicate = |handle: &JobHandle<Done>| matches!(handle.outcome(), Outcome::Duplicate(_));
+        self.insist(id.as_str(), false, dispatch, is_duplicate).await;
+        if random.percent(30) {
+            let (inspect, queues) = (self.app.inspect(), self.app.queues());
+            self.done(id.as_str(), "collected", || async { Ok(inspect.collected::<Row>(key).await?) }).await;
+            self.done(id.as_str(), "flush", || async { Ok(queues.flush::<Row>(key).await?) }).await;
         }
     }
 

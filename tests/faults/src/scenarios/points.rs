@@ -115,6 +115,7 @@ fn part(call: &str) -> Part {
     let mix = match call {
         "enqueue" | "inspect" | "counts" | "lrange" | "watch" => Mix { plain: 1, ..Mix::NOTHING },
         "admit" => Mix { keyed: 1, ..Mix::NOTHING },
+        "collected" | "flush" => Mix { gathered: 1, ..Mix::NOTHING },
         "cancel" => Mix { cancelled: 1, ..Mix::NOTHING },
         "start_workflow" | "workflow" => Mix { chain: 1, chord: 1, ..Mix::NOTHING },
         "schedule" | "list_schedules" | "pause_schedule" | "put_schedules" | "remove_schedule"

@@ -18,6 +18,7 @@ use crate::tasks::{Act, Gather, SCHEDULE, Work};
 
 /// What workers call.
 const WORKERS: &[&str] = &[
+    "close_key",
     "declare",
     "declare_limits",
     "due_schedules",
@@ -36,8 +37,10 @@ const PRODUCERS: &[&str] = &[
     "cancel",
     "cancel_workflow",
     "catch_up",
+    "collected",
     "counts",
     "enqueue",
+    "flush",
     "handshake",
     "inspect",
     "list_schedules",
