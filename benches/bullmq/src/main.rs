@@ -72,7 +72,9 @@ impl Contender for BullMq {
             emails.map(|email| FlowJob::new("send", QUEUE, email)).collect::<Result<Vec<_>, _>>()
         };
         let flow = match shape {
-            Shape::Plain | Shape::Brief | Shape::Keyed => bail!("plain jobs are taskora's own comparison"),
+            Shape::Plain | Shape::Brief | Shape::Keyed | Shape::Lanes | Shape::ManyLanes => {
+                bail!("plain jobs are taskora's own comparison")
+            }
             // what comes first is the innermost child
             Shape::Chain => {
                 let mut chain = sends(emails.by_ref().take(1).collect::<Vec<_>>().into_iter())?;

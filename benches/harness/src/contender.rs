@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{Call, Email, Kind, Shape, Times};
+use crate::{Call, Email, Kind, Rule, Shape, Times};
 
 /// What a worker is started with.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Setup {
     pub prefetch: usize,
     /// Registered tasks; the jobs are of the first one, except where the workload says otherwise.
     pub tasks: usize,
+    /// All but the first one have limits, and one is paused.
+    pub gates: bool,
 }
 
 /// One queue library, driven by its own best public API. A clone is what a second caller in the same process would use.
@@ -47,6 +49,11 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// Dispatches many jobs that become due after `delay`.
     fn dispatch_later(&mut self, _: Vec<Email>, _delay: Duration) -> impl Future<Output = Result<()>> + Send {
         async { bail!("delayed jobs are not implemented for this contender") }
+    }
+
+    /// Dispatches one job under a rule.
+    fn dispatch_by(&mut self, _: Rule, _: Email) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("rules are not implemented for this contender") }
     }
 
     /// Dispatches one job and waits for its result.

@@ -29,7 +29,7 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
     let mut bench = Bench::<C> { runtime, order, server: Server::connect(&order.url)?, kept: Vec::new() };
     match order.kind {
         Kind::Dispatch { callers, batch } => bench.dispatch(callers, batch),
-        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules } => {
+        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates } => {
             if schedules > 0 {
                 bench.schedule(schedules, Times::Daily)?;
             }
@@ -38,13 +38,27 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
             bench.fill(&dispatcher, delayed, Some(NEVER))?;
             bench.fill(&dispatcher, jobs + waiting, None)?;
             let moments = watch([warm_up(jobs), jobs], 0);
-            bench.start_worker(Setup { concurrency, prefetch, tasks })?;
+            bench.start_worker(Setup { concurrency, prefetch, tasks, gates })?;
             bench.drain(&moments, jobs)
+        }
+        Kind::Batches { concurrency } => {
+            let jobs = bench.jobs();
+            bench.fill(&bench.connect()?, jobs, None)?;
+            let moments = watch([warm_up(jobs), jobs], 0);
+            bench.start_worker(Setup { concurrency, prefetch: 0, tasks: 1, gates: false })?;
+            bench.drain(&moments, jobs)
+        }
+        Kind::Ruled { rule, callers } => {
+            bench.calls(callers, 1, move |mut contender, mut emails| async move {
+                let email = emails.pop().context("a batch of one")?;
+                contender.dispatch_by(rule, email).await?;
+                Ok(contender)
+            })
         }
         Kind::Retry { concurrency } => bench.retry(concurrency),
         Kind::Due { concurrency, tasks } => bench.due(concurrency, tasks),
         Kind::Results { callers, concurrency } => {
-            bench.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
+            bench.start_worker(Setup { concurrency, prefetch: 0, tasks: 1, gates: false })?;
             bench.calls(callers, 1, |mut contender, mut emails| async move {
                 let email = emails.pop().context("a batch of one")?;
                 contender.dispatch_and_await(email).await?;
@@ -55,8 +69,8 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
             bench.workflows(shape, size, callers, concurrency)
         }
         Kind::Latency => bench.latency(),
-        Kind::Memory => bench.memory(),
-        Kind::Idle { tasks, schedules } => bench.idle(tasks, schedules),
+        Kind::Memory { .. } => bench.memory(),
+        Kind::Idle { tasks, schedules, gates } => bench.idle(tasks, schedules, gates),
         Kind::Ticks { schedules, at_once } => bench.ticks(schedules, at_once),
         Kind::Longest { call, .. } => bench.longest(call),
     }
@@ -238,7 +252,7 @@ impl<C: Contender> Bench<'_, C> {
         let jobs = self.jobs().min(C::MAX_BACKLOG);
         self.fill(&self.connect()?, jobs, None)?;
         let moments = watch([warm_up(jobs * RUNS), jobs * RUNS], jobs);
-        self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
+        self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1, gates: false })?;
         let runs = self.drain(&moments, jobs * RUNS)?;
         let per_job = |figure: f64| figure * RUNS as f64;
         Ok(Sample {
@@ -254,7 +268,7 @@ impl<C: Contender> Bench<'_, C> {
         self.fill(&self.connect()?, jobs, Some(LATER))?;
         std::thread::sleep(LATER);
         let moments = watch([warm_up(jobs), jobs], 0);
-        self.start_worker(Setup { concurrency, prefetch: 0, tasks })?;
+        self.start_worker(Setup { concurrency, prefetch: 0, tasks, gates: false })?;
         self.drain(&moments, jobs)
     }
 
@@ -299,7 +313,7 @@ impl<C: Contender> Bench<'_, C> {
         let (sender, moments) = channel();
         handled::watch(Watch { marks: Vec::new(), moments: sender, runs: Vec::new() });
         let mut dispatcher = self.connect()?;
-        self.start_worker(Setup { concurrency: 10, prefetch: 0, tasks: 1 })?;
+        self.start_worker(Setup { concurrency: 10, prefetch: 0, tasks: 1, gates: false })?;
         let mut deadline = None;
         let mut taken = Vec::new();
         // the first ten jobs warm up what is lazy; the pause lets the worker fall asleep
@@ -345,12 +359,12 @@ impl<C: Contender> Bench<'_, C> {
         Ok(Sample { value: (after - before) / jobs as f64, ..Sample::default() })
     }
 
-    fn idle(&mut self, tasks: usize, schedules: usize) -> Result<Sample> {
+    fn idle(&mut self, tasks: usize, schedules: usize, gates: bool) -> Result<Sample> {
         if schedules > 0 {
             self.schedule(schedules, Times::Daily)?;
         }
         let connections = self.server.info("clients", "connected_clients")?;
-        self.start_worker(Setup { concurrency: 10, prefetch: 0, tasks })?;
+        self.start_worker(Setup { concurrency: 10, prefetch: 0, tasks, gates })?;
         // what a start does is not what idling costs
         std::thread::sleep(Duration::from_secs(1));
         let commands = self.server.info("stats", "total_commands_processed")?;

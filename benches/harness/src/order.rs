@@ -40,7 +40,14 @@ pub enum Kind {
         delayed: usize,
         #[serde(default)]
         schedules: usize,
+        /// The tasks without jobs have limits, rates or limits by key, and one is paused.
+        #[serde(default)]
+        gates: bool,
     },
+    /// A worker empties a queue of items that are run in batches.
+    Batches { concurrency: usize },
+    /// So many callers, each with one dispatch under a rule in flight, and nobody runs the jobs.
+    Ruled { rule: Rule, callers: usize },
     /// A worker empties a queue, and each job fails twice before it succeeds: three runs in all.
     Retry { concurrency: usize },
     /// All jobs are due at the moment when a worker starts; they are of so many tasks in turn.
@@ -51,13 +58,19 @@ pub enum Kind {
     Workflow { shape: Shape, size: usize, callers: usize, concurrency: usize },
     /// One job at a time to an idle worker: from the call to the handler's first line.
     Latency,
-    /// The server's memory with `jobs` waiting.
-    Memory,
+    /// The server's memory with `jobs` waiting, which are of so many keys that limits count; none: they have no key.
+    Memory {
+        #[serde(default)]
+        keys: usize,
+    },
     /// A worker with so many tasks, so many daily schedules, and nothing to do.
     Idle {
         tasks: usize,
         #[serde(default)]
         schedules: usize,
+        /// All but the first one have limits.
+        #[serde(default)]
+        gates: bool,
     },
     /// A worker makes the ticks of so many schedules: of one second, or all of them once at the same moment.
     Ticks { schedules: usize, at_once: bool },
@@ -86,6 +99,18 @@ pub enum Times {
     AtOnce(Duration),
 }
 
+/// What decides about a dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Nothing: for comparison.
+    None,
+    /// A throttle that lets none through but the first.
+    Throttled,
+    /// All are debounced under one key.
+    Debounced,
+}
+
 /// What the steps of a workflow have to do with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,6 +121,10 @@ pub enum Shape {
     Brief,
     /// Plain jobs, each with a key of its own that one unfinished job may have.
     Keyed,
+    /// Plain jobs of a hundred keys, that take turns.
+    Lanes,
+    /// The same with ten thousand keys.
+    ManyLanes,
     /// One after the other, each with the output of the one before it.
     Chain,
     /// Side by side, and their outputs are collected.

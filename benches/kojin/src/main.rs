@@ -89,7 +89,9 @@ impl Contender for Kojin {
         let steps = emails.into_iter().map(signature).collect::<Result<Vec<_>>>()?;
         let singles = |steps: Vec<_>| steps.into_iter().map(Canvas::Single).collect();
         let canvas = match shape {
-            Shape::Plain | Shape::Brief | Shape::Keyed => bail!("plain jobs are taskora's own comparison"),
+            Shape::Plain | Shape::Brief | Shape::Keyed | Shape::Lanes | Shape::ManyLanes => {
+                bail!("plain jobs are taskora's own comparison")
+            }
             Shape::Chain => Canvas::Chain(singles(steps)),
             Shape::Group => Canvas::Group(singles(steps)),
             Shape::Chord => chord(steps, callback),

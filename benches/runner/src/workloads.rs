@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Call, Kind, Shape};
+use harness::{Call, Kind, Rule, Shape};
 
 use crate::contenders::{AGAINST, RAW, TASKORA};
 
@@ -106,9 +106,9 @@ impl Workload {
     /// The kind, smaller in a quick run.
     pub fn kind(&self, size: &Size) -> Kind {
         match self.kind {
-            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules } => {
+            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates } => {
                 let waiting = size.fixed(waiting);
-                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules }
+                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates }
             }
             Kind::Workflow { shape, size: steps, callers, concurrency } => {
                 Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
@@ -199,22 +199,27 @@ fn dispatch(callers: usize, batch: usize) -> Kind {
 }
 
 fn process(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 0 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 0, gates: false }
 }
 
 /// The same while one job of the task is delayed.
 fn one_delayed(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1, schedules: 0 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1, schedules: 0, gates: false }
 }
 
 /// The same while there is a schedule.
 fn one_schedule(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 1 }
+    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 1, gates: false }
+}
+
+/// The same beside 49 tasks with limits, rates or limits by key, of which one is paused.
+fn beside_gates(concurrency: usize) -> Kind {
+    Kind::Process { concurrency, prefetch: 0, tasks: 50, waiting: 0, delayed: 0, schedules: 0, gates: true }
 }
 
 fn workflow(shape: Shape, size: usize) -> Kind {
     let callers = match shape {
-        Shape::Plain | Shape::Brief | Shape::Keyed | Shape::Chain => 64,
+        Shape::Plain | Shape::Brief | Shape::Keyed | Shape::Lanes | Shape::ManyLanes | Shape::Chain => 64,
         Shape::Group => 2,
         Shape::Chord => 1,
     };
@@ -224,8 +229,15 @@ fn workflow(shape: Shape, size: usize) -> Kind {
 /// All workloads, in the order of the table.
 pub fn all() -> Vec<Workload> {
     let rate = Workload::rate;
-    let prefetch =
-        |prefetch| Kind::Process { concurrency: 1, prefetch, tasks: 1, waiting: 0, delayed: 0, schedules: 0 };
+    let prefetch = |prefetch| Kind::Process {
+        concurrency: 1,
+        prefetch,
+        tasks: 1,
+        waiting: 0,
+        delayed: 0,
+        schedules: 0,
+        gates: false,
+    };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
         rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
@@ -248,15 +260,34 @@ pub fn all() -> Vec<Workload> {
         rate("process-100-schedule", "process, concurrency 100, one schedule", one_schedule(100))
             .only_taskora()
             .beside_previous(),
+        rate("process-100-batches", "items, in batches of 100", Kind::Batches { concurrency: 100 })
+            .only_taskora()
+            .beside_previous(),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
-        rate("memory", "memory of a waiting job", Kind::Memory).unit(Unit::BytesPerJob).jobs(100_000),
-        rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50, schedules: 0 })
+        rate("memory", "memory of a waiting job", Kind::Memory { keys: 0 })
+            .unit(Unit::BytesPerJob)
+            .jobs(100_000),
+        of_keys("memory-100-keys", "memory of a waiting job, 100 keys", 100),
+        of_keys("memory-own-key", "memory of a waiting job with a key of its own", usize::MAX),
+        rate("idle", "idle worker with 50 tasks", Kind::Idle { tasks: 50, schedules: 0, gates: false })
             .unit(Unit::CallsPerMinute)
             .jobs(1),
-        rate("idle-schedules", "idle worker with 20 daily schedules", Kind::Idle { tasks: 1, schedules: 20 })
-            .unit(Unit::CallsPerMinute)
-            .jobs(1)
-            .only_taskora(),
+        rate(
+            "idle-schedules",
+            "idle worker with 20 daily schedules",
+            Kind::Idle { tasks: 1, schedules: 20, gates: false },
+        )
+        .unit(Unit::CallsPerMinute)
+        .jobs(1)
+        .only_taskora(),
+        rate(
+            "idle-gates",
+            "idle worker with 50 tasks with limits and 20 daily schedules",
+            Kind::Idle { tasks: 50, schedules: 20, gates: true },
+        )
+        .unit(Unit::CallsPerMinute)
+        .jobs(1)
+        .only_taskora(),
         rate("ticks", "tick of a schedule to start", Kind::Ticks { schedules: 1, at_once: false })
             .unit(Unit::Milliseconds)
             .jobs(1)
@@ -301,9 +332,29 @@ pub fn all() -> Vec<Workload> {
         step("cost-plain", "cost of a plain job, dispatched and run", Shape::Plain, 1),
         step("cost-ttl", "cost of a job with a ttl", Shape::Brief, 1).beside_previous(),
         step("cost-key", "cost of a job with a key of its own", Shape::Keyed, 1).beside_previous(),
+        step("cost-lanes", "cost of a job of one of 100 keys that limits count", Shape::Lanes, 1)
+            .beside_previous(),
+        step("cost-many-lanes", "cost of a job of one of 10,000 keys", Shape::ManyLanes, 1).beside_previous(),
         step("cost-chain", "cost of a step of a chain of 3", Shape::Chain, 3).beside_previous(),
         step("cost-group", "cost of a step of a group of 1,000", Shape::Group, 1_000).beside_previous(),
         step("cost-chord", "cost of a step of a chord of 10,000", Shape::Chord, 10_000).beside_previous(),
+        ruled("cost-dispatch", "cost of a dispatch", Rule::None),
+        ruled("cost-throttled", "cost of a dispatch that a throttle rejects", Rule::Throttled)
+            .beside_previous(),
+        rate(
+            "debounce",
+            "debounce on one key, 64 callers",
+            Kind::Ruled { rule: Rule::Debounced, callers: 64 },
+        )
+        .only_taskora(),
+        of_taskora("tasks-gates-0", "process, concurrency 100", 1, 0).full_only(),
+        rate("tasks-gates-49", "process, concurrency 100, beside 49 tasks with limits", beside_gates(100))
+            .only_taskora()
+            .full_only()
+            .beside_previous(),
+        rate("tasks-gates-49-1", "process, concurrency 1, beside 49 tasks with limits", beside_gates(1))
+            .only_taskora()
+            .full_only(),
         of_taskora("waiting-10k", "process, concurrency 100, 10k more waiting", 1, 10_000).full_only(),
         of_taskora("waiting-1m", "process, concurrency 100, 1M more waiting", 1, 1_000_000)
             .full_only()
@@ -319,11 +370,31 @@ fn step(id: &'static str, title: &'static str, shape: Shape, size: usize) -> Wor
     Workload::rate(id, title, workflow(shape, size)).unit(Unit::RedisMicros).only_taskora()
 }
 
+fn ruled(id: &'static str, title: &'static str, rule: Rule) -> Workload {
+    Workload::rate(id, title, Kind::Ruled { rule, callers: 64 }).unit(Unit::RedisMicros).only_taskora()
+}
+
+fn of_keys(id: &'static str, title: &'static str, keys: usize) -> Workload {
+    Workload::rate(id, title, Kind::Memory { keys })
+        .unit(Unit::BytesPerJob)
+        .jobs(100_000)
+        .only_taskora()
+        .full_only()
+}
+
 fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {
     Workload::rate(
         id,
         title,
-        Kind::Process { concurrency: 100, prefetch: 0, tasks, waiting, delayed: 0, schedules: 0 },
+        Kind::Process {
+            concurrency: 100,
+            prefetch: 0,
+            tasks,
+            waiting,
+            delayed: 0,
+            schedules: 0,
+            gates: false,
+        },
     )
     .only_taskora()
 }

@@ -1,5 +1,6 @@
 //! taskora, with its defaults.
 
+mod flow;
 mod schedules;
 mod storm;
 
@@ -7,7 +8,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use harness::{Call, Contender, Email, Kind, Setup, Shape, Times};
+use harness::{Call, Contender, Email, Kind, Rule, Setup, Shape, Times};
 use taskora::adapter::Due;
 use taskora::prelude::*;
 use taskora_redis::RedisAdapter;
@@ -71,6 +72,10 @@ struct Taskora {
     many_tasks: bool,
     /// The jobs are runs of schedules.
     schedules: bool,
+    /// The jobs are items that are run in batches.
+    items: bool,
+    /// The jobs have so many keys; 0: none.
+    keys: usize,
     caller: Option<storm::Caller>,
 }
 
@@ -89,12 +94,18 @@ fn first_step(Email { to, subject, body, n }: Email) -> PassOn {
 impl Contender for Taskora {
     async fn connect(url: &str, kind: &Kind) -> Result<Self> {
         let adapter = RedisAdapter::connect(url).await?;
+        let keys = if let Kind::Memory { keys } = kind { *keys } else { 0 };
+        if keys > 0 {
+            flow::declare(&adapter).await?;
+        }
         Ok(Self {
             app: App::new(adapter.clone()),
             retry: matches!(kind, Kind::Retry { .. }),
             workflows: matches!(kind, Kind::Workflow { .. }),
             many_tasks: matches!(kind, Kind::Due { tasks: 2.., .. }),
             schedules: matches!(kind, Kind::Ticks { .. }),
+            items: matches!(kind, Kind::Batches { .. }),
+            keys,
             caller: matches!(kind, Kind::Longest { .. }).then(|| storm::Caller::new(adapter.clone())),
             adapter,
         })
@@ -106,7 +117,13 @@ impl Contender for Taskora {
     }
 
     async fn dispatch_many(&mut self, emails: Vec<Email>) -> Result<()> {
-        if self.retry {
+        if self.items {
+            self.app.dispatch_many(emails.into_iter().map(flow::item)).await?;
+        } else if self.keys == 100 {
+            self.app.dispatch_many(emails.into_iter().map(flow::in_lane)).await?;
+        } else if self.keys > 0 {
+            self.app.dispatch_many(emails.into_iter().map(flow::in_own)).await?;
+        } else if self.retry {
             self.app.dispatch_many(emails.into_iter().map(retried)).await?;
         } else {
             self.app.dispatch_many(emails.into_iter().map(contract)).await?;
@@ -120,6 +137,10 @@ impl Contender for Taskora {
         }
         self.app.dispatch_many(emails.into_iter().map(contract)).delay(delay).await?;
         Ok(())
+    }
+
+    async fn dispatch_by(&mut self, rule: Rule, email: Email) -> Result<()> {
+        flow::dispatch(&self.app, rule, contract(email)).await
     }
 
     async fn dispatch_and_await(&mut self, email: Email) -> Result<()> {
@@ -142,6 +163,16 @@ impl Contender for Taskora {
                 for email in emails {
                     let key = email.n;
                     self.app.dispatch(first_step(email)).deduplicate(key).await?;
+                }
+            }
+            Shape::Lanes => {
+                for email in emails {
+                    self.app.dispatch(flow::in_lane(email)).await?;
+                }
+            }
+            Shape::ManyLanes => {
+                for email in emails {
+                    self.app.dispatch(flow::in_many(email)).await?;
                 }
             }
             Shape::Chain => {
@@ -177,7 +208,15 @@ impl Contender for Taskora {
         let builder =
             if self.retry { builder.register::<SendEmailAtLast>() } else { builder.register::<SendEmail>() };
         let builder = if self.schedules { builder.register::<schedules::Ticking>() } else { builder };
-        let builder = if self.workflows { builder.register_all(tasks![PassOn, Gather]) } else { builder };
+        let builder = if self.workflows {
+            builder.register_all(tasks![PassOn, Gather, flow::InLanes, flow::InManyLanes])
+        } else {
+            builder
+        };
+        let builder = if self.items { builder.register::<flow::ItemsHandler>() } else { builder };
+        if setup.gates {
+            flow::set_gates(&self.adapter).await?;
+        }
         let builder = if self.many_tasks {
             storm::register(builder)
         } else if setup.tasks > 1 {

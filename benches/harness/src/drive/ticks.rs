@@ -21,7 +21,7 @@ impl<C: Contender> Bench<'_, C> {
     /// How long after their times ticks run: the half of them, or, at once, the last one.
     pub(super) fn ticks(&mut self, schedules: usize, at_once: bool) -> Result<Sample> {
         self.schedule(schedules, if at_once { Times::AtOnce(AT_ONCE) } else { Times::EachSecond })?;
-        self.start_worker(Setup { concurrency: 100, prefetch: 0, tasks: 1 })?;
+        self.start_worker(Setup { concurrency: 100, prefetch: 0, tasks: 1, gates: false })?;
         self.server.log_scripts()?;
         let deadline = Instant::now() + self.limit() + if at_once { AT_ONCE } else { Duration::ZERO };
         while Instant::now() < deadline && !(at_once && handled::count() >= schedules as u64) {

@@ -44,7 +44,7 @@ impl<C: Contender> Bench<'_, C> {
         let load = Load { shape, size, count: (self.jobs() / size).max(1) };
         let warm = load.warm_up();
         let moments = watch([warm.runs(), warm.runs() + load.runs()], 0);
-        self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1 })?;
+        self.start_worker(Setup { concurrency, prefetch: 0, tasks: 1, gates: false })?;
         let dispatcher = self.connect()?;
         let deadline = Instant::now() + self.limit();
         self.dispatch_workflows(&dispatcher, warm, callers, deadline)?;
