@@ -40,7 +40,8 @@ fn shows_what_it_says(rows: &[(String, String, usize, usize, String)]) {
     for fetch in [at_once, paced] {
         assert_eq!(fetch.3, fetch.2 + number(&fetch.4), "each refused one asks again: {fetch:?}");
     }
-    assert!(number(&paced.4) <= number(&at_once.4), "{paced:?} {at_once:?}");
+    // a busy machine may delay some requests of the paced ones into the next ones; without a rate, as many are refused as before
+    assert!(2 * number(&paced.4) <= number(&at_once.4), "{paced:?} {at_once:?}");
     assert_eq!(documents.len(), 3, "{rows:#?}");
     for (number, document) in documents.iter().enumerate() {
         assert!(document.3 < document.2, "{document:?}");
