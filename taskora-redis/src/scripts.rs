@@ -117,6 +117,7 @@ modules!(
     active,
     caller,
     claim,
+    cost,
     deferred,
     due,
     ends,

@@ -42,6 +42,12 @@ pub trait Task: Data {
         None
     }
 
+    /// How many starts of its rates each start of this job counts as; 0 counts as 1.
+    #[doc(hidden)]
+    fn cost(&self) -> u32 {
+        1
+    }
+
     #[doc(hidden)]
     fn from_arguments(arguments: Self::Arguments) -> Self;
 

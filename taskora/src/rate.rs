@@ -34,6 +34,15 @@ impl Rate {
         self
     }
 
+    /// The most that it ever gives at once: `max` of a window, `burst` of a bucket.
+    #[must_use]
+    pub const fn at_once(&self) -> u32 {
+        match self.burst {
+            Some(burst) => burst,
+            None => self.max,
+        }
+    }
+
     /// In a bucket, the time after which a token comes back, in microseconds.
     #[must_use]
     pub fn interval(&self) -> u64 {

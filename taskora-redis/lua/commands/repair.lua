@@ -307,5 +307,7 @@ local repairs = {
 
 function commands.repair()
   role, task, entry = argv[A.role], argv[A.task], argv[A.entry]
-  return repairs[argv[A.code]]() and 'F' or 'G'
+  if not repairs[argv[A.code]]() then return 'G' end
+  gate.line_changed(task)
+  return 'F'
 end

@@ -119,6 +119,24 @@ local function add_others(rest)
   end
 end
 
+-- Takes the first entries of a line whose task has a gate, as many as its rate lets start. Returns how many.
+local function take(own, entries, count)
+  if not own.rate then
+    own.room = own.room - count
+    return count
+  end
+  local ids = {}
+  for i, entry in ipairs(entries) do ids[i] = sub(entry, 7) end
+  cost.load(ids)
+  for i = 1, count do
+    if not gate.fits(own, ids[i]) then return i - 1 end
+    gate.take(own, ids[i])
+  end
+  -- what comes next may cost more than is left
+  if ids[count + 1] and gate.has_room(own) then gate.fits(own, ids[count + 1]) end
+  return count
+end
+
 -- Claims at most `limit` jobs. Returns ids, their stored data, their workflows' heads, the ends before them, histories, leases by
 -- task, and whether there may be more.
 function claim.run(limit, limit_text, is_plain)
@@ -144,7 +162,7 @@ function claim.run(limit, limit_text, is_plain)
     local own = others > 0 and gate.of(task)
     if own then
       -- the gate is one of them
-      others, quota = others - 1, math.min(quota, gate.room(own))
+      others, quota = others - 1, gate.may_begin(own, task) and math.min(quota, own.room, own.left) or 0
     end
     if others == 0 then
       only, changed[task] = task, true
@@ -153,7 +171,10 @@ function claim.run(limit, limit_text, is_plain)
       local most = limit <= quota and limit or quota
       is_left = #entries > most
       taken = is_left and most or #entries
-      if own then own.room = own.room - taken end
+      if own then
+        taken = take(own, entries, taken)
+        is_left = taken < #entries
+      end
       for i = 1, taken do
         local entry = entries[i]
         ids[i], from[i] = sub(entry, 7), task
@@ -201,7 +222,7 @@ function claim.run(limit, limit_text, is_plain)
     end
     if #ids > 0 then
       lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length)
-      if S.gates then gate.start(from) end
+      if S.gates then gate.start(from, ids) end
     end
     -- last, remove the jobs from their lines
     if sources then has_batches = merge.leave(sources, ids) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end

@@ -126,34 +126,77 @@ local function running(lines)
   return count
 end
 
--- How many more jobs may be claimed; also noted as `room` of the gate, for a claim to count down. If none may, `why` says what keeps them:
--- `p` the pause, `l` the limit, `r` the rate alone.
+-- How many more jobs of all lines may be claimed at most. For a claim to count down, the gate has `room`, the jobs that may run, and
+-- `left`, the starts that its rate has. If none may, `why` says what keeps them: `p` the pause, `l` the limit, `r` the rate alone.
 function gate.room(own)
-  local room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
-  own.why = own.is_paused and 'p' or 'l'
-  if own.rate and room > 0 then
-    room, own.why = math.min(room, rate.room(own)), 'r'
-  end
-  own.room = room
-  return room
+  own.room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
+  own.why, own.left, own.is_short = own.is_paused and 'p' or 'l', math.huge, false
+  if own.rate and own.room > 0 then own.left, own.why = rate.room(own), 'r' end
+  own.begun = own.left
+  return math.min(own.room, own.left)
+end
+
+-- What must be left for a job of a line to start: what the next one costs, and the next one of all lines of the gate. It does not matter
+-- if all is left.
+local function wanted(own, task, left)
+  if not own.rate or left >= own.rate.most then return 1 end
+  local wants = cost.next({ task })
+  if #own.lines > 1 then wants = math.max(wants, cost.next(own.lines)) end
+  return math.min(wants, own.rate.most)
+end
+
+-- whether a job of a line may be claimed, after `gate.room`
+local function is_open(own, task)
+  return own.room > 0 and own.left >= wanted(own, task, own.left)
+end
+
+-- Whether a claim may begin to take jobs of a line. If no other line has this gate, it sees for itself what they cost.
+function gate.may_begin(own, task)
+  if not own.room then gate.room(own) end
+  if not gate.has_room(own) then return false end
+  if #own.lines == 1 or own.begun >= wanted(own, task, own.begun) then return true end
+  own.is_partly_closed = true
+  return false
+end
+
+-- whether it may take more of them, as far as it knows
+function gate.has_room(own)
+  return own.room > 0 and own.left > 0 and not own.is_short
+end
+
+-- Whether the next job, which a claim has met, costs no more than the rate has left. If it does, no other job of the gate goes either.
+function gate.fits(own, id)
+  own.is_short = own.is_short or own.rate and rate.cost(own.rate, id) > own.left
+  return not own.is_short
+end
+
+-- A claim takes that job.
+function gate.take(own, id)
+  own.room = own.room - 1
+  if own.rate then own.left = own.left - rate.cost(own.rate, id) end
 end
 
 -- why no job of a task may be claimed; nothing if one may
 function gate.why(task)
   local own = gate.of(task)
-  return own and gate.room(own) <= 0 and own.why or nil
+  if not own then return nil end
+  gate.room(own)
+  return not is_open(own, task) and own.why or nil
 end
 
--- takes the lines of a gate that has no room out of reach: claims do not see them
-local function close(own)
-  local at = own.why == 'r' and rate.opens(own)
-  for _, task in ipairs(own.lines) do
-    if at then due.open_at(task, at) else due.no_opening(task) end
-    call('SADD', K.closed, task)
-    call('ZREM', K.ready, task)
-    -- a wake-up may be for a delayed job, or for the opening
-    if not at and call('EXISTS', K.delayed .. task, K.opening .. task) == 0 then call('DEL', K.wake .. task) end
-  end
+-- when time opens a line that is not open, if nothing but the rate keeps it closed
+local function opens_at(own, task)
+  return own.why == 'r' and rate.opens(own, wanted(own, task, own.left)) or nil
+end
+
+-- takes a line whose gate has no room for its next job out of reach: claims do not see it
+local function close(own, task)
+  local at = opens_at(own, task)
+  if at then due.open_at(task, at) else due.no_opening(task) end
+  call('SADD', K.closed, task)
+  call('ZREM', K.ready, task)
+  -- a wake-up may be for a delayed job, or for the opening
+  if not at and call('EXISTS', K.delayed .. task, K.opening .. task) == 0 then call('DEL', K.wake .. task) end
 end
 
 local function open(task)
@@ -172,9 +215,17 @@ end
 -- Opens or closes the lines that share the gate of this task. Whatever changes a gate, or how many run, calls this.
 function gate.judge(task)
   local own = gate.of(task)
-  if own and own.rate then rate.set_right(own) end
-  if own and gate.room(own) <= 0 then return close(own) end
-  for _, one in ipairs(own and own.lines or { task }) do open(one) end
+  if not own then return open(task) end
+  if own.rate then rate.set_right(own) end
+  gate.room(own)
+  for _, one in ipairs(own.lines) do
+    if is_open(own, one) then open(one) else close(own, one) end
+  end
+end
+
+-- Another job may be the next one of this task. It may cost less than the one for which its gate is closed.
+function gate.line_changed(task)
+  if call('ZSCORE', K.opens, task) then gate.judge(task) end
 end
 
 -- Opens the gate of this task if its time has come.
@@ -189,11 +240,11 @@ function gate.open_due(task)
 end
 
 -- Jobs of these tasks have been leased.
-function gate.start(from)
+function gate.start(from, ids)
   local counts = {}
-  for _, task in ipairs(from) do
+  for i, task in ipairs(from) do
     local own = S.gates[task]
-    if own and own.rate then counts[own] = (counts[own] or 0) + 1 end
+    if own and own.rate then counts[own] = (counts[own] or 0) + rate.cost(own.rate, ids[i]) end
   end
   for own, count in pairs(counts) do rate.add(own, count) end
 end
@@ -205,16 +256,20 @@ function gate.reopen(tasks)
   end
 end
 
--- After a claim: closes the gates that it has met and that have no room. Returns the closed lines.
+-- After a claim: closes the gates that it has met and that have no room, or their lines whose next job costs more than is left. Returns
+-- the closed lines.
 function gate.close_full()
   local shut = {}
   for _, own in pairs(S.gates or {}) do
-    -- what was claimed may have been dropped since, so a gate that seems full is counted again
-    if own and own.room and own.room <= 0 and not own.is_judged then
+    if own and own.room and (own.is_partly_closed or not gate.has_room(own)) and not own.is_judged then
       own.is_judged = true
-      if gate.room(own) <= 0 then
-        close(own)
-        for _, task in ipairs(own.lines) do shut[task] = true end
+      -- what was claimed may have been dropped since, so it is counted again
+      gate.room(own)
+      for _, task in ipairs(own.lines) do
+        if not is_open(own, task) then
+          close(own, task)
+          shut[task] = true
+        end
       end
     end
   end
@@ -235,7 +290,11 @@ function gate.look(task, key)
     }
   end
   local own = gate.of(task)
-  if own and own.rate and rate.room(own) <= 0 then opens = digits(rate.opens(own)) end
+  if own and own.rate then
+    local left = rate.room(own)
+    local wants = wanted(own, task, left)
+    if left < wants then opens = digits(rate.opens(own, wants)) end
+  end
   return {
     settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
     running(lines), settings.k or '',
@@ -247,11 +306,17 @@ function gate.is_wrong(task)
   local own = gate.of(task)
   local is_closed = call('SISMEMBER', K.closed, task) == 1
   local opens = tonumber(call('ZSCORE', K.opens, task) or '')
-  if not own or gate.room(own) > 0 then
+  if own then gate.room(own) end
+  if not own or is_open(own, task) then
     -- what time has opened, a worker will open
     return (is_closed or opens ~= nil) and not (is_closed and opens and opens <= now)
   end
-  return not is_closed or opens ~= (own.why == 'r' and rate.opens(own) or nil)
+  -- the next job costs more than is left, and no claim has met it yet
+  if not is_closed and own.why == 'r' and own.left > 0 then return opens ~= nil end
+  local at = opens_at(own, task)
+  -- who comes first in another line may have changed: too early is put right by whoever looks
+  if #own.lines > 1 and at and opens and opens < at then return not is_closed end
+  return not is_closed or opens ~= at
 end
 
 -- A task becomes an alias of this gate: its limits, its rate and its pause stay, unless the gate has its own. Returns the aliases that

@@ -79,6 +79,7 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   if is_behind then return end
   local high, low = byte(rest, 2, 3)
   local text = new[#new]
+  cost.note(id, text)
   local key, rule
   if time <= now and byte(rest) % 32 >= 16 then key, rule = lanes.key_of(task, text) end
   if key then
@@ -149,5 +150,11 @@ function intake.replace(id, before, rest, payload, ready, is_in_line)
   if S.ttls then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
   if payload then call('HSET', K.blobs, id, payload) end
   call('HSET', K.jobs, id, text)
+  if is_in_line and record.cost_of(text) ~= record.cost_of(before) then
+    cost.note(id, text)
+    local now_in = call('HGET', K.laned .. task, id)
+    if now_in then lanes.changed(task, now_in) end
+    gate.line_changed(task)
+  end
   if not payload and record.has_payload_aside(before) then call('HDEL', K.blobs, id) end
 end

@@ -38,18 +38,32 @@ function lanes.holders(lines, key)
   return count
 end
 
--- how many more jobs of this key may be claimed; if none may, also why: `p` it is paused, `k` its limit, `r` time alone
-function lanes.room(task, key)
-  if gather.is_lane(key) then return gather.room(task, key) end
+-- How many more jobs of this key may run, and how many starts its rate has left; if there are none, why: `p` it is paused, `k` its limit,
+-- `r` time alone. Then what counts its starts, if there is a rate.
+function lanes.key_room(task, key)
   local own = gate.of(task)
   local its = own and gate.key(own, key)
-  if not its then return math.huge end
-  if its.is_paused then return 0, 'p' end
-  local room, why = math.huge, 'k'
-  if its.limit then room = math.max(its.limit - lanes.holders(own.lines, key), 0) end
-  if its.closed_until > now and room > 0 then return 0, 'r' end
-  if its.counter and room > 0 then room, why = math.min(room, rate.room(its.counter)), 'r' end
-  return room, why
+  if not its then return math.huge, math.huge end
+  if its.is_paused then return 0, math.huge, 'p' end
+  local room = its.limit and math.max(its.limit - lanes.holders(own.lines, key), 0) or math.huge
+  if room == 0 then return 0, math.huge, 'k' end
+  if its.closed_until > now then return room, 0, 'r' end
+  if its.counter then return room, rate.room(its.counter), 'r', its.counter end
+  return room, math.huge, 'k'
+end
+
+-- what the next job in a lane costs at the rate of its key; 1 if there is none
+local function wanted(task, key, counter)
+  local page = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')
+  return page[1] and page[2] ~= 'inf' and rate.cost(counter.rate, page[1]) or 1
+end
+
+-- how many more jobs of this key may be claimed at most; if the next one may not, 0, and why
+function lanes.room(task, key)
+  if gather.is_lane(key) then return gather.room(task, key) end
+  local room, left, why, counter = lanes.key_room(task, key)
+  if counter and room > 0 and left > 0 and left < counter.rate.most and wanted(task, key, counter) > left then return 0, why end
+  return math.min(room, left), why
 end
 
 -- why no job of this key may be claimed, as `lanes.room` says it, but `k` with the key, also for a serial batch; nothing if one may
@@ -69,6 +83,15 @@ end
 function lanes.first_of(task, key)
   local score = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')[2]
   return score and score ~= 'inf' and finite(score) or nil
+end
+
+-- the next job of the lanes of a line, with its score; nothing if none of the first ones may go
+function lanes.first(task)
+  for _, key in ipairs(call('ZRANGE', K.turns .. task, 0, PAGE - 1)) do
+    local page = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')
+    if page[1] and page[2] ~= 'inf' and lanes.room(task, key) > 0 then return finite(page[2]), page[1] end
+  end
+  return nil
 end
 
 -- whether a job is in a lane, as one that waits or as one that holds the key
@@ -94,8 +117,12 @@ function lanes.opens(task, key)
   local own = gate.of(task)
   local its = own and gate.key(own, key)
   if not its then return nil end
-  local at = its.closed_until
-  if its.counter and rate.room(its.counter) <= 0 then at = math.max(at, rate.opens(its.counter)) end
+  local at, counter = its.closed_until, its.counter
+  local left = counter and rate.room(counter)
+  if counter and left < counter.rate.most then
+    local wants = wanted(task, key, counter)
+    if left < wants then at = math.max(at, rate.opens(counter, wants)) end
+  end
   return at > now and at or nil
 end
 
@@ -202,7 +229,12 @@ end
 -- A lane may have changed: if it may go, a worker is woken for it.
 local function wake(task, key, opened)
   local first, has_gone = lanes.judge(task, key, opened)
-  if first then line.announce(task, first) elseif has_gone then line.leave_ready(task) end
+  if first then
+    line.announce(task, first)
+  elseif has_gone then
+    line.leave_ready(task)
+    gate.line_changed(task)
+  end
 end
 lanes.changed = wake
 
@@ -266,6 +298,7 @@ function lanes.remove(task, key, ids)
   -- the next lane's first job may have any score
   call('ZADD', K.ready, 'XX', '-inf', task)
   line.leave_ready(task)
+  gate.line_changed(task)
 end
 
 -- A job runs that limits by key count.
@@ -274,11 +307,14 @@ function lanes.hold(task, key, id)
   call('HSET', K.held, id, key)
 end
 
--- So many jobs of a key start.
-function lanes.start(task, key, count)
+-- These jobs of a key start.
+function lanes.start(task, key, ids)
   local own = gate.of(task)
   local counter = own and gate.key(own, key).counter
-  if counter and count > 0 then rate.add(counter, count) end
+  if not counter or #ids == 0 then return end
+  local count = 0
+  for _, id in ipairs(ids) do count = count + rate.cost(counter.rate, id) end
+  rate.add(counter, count)
 end
 
 -- These jobs of a task no longer run, or no longer wait for their next attempt. Those that hold a key let go of it, unless they wait
@@ -358,8 +394,10 @@ end
 
 -- A worker has found the key of a job that it has claimed. Returns whether the job may go; if not, it must wait in its lane.
 function lanes.take(task, key, id)
-  if lanes.first_of(task, key) or lanes.room(task, key) <= 0 then return false end
+  if lanes.first_of(task, key) then return false end
+  local room, left, _, counter = lanes.key_room(task, key)
+  if room <= 0 or left < (counter and rate.cost(counter.rate, id) or 1) then return false end
   lanes.hold(task, key, id)
-  lanes.start(task, key, 1)
+  lanes.start(task, key, { id })
   return true
 end

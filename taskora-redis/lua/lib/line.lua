@@ -3,6 +3,7 @@
 -- jobs in line; a score is never above that of the first job, so that a claim reads few lines.
 line.BASE = 2199023255552 -- 2^41
 line.BAND = 4398046511104 -- 2^42: one priority's share of the scores; 1,000 of them are exact in a double
+local REACH = 1024 -- the most tombstones behind which a job is looked for
 
 -- leaves a marker that wakes one worker; false if there already is one
 function line.wake(task)
@@ -50,6 +51,7 @@ function line.enter(task, back, front, ranked)
       -- nobody may claim from it, so nobody is woken
       call('ZREM', K.ready, task)
       if woke then call('DEL', K.wake .. task) end
+      if not length or length == #back or front or ranked then gate.line_changed(task) end
     end
   end
 end
@@ -60,6 +62,7 @@ function line.announce(task, score)
   if call('ZADD', K.ready, 'LT', format('%.0f', score), task) == 1 and call('SISMEMBER', K.closed, task) == 1 then
     call('ZREM', K.ready, task)
     if woke then call('DEL', K.wake .. task) end
+    gate.line_changed(task)
   end
 end
 
@@ -78,6 +81,32 @@ function line.to_front(task, id, text, is_new)
   local number = line.returns(1) - 1
   if record.is_listed(text) then return line.enter(task, nil, { pack('>I6', number) .. id }) end
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
+end
+
+-- The next job in a line, with its score; nothing if there is none, or none within reach, of which a claim knows more.
+function line.first(task)
+  local score, first
+  local page = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')
+  if page[1] then first, score = page[1], tonumber(page[2]) end
+  local from, has_tombstones = 0, call('EXISTS', K.tombstones .. task) == 1
+  while from < REACH do
+    local entries = call('LRANGE', K.wait .. task, digits(from), digits(has_tombstones and from + 63 or from))
+    local ids, marks = {}, {}
+    for i, entry in ipairs(entries) do ids[i] = sub(entry, 7) end
+    if has_tombstones and #ids > 0 then marks = call('SMISMEMBER', K.tombstones .. task, unpack(ids)) end
+    for i, id in ipairs(ids) do
+      if marks[i] ~= 1 then
+        local own = u48_at(entries[i], 1) or 0
+        if not (score and score <= own) then first, score = id, own end
+        from = REACH
+        break
+      end
+    end
+    from = #ids < 64 and REACH or from + 64
+  end
+  local own, id = lanes.first(task)
+  if own and not (score and score <= own) then first, score = id, own end
+  return score, first
 end
 
 -- after jobs have left a line: true if some are left
@@ -122,8 +151,10 @@ end
 
 -- Removes ended jobs from the places where they waited; `leaving` has place, task and id of each, one after the other.
 function line.leave(leaving)
+  local changed = {}
   for i = 1, #leaving, 3 do
     local place, task, id = leaving[i], leaving[i + 1], leaving[i + 2]
+    changed[task] = true
     call('ZREM', K.ttls .. task, id)
     local key = (place == 'prio' or place == 'wait') and call('HGET', K.laned .. task, id)
     if key then
@@ -154,4 +185,5 @@ function line.leave(leaving)
       end
     end
   end
+  for task in pairs(changed) do gate.line_changed(task) end
 end

@@ -1,6 +1,19 @@
 -- How a claim reads the lines of several tasks in one order, and removes from them what it has taken.
 local MOST = 500 -- no batch begins behind so many jobs
 
+-- The next job of a gate may cost more than its rate has left after a claim.
+local function look_ahead(sources)
+  local nexts = {}
+  for _, source in ipairs(sources) do
+    local own = source.owner.gate
+    local is_next = own and own.rate and source.score and not (nexts[own] and nexts[own].score <= source.score)
+    if is_next then nexts[own] = source end
+  end
+  for own, source in pairs(nexts) do
+    if gate.has_room(own) then gate.fits(own, source.id) end
+  end
+end
+
 -- The first jobs of several lines in one order: by priority, then by sequence number. Lines are read in pages that grow,
 -- and only those that can have one of the first jobs. Skips tombstones. A batch takes one place of the limit.
 function merge.lines(ready, limit)
@@ -30,6 +43,11 @@ function merge.lines(ready, limit)
       end
     end
     source.page, source.at = list, 1
+    if source.owner.gate and source.owner.gate.rate then
+      local page = {}
+      for i = 1, #list, source.is_list and 1 or 2 do page[#page + 1] = source.is_list and sub(list[i], 7) or list[i] end
+      cost.load(page)
+    end
   end
 
   -- Finds the source's next job: its `id` and its `score`, which is nothing if there is none; and its deadline to start, if it
@@ -89,7 +107,7 @@ function merge.lines(ready, limit)
       local is_more = call('EXISTS', K.tombstones .. task, K.prio .. task, K.ttls .. task, K.gate .. task, K.turns .. task) > 0
       owner.gate = is_more and gate.of(task)
       -- lines that share a gate share its room
-      if owner.gate and (owner.gate.room or gate.room(owner.gate)) <= 0 then return end
+      if owner.gate and not gate.may_begin(owner.gate, task) then return end
       local expires = is_more and call('EXISTS', K.ttls .. task) == 1 and K.ttls .. task
       add(owner, true, is_more and call('EXISTS', K.tombstones .. task) == 1, expires)
       if is_more then
@@ -122,7 +140,7 @@ function merge.lines(ready, limit)
       local source = sources[i]
       local owner = source.owner
       if source.is_lanes then turns.look_again(source) end
-      if source.score and owner.quota > 0 and (not owner.gate or owner.gate.room > 0) and (not best or source.score < best.score) then
+      if source.score and owner.quota > 0 and (not owner.gate or gate.has_room(owner.gate)) and (not best or source.score < best.score) then
         best = source
       end
     end
@@ -131,7 +149,7 @@ function merge.lines(ready, limit)
       open()
     elseif not best then
       break
-    else
+    elseif not best.owner.gate or gate.fits(best.owner.gate, best.id) then
       local id = best.id
       local is_late = best.deadline and tonumber(best.deadline) <= now
       local deadline = best.deadline
@@ -143,7 +161,7 @@ function merge.lines(ready, limit)
         -- too late to start
         late[#late + 1], late[#late + 2] = task, id
       else
-        if best.owner.gate then best.owner.gate.room = best.owner.gate.room - 1 end
+        if best.owner.gate then gate.take(best.owner.gate, id) end
         ids[#ids + 1] = id
         from[#ids] = task
         if deadline then
@@ -153,13 +171,14 @@ function merge.lines(ready, limit)
         end
       end
       step(best)
-      batch = best.goes_on and best.score and (not best.owner.gate or best.owner.gate.room > 0) and best
+      batch = best.goes_on and best.score and (not best.owner.gate or gate.has_room(best.owner.gate)) and best
       if #late == 2 * expiry.PAGE or not batch and #ids > places and #ids >= MOST then
         gave_up = true
         break
       end
     end
   end
+  look_ahead(sources)
   return ids, from, sources, gave_up, late, timed
 end
 

@@ -1,6 +1,7 @@
 -- Rates: how many jobs of a task, or of one of its keys, start in a time. They are stored as `<max> <per>` for a window, or as
 -- `<max> <per> <burst>` for a bucket; `per` is in milliseconds. `rate:<name>` counts the starts: a window has the time of each (6), the
 -- last `max` of them; a bucket has the time at which it is full again, in microseconds (8). What is counted has a `name` and a `rate`.
+-- A start counts as many times as its job costs, but never more often than `most`, which is all that the rate ever gives at once.
 local LONGEST = 31536000000 -- of `per`, and of the time in which a bucket becomes full
 local LARGEST = 1000 -- the most starts that a window counts
 
@@ -9,11 +10,11 @@ function rate.read(text)
   local max, per, rest = match(text or '', '^(%d+) (%d+)(.*)$')
   max, per = whole(max, U32), whole(per, LONGEST + 1)
   if not max or not per or max == 0 or per == 0 then return nil end
-  if rest == '' then return max <= LARGEST and { max = max, per = per } or nil end
+  if rest == '' then return max <= LARGEST and { max = max, per = per, most = max } or nil end
   local burst = whole(match(rest, '^ (%d+)$'), U32)
   local interval = math.ceil(per * 1000 / max)
   if not burst or burst == 0 or burst * interval > LONGEST * 1000 then return nil end
-  return { interval = interval, size = burst * interval }
+  return { interval = interval, size = burst * interval, most = burst }
 end
 
 -- the rate that counts among the settings of a gate
@@ -40,7 +41,7 @@ local function full_at(own)
   return stored, math.min(math.max(stored, now * 1000), now * 1000 + size)
 end
 
--- how many jobs may start now
+-- how many starts are left now
 function rate.room(own)
   local key, max, per, size = K.rate .. own.name, own.rate.max, own.rate.per, own.rate.size
   if size then
@@ -58,15 +59,20 @@ function rate.room(own)
   return math.max(max - (count - first), 0)
 end
 
--- when the next job may start, if none may start now
-function rate.opens(own)
+-- what a job costs at this rate
+function rate.cost(its, id)
+  return math.min(cost.of(id), its.most)
+end
+
+-- when so many starts are left, if they are not now
+function rate.opens(own, wants)
   local max, per, size = own.rate.max, own.rate.per, own.rate.size
   if size then
     local _, full = full_at(own)
-    return math.ceil((full - (size - own.rate.interval)) / 1000)
+    return math.ceil((full - (size - wants * own.rate.interval)) / 1000)
   end
   local key = K.rate .. own.name
-  local at = start_at(key, math.max(call('LLEN', key) - max, 0))
+  local at = start_at(key, math.max(call('LLEN', key) - max + wants - 1, 0))
   -- garbage, or a clock that was set back, closes it for `per` and no longer
   return at and at + per > now and at <= now and at + per or now + per
 end
@@ -86,7 +92,7 @@ function rate.set_right(own)
   end
 end
 
--- so many jobs start
+-- so many starts, as they count
 function rate.add(own, count)
   local key, keep, life = K.rate .. own.name, own.rate.max, own.rate.per
   if own.rate.size then

@@ -14,6 +14,7 @@ end
 
 local KEY, TTL, RULE = 2, 4, 13 -- the tag of a limit key; that of a job's expiry rule, which comes first, and its length
 local COLLECT, COLLECTS = 6, 15 -- the tag of a rule to gather, and its length
+local COST = 8 -- the tag of what a job costs, which has four bytes
 
 -- Whether an extension, whose length (2) is at this position, has an unknown tag that must be understood, that is, an even one;
 -- with `is_job`, those of jobs are known. Also returns where the extension ends.
@@ -26,7 +27,8 @@ function record.has_even_tag(text, at, is_job)
     local tag, more, less = byte(text, at, at + 2)
     if not less then break end
     if tag % 2 == 0 then
-      local is_known = is_job and more == 0 and (tag == TTL and less == RULE or tag == KEY and less >= 1 and less <= 200 or tag == COLLECT and less == COLLECTS)
+      local is_known = is_job and more == 0
+        and (tag == TTL and less == RULE or tag == KEY and less >= 1 and less <= 200 or tag == COLLECT and less == COLLECTS or tag == COST and less == 4)
       if not is_known then return true, last + 1 end
     end
     at = at + 3 + more * 256 + less
@@ -130,6 +132,12 @@ end
 -- how the job gathers, if it does
 function record.rule_of(text)
   return value_of(COLLECT, text)
+end
+
+-- how many starts of a rate each start of the job counts as
+function record.cost_of(text)
+  local value = value_of(COST, text)
+  return value and #value == 4 and math.max(read('>I4', value), 1) or 1
 end
 
 -- a record without a key, with this one

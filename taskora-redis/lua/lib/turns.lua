@@ -9,11 +9,12 @@ local function read_on(source, lane)
   local list = call('ZRANGE', lane.name, digits(lane.read), digits(lane.read + lane.size - 1), 'WITHSCORES')
   lane.read, lane.size = lane.read + #list / 2, math.min(lane.size * 4, 64)
   lane.list, lane.at, lane.deadlines = list, 1, nil
-  if source.expires and #list > 0 then
-    local ids = {}
-    for i = 1, #list, 2 do ids[#ids + 1] = list[i] end
-    lane.deadlines = call('ZMSCORE', source.expires, unpack(ids))
-  end
+  local has_cost = source.rate or lane.counter
+  if #list == 0 or not source.expires and not has_cost then return end
+  local ids = {}
+  for i = 1, #list, 2 do ids[#ids + 1] = list[i] end
+  if source.expires then lane.deadlines = call('ZMSCORE', source.expires, unpack(ids)) end
+  if has_cost then cost.load(ids, lane.is_batch) end
 end
 
 -- the score of the next job that waits in a lane
@@ -34,16 +35,27 @@ local function batch_room(source, lane)
   return holder and holder ~= lane and 0 or lane.left
 end
 
--- how many more jobs of a lane's key this claim may take; lines that share a gate share this
+-- How many more jobs of a lane's key this claim may take (`room`), and the starts that its rate has `left`; lines that share a gate share
+-- this.
 local function room_of(source, lane)
-  if lane.is_batch then return batch_room(source, lane) end
   local rooms = source.rooms
-  local room = rooms[lane.key]
-  if not room then
-    room = lanes.room(source.owner.task, lane.key)
-    rooms[lane.key] = room
+  local its = rooms[lane.key]
+  if not its then
+    local room, left, _, counter = lanes.key_room(source.owner.task, lane.key)
+    its = { room = room, left = left, counter = counter }
+    rooms[lane.key] = its
   end
-  return room
+  lane.counter = its.counter
+  return its
+end
+
+-- the score of the next job in a lane, if it may go
+local function turn_of(source, lane)
+  if lane.is_batch then return batch_room(source, lane) > 0 and next_in(source, lane) end
+  local its = room_of(source, lane)
+  local score = its.room > 0 and its.left > 0 and next_in(source, lane)
+  if score and its.counter and rate.cost(its.counter.rate, lane.list[lane.at]) > its.left then return nil end
+  return score
 end
 
 -- the lane whose turn it is: of those that were read, and of those that have gone and come again
@@ -79,13 +91,13 @@ function turns.advance(source)
       source.score = nil
       return
     end
-    local score = room_of(source, lane) > 0 and next_in(source, lane)
+    local score = turn_of(source, lane)
     if score then
       source.id, source.score = lane.list[lane.at], score
       source.deadline = lane.deadlines and lane.deadlines[(lane.at + 1) / 2]
       return
     end
-    source.skipped = source.skipped + 1
+    source.skipped, lane.is_skipped = source.skipped + 1, true
     if source.skipped > SKIPPED then
       source.gave_up, source.score = true, nil
       return
@@ -104,17 +116,20 @@ end
 
 -- Takes that job. One that is too late to start is no turn.
 function turns.take(source, is_late)
-  local lane = source.lane
-  lane.taken[#lane.taken + 1] = source.id
+  local lane, id = source.lane, source.id
+  lane.taken[#lane.taken + 1] = id
   lane.at = lane.at + 2
   if lane.number then return take_item(source, lane, is_late) end
   if not is_late then
     lane.is_served = true
-    source.rooms[lane.key] = room_of(source, lane) - 1
+    if not lane.is_batch then
+      local its = room_of(source, lane)
+      its.room, its.left = its.room - 1, its.left - (its.counter and rate.cost(its.counter.rate, id) or 0)
+    end
     source.served = source.served + 1
     lane.turn = LATER + source.served
   end
-  local first = room_of(source, lane) > 0 and next_in(source, lane)
+  local first = turn_of(source, lane)
   if not first then return end
   lane.place = lane.is_batch and first or lanes.place_of(lane.turn, first)
   local again, at = source.again, #source.again + 1
@@ -124,7 +139,10 @@ end
 
 -- The job that was found may not go any more, because a line that shares the gate has given the last one.
 function turns.look_again(source)
-  if source.score and room_of(source, source.lane) <= 0 then turns.advance(source) end
+  if source.score and not turn_of(source, source.lane) then
+    source.lane.is_skipped = true
+    turns.advance(source)
+  end
 end
 
 function turns.source(owner, expires)
@@ -133,7 +151,7 @@ function turns.source(owner, expires)
   local source = {
     owner = owner, is_lanes = true, key = K.turns .. owner.task, expires = expires, rooms = own and own.rooms or {},
     read = 0, size = 4, page = {}, page_at = 1, is_read = false, again = {}, again_at = 1, lanes = {}, served = 0, skipped = 0, taken = 0,
-    serial = {}, goes_on = false,
+    serial = {}, goes_on = false, rate = own and own.rate,
   }
   turns.advance(source)
   return source
@@ -159,11 +177,12 @@ end
 
 -- Removes what was taken from a lane. The jobs that were leased hold their key.
 local function leave_jobs(task, lane, leased, holders)
-  local held, gone, fields = {}, {}, {}
+  local held, gone, fields, started = {}, {}, {}, {}
   for _, id in ipairs(lane.taken) do
     if leased[id] then
       held[#held + 1], held[#held + 2] = '+inf', id
       fields[#fields + 1], fields[#fields + 2] = id, lane.key
+      started[#started + 1] = id
       holders[id] = true
     else
       gone[#gone + 1] = id
@@ -171,7 +190,7 @@ local function leave_jobs(task, lane, leased, holders)
   end
   pages(fields, function(...) call('HSET', K.held, ...) end)
   pages(held, function(...) call('ZADD', lane.name, ...) end)
-  lanes.start(task, lane.key, #held / 2)
+  lanes.start(task, lane.key, started)
   pages(gone, function(...) call('ZREM', lane.name, ...) end)
   pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
 end
@@ -195,7 +214,7 @@ function turns.leave(source, leased)
   local number = #numbers > 0 and line.arrivals(#numbers)
   for i, lane in ipairs(numbers) do lane.next_turn = number + i end
   for _, lane in ipairs(source.lanes) do
-    if not lane.is_batch and (#lane.taken > 0 or (source.rooms[lane.key] or 1) <= 0) then lanes.judge(task, lane.key, nil, lane.next_turn) end
+    if not lane.is_batch and (#lane.taken > 0 or lane.is_skipped) then lanes.judge(task, lane.key, nil, lane.next_turn) end
   end
   return rest
 end

@@ -32,6 +32,8 @@ const TTL: u8 = 4;
 const LIMIT_KEY: u8 = 2;
 /// The tag of the rule by which a job gathers.
 const COLLECT: u8 = 6;
+/// The tag of what a job costs, if that is more than one start.
+const COST: u8 = 8;
 /// The tag of the tick that a job is.
 const TICK: u8 = 1;
 /// The first byte of a value that is not plain JSON.
@@ -77,7 +79,11 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         (DELAYED, due.is_some()),
         (
             EXTENDED,
-            job.ttl.is_some() || job.limit_key.is_some() || job.collect.is_some() || job.tick.is_some(),
+            job.ttl.is_some()
+                || job.limit_key.is_some()
+                || job.collect.is_some()
+                || job.cost > 1
+                || job.tick.is_some(),
         ),
         (REPLACES, job.replace_failed),
     ] {
@@ -94,7 +100,7 @@ pub(crate) fn pack(job: NewJob) -> Result<Packed, String> {
         rest.extend(len.to_be_bytes());
         rest.extend(meta);
     }
-    push_extension(&mut rest, job.ttl, job.limit_key.as_ref(), job.collect, job.tick.as_ref())?;
+    push_extension(&mut rest, job.ttl, job.limit_key.as_ref(), job.collect, job.cost, job.tick.as_ref())?;
     let payload = if is_blob {
         Some(job.payload)
     } else {
@@ -138,12 +144,13 @@ fn push_terms(
 }
 
 /// Writes the extension, if there is anything in it: when a job expires, the key that limits count it by, how it gathers under that key,
-/// and which tick it is. The store fills in the deadline; a node's deadline is kept elsewhere.
+/// what it costs, and which tick it is. The store fills in the deadline; a node's deadline is kept elsewhere.
 fn push_extension(
     record: &mut Vec<u8>,
     ttl: Option<Ttl>,
     limit_key: Option<&LimitKey>,
     collect: Option<Collect>,
+    cost: u32,
     tick: Option<&TickStamp>,
 ) -> Result<(), String> {
     let mut extension = Vec::new();
@@ -163,6 +170,10 @@ fn push_extension(
         extension.extend(u48(max_wait.map_or(0, millis)));
         extension.extend(u16::try_from(max_size).unwrap_or(u16::MAX).to_be_bytes());
         extension.push(u8::from(serial) | if max_wait.is_some() { 2 } else { 0 });
+    }
+    if cost > 1 {
+        extension.extend([COST, 0, 4]);
+        extension.extend(cost.to_be_bytes());
     }
     if let Some(TickStamp { schedule, at }) = tick {
         check_schedule_name(schedule)?;
@@ -206,7 +217,7 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     for (flag, is_set) in [
         (BLOB, is_blob),
         (COMPOSED, node.composed),
-        (EXTENDED, node.ttl.is_some() || node.limit_key.is_some()),
+        (EXTENDED, node.ttl.is_some() || node.limit_key.is_some() || node.cost > 1),
     ] {
         if is_set {
             flags |= flag;
@@ -214,7 +225,7 @@ pub(crate) fn pack_node(node: NewNode) -> Result<(Vec<u8>, Option<Vec<u8>>), Str
     }
     let mut record = vec![LAYOUT, 0, 0, 0, 0, 0, 0];
     push_terms(&mut record, flags, &node.task, node.priority, (node.max_stalls, node.max_attempts))?;
-    push_extension(&mut record, node.ttl, node.limit_key.as_ref(), None, None)?;
+    push_extension(&mut record, node.ttl, node.limit_key.as_ref(), None, node.cost, None)?;
     if is_blob {
         return Ok((record, Some(node.payload)));
     }
@@ -374,6 +385,7 @@ fn is_known(tag: u8, value: &[u8]) -> bool {
     tag == TTL && value.len() == 13
         || tag == LIMIT_KEY && read_key(value).is_some()
         || tag == COLLECT && value.len() == 15
+        || tag == COST && value.len() == 4
 }
 
 #[cfg(test)]
@@ -467,6 +479,18 @@ mod tests {
         assert!(packed.rest.windows(18).any(|part| part == rule));
         assert!(!Record::is_newer(&stored(&packed), &[]));
         assert!(pack(NewJob { collect: Some(Collect::new(0, Duration::ZERO)), ..job(Vec::new()) }).is_err());
+    }
+
+    #[test]
+    fn a_cost_takes_7_bytes_and_a_cost_of_one_none() {
+        let packed = |cost| pack(NewJob { cost, tick: None, ..job(Vec::new()) }).expect("a valid job");
+        let plain = packed(1).rest.len();
+        assert_eq!(packed(0).rest.len(), plain);
+        // the first tag of a record comes with the length of all
+        assert_eq!(packed(258).rest.len(), plain + 2 + 7);
+        assert!(packed(258).rest.ends_with(&[0, 7, 8, 0, 4, 0, 0, 1, 2]));
+        assert!(!Record::is_newer(&stored(&packed(258)), &[]));
+        assert!(plain_task(&packed(2).rest).is_none());
     }
 
     #[test]

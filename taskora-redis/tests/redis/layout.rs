@@ -205,6 +205,20 @@ async fn gates(adapter: &RedisAdapter) {
         .map(|task| taskora::adapter::TaskClaim { task: task.into(), limit: 4, ..one.clone() })
         .into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 3);
+    costs(adapter).await;
+}
+
+/// A job that has cost several starts, and one for which too few are left.
+async fn costs(adapter: &RedisAdapter) {
+    let rate = Rate::new(5, Duration::from_secs(60));
+    adapter.set_rate(&GatedTask::new("copy"), None, Some(rate)).await.expect("set_rate");
+    let of = |id: &str, cost| NewJob { task: "copy".into(), cost, ..job(id) };
+    adapter.enqueue(vec![of("c1", 3), of("c2", 4)]).await.expect("enqueue");
+    let mut call = exchange("c", 1, Vec::new(), 4);
+    let tasks = &mut call.claim.as_mut().expect("a claim").tasks;
+    let one = tasks[0].clone();
+    *tasks = [taskora::adapter::TaskClaim { task: "copy".into(), limit: 4, ..one }].into();
+    assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
 }
 
 /// A key that is held, with a job that waits; another one that may go; and a key whose limit was set.

@@ -1,6 +1,7 @@
 //! Commands that fail at any one of their writes, which Redis does not take back. Whether the call is repeated or not: every job
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
+mod costs;
 mod gates;
 mod gathers;
 mod key_rates;
@@ -60,6 +61,12 @@ enum Act {
     RateClaim,
     RateOpen,
     RateSet,
+    CostClaim,
+    CostSettle,
+    CostCancel,
+    CostEnqueue,
+    CostReplace,
+    CostExpire,
     GateRescue,
     GateSet,
     GateDeclare,
@@ -119,8 +126,13 @@ impl Act {
             | Self::EnqueueMixed
             | Self::Replace
             | Self::GatherEnqueue
+            | Self::CostEnqueue
             | Self::LaneEnqueue => "enqueue",
-            Self::Admit | Self::AdmitAndCancel | Self::LaneReplace | Self::GatherReplace => "admit",
+            Self::Admit
+            | Self::AdmitAndCancel
+            | Self::LaneReplace
+            | Self::GatherReplace
+            | Self::CostReplace => "admit",
             Self::Settle
             | Self::SettleOwners
             | Self::SettleNodes
@@ -132,6 +144,8 @@ impl Act {
             | Self::GateClaim
             | Self::RateClaim
             | Self::RateOpen
+            | Self::CostClaim
+            | Self::CostSettle
             | Self::KeyRateClaim
             | Self::KeyRateOpen
             | Self::KeyReopen
@@ -150,6 +164,7 @@ impl Act {
             | Self::Expire
             | Self::Remove
             | Self::GateRescue
+            | Self::CostExpire
             | Self::GatherRescue
             | Self::LaneRescue => "sweep",
             Self::GateSet | Self::RateSet | Self::LaneSet | Self::KeyRateSet => "set_gate",
@@ -166,6 +181,7 @@ impl Act {
             | Self::LaneCancel
             | Self::LaneCancelHolder
             | Self::GatherCancel
+            | Self::CostCancel
             | Self::CancelNode => "cancel",
             Self::GatherFlush => "flush",
             Self::CancelWorkflow => "cancel_workflow",
@@ -266,6 +282,7 @@ impl Act {
                     world.by_hand(words);
                 }
             }
+            _ if self.is_of_costs() => self.prepare_costs(world).await?,
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
             _ if self.is_of_lanes() => self.prepare_lanes(world).await?,
             _ if self.is_of_key_rates() => self.prepare_key_rates(world).await?,
@@ -373,6 +390,7 @@ impl Act {
             Self::Note => world.first(First::Note).await,
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
+            _ if self.is_of_costs() => self.act_on_costs(world).await,
             _ if self.is_of_gates() => self.act_on_gates(world).await,
             _ if self.is_of_lanes() => self.act_on_lanes(world).await,
             _ if self.is_of_key_rates() => self.act_on_key_rates(world).await,

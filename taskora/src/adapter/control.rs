@@ -24,6 +24,7 @@
 //!   `burst`, a rate is a window: of two starts with `max` others between them, the later one comes at least `per` after the earlier one.
 //!   With `burst`, it is a bucket that is full at first: each start takes a token, one token comes back every `per / max` (rounded up to
 //!   microseconds), and there are never more than `burst`. The store's clock counts, in whole milliseconds.
+//! - **A start counts as what its job costs**, and a rate lets no job start for which too few are left.
 //! - **A rate of a key** counts the starts of the jobs that hold the key, as that of a task does. A late key counts when it is taken. A lane
 //!   that nothing but the rate of its key keeps waiting opens by time, and keeps its turn. Like a pause, a rate that was set for a key of a
 //!   task without limits by key waits for them.
@@ -39,6 +40,18 @@
 //!   is ended. All of this stays when the name of the task becomes an alias of another, unless that has its own.
 //! - **A rate that changes** counts the starts before the change if it was and is a window with the same `per`, or a bucket. Otherwise it
 //!   begins anew. The rate of a key is the one that was set for it, else the one that is declared for each.
+//!
+//! # What a job costs
+//!
+//! Each start of a job counts as [`NewJob::cost`](super::NewJob::cost) starts, for the rate of its task and for that of its key. One that costs
+//! more than [all there ever is](Rate::at_once) counts as all of it.
+//!
+//! - **The next job in line decides.** While its rate has fewer starts left than it costs, no job of the task is claimed, also if that job is too late to
+//!   start and waits for a sweep. In the lane of a key, the first job decides for the key, and other keys go on.
+//! - **Aliases** have a line each. A line is closed while its own next job, or the next one of all lines of the gate, costs more than is left.
+//!   A claim takes from several lines in one order, and takes no more of a gate when it meets a job that costs too much.
+//! - **Who is next may change**, because a job is cancelled, expired or replaced, or one comes before it. Then the gate, or the lane, goes by the
+//!   cost of the next one: it opens at once if as many starts are left, else by time.
 
 use std::fmt;
 use std::time::Duration;

@@ -98,6 +98,8 @@ pub struct NewJob {
     pub limit_key: Option<LimitKey>,
     /// How it gathers under its `limit_key`, if it is claimed in batches, see [`Collect`].
     pub collect: Option<Collect>,
+    /// How many starts of a rate each of its starts counts as; 0 counts as 1. The rules are those of [`Control`](super::Control).
+    pub cost: u32,
     /// Which tick of which schedule it is, if it is one.
     pub tick: Option<TickStamp>,
     /// Whether it takes the place of a known job that has failed, expired or been cancelled, see [`Jobs::enqueue`].
@@ -120,6 +122,7 @@ impl NewJob {
             ttl: None,
             limit_key: None,
             collect: None,
+            cost: 1,
             tick: None,
             replace_failed: false,
         }
@@ -127,7 +130,11 @@ impl NewJob {
 
     /// An error if no store can keep its rule to gather.
     pub fn check(&self) -> Result<(), AdapterError> {
-        self.collect.map_or(Ok(()), |collect| collect.check())
+        let Some(collect) = self.collect else { return Ok(()) };
+        if self.cost > 1 {
+            return Err(AdapterError::Config("a job that gathers costs one start".to_owned()));
+        }
+        collect.check()
     }
 }
 

@@ -111,6 +111,8 @@ pub struct NewNode {
     pub ttl: Option<Ttl>,
     /// As [`NewJob::limit_key`](super::NewJob::limit_key).
     pub limit_key: Option<LimitKey>,
+    /// As [`NewJob::cost`](super::NewJob::cost).
+    pub cost: u32,
 }
 
 impl NewWorkflow {
@@ -143,6 +145,7 @@ impl NewNode {
             max_stalls: 1,
             ttl: None,
             limit_key: None,
+            cost: 1,
         }
     }
 }

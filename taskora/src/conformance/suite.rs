@@ -420,6 +420,34 @@ macro_rules! __conformance_checks {
                 only_who_holds_a_key_closes_it
                 each_state_of_a_closed_key_is_sound
             }
+            costs {
+                a_job_counts_as_what_it_costs
+                single_claims_take_what_is_left
+                a_bucket_waits_until_the_cost_is_there
+                a_job_that_costs_too_much_starts_when_all_is_there
+                each_start_costs_as_much
+                a_repeated_claim_costs_once
+                the_gate_opens_for_the_next_job
+                whoever_comes_first_goes_by_its_own_cost
+                a_job_that_is_too_late_leaves_the_line_to_the_next
+                a_replaced_job_costs_what_it_costs_now
+                a_limit_counts_jobs_and_a_rate_their_costs
+                aliases_share_the_first_place
+                costs_keep_no_other_task_from_running
+                nodes_cost_like_any_job
+                a_closed_gate_opens_when_the_cost_is_there
+                a_gate_that_costs_have_closed_makes_no_noise
+                a_job_that_gathers_costs_one_start
+                a_job_may_cost_a_whole_window
+                each_state_of_costs_is_sound
+            }
+            key_costs {
+                each_key_counts_costs
+                a_bucket_of_a_key_waits_until_the_cost_is_there
+                the_costs_of_a_task_and_of_its_keys_hold_together
+                a_late_key_counts_the_cost
+                a_lane_opens_when_the_cost_is_there
+            }
         }
     };
     (collect $then:ident $($with:tt)*) => {

@@ -81,6 +81,15 @@ pub(crate) fn checked_limit_key(task: &str, key: Option<String>) -> Result<Optio
     }
 }
 
+/// How many starts a job counts as; an error if a rate of its contract never gives so many.
+pub(crate) fn checked_cost(task: &str, contract: &TaskOptions, cost: u32) -> Result<u32, DispatchError> {
+    let mut rates = contract.rate().into_iter().chain(contract.key_rate());
+    match rates.find(|rate| rate.at_once() < cost) {
+        Some(rate) => Err(DispatchError::CostsTooMuch { task: task.to_owned(), cost, rate }),
+        None => Ok(cost.max(1)),
+    }
+}
+
 /// What a job that gathers cannot be.
 pub(crate) fn check_collect(
     contract: &TaskOptions,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::asked::{self, for_payload};
 use super::check::{
     check_collect, check_key, check_meta, check_priority, check_size, check_task_name, check_ttl,
-    checked_limit_key, ttl_of,
+    checked_cost, checked_limit_key, ttl_of,
 };
 use super::{BoxFuture, Dispatch, DispatchOptions, Dispatchable, Dispatched, DispatchedJobs};
 use crate::adapter::{Admission, Admitted, Enqueued, NewJob, Rule, TaskName};
@@ -38,6 +38,8 @@ pub struct JobRequest {
     limit_key: Option<String>,
     /// Whether its dispatch may say that.
     takes_key: bool,
+    /// How many starts it counts as.
+    cost: u32,
 }
 
 impl JobRequest {
@@ -48,13 +50,14 @@ impl JobRequest {
             contract: T::OPTIONS,
             limit_key: task.limit_key(),
             takes_key: T::OPTIONS.key_limit().is_some(),
+            cost: task.cost(),
         }
     }
 
     /// Of a task whose contract is not known here.
     pub(crate) fn raw(setup: &Setup, task: TaskName, payload: &impl Serialize) -> Self {
         let payload = encode(setup, &task, payload);
-        Self { task, payload, contract: TaskOptions::new(), limit_key: None, takes_key: true }
+        Self { task, payload, contract: TaskOptions::new(), limit_key: None, takes_key: true, cost: 1 }
     }
 }
 
@@ -82,7 +85,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             if options.replace_failed && id.is_none() {
                 return Err(replaces_nothing());
             }
-            let JobRequest { task, payload, contract, limit_key, takes_key } = request;
+            let JobRequest { task, payload, contract, limit_key, takes_key, cost } = request;
             if options.limit_key.is_some() && !takes_key {
                 return Err(DispatchError::NotLimitedByKey { task: task.to_string() });
             }
@@ -94,7 +97,7 @@ impl<Out: 'static> Dispatched for JobHandle<Out> {
             let id = id.unwrap_or_else(JobId::new);
             let expected = Expected::new(task.clone(), &contract);
             let rejects = options.rejects;
-            let mut job = new_job(id.clone(), task.clone(), payload?, &contract, limit_key, options)?;
+            let mut job = new_job(id.clone(), task.clone(), payload?, &contract, (limit_key, cost), options)?;
             let Some((rule, key)) = rule.zip(key) else {
                 let enqueued = setup.adapter().jobs().enqueue(vec![job]).await?;
                 return handle(&setup, expected, id, enqueued.into_iter().next());
@@ -187,7 +190,7 @@ pub(super) fn new_job(
     task: TaskName,
     payload: Vec<u8>,
     contract: &TaskOptions,
-    limit_key: Option<String>,
+    (limit_key, cost): (Option<String>, u32),
     options: DispatchOptions,
 ) -> Result<NewJob, DispatchError> {
     id.validate()?;
@@ -197,6 +200,7 @@ pub(super) fn new_job(
     check_meta(&options.meta)?;
     check_ttl(options.ttl)?;
     let limit_key = checked_limit_key(&task, limit_key)?;
+    let cost = checked_cost(&task, contract, cost)?;
     Ok(NewJob {
         priority,
         due: options.due,
@@ -206,6 +210,7 @@ pub(super) fn new_job(
         ttl: ttl_of(contract, options.ttl),
         collect: contract.collect().filter(|_| limit_key.is_some()),
         limit_key,
+        cost,
         replace_failed: options.replace_failed,
         ..NewJob::new(id, task, payload)
     })

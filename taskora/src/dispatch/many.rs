@@ -108,7 +108,8 @@ fn prepare<T: Task>(
     let job = |(id, task): (_, T)| {
         let (payload, options) = (encode(setup, T::NAME, &task)?, options.clone());
         let limit_key = limit_keys.next().flatten().or_else(|| task.limit_key());
-        let job = new_job(id, name.clone(), payload, &T::OPTIONS, limit_key, options)?;
+        let terms = (limit_key, task.cost());
+        let job = new_job(id, name.clone(), payload, &T::OPTIONS, terms, options)?;
         Ok((job, keys.next().flatten()))
     };
     let jobs = ids.into_iter().zip(tasks).map(job).collect::<Result<_, DispatchError>>()?;
@@ -229,7 +230,7 @@ mod tests {
     fn job(bytes: usize) -> Keyed {
         let options = DispatchOptions::default();
         let payload = vec![b'1'; bytes];
-        (new_job(JobId::new(), "t".into(), payload, &TaskOptions::new(), None, options).unwrap(), None)
+        (new_job(JobId::new(), "t".into(), payload, &TaskOptions::new(), (None, 1), options).unwrap(), None)
     }
 
     #[test]

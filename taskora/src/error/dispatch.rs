@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterError;
 use crate::job::{InvalidJobId, JobId};
+use crate::rate::Rate;
 use crate::wording::count;
 use crate::workflow::GraphError;
 
@@ -90,6 +91,18 @@ pub enum DispatchError {
     NotLimitedByKey {
         /// The task.
         task: String,
+    },
+    /// The job could never start: it counts as more starts than a rate of its contract ever gives at once.
+    #[error(
+        "a job of `{task}` costs {cost}, more than its `rate` ever gives, {rate}; split it, or raise the rate"
+    )]
+    CostsTooMuch {
+        /// The task.
+        task: String,
+        /// What the job costs.
+        cost: u32,
+        /// The rate of the task, or of each of its keys.
+        rate: Rate,
     },
     /// An unfinished job has the key, or a job has the id, and the dispatch has set
     /// [`reject_as_error`](crate::Dispatch::reject_as_error).

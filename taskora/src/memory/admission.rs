@@ -225,7 +225,13 @@ impl Store {
         let Some(queue) = self.queues.get_mut(&record.new.task) else { return };
         queue.set_deadline(id, old, &Phase::Between { from: None });
         queue.set_deadline(id, record.deadline, &record.phase);
+        let task = record.new.task.clone();
         self.change_lanes(id);
+        if self.is_timed(&task) {
+            // it may cost less
+            self.wake([task]);
+            self.wakes.due_earlier();
+        }
     }
 
     /// A job in a lane may have another key now, or none. It keeps its number. A job outside takes its key when it is claimed.

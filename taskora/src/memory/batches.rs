@@ -27,7 +27,8 @@ impl Store {
         collects.serve(lane.clone());
         let (mut batch, mut voids) = (Vec::new(), 0);
         for id in ids {
-            if batch.len() == rule.max_size as usize || self.room(&task) == 0 {
+            if batch.len() == rule.max_size as usize || self.places(&task) == 0 || !self.has_starts(&task, 1)
+            {
                 break;
             }
             if self.end_void(&id, now) || self.end_late(&id, now) {

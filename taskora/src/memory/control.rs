@@ -22,14 +22,19 @@ impl Store {
         lines.iter().filter_map(|line| self.queues.get(line)).map(Queue::active).sum()
     }
 
-    /// How many more jobs of this task may be claimed.
-    pub(super) fn room(&self, task: &TaskName) -> usize {
+    /// How many more jobs of this task may run, whatever its rate says.
+    pub(super) fn places(&self, task: &TaskName) -> usize {
         let Some(settings) = self.gates.get(task) else { return usize::MAX };
-        if settings.paused.is_some() || settings.opens_at.is_some() {
+        if settings.paused.is_some() {
             return 0;
         }
         let Some(limit) = settings.limit() else { return usize::MAX };
         (limit as usize).saturating_sub(self.running(&self.gates.lines_of(task)))
+    }
+
+    /// Whether the gate of a task lets the next job start.
+    pub(super) fn is_open(&self, task: &TaskName) -> bool {
+        self.places(task) > 0 && self.opens_at(task, self.clock).is_none()
     }
 
     /// What the gate of a task says about its keys, if it has limits by key.
@@ -42,8 +47,8 @@ impl Store {
         lines.iter().filter_map(|line| self.queues.get(line)).map(|queue| queue.lanes.holders(key)).sum()
     }
 
-    /// Why no job of this key may be claimed; `None` if one may.
-    pub(super) fn why_no_key_room(&self, task: &TaskName, key: &LimitKey, now: u64) -> Option<Blocked> {
+    /// Why no job of this key may be claimed that costs so much; `None` if one may.
+    fn why_no_key_room(&self, task: &TaskName, key: &LimitKey, cost: u32) -> Option<Blocked> {
         let settings = self.gates.get(task)?;
         let is_full = |limit| self.holders(task, key) >= limit as usize;
         if settings.is_paused(key) {
@@ -51,30 +56,35 @@ impl Store {
         } else if settings.limit_of(key).is_some_and(is_full) {
             Some(Blocked::LimitKey(key.to_string()))
         } else {
-            settings.key_opens_at(key, now).map(|_| Blocked::Rate)
+            settings.key_opens_at(key, cost, self.clock).map(|_| Blocked::Rate)
         }
     }
 
-    /// Whether another job of this key may run, as far as gates have been opened.
-    pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey) -> bool {
-        self.why_no_key_room(task, key, 0).is_none()
+    /// Why the next job in the lane of this key may not be claimed; `None` if it may.
+    pub(super) fn why_no_turn(&self, task: &TaskName, key: &LimitKey) -> Option<Blocked> {
+        self.why_no_key_room(task, key, self.next_cost_of_key(task, key))
+    }
+
+    /// Whether a job of this key may run that costs so much.
+    pub(super) fn has_key_room(&self, task: &TaskName, key: &LimitKey, cost: u32) -> bool {
+        self.why_no_key_room(task, key, cost).is_none()
     }
 
     /// The job of this line that is claimed next, of those that were in it when this number was the last.
     pub(super) fn next_in_line(&self, task: &TaskName, last: i64) -> Option<(Place, &JobId)> {
         let queue = self.queues.get(task)?;
-        let in_lane = queue.lanes.next(last, |key| self.has_key_room(task, key));
+        let in_lane = queue.lanes.next(last, |key, id| self.has_key_room(task, key, self.cost(id)));
         let in_batch = queue.collects.next(last, self.clock, |key| !self.is_batch_paused(task, key));
         queue.first_until(last).into_iter().chain(in_lane).chain(in_batch).min_by_key(|(place, _)| *place)
     }
 
     /// Whether a claim would hand out a job of this line.
     pub(super) fn has_claimable(&self, task: &TaskName) -> bool {
-        self.room(task) > 0 && self.next_in_line(task, i64::MAX).is_some()
+        self.is_open(task) && self.next_in_line(task, i64::MAX).is_some()
     }
 
     /// Why nobody may claim a job of this task; `None` if somebody may.
-    pub(super) fn why_closed(&self, task: &TaskName, now: u64) -> Option<Blocked> {
+    pub(super) fn why_closed(&self, task: &TaskName) -> Option<Blocked> {
         let settings = self.gates.get(task)?;
         let is_full =
             settings.limit().is_some_and(|limit| self.running(&self.gates.lines_of(task)) >= limit as usize);
@@ -83,7 +93,7 @@ impl Store {
         } else if is_full {
             Some(Blocked::Limit)
         } else {
-            settings.opens_at.filter(|at| *at > now).map(|_| Blocked::Rate)
+            self.opens_at(task, self.clock).map(|_| Blocked::Rate)
         }
     }
 
@@ -98,11 +108,12 @@ impl Store {
             return KeyTaken::Go;
         }
         let key = record.new.limit_key.get_or_insert_with(|| key.clone()).clone();
+        let cost = self.cost(&lease.id);
         let queue = self.queues.get(&lease.task);
         let is_first = queue.is_none_or(|queue| queue.lanes.first_of(&key).is_none());
-        if is_first && self.has_key_room(&lease.task, &key) {
+        if is_first && self.has_key_room(&lease.task, &key, cost) {
             self.hold(&lease.id, &key);
-            self.gates.start_late(&lease.task, &key, now);
+            self.gates.start_late(&lease.task, &key, cost, now);
             self.wakes.due_earlier();
             return KeyTaken::Go;
         }
@@ -136,37 +147,11 @@ impl Store {
         changed
     }
 
-    /// Opens the gates that a rate has closed until now, and wakes workers for them.
-    pub(super) fn open_gates(&mut self, now: u64) {
-        let opened = self.gates.open(now);
-        self.wake(opened);
-    }
-
-    /// When the rate of one of these tasks, or of one of their keys, lets the first job start that waits for it.
-    pub(super) fn first_opening(&self, tasks: &[TaskName]) -> Option<u64> {
-        let opens = |task: &TaskName| {
-            let (settings, queue) = (self.gates.get(task)?, self.queues.get(task)?);
-            let of_task = settings.opens_at.filter(|_| queue.has_waiting());
-            let of_key = settings.keys.first_opening(|key| queue.lanes.first_of(key).is_some());
-            of_task.into_iter().chain(of_key).min()
-        };
-        tasks.iter().filter_map(opens).min()
-    }
-
-    /// A job of this task starts that holds this key.
-    pub(super) fn count_start(&mut self, task: &TaskName, key: Option<&LimitKey>, now: u64) {
-        self.gates.start(task, key, now);
-        let opens = |settings: &Settings| settings.opens_at.is_some() || settings.keys.any_opens();
-        if self.gates.get(task).is_some_and(opens) {
-            self.wakes.due_earlier();
-        }
-    }
-
     /// Drops the wake-ups of tasks of which no job may be claimed.
     pub(super) fn quiet<'a>(&mut self, tasks: impl IntoIterator<Item = &'a TaskName>) {
         for task in tasks {
             let has_waiting = self.queues.get(task).is_some_and(Queue::has_waiting);
-            if self.room(task) == 0 || has_waiting && !self.has_claimable(task) {
+            if !self.is_open(task) || has_waiting && !self.has_claimable(task) {
                 self.wakes.quiet(task);
             }
         }
@@ -177,7 +162,6 @@ impl Store {
         if let Some(key) = key {
             let per_key = settings.and_then(|settings| settings.per_key);
             let set = settings.and_then(|settings| settings.keys.get(key));
-            let opens_at = settings.and_then(|settings| settings.key_opens_at(key, now));
             return Gate {
                 declared: per_key.and_then(|per_key| per_key.max),
                 set: set.and_then(|key| key.limit),
@@ -185,7 +169,7 @@ impl Store {
                 running: self.holders(task, key),
                 declared_rate: per_key.and_then(|per_key| per_key.rate),
                 set_rate: set.and_then(|key| key.rate),
-                opens_at: opens_at.map(Timestamp::from_millis),
+                opens_at: self.key_opens_at(task, key, now).map(Timestamp::from_millis),
                 paused: stamped(set.and_then(|key| key.paused.clone())),
                 ..Gate::default()
             };
@@ -198,10 +182,7 @@ impl Store {
             running: self.running(&self.gates.lines_of(task)),
             declared_rate: settings.and_then(|settings| settings.declared_rate),
             set_rate: settings.and_then(|settings| settings.set_rate),
-            opens_at: settings
-                .and_then(|settings| settings.opens_at)
-                .filter(|at| *at > now)
-                .map(Timestamp::from_millis),
+            opens_at: self.opens_at(task, now).map(Timestamp::from_millis),
             paused: stamped(paused),
         }
     }

@@ -28,7 +28,7 @@ impl Store {
             return exchanged;
         }
 
-        let opened = self.gates.open(now);
+        let opened = self.opened(now);
         let tasks: BTreeSet<TaskName> =
             settle.iter().map(|settlement| settlement.lease.task.clone()).collect();
         let mut ended = BTreeSet::new();
@@ -75,6 +75,9 @@ impl Store {
         // a job that waited for one that expires here comes with the next claim
         let (mut voids, last) = (0, self.last);
         let mut room: Vec<usize> = claim.tasks.iter().map(|asked| asked.limit).collect();
+        // no job of these goes, because the next one costs more than their rate has left
+        let asked = claim.tasks.iter().map(|asked| &asked.task);
+        let mut short: BTreeSet<TaskName> = asked.filter(|task| !self.is_open(task)).cloned().collect();
         // a batch takes one place
         let (mut claimed, mut taken, mut batches) = (Vec::new(), 0, 0);
         while taken < claim.limit {
@@ -82,11 +85,17 @@ impl Store {
                 .tasks
                 .iter()
                 .zip(&mut room)
-                .filter(|(asked, room)| **room > 0 && self.room(&asked.task) > 0)
+                .filter(|(asked, room)| {
+                    **room > 0 && !short.contains(&asked.task) && self.places(&asked.task) > 0
+                })
                 .filter_map(|(asked, room)| Some((self.next_in_line(&asked.task, last)?, asked, room)))
                 .min_by_key(|((place, _), ..)| *place);
             let Some(((_, id), asked, room)) = first else { break };
             let id = id.clone();
+            if !self.has_starts(&asked.task, self.cost(&id)) {
+                short.extend(self.gates.lines_of(&asked.task));
+                continue;
+            }
             if self.end_void(&id, now) || self.end_late(&id, now) {
                 voids += 1;
                 if voids == PAGE {
@@ -129,7 +138,7 @@ impl Store {
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
         let (attempt, key) = (record.attempts + 1, record.holds.clone());
-        self.count_start(&lease.task, key.as_ref(), now);
+        self.count_start(&lease.task, key.as_ref(), self.cost(id), now);
         Some(Claimed { lease, attempt, batch: None, at: now })
     }
 

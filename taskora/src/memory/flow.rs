@@ -136,6 +136,7 @@ impl Flow {
             max_stalls: new.max_stalls,
             ttl: new.ttl,
             limit_key: new.limit_key.clone(),
+            cost: new.cost,
             meta: self.meta.clone(),
             ..NewJob::new(JobId::node(id, node), new.task.clone(), payload)
         };

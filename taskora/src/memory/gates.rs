@@ -12,6 +12,8 @@ pub(super) struct Gates {
     by_task: HashMap<TaskName, Settings>,
     /// The task that has the gate of an alias.
     of_alias: HashMap<TaskName, TaskName>,
+    /// Until when workers were told of what time has opened.
+    pub(super) told: u64,
 }
 
 /// The settings of one gate.
@@ -25,8 +27,6 @@ pub(super) struct Settings {
     pub(super) declared_rate: Option<Rate>,
     pub(super) set_rate: Option<Rate>,
     starts: Starts,
-    /// The rate lets no job start before this time.
-    pub(super) opens_at: Option<u64>,
     /// Since when, and why.
     pub(super) paused: Option<(u64, String)>,
     pub(super) aliases: BTreeSet<TaskName>,
@@ -43,24 +43,29 @@ impl Gates {
     }
 
     /// A job of this task starts.
-    pub(super) fn start(&mut self, task: &TaskName, key: Option<&LimitKey>, now: u64) {
+    pub(super) fn start(&mut self, task: &TaskName, key: Option<&LimitKey>, cost: u32, now: u64) {
         let name = self.name_of(task).clone();
         let Some(settings) = self.by_task.get_mut(&name) else { return };
         if let Some(rate) = settings.rate() {
-            settings.starts.add(rate, now);
-            settings.opens_at = settings.starts.opens_at(rate, now);
+            settings.starts.add(rate, cost, now);
         }
         if let Some(key) = key {
-            settings.start_of_key(key, now);
+            settings.start_of_key(key, cost, now);
         }
     }
 
     /// A job that runs already has taken this key.
-    pub(super) fn start_late(&mut self, task: &TaskName, key: &LimitKey, now: u64) {
+    pub(super) fn start_late(&mut self, task: &TaskName, key: &LimitKey, cost: u32, now: u64) {
         let name = self.name_of(task).clone();
         if let Some(settings) = self.by_task.get_mut(&name) {
-            settings.start_of_key(key, now);
+            settings.start_of_key(key, cost, now);
         }
+    }
+
+    /// The tasks of which time may open something.
+    pub(super) fn timed(&self) -> impl Iterator<Item = &TaskName> {
+        let is_timed = |settings: &Settings| settings.rate().is_some() || settings.has_timed_keys();
+        self.by_task.iter().filter(move |(_, settings)| is_timed(settings)).map(|(name, _)| name)
     }
 
     /// No job of this key starts before a time.
@@ -69,21 +74,6 @@ impl Gates {
         if let Some(settings) = self.by_task.get_mut(&name).filter(|settings| settings.per_key.is_some()) {
             settings.keys.close(key, until);
         }
-    }
-
-    /// The names of tasks whose rate, or that of one of whose keys, lets a job start at this time, and did not before.
-    pub(super) fn open(&mut self, now: u64) -> Vec<TaskName> {
-        let mut opened = Vec::new();
-        for (name, settings) in &mut self.by_task {
-            if settings.opens_at.is_some_and(|at| at <= now) {
-                settings.opens_at = None;
-                opened.push(name.clone());
-            }
-            if settings.keys.open(now) {
-                opened.push(name.clone());
-            }
-        }
-        opened
     }
 
     /// Changes a gate, and learns its aliases, and theirs. The limits and the pause of a task stay when its name becomes an alias,
@@ -121,7 +111,7 @@ impl Gates {
         let (before, of_keys) = (settings.rate(), settings.keys.rates(settings.key_rate()));
         let changed = change(settings);
         settings.rate_has_changed(before, now);
-        settings.keys.rates_have_changed(of_keys, settings.key_rate(), now);
+        settings.keys.rates_have_changed(&of_keys, settings.key_rate(), now);
         if settings.is_empty() {
             self.by_task.remove(&name);
             self.of_alias.retain(|_, task| *task != name);
@@ -165,14 +155,24 @@ impl Settings {
         self.per_key.and_then(|per_key| per_key.rate)
     }
 
-    /// No job of this key starts before this time.
-    pub(super) fn key_opens_at(&self, key: &LimitKey, now: u64) -> Option<u64> {
-        self.per_key.and_then(|_| self.keys.get(key)?.opens_at(now))
+    /// When time lets a job of the task start that costs so much, if not now.
+    pub(super) fn opens_at(&self, cost: u32, now: u64) -> Option<u64> {
+        self.rate().and_then(|rate| self.starts.opens_at(rate, cost, now))
     }
 
-    fn start_of_key(&mut self, key: &LimitKey, now: u64) {
+    /// The same for a job of this key, as far as the key is concerned.
+    pub(super) fn key_opens_at(&self, key: &LimitKey, cost: u32, now: u64) -> Option<u64> {
+        self.per_key.and_then(|_| self.keys.get(key)?.opens_at(self.key_rate(), cost, now))
+    }
+
+    /// Whether time may open a key.
+    pub(super) fn has_timed_keys(&self) -> bool {
+        self.per_key.is_some() && (self.key_rate().is_some() || self.keys.any_timed())
+    }
+
+    fn start_of_key(&mut self, key: &LimitKey, cost: u32, now: u64) {
         if self.per_key.is_some() {
-            self.keys.start(key, self.key_rate(), now);
+            self.keys.start(key, self.key_rate(), cost, now);
         }
     }
 
@@ -189,9 +189,8 @@ impl Settings {
         if before.map(kind) != self.rate().map(kind) {
             self.starts = Starts::default();
         }
-        self.opens_at = self.rate().and_then(|rate| {
+        if let Some(rate) = self.rate() {
             self.starts.adjust(rate, now);
-            self.starts.opens_at(rate, now)
-        });
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What single keys of a task have beside what the contract says of each of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::starts::{Starts, kind};
 use crate::adapter::{LimitKey, Rate};
@@ -12,8 +12,6 @@ const FEW: usize = 64;
 #[derive(Default)]
 pub(super) struct KeyGates {
     by_key: BTreeMap<LimitKey, KeyGate>,
-    /// The keys that let no job start, by the time at which they do.
-    opens: BTreeSet<(u64, LimitKey)>,
     /// With so many keys, those go that have nothing any more.
     most: usize,
 }
@@ -31,8 +29,6 @@ pub(super) struct KeyGate {
     starts: Starts,
     /// It is closed until then, because the other side wants no more.
     closed_until: u64,
-    /// No job starts before this time.
-    opens_at: Option<u64>,
 }
 
 impl KeyGate {
@@ -40,25 +36,20 @@ impl KeyGate {
         self.limit.is_some() || self.rate.is_some() || self.paused.is_some()
     }
 
-    /// When the next job may start, if none may now.
-    fn opening(&self, declared: Option<Rate>, now: u64) -> Option<u64> {
-        let of_rate = self.rate_or(declared).and_then(|rate| self.starts.opens_at(rate, now));
+    /// When a job may start that costs so much, if not now.
+    pub(super) fn opens_at(&self, declared: Option<Rate>, cost: u32, now: u64) -> Option<u64> {
+        let of_rate = self.rate_or(declared).and_then(|rate| self.starts.opens_at(rate, cost, now));
         of_rate.max(Some(self.closed_until).filter(|at| *at > now))
     }
 
-    /// Whether starts until now may keep others from starting.
+    /// Whether starts until now may keep others from starting, or the key is closed.
     fn counts(&self, declared: Option<Rate>, now: u64) -> bool {
-        self.rate_or(declared).is_some_and(|rate| self.starts.counts(rate, now))
+        self.closed_until > now || self.rate_or(declared).is_some_and(|rate| self.starts.counts(rate, now))
     }
 
     /// Its own rate, or that of each key.
     fn rate_or(&self, declared: Option<Rate>) -> Option<Rate> {
         self.rate.or(declared)
-    }
-
-    /// No job starts before this time.
-    pub(super) fn opens_at(&self, now: u64) -> Option<u64> {
-        self.opens_at.filter(|at| *at > now)
     }
 }
 
@@ -72,14 +63,9 @@ impl KeyGates {
         self.by_key.values().any(KeyGate::is_set)
     }
 
-    /// Whether time opens a key.
-    pub(super) fn any_opens(&self) -> bool {
-        !self.opens.is_empty()
-    }
-
-    /// The first key that time opens, of those that wait.
-    pub(super) fn first_opening(&self, waits: impl Fn(&LimitKey) -> bool) -> Option<u64> {
-        self.opens.iter().find(|(_, key)| waits(key)).map(|(at, _)| *at)
+    /// Whether a key has a rate of its own, or was closed.
+    pub(super) fn any_timed(&self) -> bool {
+        self.by_key.values().any(|key| key.rate.is_some() || key.closed_until > 0)
     }
 
     /// Changes what was set for a key.
@@ -87,16 +73,12 @@ impl KeyGates {
         change(self.by_key.entry(key.clone()).or_default())
     }
 
-    /// A job starts that holds this key.
-    pub(super) fn start(&mut self, key: &LimitKey, declared: Option<Rate>, now: u64) {
+    /// A job starts that holds this key, and costs so much.
+    pub(super) fn start(&mut self, key: &LimitKey, declared: Option<Rate>, cost: u32, now: u64) {
         let Some(rate) = self.by_key.get(key).and_then(|gate| gate.rate).or(declared) else { return };
-        let gate = self.by_key.entry(key.clone()).or_default();
-        gate.starts.add(rate, now);
-        let at = gate.opening(declared, now);
-        self.open_at(key, at);
+        self.by_key.entry(key.clone()).or_default().starts.add(rate, cost, now);
         if self.by_key.len() > self.most.max(FEW) {
-            self.by_key
-                .retain(|_, gate| gate.is_set() || gate.opens_at.is_some() || gate.counts(declared, now));
+            self.by_key.retain(|_, gate| gate.is_set() || gate.counts(declared, now));
             self.most = 2 * self.by_key.len();
         }
     }
@@ -105,28 +87,6 @@ impl KeyGates {
     pub(super) fn close(&mut self, key: &LimitKey, until: u64) {
         let gate = self.by_key.entry(key.clone()).or_default();
         gate.closed_until = gate.closed_until.max(until);
-        let at = gate.opens_at.max(Some(gate.closed_until));
-        self.open_at(key, at);
-    }
-
-    fn open_at(&mut self, key: &LimitKey, at: Option<u64>) {
-        let Some(gate) = self.by_key.get_mut(key) else { return };
-        if let Some(before) = std::mem::replace(&mut gate.opens_at, at) {
-            self.opens.remove(&(before, key.clone()));
-        }
-        self.opens.extend(at.map(|at| (at, key.clone())));
-    }
-
-    /// Opens the keys whose time has come; whether there was one.
-    pub(super) fn open(&mut self, now: u64) -> bool {
-        let mut any = false;
-        while let Some((at, key)) = self.opens.first().cloned()
-            && at <= now
-        {
-            self.open_at(&key, None);
-            any = true;
-        }
-        any
     }
 
     /// The rate of each key.
@@ -137,12 +97,12 @@ impl KeyGates {
     /// The rates of keys were these. Starts that other rates would have counted otherwise are forgotten.
     pub(super) fn rates_have_changed(
         &mut self,
-        before: Vec<(LimitKey, Option<Rate>)>,
+        before: &[(LimitKey, Option<Rate>)],
         declared: Option<Rate>,
         now: u64,
     ) {
         for (key, before) in before {
-            let Some(gate) = self.by_key.get_mut(&key) else { continue };
+            let Some(gate) = self.by_key.get_mut(key) else { continue };
             let rate = gate.rate_or(declared);
             if before.map(kind) != rate.map(kind) {
                 gate.starts = Starts::default();
@@ -150,8 +110,6 @@ impl KeyGates {
             if let Some(rate) = rate {
                 gate.starts.adjust(rate, now);
             }
-            let at = gate.opening(declared, now);
-            self.open_at(&key, at);
         }
     }
 

@@ -80,16 +80,27 @@ impl Lanes {
         self.by_key.get(key)?.jobs.first_key_value().map(|(place, _)| *place)
     }
 
-    /// The job whose turn it is, of those that were in line when this number was the last, and whose key has room.
+    /// The first job in a lane.
+    pub(super) fn first_job(&self, key: &LimitKey) -> Option<&JobId> {
+        self.by_key.get(key)?.jobs.first_key_value().map(|(_, id)| id)
+    }
+
+    /// The job whose turn it is, of those that were in line when this number was the last, and that may go.
     pub(super) fn next(
         &self,
         last: i64,
-        mut has_room: impl FnMut(&LimitKey) -> bool,
+        mut may_go: impl FnMut(&LimitKey, &JobId) -> bool,
     ) -> Option<(Place, &JobId)> {
-        self.turns.values().filter(|key| has_room(key)).find_map(|key| {
+        self.turns.values().find_map(|key| {
             let jobs = &self.by_key.get(key)?.jobs;
-            jobs.iter().find(|(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
+            let (place, id) = jobs.iter().find(|(place, _)| place.1 <= last)?;
+            may_go(key, id).then_some((*place, id))
         })
+    }
+
+    /// The keys of all lanes.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &LimitKey> {
+        self.turns.values()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&LimitKey, Place, &JobId)> {

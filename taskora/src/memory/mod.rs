@@ -17,6 +17,7 @@ mod lanes;
 mod line;
 mod listener;
 mod queue;
+mod rates;
 mod record;
 mod retention;
 mod schedules;

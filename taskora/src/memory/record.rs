@@ -83,6 +83,11 @@ impl Phase {
         }
     }
 
+    /// Whether the job is in a line, from which it may be claimed.
+    pub(super) const fn is_in_line(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::InLane(..) | Self::Gathering(_))
+    }
+
     /// Whether the job waits for an attempt to start.
     pub(super) const fn is_before_a_start(&self) -> bool {
         matches!(

@@ -11,6 +11,11 @@ pub(super) fn kind(rate: Rate) -> Option<Duration> {
     if rate.burst.is_some() { None } else { Some(rate.per) }
 }
 
+/// How many starts of this rate a job counts as.
+fn counted(rate: Rate, cost: u32) -> u32 {
+    cost.clamp(1, rate.at_once())
+}
+
 /// The starts of one gate: those that its window may still count, or how empty its bucket is.
 #[derive(Default)]
 pub(super) struct Starts {
@@ -21,16 +26,18 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// When the rate lets the next job start; `None` if one may start now.
-    pub(super) fn opens_at(&self, rate: Rate, now: u64) -> Option<u64> {
+    /// When the rate lets a job start that costs so much; `None` if it may start now. One that costs more than there ever is starts when
+    /// all of it is there.
+    pub(super) fn opens_at(&self, rate: Rate, cost: u32, now: u64) -> Option<u64> {
+        let cost = counted(rate, cost);
         let at = match rate.burst {
             None => {
-                let beyond = self.window.len().checked_sub(rate.max as usize)?;
-                self.window.get(beyond)?.saturating_add(millis(rate.per))
+                let last = (self.window.len() + cost as usize).checked_sub(rate.max as usize + 1)?;
+                self.window.get(last)?.saturating_add(millis(rate.per))
             }
             Some(burst) => {
-                let size = rate.interval() * u64::from(burst);
-                self.full_at.saturating_sub(size - rate.interval()).div_ceil(1_000)
+                let rest = rate.interval() * u64::from(burst - cost);
+                self.full_at.saturating_sub(rest).div_ceil(1_000)
             }
         };
         (at > now).then_some(at)
@@ -51,15 +58,19 @@ impl Starts {
         }
     }
 
-    pub(super) fn add(&mut self, rate: Rate, now: u64) {
+    /// A job starts that costs so much.
+    pub(super) fn add(&mut self, rate: Rate, cost: u32, now: u64) {
+        let cost = counted(rate, cost);
         match rate.burst {
             None => {
-                self.window.push_back(now);
+                self.window.extend((0..cost).map(|_| now));
                 while self.window.len() > rate.max as usize {
                     self.window.pop_front();
                 }
             }
-            Some(_) => self.full_at = self.full_at.max(now * 1_000) + rate.interval(),
+            Some(_) => {
+                self.full_at = self.full_at.max(now * 1_000) + rate.interval() * u64::from(cost);
+            }
         }
     }
 }
@@ -73,9 +84,9 @@ mod tests {
         let (mut starts, mut now) = (Starts::default(), 1_000_000);
         (0..count)
             .map(|_| {
-                now = starts.opens_at(rate, now).unwrap_or(now);
-                assert_eq!(starts.opens_at(rate, now), None);
-                starts.add(rate, now);
+                now = starts.opens_at(rate, 1, now).unwrap_or(now);
+                assert_eq!(starts.opens_at(rate, 1, now), None);
+                starts.add(rate, 1, now);
                 now - 1_000_000
             })
             .collect()
@@ -99,12 +110,33 @@ mod tests {
     fn a_bucket_that_was_slower_is_empty_at_worst() {
         let (slow, fast) = (Duration::from_secs(3_600), Duration::from_secs(1));
         let mut starts = Starts::default();
-        starts.add(Rate::new(1, slow).burst(1), 5_000);
-        assert_eq!(starts.opens_at(Rate::new(1, slow).burst(1), 5_000), Some(3_605_000));
+        starts.add(Rate::new(1, slow).burst(1), 1, 5_000);
+        assert_eq!(starts.opens_at(Rate::new(1, slow).burst(1), 1, 5_000), Some(3_605_000));
         let rate = Rate::new(10, fast).burst(5);
         starts.adjust(rate, 5_000);
-        assert_eq!(starts.opens_at(rate, 5_000), Some(5_100));
+        assert_eq!(starts.opens_at(rate, 1, 5_000), Some(5_100));
         starts.adjust(rate, 5_050);
-        assert_eq!(starts.opens_at(rate, 5_050), Some(5_100));
+        assert_eq!(starts.opens_at(rate, 1, 5_050), Some(5_100));
+    }
+
+    #[test]
+    fn a_start_waits_until_its_cost_is_there() {
+        let window = Rate::new(5, Duration::from_secs(1));
+        let mut starts = Starts::default();
+        starts.add(window, 2, 1_000);
+        starts.add(window, 1, 1_500);
+        assert_eq!(
+            [2, 3, 4, 5, 9].map(|cost| starts.opens_at(window, cost, 1_500)),
+            [None, Some(2_000), Some(2_000), Some(2_500), Some(2_500),]
+        );
+        let bucket = Rate::new(10, Duration::from_secs(1)).burst(5);
+        let mut starts = Starts::default();
+        starts.add(bucket, 4, 1_000);
+        assert_eq!(
+            [1, 2, 5, 9].map(|cost| starts.opens_at(bucket, cost, 1_000)),
+            [None, Some(1_100), Some(1_400), Some(1_400),]
+        );
+        starts.add(bucket, 9, 1_400);
+        assert_eq!(starts.opens_at(bucket, 9, 1_400), Some(1_900));
     }
 }

@@ -132,14 +132,14 @@ impl Store {
         let record = self.jobs.get(id)?;
         Some(record.info(id).map(|mut info| {
             match &record.phase {
-                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task, now),
+                Phase::Waiting(_) => info.blocked = self.why_closed(&record.new.task),
                 Phase::Gathering(item) => {
                     let by_lane = || self.why_it_gathers(&record.new.task, &item.lane, now);
-                    info.blocked = self.why_closed(&record.new.task, now).or_else(by_lane);
+                    info.blocked = self.why_closed(&record.new.task).or_else(by_lane);
                 }
                 Phase::InLane(key, _) => {
-                    let by_key = || self.why_no_key_room(&record.new.task, key, now);
-                    info.blocked = self.why_closed(&record.new.task, now).or_else(by_key);
+                    let by_key = || self.why_no_turn(&record.new.task, key);
+                    info.blocked = self.why_closed(&record.new.task).or_else(by_key);
                 }
                 _ => {}
             }

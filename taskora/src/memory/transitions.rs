@@ -207,8 +207,16 @@ impl Store {
             queue.insert(id, &phase);
             self.wakes.placed(id, queue);
         }
-        record.enter(phase);
-        if record.holds.is_some() {
+        let is_active = matches!(phase, Phase::Active { .. });
+        let before = record.enter(phase);
+        let (holds, task) = (record.holds.is_some(), &record.new.task);
+        // a claim looks at its lines itself
+        let (has_left, has_come) = (before.is_in_line() && !is_active, record.phase.is_in_line());
+        if has_left || has_come {
+            let task = task.clone();
+            self.line_changed(&task, has_left);
+        }
+        if holds {
             self.let_go(id);
         }
     }

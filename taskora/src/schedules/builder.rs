@@ -10,7 +10,9 @@ use super::definition::{Definition, Start, Target};
 use super::schedule::{Schedule, Times};
 use super::{OnMissed, Overlap, ScheduleError, Timetable};
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::{check_meta, check_priority, check_size, check_task_name, checked_limit_key};
+use crate::dispatch::{
+    check_meta, check_priority, check_size, check_task_name, checked_cost, checked_limit_key,
+};
 use crate::error::DispatchError;
 use crate::json;
 use crate::setup::Setup;
@@ -136,14 +138,14 @@ impl Schedule {
 
     /// The job that each tick dispatches. Retries, priority and ttl are those of the task's contract.
     pub fn run<T: Task>(mut self, task: T) -> Self {
-        self.target = Some(target(T::NAME, &task, &T::OPTIONS, task.limit_key()));
+        self.target = Some(target(T::NAME, &task, &T::OPTIONS, (task.limit_key(), task.cost())));
         self
     }
 
     /// The same by name and JSON. The contract's options are not known here, so there is a single attempt unless the worker's contract
     /// says otherwise.
     pub fn run_raw(mut self, task: impl AsRef<str>, payload: Value) -> Self {
-        self.target = Some(target(task.as_ref(), &payload, &TaskOptions::new(), None));
+        self.target = Some(target(task.as_ref(), &payload, &TaskOptions::new(), (None, 1)));
         self
     }
 
@@ -283,10 +285,10 @@ fn target(
     task: &str,
     payload: &impl Serialize,
     contract: &TaskOptions,
-    limit_key: Option<String>,
+    (limit_key, cost): (Option<String>, u32),
 ) -> Result<Target, (String, String)> {
-    let limit_key =
-        checked_limit_key(task, limit_key).map_err(|error| (task.to_owned(), error.to_string()))?;
+    let mistaken = |error: DispatchError| (task.to_owned(), error.to_string());
+    let limit_key = checked_limit_key(task, limit_key).map_err(mistaken)?;
     Ok(Target {
         task: task.to_owned(),
         payload: json::write(payload).map_err(|error| (task.to_owned(), error.to_string()))?,
@@ -296,6 +298,7 @@ fn target(
         ttl: contract.ttl(),
         collect: contract.collect().filter(|_| limit_key.is_some()),
         limit_key,
+        cost: checked_cost(task, contract, cost).map_err(mistaken)?,
         meta: Vec::new(),
     })
 }

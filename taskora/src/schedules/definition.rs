@@ -51,6 +51,7 @@ pub(crate) struct Target {
     pub(crate) ttl: Option<Ttl>,
     pub(crate) limit_key: Option<LimitKey>,
     pub(crate) collect: Option<Collect>,
+    pub(crate) cost: u32,
     pub(crate) meta: Vec<(String, String)>,
 }
 
@@ -97,6 +98,8 @@ struct Head {
     key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     collect: Option<Gathers>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    cost: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     meta: Vec<(String, String)>,
 }
@@ -130,6 +133,15 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+const fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
 impl Definition {
     /// The stored form: always the same for the same schedule.
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -161,6 +173,7 @@ impl Definition {
             discard: target.ttl.is_some_and(Ttl::is_discarded),
             key: target.limit_key.as_ref().map(ToString::to_string),
             collect: target.collect.map(Gathers::from),
+            cost: target.cost,
             meta: target.meta.clone(),
         };
         // texts and numbers alone are always JSON
@@ -219,6 +232,7 @@ impl Definition {
                 }),
                 limit_key: head.key.and_then(LimitKey::new),
                 collect: head.collect.map(Collect::from),
+                cost: head.cost,
                 meta: head.meta,
             },
         })
@@ -248,6 +262,7 @@ mod tests {
                 ttl: None,
                 limit_key: None,
                 collect: None,
+                cost: 1,
                 meta: Vec::new(),
             },
         }
@@ -279,7 +294,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let manual = Definition { times: Timetable::Manual, on_missed: OnMissed::CatchUp, ..plain() };
         let offset = Timetable::Every { period: MINUTE, offset: Duration::from_millis(1_500) };
-        for definition in [plain(), full(), manual, Definition { times: offset, ..plain() }] {
+        let costly = Definition { target: Target { cost: 7, ..plain().target }, ..plain() };
+        for definition in [plain(), full(), manual, costly, Definition { times: offset, ..plain() }] {
             assert_eq!(Definition::decode(&definition.encode()), Ok(definition.clone()));
         }
     }

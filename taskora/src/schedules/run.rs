@@ -66,6 +66,7 @@ fn job(id: impl Into<JobId>, name: &str, definition: &Definition, at: Option<Tim
         ttl: target.ttl,
         limit_key: target.limit_key.clone(),
         collect: target.collect,
+        cost: target.cost,
         tick: Some(TickStamp { schedule: name.to_owned(), at }),
         ..NewJob::new(id, target.task.as_str(), target.payload.clone())
     }

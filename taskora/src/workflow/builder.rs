@@ -111,7 +111,8 @@ impl WorkflowBuilder {
             wait.sort_unstable();
             let link = (!wait.is_empty()).then(|| plan.link(wait, Shape::default()));
             let (name, task) = (Some(node.name.clone()), node.task.as_str().into());
-            let spec = NodeSpec { name, task, contract: TaskOptions::new(), payload, limit_key: None };
+            let spec =
+                NodeSpec { name, task, contract: TaskOptions::new(), payload, limit_key: None, cost: 1 };
             let number = plan.push(spec, link);
             if let Some(slot) = numbers.get_mut(at) {
                 *slot = number;

@@ -49,6 +49,8 @@ struct PlanNode {
     ttl: Option<Duration>,
     /// What limits by key count it by, if its arguments are known.
     limit_key: Option<String>,
+    /// How many starts it counts as, if its arguments are known.
+    cost: u32,
 }
 
 /// A link between two steps.
@@ -98,6 +100,7 @@ pub(super) struct NodeSpec {
     pub(super) contract: TaskOptions,
     pub(super) payload: Payload,
     pub(super) limit_key: Option<String>,
+    pub(super) cost: u32,
 }
 
 impl Default for Shape {
@@ -109,10 +112,14 @@ impl Default for Shape {
 impl Plan {
     /// One step of this contract, with what is known about its payload.
     pub(super) fn step<T: Task>(payload: Result<Payload, serde_json::Error>) -> Self {
-        Self::keyed_step::<T>(payload, None)
+        Self::step_at::<T>(payload, None, 1)
     }
 
-    fn keyed_step<T: Task>(payload: Result<Payload, serde_json::Error>, limit_key: Option<String>) -> Self {
+    fn step_at<T: Task>(
+        payload: Result<Payload, serde_json::Error>,
+        limit_key: Option<String>,
+        cost: u32,
+    ) -> Self {
         let mut plan = Self::default();
         let payload = payload.unwrap_or_else(|error| {
             plan.blame(DispatchError::InvalidPayload {
@@ -122,13 +129,13 @@ impl Plan {
             Payload::Piped
         });
         let (task, contract) = (T::NAME.into(), T::OPTIONS);
-        plan.push(NodeSpec { name: None, task, contract, payload, limit_key }, None);
+        plan.push(NodeSpec { name: None, task, contract, payload, limit_key, cost }, None);
         plan
     }
 
     #[doc(hidden)]
     pub fn contract<T: Task>(task: &T) -> Self {
-        Self::keyed_step::<T>(to_json(task).map(Payload::Bound), task.limit_key())
+        Self::step_at::<T>(to_json(task).map(Payload::Bound), task.limit_key(), task.cost())
     }
 
     #[doc(hidden)]
@@ -148,7 +155,7 @@ impl Plan {
     /// Adds a node, which becomes the part's end.
     pub(super) fn push(&mut self, spec: NodeSpec, after: Option<u32>) -> u32 {
         let node = self.len();
-        let NodeSpec { name, task, contract, payload, limit_key } = spec;
+        let NodeSpec { name, task, contract, payload, limit_key, cost } = spec;
         self.nodes.push(PlanNode {
             path: Vec::new(),
             name,
@@ -160,6 +167,7 @@ impl Plan {
             delay: Duration::ZERO,
             ttl: None,
             limit_key,
+            cost,
         });
         self.end_in(vec![node], Shape::Node(node));
         node

@@ -120,6 +120,7 @@ pub(super) struct Job {
     annotated: bool,
     limit_key: Option<u8>,
     gathers: Option<Gathers>,
+    cost: u8,
 }
 
 /// How an item gathers; times are in fives of seconds.
@@ -223,6 +224,7 @@ struct Node {
     stalls: u8,
     large: bool,
     limit_key: Option<u8>,
+    cost: u8,
 }
 
 /// What a sweep keeps. Only completed jobs are removed in a case: on Redis the trimming of cancelled jobs, and of
@@ -311,6 +313,8 @@ impl Job {
             ttl: ttl(self.ttl),
             limit_key: self.limit_key.map(limit_key),
             collect: self.gathers.map(Gathers::collect),
+            // an item costs one start
+            cost: if self.gathers.is_some() { 1 } else { self.cost.into() },
             ..NewJob::new(Target::Job(self.id).id(), task(self.task), payload(self.large, self.id))
         }
     }
@@ -370,6 +374,7 @@ impl Flow {
                 max_stalls: node.stalls.into(),
                 ttl: ttl(node.ttl),
                 limit_key: node.limit_key.map(limit_key),
+                cost: node.cost.into(),
             });
         }
         NewWorkflow {

@@ -2,7 +2,9 @@
 
 use super::{ArgumentValue, Link, Payload, Plan, PlanNode, number};
 use crate::adapter::NewNode;
-use crate::dispatch::{check_priority, check_size, check_task_name, check_ttl, checked_limit_key, ttl_of};
+use crate::dispatch::{
+    check_priority, check_size, check_task_name, check_ttl, checked_cost, checked_limit_key, ttl_of,
+};
 use crate::error::DispatchError;
 use crate::setup::Setup;
 use crate::workflow::error::GraphError;
@@ -118,6 +120,7 @@ impl PlanNode {
             max_stalls: self.contract.max_stalls(),
             ttl: ttl_of(&self.contract, self.ttl),
             limit_key: checked_limit_key(&self.task, self.limit_key)?,
+            cost: checked_cost(&self.task, &self.contract, self.cost)?,
             task: self.task,
         })
     }

@@ -40,12 +40,18 @@ fn gathers() -> impl Strategy<Value = Option<Gathers>> {
     prop::option::weighted(0.4, gathers)
 }
 
+/// Rates give one to three starts at once.
+fn cost() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(1u8), 3 => 2..4u8, 1 => Just(7)]
+}
+
 fn job() -> impl Strategy<Value = Job> {
-    let keys = (limit_key(), gathers());
+    let keys = (limit_key(), gathers(), cost());
     (0..JOBS, 0..3u8, priority(), when(), brief(), 0..3u8, rarely(), rarely(), keys).prop_map(
-        |(id, task, priority, due, ttl, stalls, large, annotated, (limit_key, gathers))| Job {
+        |(id, task, priority, due, ttl, stalls, large, annotated, (limit_key, gathers, cost))| Job {
             limit_key,
             gathers,
+            cost,
             id,
             task,
             priority,
@@ -97,9 +103,10 @@ fn claims() -> impl Strategy<Value = Claims> {
 fn flow() -> impl Strategy<Value = Flow> {
     let after = prop_oneof![1 => Just(0u8), 3 => any::<u8>()];
     let delay = prop_oneof![5 => Just(0u8), 1 => Just(2)];
-    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely(), limit_key());
-    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large, limit_key)| Node {
+    let node = (0..3u8, priority(), after, delay, brief(), 0..3u8, rarely(), (limit_key(), cost()));
+    let node = node.prop_map(|(task, priority, after, delay, ttl, stalls, large, (limit_key, cost))| Node {
         limit_key,
+        cost,
         task,
         priority,
         after,
