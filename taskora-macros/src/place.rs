@@ -44,7 +44,7 @@ pub(crate) enum Side {
 }
 
 /// Options of other queues' tasks, and the equivalent here.
-static ELSEWHERE: [(&[&str], &str); 14] = [
+static ELSEWHERE: [(&[&str], &str); 15] = [
     (&["max_attempts", "max_retries", "tries"], "write `retry = 3`, which counts attempts in total"),
     (&["queue"], "each task has a queue of its own, and a worker serves the tasks that it registers"),
     (
@@ -79,6 +79,10 @@ static ELSEWHERE: [(&[&str], &str); 14] = [
         &["rate_limit", "throughput"],
         "write `rate(max = 100, per = \"1m\")`, which counts starts in all processes together",
     ),
+    (
+        &["points", "tokens", "weight"],
+        "write `rate(max = 100, per = \"1m\", cost = |t| t.rows)`, which counts a job as so many starts",
+    ),
     (&["migrate", "version"], "it comes in a later version"),
 ];
 
@@ -99,6 +103,11 @@ pub(crate) fn renamed(typed: &str, list: &'static [Known]) -> Option<&'static st
 
 /// The advice for an option that is not in `list`, if its name is known.
 pub(crate) fn elsewhere(typed: &str, list: &'static [Known]) -> Option<String> {
+    if typed == "cost" {
+        return Some(
+            "a cost counts for rates; write `rate(max = 100, per = \"1m\", cost = |t| t.rows)`".to_owned(),
+        );
+    }
     // a list within another offers nothing but itself
     if list.iter().all(|option| option.inner.is_empty()) {
         return None;

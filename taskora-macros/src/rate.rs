@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use proc_macro2::Span;
-use syn::Token;
 use syn::parse::ParseStream;
+use syn::{Expr, ExprClosure, ExprPath, ReturnType, Token};
 
 use crate::errors::Errors;
+use crate::field::Field;
 use crate::list::{self, Given, List};
+use crate::names;
 use crate::options::Options;
 use crate::place::{Known, Side};
 use crate::values::{LONGEST_RATE, Period, Starts, Value};
@@ -22,7 +24,17 @@ options! {
         max: Starts, Contract, "max = 100";
         per: Period, Contract, "per = \"1m\"";
         burst: Starts, Contract, "burst = 10";
+        cost: Cost, Contract, "cost = |t| t.rows";
     }
+}
+
+/// How many starts a job counts as.
+#[derive(Clone)]
+pub(crate) enum Cost {
+    /// A closure with one argument, which can be taken apart.
+    Closure(ExprClosure),
+    /// A function, or a closure whose output is written.
+    Function(Expr),
 }
 
 /// `key`: that of the limit by key.
@@ -49,6 +61,43 @@ impl Value for SameKey {
             given.span,
             "a task has one key; write `key` alone in `rate(..)` to use that of `limit(key = ..)` or `fair(key = ..)`",
         ))
+    }
+}
+
+impl Value for Cost {
+    fn read(given: Given, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        input.parse::<Token![=]>().map_err(|_| given.malformed())?;
+        if input.is_empty() {
+            return Err(given.malformed());
+        }
+        let at = input.span();
+        match input.parse::<Expr>().map_err(|_| syn::Error::new(at, given.malformed()))? {
+            Expr::Closure(closure) if closure.inputs.len() != 1 => Err(syn::Error::new_spanned(
+                closure,
+                "the closure for `cost` takes one argument, the contract, as in `cost = |t| t.rows`",
+            )),
+            Expr::Closure(closure) if matches!(closure.output, ReturnType::Default) => {
+                Ok(Self::Closure(closure))
+            }
+            expression @ (Expr::Closure(_) | Expr::Path(_)) => Ok(Self::Function(expression)),
+            other => Err(syn::Error::new_spanned(
+                other,
+                "`cost` is a closure, as in `cost = |t| t.rows`; a job without one counts as one start",
+            )),
+        }
+    }
+}
+
+impl Cost {
+    /// The name of an argument alone is no cost.
+    fn check_field(&self, fields: &[Field], errors: &mut Errors) {
+        let Self::Function(Expr::Path(ExprPath { path, .. })) = self else { return };
+        if let Some(name) = path.get_ident()
+            && fields.iter().any(|field| field.name == *name)
+        {
+            let name = names::unraw(name);
+            errors.on(path, format!("`{name}` is an argument of the task; write `cost = |t| t.{name}`"));
+        }
     }
 }
 
@@ -113,8 +162,19 @@ impl Options {
         self.rates().find(|written| written.has_key() == key).map(|written| &written.rate)
     }
 
+    /// How many starts a job counts as, of the task and of its key alike.
+    pub(crate) fn cost(&self) -> Option<&Cost> {
+        self.rates().find_map(|written| written.rate.cost.as_ref())
+    }
+
     /// Every rule about rates as a whole.
-    pub(crate) fn check_rates(&self, errors: &mut Errors) {
+    pub(crate) fn check_rates(&self, fields: &[Field], errors: &mut Errors) {
+        for second in self.rates().filter_map(|written| written.rate.span_of("cost")).skip(1) {
+            errors.at(second, "a job has one cost, which counts for each rate of its task; keep one `cost`");
+        }
+        if let Some(cost) = self.cost() {
+            cost.check_field(fields, errors);
+        }
         let (by_key, of_task): (Vec<_>, Vec<_>) = self.rates().partition(|written| written.has_key());
         for second in of_task.iter().skip(1) {
             errors.at(second.at, "`rate(max = .., per = ..)` is given twice; keep one of them");

@@ -62,7 +62,7 @@ pub(crate) fn function(
         let fields: Vec<_> = arguments.iter().filter_map(Argument::field).cloned().collect();
         check_aliases(&mut options, &name, errors);
         options.check_limits(&fields, errors);
-        options.check_rates(errors);
+        options.check_rates(&fields, errors);
         Contract {
             krate: Krate::new(options.krate.clone()),
             before: before.clone(),
@@ -148,7 +148,7 @@ pub(crate) fn derived(item: DeriveInput, errors: &mut Errors) -> Option<Contract
     let name = name(options.name.as_ref(), || names::kebab_of_type(&item.ident), item.ident.span(), errors);
     check_aliases(&mut options, &name, errors);
     options.check_limits(fields.as_deref().unwrap_or_default(), errors);
-    options.check_rates(errors);
+    options.check_rates(fields.as_deref().unwrap_or_default(), errors);
     options.check_collect(fields.as_deref().unwrap_or_default(), errors);
     let output = options.output.as_ref().map_or_else(|| quote!(()), |output| output.to_token_stream());
     let schedules = match (options.schedule.take(), &fields) {

@@ -5,6 +5,9 @@ use std::marker::PhantomData;
 pub use serde;
 
 #[cfg(feature = "runtime")]
+#[path = "private/costs.rs"]
+mod costs;
+#[cfg(feature = "runtime")]
 #[path = "private/handlers.rs"]
 mod handlers;
 #[cfg(feature = "runtime")]
@@ -18,6 +21,8 @@ pub use crate::collect::Collect;
 pub use crate::contract::{Collects, Data, KeyLimit, ReadArguments, Task, TaskOptions};
 pub use crate::policy::{Backoff, OnExpire, RetryPolicy, Ttl};
 pub use crate::rate::Rate;
+#[cfg(feature = "runtime")]
+pub use costs::{Cost, cost, cost_by, cost_of};
 #[cfg(feature = "runtime")]
 pub use handlers::*;
 #[cfg(feature = "runtime")]

@@ -10,6 +10,7 @@ mod cancel_races;
 mod collect;
 mod concurrency;
 mod context;
+mod costs;
 mod delay;
 mod dispatch_errors;
 mod documents;

@@ -12,7 +12,7 @@ use crate::limit::{ByKey, Key};
 use crate::model::{Contract, Output};
 use crate::names;
 use crate::options::{Options, Retry, Ttl, span_of};
-use crate::rate::Rate;
+use crate::rate::{Cost, Rate};
 use crate::types::may_be_an_alias;
 use crate::values::{Attempts, Backoff, Lifetime, OnExpire, Period, Priority, Recoveries, Starts};
 
@@ -85,7 +85,7 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
     let checked = check_output(output, contract);
     let output = output.stored(krate);
     let options = task_options(options, super::schedule::list(krate, ident, schedules), &private);
-    let (key, arguments) = (key(contract), arguments(contract));
+    let (key, cost, arguments) = (key(contract), cost(contract), arguments(contract));
     let signature = contract.fields.as_deref().map(|fields| signature::expand(contract, fields));
     let collects = contract.options.collect.as_ref().map(|_| {
         quote_spanned! {site=>
@@ -105,6 +105,7 @@ pub(super) fn implementation(contract: &Contract) -> TokenStream {
             const NAME: &'static ::core::primitive::str = #name;
             #options
             #key
+            #cost
             #arguments
         }
         #signature
@@ -279,6 +280,35 @@ fn key(contract: &Contract) -> Option<TokenStream> {
     Some(quote_spanned! {site=>
         #private::runtime! {
             fn limit_key(&self) -> ::core::option::Option<::std::string::String> { #made }
+        }
+    })
+}
+
+/// How many starts of a rate a job counts as, which a crate of contracts alone does without.
+fn cost(contract: &Contract) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let private = contract.krate.private();
+    let made = match contract.options.cost()? {
+        // as in `key`
+        Cost::Closure(closure) => {
+            let (pat, body) = (closure.inputs.first()?, &closure.body);
+            let (begin, end) = (&closure.inputs_begin, &closure.inputs_end);
+            let at = site.located_at(span_of(body));
+            let checked = contract.krate.private_at(at);
+            let number = quote_spanned!(at=> #checked::cost(#body));
+            let at = site.located_at(span_of(pat));
+            let private = contract.krate.private_at(at);
+            quote_spanned!(at=> #private::cost_of(self, #begin #pat #end #number))
+        }
+        Cost::Function(function) => {
+            let at = site.located_at(span_of(function));
+            let private = contract.krate.private_at(at);
+            quote_spanned!(at=> #private::cost_by(self, #function))
+        }
+    };
+    Some(quote_spanned! {site=>
+        #private::runtime! {
+            fn cost(&self) -> ::core::primitive::u32 { #made }
         }
     })
 }
