@@ -32,6 +32,16 @@ local function fields_of(key, fields)
   return values
 end
 
+-- the scores of these members of a sorted set, in order
+local function scores_of(key, members)
+  if #members <= 500 then return #members > 0 and call('ZMSCORE', key, unpack(members)) or {} end
+  local scores = {}
+  pages(members, function(...)
+    for _, score in ipairs(call('ZMSCORE', key, ...)) do scores[#scores + 1] = score end
+  end)
+  return scores
+end
+
 -- a whole number as text; cached for small ones, which are frequent
 local DIGITS = {}
 local function digits(number)

@@ -124,12 +124,14 @@ modules!(
     entries,
     expiry,
     gate,
+    gate_room,
     gather,
     history,
     intake,
     invariants,
     keyed,
     lanes,
+    lanes_opening,
     line,
     merge,
     once,
@@ -237,9 +239,9 @@ fn body(with_failpoints: bool) -> String {
     text
 }
 
-/// The table that contains a file's functions; a large table is spread over several files.
+/// The table that contains a file's functions; a large table is spread over several files, such as `gate` and `gate_room`.
 fn table(file: &'static str) -> &'static str {
-    file.strip_prefix("workflow_").map_or(file, |_| "workflow")
+    file.split_once('_').map_or(file, |(table, _)| table)
 }
 
 /// Adds a file as a separate block, except `prelude.lua` and `run.lua`.

@@ -250,6 +250,9 @@ pub fn all() -> Vec<Workload> {
         rate("process-1-schedule", "process, concurrency 1, one schedule", one_schedule(1))
             .only_taskora()
             .beside_previous(),
+        rate("process-1-batches", "items in batches of 100, concurrency 1", Kind::Batches { concurrency: 1 })
+            .only_taskora()
+            .beside_previous(),
         rate("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
             .full_only(),
         rate("process-1-prefetch-32", "process, concurrency 1, prefetch 32 where there is one", prefetch(32)),

@@ -11,45 +11,90 @@
 -- Events: wakes a worker per task; pushes ends to waiters, or tells the workers
 local REASON = 'superseded by a later dispatch of its key'
 
+local FIELDS = { D = 'd', U = 'u', I = 'j' } -- how the name of a rule's key begins
+
 -- a job of the arguments
 local function job_at(at)
   local job = { id = argv[at], rest = argv[at + 1], payload = argv[at + 2], at = argv[at + 3], key = argv[at + 4], rule = argv[at + 5] }
   if job.payload == '' then job.payload = nil end
   job.task = intake.task_of(job.rest)
+  job.kind = sub(job.rule, 1, 1)
+  job.field = FIELDS[job.kind] and FIELDS[job.kind] .. job.task .. '\0' .. job.key
   return job
+end
+
+-- stores the key of a stored job
+local function hold(job)
+  local _, life, fingerprint = read('>BI6c8', job.rule, 2)
+  once.hold(job.field, life, fingerprint, job.id)
+end
+
+-- Jobs are stored together, at the end of the call, or before a job that has the id or the key of one of them.
+local function flush()
+  if S.batch then
+    keyed.write()
+    intake.write(S.batch)
+    for _, job in ipairs(S.once or {}) do hold(job) end
+  end
+  S.batch, S.once, S.seen = nil, nil, {}
 end
 
 -- stores a job, which owns the key of this field if there is one
 local function store(job, time, field)
-  local batch, is_ready = intake.batch(), time <= now
+  S.batch = S.batch or intake.batch()
   if field then keyed.own(job.id, field) end
-  intake.add(batch, job.id, job.rest, job.payload, time, is_ready and line.arrivals(1) + 1, job.before)
-  intake.write(batch)
+  local number
+  if time <= now then
+    -- one for each of those that are left, even if they need none
+    if not S.number then S.number = line.arrivals(job.left) end
+    S.number = S.number + 1
+    number = S.number
+  end
+  intake.add(S.batch, job.id, job.rest, job.payload, time, number, job.before)
   return '1'
 end
 
-local function throttle(job)
-  local key, max, window = K.throttle .. job.task .. '\0' .. job.key, read('>I4I6', job.rule, 2)
+-- What rejects a throttled job like this one, as far as this call knows: its answer, by task, key and rule. The next one to be stored
+-- changes it.
+local function rejections_of(task, key)
+  return list_in(list_in(gathered('rejections'), task), key)
+end
+
+-- when the first of the last `max` jobs under a key was stored, if there were so many
+local function bar_of(name, max)
+  local entry = try('LINDEX', name, format('%.0f', -max))
+  if type(entry) ~= 'table' then return u48_at(entry or '', 1) end
   -- a key of the wrong type must not block anything
-  local length = try('LLEN', key)
-  if type(length) ~= 'number' then
-    call('RENAME', key, K.aside .. sub(key, #K.aside - 5))
-    length = 0
+  call('RENAME', name, K.aside .. sub(name, #K.aside - 5))
+  return nil
+end
+
+local function throttle(job)
+  local name, max, window = K.throttle .. job.task .. '\0' .. job.key, read('>I4I6', job.rule, 2)
+  local bar = bar_of(name, max)
+  if bar and bar + window > now then
+    local answer = 'W' .. digits(math.min(bar + window - now, window))
+    rejections_of(job.task, job.key)[job.rule] = answer
+    return answer
   end
-  local bar = length >= max and u48_at(call('LINDEX', key, -max) or '', 1)
-  if bar and bar + window > now then return 'W' .. digits(math.min(bar + window - now, window)) end
-  call('RPUSH', key, now6)
-  if length >= max then call('LTRIM', key, -max, -1) end
-  if call('PTTL', key) < window then call('PEXPIRE', key, digits(window)) end
+  if call('RPUSH', name, now6) > max then call('LTRIM', name, format('%.0f', -max), '-1') end
+  if call('PTTL', name) < window then call('PEXPIRE', name, digits(window)) end
+  if S.rejections then S.rejections[job.task] = nil end
   return store(job, intake.time_of(job.at))
+end
+
+-- an unfinished job gets what this one has
+local function replace(job, id, before, ready, is_in_line)
+  S.is_stale = true
+  intake.replace(id, before, job.rest, job.payload, ready, is_in_line)
+  return 'R' .. id
 end
 
 local function debounce(job)
   local delay, longest = read('>I6I6', job.rule, 2)
-  local field = 'd' .. job.task .. '\0' .. job.key
-  local id, before, first = keyed.owner(field, true)
+  local id, before, first = keyed.owner(job.field, true, job.owner)
   local at = id and not record.is_newer(before) and tonumber(call('ZSCORE', K.delayed .. job.task, id) or '')
-  if not at then return store(job, now + delay, field) end
+  if not at then return store(job, now + delay, job.field) end
   -- a job that is already due keeps its due time
   if at > now then
     local last = at
@@ -61,8 +106,7 @@ local function debounce(job)
       if at < last then due.announce(job.task, earliest) end
     end
   end
-  intake.replace(id, before, job.rest, job.payload, at, false)
-  return 'R' .. id
+  return replace(job, id, before, at, false)
 end
 
 -- where an unfinished job is, its state's bit, whether a worker has ever claimed it, and when it is ready
@@ -80,9 +124,9 @@ local function follow(job, owner)
   local id = keyed.follower(owner)
   local before = id and call('HGET', K.jobs, id)
   if before and not record.is_newer(before) then
-    intake.replace(id, before, job.rest, job.payload, now, false)
-    return 'R' .. id
+    return replace(job, id, before, now, false)
   end
+  S.is_stale = true
   local batch = intake.batch()
   keyed.put_behind(job.task, job.id, owner)
   intake.add(batch, job.id, job.rest, job.payload, 0, nil, job.before, true)
@@ -92,16 +136,14 @@ end
 
 local function deduplicate(job)
   local states, otherwise = byte(job.rule, 2, 3)
-  local field = 'u' .. job.task .. '\0' .. job.key
-  local id, before = keyed.owner(field, true)
-  if not id then return store(job, intake.time_of(job.at), field) end
+  local id, before = keyed.owner(job.field, true, job.owner)
+  if not id then return store(job, intake.time_of(job.at), job.field) end
   if otherwise == 0 and states == 15 or record.is_newer(before) then return 'O' .. id end
   local place, state, was_claimed, ready = state_of(job.task, id, before)
-  if floor(states / state) % 2 == 0 then return store(job, intake.time_of(job.at), field) end
+  if floor(states / state) % 2 == 0 then return store(job, intake.time_of(job.at), job.field) end
   if otherwise == 0 or otherwise == 1 and was_claimed then return 'O' .. id end
   if not was_claimed then
-    intake.replace(id, before, job.rest, job.payload, ready, place == 'waiting')
-    return 'R' .. id
+    return replace(job, id, before, ready, place == 'waiting')
   end
   local answer = follow(job, id)
   if otherwise == 3 then
@@ -111,41 +153,72 @@ local function deduplicate(job)
   return answer
 end
 
--- stores the key of a stored job
-local function hold(job)
-  local _, life, fingerprint = read('>BI6c8', job.rule, 2)
-  once.hold('j' .. job.task .. '\0' .. job.key, life, fingerprint, job.id)
-end
-
 local function store_once(job)
   local keeps, _, fingerprint = read('>BI6c8', job.rule, 2)
-  local name = 'j' .. job.task .. '\0' .. job.key
-  local id, is_same = once.holder(name, fingerprint)
+  local id, is_same = once.holder(job.field, fingerprint)
   -- a failed try may have left the key without its job
   if id and id ~= job.id then return (is_same and 'O' or 'K') .. id end
-  if keeps == 0 then call('HSET', K.keyed, job.id, 'i\0' .. name) end
-  store(job, intake.time_of(job.at))
-  hold(job)
-  return '1'
+  if keeps == 0 then call('HSET', K.keyed, job.id, 'i\0' .. job.field) end
+  local letter, jobs = store(job, intake.time_of(job.at)), gathered('once')
+  jobs[#jobs + 1] = job
+  return letter
 end
 
 local RULES = { T = throttle, D = debounce, U = deduplicate, I = store_once }
 
-function commands.admit()
-  local again, answer = argv[A.again] == '1', {}
+-- the answer to a throttled job if this call has rejected one like it
+local function rejection_at(at)
+  local rule = argv[at + 5]
+  if byte(rule) ~= 84 then return nil end
+  local of_task = S.rejections[intake.task_of(argv[at + 1])]
+  local of_key = of_task and of_task[argv[at + 4]]
+  return of_key and of_key[rule]
+end
+
+-- What is stored under the ids of the jobs; and, by their places, the jobs of which `uniq` may have the owner.
+local function read_all()
+  local ids, jobs, places, fields = {}, {}, {}, {}
   for at = A.jobs, #argv, 6 do
-    local job = job_at(at)
-    local before = call('HGET', K.jobs, job.id)
-    local letter, other = intake.judge(job.id, job.rest, before, again)
-    -- our own, although another job has replaced it since the lost answer: a UUID occurs only once
-    if again and letter == '0' and byte(job.id) ~= 61 then letter = '1' end
-    if letter == '1' and byte(job.rule) == 73 then hold(job) end
-    if letter then
-      answer[#answer + 1] = letter .. (other or '')
-    else
-      job.before = before
-      answer[#answer + 1] = RULES[sub(job.rule, 1, 1)](job)
+    local place, kind = #ids + 1, byte(argv[at + 5])
+    ids[place] = argv[at]
+    if kind == 85 or kind == 68 then
+      jobs[place] = job_at(at)
+      places[#places + 1], fields[#fields + 1] = place, jobs[place].field
     end
   end
+  for i, owner in ipairs(fields_of(K.uniq, fields)) do jobs[places[i]].owner = owner end
+  return fields_of(K.jobs, ids), jobs
+end
+
+local function admit(job, again)
+  if S.seen[job.id] or job.field and S.seen[job.field] then
+    flush()
+    S.is_stale = true
+  end
+  -- what was read for all jobs may have changed
+  if S.is_stale then job.before, job.owner = call('HGET', K.jobs, job.id), nil end
+  local letter, other = intake.judge(job.id, job.rest, job.before, again)
+  -- our own, although another job has replaced it since the lost answer: a UUID occurs only once
+  if again and letter == '0' and byte(job.id) ~= 61 then letter = '1' end
+  if letter == '1' and job.kind == 'I' then hold(job) end
+  if letter then return letter .. (other or '') end
+  S.seen[job.id] = true
+  if job.field then S.seen[job.field] = true end
+  return RULES[job.kind](job)
+end
+
+function commands.admit()
+  local again, answer, befores, jobs = argv[A.again] == '1', {}, read_all()
+  S.seen = {}
+  for i, before in ipairs(befores) do
+    local at = A.jobs + 6 * (i - 1)
+    answer[i] = S.rejections and not before and not S.seen[argv[at]] and rejection_at(at)
+    if not answer[i] then
+      local job = jobs[i] or job_at(at)
+      job.before, job.left = before, #befores - i + 1
+      answer[i] = admit(job, again)
+    end
+  end
+  flush()
   return answer
 end

@@ -137,6 +137,18 @@ local function take(own, entries, count)
   return count
 end
 
+-- those of these jobs that have a deadline to start; nothing if one is too late
+local function deadlines_of(task, ids)
+  local list = {}
+  for i, deadline in ipairs(scores_of(K.ttls .. task, ids)) do
+    if deadline then
+      if tonumber(deadline) <= now then return nil end
+      list[#list + 1] = ids[i]
+    end
+  end
+  return list
+end
+
 -- Claims at most `limit` jobs. Returns ids, their stored data, their workflows' heads, the ends before them, histories, leases by
 -- task, and whether there may be more.
 function claim.run(limit, limit_text, is_plain)
@@ -164,7 +176,9 @@ function claim.run(limit, limit_text, is_plain)
       -- the gate is one of them
       others, quota = others - 1, gate.may_begin(own, task) and math.min(quota, own.room, own.left) or 0
     end
-    if others == 0 then
+    -- deadlines to start are another
+    local expires = others == 1 and not own and call('EXISTS', K.ttls .. task) == 1
+    if others == 0 or expires then
       only, changed[task] = task, true
       -- one more, which shows whether some are left; numbers are passed as text, which saves formatting them
       entries = call('LRANGE', K.wait .. task, '0', limit <= quota and limit_text or digits(quota))
@@ -182,6 +196,13 @@ function claim.run(limit, limit_text, is_plain)
         if kind > 41 then -- not a UUID v7 of our time
           if kind == 42 then has_nodes = true elseif kind == 61 then has_own = true end
         end
+      end
+      local list = expires and deadlines_of(task, ids)
+      if expires and not list then
+        -- those that are too late are read the long way
+        only, changed[task], ids, from, taken, is_left, has_nodes, has_own = nil, nil, {}, {}, 0, false, false, false
+      elseif list then
+        timed = { [task] = list }
       end
     end
   end
@@ -225,13 +246,13 @@ function claim.run(limit, limit_text, is_plain)
       if S.gates then gate.start(from, ids) end
     end
     -- last, remove the jobs from their lines
-    if sources then has_batches = merge.leave(sources, ids) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
+    if sources then has_batches = merge.leave(sources, ids, has_written) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end
   elseif sources then
     if S.ends or S.ended then
       ends.write(true)
       has_written = true
     end
-    has_batches = merge.leave(sources, ids)
+    has_batches = merge.leave(sources, ids, has_written)
   end
   for task, list in pairs(timed or {}) do expiry.leave(task, list) end
   S.is_claiming = false

@@ -93,12 +93,11 @@ function due.open_at(task, at, mark)
   due.announce(task, due.plan(task))
 end
 
--- No time opens the gate of a task any more, or one of its lanes. Returns whether one did until now.
+-- No time opens the gate of a task any more, or one of its lanes.
 function due.no_opening(task, mark)
-  if call('ZREM', K.opens, task .. (mark or '')) == 0 then return false end
+  if call('ZREM', K.opens, task .. (mark or '')) == 0 then return end
   S.is_touched = true
   due.plan(task)
-  return true
 end
 
 local function comes_first(time, task, best)

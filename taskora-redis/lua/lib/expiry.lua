@@ -10,8 +10,10 @@ function expiry.add(task, id, deadline)
     list = {}
     ttls[task] = list
   end
+  -- many have the same one
+  if list.last ~= deadline then list.last, list.text = deadline, format('%.0f', deadline) end
   local at = #list
-  list[at + 1], list[at + 2] = format('%.0f', deadline), id
+  list[at + 1], list[at + 2] = list.text, id
 end
 
 function expiry.write()

@@ -72,14 +72,16 @@ end
 -- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, what
 -- holds `per_key`, and the `lines` that share it. Nothing if it has none.
 function gate.of(task)
-  local known = gathered('gates')
+  local known = S.gates or gathered('gates')
   if known[task] ~= nil then return known[task] or nil end
   local name, settings = read_settings(task)
   if known[name] == nil then
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
     own.is_paused = is_pause(settings.p)
+    own.is_fair = settings.k and not match(settings.k, '^%d') and not find(settings.k, ' ', 1, true)
     own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
-    own.lines, own.declared, own.keys = lines_of(name, settings.l), settings.k, {}
+    own.lines, own.declared, own.keys, own.fields = lines_of(name, settings.l), settings.k, {}, 0
+    for _, value in pairs(settings) do own.fields = own.fields + (value and 1 or 0) end
     known[name] = (own.limit or own.rate or own.is_paused or own.per_key) and own
   end
   known[task] = known[name]
@@ -90,17 +92,28 @@ local function until_in(value)
   return value and #value == 6 and read('>I6', value) or 0
 end
 
+-- Whether a gate has settings of single keys; most have none.
+function gate.has_single(own)
+  if own.has_any == nil then own.has_any = call('HLEN', K.gate .. own.name) > own.fields end
+  return own.has_any
+end
+
+-- whether nothing limits the keys of a gate, which only take turns
+function gate.is_fair(own)
+  return own.is_fair and not gate.has_single(own)
+end
+
 -- What holds for a key of a gate: whether it is paused, until when it is closed, its `limit`, and what counts its starts (`counter`), if it
 -- has them.
 function gate.key(own, key)
   local known = own.keys[key]
-  if not known then
-    local set = call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key, 'u' .. key)
-    known = own.per_key and {
-      is_paused = is_pause(set[3]), closed_until = until_in(set[4]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
-    } or { closed_until = 0 }
-    own.keys[key] = known
-  end
+  if known then return known end
+  -- a second key is a reason to ask
+  local set = not (own.is_asked and not gate.has_single(own)) and call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key, 'u' .. key) or {}
+  known = own.per_key and {
+    is_paused = is_pause(set[3]), closed_until = until_in(set[4]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
+  } or { closed_until = 0 }
+  own.keys[key], own.is_asked = known, true
   return known
 end
 
@@ -113,167 +126,6 @@ end
 function gate.is_key_paused(task, key)
   local set = call('HMGET', K.gate .. task, 'g', 'p' .. key)
   return is_pause(set[1] and call('HGET', K.gate .. set[1], 'p' .. key) or set[2])
-end
-
--- how many jobs of these lines run; leases that this call ends leave `active` last, and no longer count
-local function running(lines)
-  local count = 0
-  for _, task in ipairs(lines) do
-    count = count + call('ZCOUNT', K.active .. task, '-inf', '(+inf')
-    local left = S.left and S.left[task]
-    if left then count = count - #left end
-  end
-  return count
-end
-
--- How many more jobs of all lines may be claimed at most. For a claim to count down, the gate has `room`, the jobs that may run, and
--- `left`, the starts that its rate has. If none may, `why` says what keeps them: `p` the pause, `l` the limit, `r` the rate alone.
-function gate.room(own)
-  own.room = own.is_paused and 0 or own.limit and math.max(own.limit - running(own.lines), 0) or math.huge
-  own.why, own.left, own.is_short = own.is_paused and 'p' or 'l', math.huge, false
-  if own.rate and own.room > 0 then own.left, own.why = rate.room(own), 'r' end
-  own.begun = own.left
-  return math.min(own.room, own.left)
-end
-
--- What must be left for a job of a line to start: what the next one costs, and the next one of all lines of the gate. It does not matter
--- if all is left.
-local function wanted(own, task, left)
-  if not own.rate or left >= own.rate.most then return 1 end
-  local wants = cost.next({ task })
-  if #own.lines > 1 then wants = math.max(wants, cost.next(own.lines)) end
-  return math.min(wants, own.rate.most)
-end
-
--- whether a job of a line may be claimed, after `gate.room`
-local function is_open(own, task)
-  return own.room > 0 and own.left >= wanted(own, task, own.left)
-end
-
--- Whether a claim may begin to take jobs of a line. If no other line has this gate, it sees for itself what they cost.
-function gate.may_begin(own, task)
-  if not own.room then gate.room(own) end
-  if not gate.has_room(own) then return false end
-  if #own.lines == 1 or own.begun >= wanted(own, task, own.begun) then return true end
-  own.is_partly_closed = true
-  return false
-end
-
--- whether it may take more of them, as far as it knows
-function gate.has_room(own)
-  return own.room > 0 and own.left > 0 and not own.is_short
-end
-
--- Whether the next job, which a claim has met, costs no more than the rate has left. If it does, no other job of the gate goes either.
-function gate.fits(own, id)
-  own.is_short = own.is_short or own.rate and rate.cost(own.rate, id) > own.left
-  return not own.is_short
-end
-
--- A claim takes that job.
-function gate.take(own, id)
-  own.room = own.room - 1
-  if own.rate then own.left = own.left - rate.cost(own.rate, id) end
-end
-
--- why no job of a task may be claimed; nothing if one may
-function gate.why(task)
-  local own = gate.of(task)
-  if not own then return nil end
-  gate.room(own)
-  return not is_open(own, task) and own.why or nil
-end
-
--- when time opens a line that is not open, if nothing but the rate keeps it closed
-local function opens_at(own, task)
-  return own.why == 'r' and rate.opens(own, wanted(own, task, own.left)) or nil
-end
-
--- takes a line whose gate has no room for its next job out of reach: claims do not see it
-local function close(own, task)
-  local at = opens_at(own, task)
-  if at then due.open_at(task, at) else due.no_opening(task) end
-  call('SADD', K.closed, task)
-  call('ZREM', K.ready, task)
-  -- a wake-up may be for a delayed job, or for the opening
-  if not at and call('EXISTS', K.delayed .. task, K.opening .. task) == 0 then call('DEL', K.wake .. task) end
-end
-
-local function open(task)
-  local is_timed = call('ZSCORE', K.opens, task)
-  if call('SREM', K.closed, task) == 0 and not is_timed then return end
-  if line.still_ready(task) then
-    -- below the score of the first job
-    call('ZADD', K.ready, '-inf', task)
-    line.wake(task)
-  end
-  due.no_opening(task)
-  local first = due.earliest(task)
-  if first then due.announce(task, tonumber(first)) end
-end
-
--- Opens or closes the lines that share the gate of this task. Whatever changes a gate, or how many run, calls this.
-function gate.judge(task)
-  local own = gate.of(task)
-  if not own then return open(task) end
-  if own.rate then rate.set_right(own) end
-  gate.room(own)
-  for _, one in ipairs(own.lines) do
-    if is_open(own, one) then open(one) else close(own, one) end
-  end
-end
-
--- Another job may be the next one of this task. It may cost less than the one for which its gate is closed.
-function gate.line_changed(task)
-  if call('ZSCORE', K.opens, task) then gate.judge(task) end
-end
-
--- Opens the gate of this task if its time has come.
-function gate.open_due(task)
-  local function is_due()
-    return (tonumber(call('ZSCORE', K.opens, task) or '') or math.huge) <= now
-  end
-  if not is_due() then return end
-  gate.judge(task)
-  -- it may be garbage, of a task that this gate does not know
-  if is_due() then open(task) end
-end
-
--- Jobs of these tasks have been leased.
-function gate.start(from, ids)
-  local counts = {}
-  for i, task in ipairs(from) do
-    local own = S.gates[task]
-    if own and own.rate then counts[own] = (counts[own] or 0) + rate.cost(own.rate, ids[i]) end
-  end
-  for own, count in pairs(counts) do rate.add(own, count) end
-end
-
--- Leases of these tasks (the keys) have ended. `closed` exists.
-function gate.reopen(tasks)
-  for task in pairs(tasks) do
-    if call('SISMEMBER', K.closed, task) == 1 then gate.judge(task) end
-  end
-end
-
--- After a claim: closes the gates that it has met and that have no room, or their lines whose next job costs more than is left. Returns
--- the closed lines.
-function gate.close_full()
-  local shut = {}
-  for _, own in pairs(S.gates or {}) do
-    if own and own.room and (own.is_partly_closed or not gate.has_room(own)) and not own.is_judged then
-      own.is_judged = true
-      -- what was claimed may have been dropped since, so it is counted again
-      gate.room(own)
-      for _, task in ipairs(own.lines) do
-        if not is_open(own, task) then
-          close(own, task)
-          shut[task] = true
-        end
-      end
-    end
-  end
-  return shut
 end
 
 -- the settings of a gate, when its rate opens, how many run, and what is declared of each key; or the same of one key (what is declared
@@ -292,12 +144,12 @@ function gate.look(task, key)
   local own = gate.of(task)
   if own and own.rate then
     local left = rate.room(own)
-    local wants = wanted(own, task, left)
+    local wants = gate.wanted(own, task, left)
     if left < wants then opens = digits(rate.opens(own, wants)) end
   end
   return {
     settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
-    running(lines), settings.k or '',
+    gate.running(lines), settings.k or '',
   }
 end
 
@@ -307,13 +159,13 @@ function gate.is_wrong(task)
   local is_closed = call('SISMEMBER', K.closed, task) == 1
   local opens = tonumber(call('ZSCORE', K.opens, task) or '')
   if own then gate.room(own) end
-  if not own or is_open(own, task) then
+  if not own or gate.is_open(own, task) then
     -- what time has opened, a worker will open
     return (is_closed or opens ~= nil) and not (is_closed and opens and opens <= now)
   end
   -- the next job costs more than is left, and no claim has met it yet
   if not is_closed and own.why == 'r' and own.left > 0 then return opens ~= nil end
-  local at = opens_at(own, task)
+  local at = gate.opens_at(own, task)
   -- who comes first in another line may have changed: too early is put right by whoever looks
   if #own.lines > 1 and at and opens and opens < at then return not is_closed end
   return not is_closed or opens ~= at

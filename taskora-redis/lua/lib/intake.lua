@@ -5,7 +5,7 @@ local RANKED = 32
 local CALL = 60000 -- how long a call may be repeated, in milliseconds
 
 function intake.batch()
-  return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {}, lanes = {} }
+  return { new = {}, blobs = {}, waits = {}, prios = {}, delays = {}, lanes = {}, items = {} }
 end
 
 -- the task of a record in the form of a dispatch: without layout and creation time
@@ -52,10 +52,8 @@ function intake.time_of(at)
   return byte(at) == 43 and now + time or time
 end
 
--- A record with its deadline, if it has a ttl, which runs from when it is ready. `expiry.write` must follow.
-local function with_deadline(task, id, text, ready)
-  local at = record.ttl_at(text)
-  if not at then return text end
+-- A record with its deadline, which runs from when it is ready. `expiry.write` must follow.
+local function with_deadline(task, id, text, at, ready)
   local deadline = expiry.sum(math.max(ready, now), (read('>I6', text, at + 1)))
   expiry.add(task, id, deadline)
   return record.with_deadline(text, at, pack('>I6', deadline))
@@ -74,29 +72,32 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
     blobs[#blobs + 1] = id
     blobs[#blobs + 1] = payload
   end
-  new[#new + 1] = id
-  new[#new + 1] = with_deadline(task, id, '\1' .. created .. rest, time)
+  local text = '\1' .. created .. rest
+  local ttl_at, key, rule, costs = record.parts_of(text)
+  if ttl_at then text = with_deadline(task, id, text, ttl_at, time) end
+  -- most cost one start
+  if costs or before then cost.note(id, costs) end
+  local at = #new
+  new[at + 1], new[at + 2] = id, text
   if is_behind then return end
   local high, low = byte(rest, 2, 3)
-  local text = new[#new]
-  cost.note(id, text)
-  local key, rule
-  if time <= now and byte(rest) % 32 >= 16 then key, rule = lanes.key_of(task, text) end
-  if key then
-    local list = list_in(list_in(batch.lanes, task), key)
+  local priority = high * 256 + low
+  if priority >= 32768 then priority = priority - 65536 end
+  local lane, is_ordered
+  if key and time <= now then lane, is_ordered = lanes.new_lane_of(task, key, rule) end
+  if lane then
+    local list = list_in(list_in(rule and batch.items or batch.lanes, task), lane)
+    local last = #list
     list.rule = rule
-    list[#list + 1] = lanes.score_of_new(task, key, text, number)
-    list[#list + 1] = id
+    list[last + 1], list[last + 2] = is_ordered and number or number - priority * line.BAND, id
   elseif time > now then
     local list = list_in(batch.delays, task)
     list[#list + 1] = time
     list[#list + 1] = id
-  elseif high == 0 and low == 0 and not is_ranked then
+  elseif priority == 0 and not is_ranked then
     local list = list_in(batch.waits, task)
     list[#list + 1] = pack('>I6', number) .. id
   else
-    local priority = high * 256 + low
-    if priority >= 32768 then priority = priority - 65536 end
     local list = list_in(batch.prios, task)
     list[#list + 1] = number - priority * line.BAND
     list[#list + 1] = id
@@ -107,8 +108,9 @@ function intake.write(batch)
   expiry.write()
   for task, list in pairs(batch.waits) do line.enter(task, list) end
   for task, list in pairs(batch.prios) do line.enter(task, nil, nil, list) end
-  for task, keys in pairs(batch.lanes) do
-    for key, list in pairs(keys) do lanes.enter(task, key, list, false, list.rule) end
+  for task, lists in pairs(batch.lanes) do lanes.enter_all(task, lists) end
+  for task, lists in pairs(batch.items) do
+    for key, list in pairs(lists) do lanes.enter(task, key, list, false, list.rule) end
   end
   for task, list in pairs(batch.delays) do due.enter(task, list) end
   if #batch.blobs > 0 then call('HSET', K.blobs, unpack(batch.blobs)) end
@@ -144,14 +146,15 @@ function intake.replace(id, before, rest, payload, ready, is_in_line)
   local ranked = byte(before, R.flags) % 64 >= RANKED and RANKED or 0
   local priority = is_in_line and sub(before, R.priority, R.priority + 1) or sub(rest, 2, 3)
   local text = sub(before, 1, R.flags - 1) .. pack('B', byte(rest) + ranked) .. priority .. sub(rest, 4)
-  text = with_deadline(task, id, text, ready)
+  local ttl_at = record.ttl_at(text)
+  if ttl_at then text = with_deadline(task, id, text, ttl_at, ready) end
   local lane = is_in_line and call('HGET', K.laned .. task, id)
   if lane then text = change_lane(task, id, text, lane) end
   if S.ttls then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
   if payload then call('HSET', K.blobs, id, payload) end
   call('HSET', K.jobs, id, text)
   if is_in_line and record.cost_of(text) ~= record.cost_of(before) then
-    cost.note(id, text)
+    cost.note(id, record.cost_of(text))
     local now_in = call('HGET', K.laned .. task, id)
     if now_in then lanes.changed(task, now_in) end
     gate.line_changed(task)

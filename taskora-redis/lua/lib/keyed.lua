@@ -35,9 +35,9 @@ function keyed.waits(role)
 end
 
 -- The owner of a key, if it has not ended: its id, record, and when the key was last free. With `for_dispatch`, a key that a failed
--- call has left to an ended job is freed, so that the job behind that one has it first.
-function keyed.owner(field, for_dispatch)
-  local value = call('HGET', K.uniq, field)
+-- call has left to an ended job is freed, so that the job behind that one has it first. `value` is what `uniq` has, if that is known.
+function keyed.owner(field, for_dispatch, value)
+  if value == nil then value = call('HGET', K.uniq, field) end
   if not value or #value < 7 then return nil end
   local id = sub(value, 7)
   local _, _, owned = keyed.split(call('HGET', K.keyed, id))
@@ -52,9 +52,17 @@ function keyed.owner(field, for_dispatch)
   return id, text, read('>I6', value)
 end
 
+-- A job that will be stored owns this key; `keyed.write` must run before that.
 function keyed.own(id, field)
-  call('HSET', K.uniq, field, now6 .. id)
-  call('HSET', K.keyed, id, pack_role(sub(field, 1, 1), '', field))
+  local owners, roles = gathered('owners'), gathered('roles')
+  owners[#owners + 1], owners[#owners + 2] = field, now6 .. id
+  roles[#roles + 1], roles[#roles + 2] = id, pack_role(sub(field, 1, 1), '', field)
+end
+
+function keyed.write()
+  pages(S.owners or {}, function(...) call('HSET', K.uniq, ...) end)
+  pages(S.roles or {}, function(...) call('HSET', K.keyed, ...) end)
+  S.owners, S.roles = nil, nil
 end
 
 -- The job that waits for this one to end, and the one behind that; nothing if there is none, or if a failed call did not store it.
@@ -137,30 +145,49 @@ local function step_back(id)
   if keyed.waits(role) and sub(field, 1, 2) == OF_SCHEDULE then schedules.step_back(sub(field, 3), id, front) end
 end
 
+-- Frees the keys of jobs that nobody waits for: ids, and the fields of their keys.
+local function free_all(ids, fields)
+  local owned = {}
+  for i, owner in ipairs(fields_of(K.uniq, fields)) do
+    if owner and sub(owner, 7) == ids[i] then owned[#owned + 1] = fields[i] end
+  end
+  pages(owned, function(...) call('HDEL', K.uniq, ...) end)
+  pages(ids, function(...) call('HDEL', K.keyed, ...) end)
+end
+
+-- the same for one job of another kind
+local function free(id, role, field, state)
+  if role == 'i' then
+    if (state or sub(workflow.end_of(id) or 'X', 1, 1)) ~= 'C' then once.free(field, id) end
+  elseif keyed.waits(role) then
+    step_back(id)
+    if role == 'm' then close_ranks(id) end
+  elseif role then
+    -- another job of this call may have changed it
+    local _, other = keyed.split(call('HGET', K.keyed, id))
+    local owner = call('HGET', K.uniq, field)
+    local owned_by, is_owned = owner and sub(owner, 7), false
+    local is_own = owned_by == id
+    -- a failed call may have made the other one the owner already
+    if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner or owned_by == other) end
+    if is_own and not is_owned then call('HDEL', K.uniq, field) end
+  end
+  call('HDEL', K.keyed, id)
+end
+
 -- These jobs have ended (in `states`, if given). With `wanted`, only jobs with that role give up their keys.
 function keyed.release(ids, wanted, states)
+  local alone, fields, others = {}, {}, {}
   for i, value in ipairs(fields_of(K.keyed, ids)) do
     local role, other, field = keyed.split(value)
-    local _
     if value and (not wanted or role == wanted) then
-      local id, is_owned = ids[i], false
-      if role == 'i' then
-        local state = states and states[i] or sub(workflow.end_of(id) or 'X', 1, 1)
-        if state ~= 'C' then once.free(field, id) end
-      elseif keyed.waits(role) then
-        step_back(id)
-        if role == 'm' then close_ranks(id) end
-      elseif role then
-        -- another job of this call may have changed it
-        _, other = keyed.split(call('HGET', K.keyed, id))
-        local owner = call('HGET', K.uniq, field)
-        local owned_by = owner and sub(owner, 7)
-        local is_own = owned_by == id
-        -- a failed call may have made the other one the owner already
-        if other ~= '' then is_owned = let_in(id, other, field, is_own or not owner or owned_by == other) end
-        if is_own and not is_owned then call('HDEL', K.uniq, field) end
+      if (role == 'u' or role == 'd') and other == '' then
+        alone[#alone + 1], fields[#fields + 1] = ids[i], field
+      else
+        others[#others + 1] = { ids[i], role, field, states and states[i] }
       end
-      call('HDEL', K.keyed, id)
     end
   end
+  if #alone > 0 then free_all(alone, fields) end
+  for _, job in ipairs(others) do free(unpack(job)) end
 end

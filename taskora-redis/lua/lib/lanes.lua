@@ -20,8 +20,15 @@ function lanes.key_of(task, text, is_back)
   if not key then return nil end
   local rule = record.rule_of(text)
   if rule then return gather.lane_of(key, is_back), rule end
+  return (lanes.new_lane_of(task, key))
+end
+
+-- the same for a new job with this key and this rule, if it has one; also whether the lane is ordered
+function lanes.new_lane_of(task, key, rule)
+  if rule then return gather.lane_of(key), false end
   local own = gate.of(task)
-  return own and own.per_key and key or nil
+  if not own or not own.per_key then return nil end
+  return key, own.per_key.is_ordered
 end
 
 -- the same for a job whose history says whether it has been claimed before
@@ -53,7 +60,7 @@ function lanes.key_room(task, key)
 end
 
 -- what the next job in a lane costs at the rate of its key; 1 if there is none
-local function wanted(task, key, counter)
+function lanes.wanted(task, key, counter)
   local page = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')
   return page[1] and page[2] ~= 'inf' and rate.cost(counter.rate, page[1]) or 1
 end
@@ -62,7 +69,7 @@ end
 function lanes.room(task, key)
   if gather.is_lane(key) then return gather.room(task, key) end
   local room, left, why, counter = lanes.key_room(task, key)
-  if counter and room > 0 and left > 0 and left < counter.rate.most and wanted(task, key, counter) > left then return 0, why end
+  if counter and room > 0 and left > 0 and left < counter.rate.most and lanes.wanted(task, key, counter) > left then return 0, why end
   return math.min(room, left), why
 end
 
@@ -75,21 +82,21 @@ function lanes.why(task, key)
 end
 
 -- a score that taskora may have written; only others are infinite
-local function finite(score)
+function lanes.finite(score)
   return math.min(math.max(tonumber(score), -LIMIT), LIMIT)
 end
 
 -- the score of the first job that waits in a lane
 function lanes.first_of(task, key)
   local score = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')[2]
-  return score and score ~= 'inf' and finite(score) or nil
+  return score and score ~= 'inf' and lanes.finite(score) or nil
 end
 
 -- the next job of the lanes of a line, with its score; nothing if none of the first ones may go
 function lanes.first(task)
   for _, key in ipairs(call('ZRANGE', K.turns .. task, 0, PAGE - 1)) do
     local page = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')
-    if page[1] and page[2] ~= 'inf' and lanes.room(task, key) > 0 then return finite(page[2]), page[1] end
+    if page[1] and page[2] ~= 'inf' and lanes.room(task, key) > 0 then return lanes.finite(page[2]), page[1] end
   end
   return nil
 end
@@ -112,30 +119,6 @@ function lanes.strays(task, key, ids, waits)
   return strays
 end
 
--- when time lets the next job of a key start, if it does not now
-function lanes.opens(task, key)
-  local own = gate.of(task)
-  local its = own and gate.key(own, key)
-  if not its then return nil end
-  local at, counter = its.closed_until, its.counter
-  local left = counter and rate.room(counter)
-  if counter and left < counter.rate.most then
-    local wants = wanted(task, key, counter)
-    if left < wants then at = math.max(at, rate.opens(counter, wants)) end
-  end
-  return at > now and at or nil
-end
-
--- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed, so that `u<key>` goes in time; of items
--- that gather (`g`), when they go.
-local function opening_of(task, key, why, goes_at)
-  if why == 'g' then return goes_at end
-  if gather.is_lane(key) then return nil end
-  if why == 'r' then return lanes.opens(task, key) end
-  local at = gate.closed_until(task, key)
-  return at > now and at or nil
-end
-
 -- Whether a lane is missing where it belongs, or left where it does not. One without room may be among those that take turns until a
 -- claim meets it.
 function lanes.is_wrong(task, key)
@@ -146,14 +129,14 @@ function lanes.is_wrong(task, key)
   local first = lanes.first_of(task, key)
   if gather.is_lane(key) and gather.is_wrong(task, key, first ~= nil) then return true end
   if not first then
-    return may_go or is_parked or not is_late and opens ~= opening_of(task, key)
+    return may_go or is_parked or not is_late and opens ~= lanes.opening_of(task, key)
   end
   if may_go or not is_parked then return not may_go or is_parked or opens ~= nil end
   if is_late then return false end
   local room, why, at = lanes.room(task, key)
   -- more of them may be looked at soon
   if room > 0 then return call('EXISTS', K.deferred) == 0 end
-  return opens ~= opening_of(task, key, why, at)
+  return opens ~= lanes.opening_of(task, key, why, at)
 end
 
 -- the place of a lane among those that take turns
@@ -161,69 +144,56 @@ function lanes.place_of(turn, first)
   return turn + floor(first / line.BAND) * line.BAND
 end
 
--- when time opens the first lane of a line, if it opens one
-local function first_opening(task)
-  return tonumber(call('ZRANGE', K.opening .. task, 0, 0, 'WITHSCORES')[2] or '')
-end
-
--- Notes when time opens the first lane of a line.
-function lanes.plan(task)
-  local first = first_opening(task)
-  if first then due.open_at(task, first, '\0') else due.no_opening(task, '\0') end
-end
-
--- whether that is noted wrongly
-function lanes.is_planned_wrongly(task)
-  return tonumber(call('ZSCORE', K.opens, task .. '\0') or '') ~= first_opening(task)
-end
-
--- Time opens this lane, or does not (any more), as `why` keeps it waiting.
-local function note_opening(task, key, why, goes_at)
-  local at = (why == 'r' or why == 'g' or S.has_opens ~= false) and opening_of(task, key, why, goes_at)
-  if at then
-    call('ZADD', K.opening .. task, format('%.0f', at), key)
-    lanes.plan(task)
-  elseif S.has_opens ~= false and call('ZREM', K.opening .. task, key) == 1 then
-    lanes.plan(task)
+-- Puts a lane whose first job has this score among those that may go, or parks it. `was`: `t` it was one of those, `p` it was parked. Lanes
+-- that may go are added to `going`, which must be written. Returns the score if it may go, else nothing, and whether that has changed.
+local function put(task, key, first, turn, was, going)
+  -- the oldest items go first
+  if gather.is_lane(key) then turn = first % line.BAND end
+  local place = format('%.0f', lanes.place_of(turn, first))
+  local room, why, at = lanes.room(task, key)
+  if room > 0 then
+    going[#going + 1], going[#going + 2] = place, key
+    if was == 'p' then
+      call('ZREM', K.parked .. task, key)
+      lanes.note_opening(task, key)
+    end
+    return first, was ~= 't'
   end
+  call('ZADD', K.parked .. task, place, key)
+  if was == 't' then call('ZREM', K.turns .. task, key) end
+  local counter = why == 'r' and gate.key(gate.of(task), key).counter
+  if counter then rate.set_right(counter) end
+  lanes.note_opening(task, key, why, at)
+  return nil, was == 't'
+end
+
+-- These lanes (places and keys, alternating) take turns, those (`gone`) do not: all of their jobs are gone.
+function lanes.write_turns(task, going, gone)
+  pages(going, function(...) call('ZADD', K.turns .. task, ...) end)
+  pages(gone, function(...) call('ZREM', K.turns .. task, ...) end)
 end
 
 -- Puts a lane among those that may go, or parks it, or forgets it, after its jobs, its holders or its limit have changed. `opened` is
 -- the turn of a new lane, `served` the next one of a lane that was served. Returns the score of its first job if it may go,
 -- else nothing, and whether that has changed.
 function lanes.judge(task, key, opened, served)
-  local first, turns, parked = lanes.first_of(task, key), K.turns .. task, K.parked .. task
+  local first, turns, parked, going = lanes.first_of(task, key), K.turns .. task, K.parked .. task, {}
   if not first then
     local is_gone = call('ZREM', turns, key) == 1
     call('ZREM', parked, key)
-    note_opening(task, key)
+    lanes.note_opening(task, key)
     if gather.is_lane(key) then gather.forget(task, key) end
     return nil, is_gone
   end
-  local known, is_parked = call('ZSCORE', turns, key), false
+  local known, was = call('ZSCORE', turns, key), 't'
   if not known then
     known = call('ZSCORE', parked, key)
-    is_parked = known and true
+    was = known and 'p'
   end
-  local turn = served or known and finite(known) % line.BAND or opened or first % line.BAND
-  -- the oldest items go first
-  if gather.is_lane(key) then turn = first % line.BAND end
-  local place = format('%.0f', lanes.place_of(turn, first))
-  local room, why, at = lanes.room(task, key)
-  if room > 0 then
-    call('ZADD', turns, place, key)
-    if is_parked then
-      call('ZREM', parked, key)
-      note_opening(task, key)
-    end
-    return first, not known or is_parked
-  end
-  call('ZADD', parked, place, key)
-  if known and not is_parked then call('ZREM', turns, key) end
-  local counter = why == 'r' and gate.key(gate.of(task), key).counter
-  if counter then rate.set_right(counter) end
-  note_opening(task, key, why, at)
-  return nil, known and not is_parked
+  local turn = served or known and lanes.finite(known) % line.BAND or opened or first % line.BAND
+  local may_go, has_changed = put(task, key, first, turn, was, going)
+  lanes.write_turns(task, going, {})
+  return may_go, has_changed
 end
 
 -- A lane may have changed: if it may go, a worker is woken for it.
@@ -245,26 +215,81 @@ function lanes.freed(task, key)
   for _, one in ipairs(own and own.lines or { task }) do wake(one, key) end
 end
 
--- Puts jobs in a lane, which is the only way into it: `list` has scores and ids, alternating, in the order in which the jobs come.
--- `had`: they may have held the key until now. Items that gather come with their rule, and may have come `at` an earlier time; whoever ends
--- their leases frees their key.
-function lanes.enter(task, key, list, had, rule, at)
-  local fields, ids, opened = {}, {}, finite(list[1]) % line.BAND
-  for i = 1, #list, 2 do
-    fields[i], fields[i + 1] = list[i + 1], key
-    ids[#ids + 1] = list[i + 1]
-    list[i] = format('%.0f', list[i])
+-- There may be room for these keys: only lanes that are parked wait for it.
+local function freed_all(task, keys)
+  if #keys == 0 then return end
+  local own = gate.of(task)
+  for _, one in ipairs(own and own.lines or { task }) do
+    for i, place in ipairs(scores_of(K.parked .. one, keys)) do
+      if place then wake(one, keys[i]) end
+    end
+  end
+end
+
+-- Puts jobs in lanes, which is the only way into them: `lists` has, by key, scores and ids, alternating, in the order in which the jobs
+-- come. No worker is woken, nor is it noted whether the lanes may go. Returns the keys, and the lowest score and the turn of each if its
+-- lane is new.
+local function add(task, lists)
+  local keys, firsts, opened, fields = {}, {}, {}, {}
+  for key, list in pairs(lists) do
+    local first = list[1]
+    keys[#keys + 1], opened[#keys + 1] = key, lanes.finite(first) % line.BAND
+    for i = 1, #list, 2 do
+      fields[#fields + 1], fields[#fields + 2] = list[i + 1], key
+      if list[i] < first then first = list[i] end
+      list[i] = format('%.0f', list[i])
+    end
+    firsts[#keys] = first
   end
   pages(fields, function(...) call('HSET', K.laned .. task, ...) end)
-  pages(list, function(...) call('ZADD', lane_of(task, key), ...) end)
+  for key, list in pairs(lists) do
+    pages(list, function(...) call('ZADD', lane_of(task, key), ...) end)
+  end
   call('SADD', K.tasks, task)
+  return keys, firsts, opened
+end
+
+-- Puts jobs in a lane. `had`: they may have held the key until now. Items that gather come with their rule, and may have come `at` an
+-- earlier time; whoever ends their leases frees their key.
+function lanes.enter(task, key, list, had, rule, at)
+  local ids = {}
+  for i = 2, #list, 2 do ids[#ids + 1] = list[i] end
+  local _, _, opened = add(task, { [key] = list })
   if rule then
     gather.note(task, key, ids, rule, at or now)
     return wake(task, key)
   end
   if had then pages(ids, function(...) call('HDEL', K.held, ...) end) end
-  wake(task, key, opened)
+  wake(task, key, opened[1])
   if had then lanes.freed(task, key) end
+end
+
+-- Puts jobs that do not gather, and that hold no key, in the lanes of several keys. Of a lane that takes turns, only a higher priority
+-- changes the place.
+function lanes.enter_all(task, lists)
+  local keys, firsts, opened = add(task, lists)
+  local places, missing, best = scores_of(K.turns .. task, keys), {}, nil
+  local function goes(first)
+    if first and not (best and best < first) then best = first end
+  end
+  for i, place in ipairs(places) do
+    if place and floor(lanes.finite(place) / line.BAND) <= floor(firsts[i] / line.BAND) then goes(firsts[i]) else missing[#missing + 1] = i end
+  end
+  local others, going, own = {}, {}, gate.of(task)
+  for i, at in ipairs(missing) do others[i] = keys[at] end
+  local parked, is_fair = scores_of(K.parked .. task, others), #missing > 1 and own and gate.is_fair(own)
+  for i, at in ipairs(missing) do
+    if places[at] or parked[i] then
+      wake(task, keys[at])
+    elseif is_fair then
+      going[#going + 1], going[#going + 2] = format('%.0f', lanes.place_of(opened[at], firsts[at])), keys[at]
+      goes(firsts[at])
+    else
+      goes((put(task, keys[at], firsts[at], opened[at], nil, going)))
+    end
+  end
+  lanes.write_turns(task, going, {})
+  if best then line.announce(task, best) end
 end
 
 -- The score in its lane of a job that comes back: behind the others, or with `is_front` before them; `number` is its own if it has
@@ -279,7 +304,7 @@ function lanes.score_of(task, key, id, text, is_front, number)
   return (number or line.returns(1) - 1) + math.min(first and floor(first / line.BAND) or 0, 0) * line.BAND
 end
 
--- the score of a new job with this number
+-- the score of a job with this number that joins the end of its lane
 function lanes.score_of_new(task, key, text, number)
   if not gather.is_lane(key) and gate.of(task).per_key.is_ordered then return number end
   return number - record.priority_of(text) * line.BAND
@@ -310,6 +335,7 @@ end
 -- These jobs of a key start.
 function lanes.start(task, key, ids)
   local own = gate.of(task)
+  if own and gate.is_fair(own) then return end
   local counter = own and gate.key(own, key).counter
   if not counter or #ids == 0 then return end
   local count = 0
@@ -320,19 +346,23 @@ end
 -- These jobs of a task no longer run, or no longer wait for their next attempt. Those that hold a key let go of it, unless they wait
 -- for their next attempt and the lane is ordered. A job that is in line again has let go already.
 function lanes.let_go(task, ids)
-  local items = {}
+  local items, gone, keys, is_freed, own = {}, {}, {}, {}, gate.of(task)
+  local is_ordered = own and own.per_key and own.per_key.is_ordered
   for i, key in ipairs(fields_of(K.held, ids)) do
-    local own = key and gate.of(task)
-    if key and gather.is_lane(key) then
+    local is_item = key and gather.is_lane(key)
+    if key and (is_item or not (is_ordered and call('ZSCORE', K.delayed .. task, ids[i]))) then
       call('ZREM', lane_of(task, key), ids[i])
-      call('HDEL', K.held, ids[i])
-      items[key] = true
-    elseif key and not (own and own.per_key and own.per_key.is_ordered and call('ZSCORE', K.delayed .. task, ids[i])) then
-      call('ZREM', lane_of(task, key), ids[i])
-      call('HDEL', K.held, ids[i])
-      lanes.freed(task, key)
+      gone[#gone + 1] = ids[i]
+      if is_item then
+        items[key] = true
+      elseif not is_freed[key] then
+        is_freed[key] = true
+        keys[#keys + 1] = key
+      end
     end
   end
+  pages(gone, function(...) call('HDEL', K.held, ...) end)
+  freed_all(task, keys)
   for key in pairs(items) do gather.freed(task, key) end
 end
 
@@ -353,43 +383,6 @@ function lanes.let_leases_go(leaving)
     for i, member in ipairs(members) do ids[i] = match(member, '^(.*):%d+$') or member end
     lanes.let_go(task, ids)
   end
-end
-
--- No job of this key starts before a time. Returns whether the key has a gate.
-function lanes.close(task, key, at)
-  local own = gate.of(task)
-  if not own or not own.per_key then return false end
-  if at > gate.key(own, key).closed_until then gate.set(task, '', { ['u' .. key] = pack('>I6', at) }) end
-  return true
-end
-
--- Opens the lanes of a line whose time has come, at most a page.
-function lanes.open_due(task)
-  local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, PAGE)
-  for _, key in ipairs(opened) do
-    local closed_until = gate.closed_until(task, key)
-    if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. key] = '' }) end
-    wake(task, key)
-    -- it may be garbage, of a lane that is not parked
-    if (tonumber(call('ZSCORE', K.opening .. task, key) or '') or math.huge) <= now then call('ZREM', K.opening .. task, key) end
-  end
-  if #opened > 0 or call('ZSCORE', K.opens, task .. '\0') then lanes.plan(task) end
-end
-
--- The limit of all keys has changed: looks at a page of the parked lanes of a line, from a place on, and puts off the rest.
-function lanes.reopen(task, from)
-  local list = call('ZRANGEBYSCORE', K.parked .. task, from, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE + 1)
-  for i = 1, math.min(#list, 2 * PAGE), 2 do wake(task, list[i]) end
-  if #list > 2 * PAGE then
-    S.is_touched = true
-    -- a place may be negative
-    call('RPUSH', K.deferred, 'Gp:' .. format('%.0f', finite(list[2 * PAGE + 2]) + LIMIT) .. ' ' .. task)
-  end
-end
-
--- such an entry of `deferred`
-function lanes.go_on(task, from)
-  lanes.reopen(task, format('%.0f', from - LIMIT))
 end
 
 -- A worker has found the key of a job that it has claimed. Returns whether the job may go; if not, it must wait in its lane.

@@ -182,8 +182,9 @@ function merge.lines(ready, limit)
   return ids, from, sources, gave_up, late, timed
 end
 
--- Removes the claimed jobs, and the tombstones before them, from the lines. Returns whether another batch may go.
-function merge.leave(sources, ids)
+-- Removes the claimed jobs, and the tombstones before them, from the lines; `has_written`: jobs have left lines since these were read.
+-- Returns whether another batch may go.
+function merge.leave(sources, ids, has_written)
   local heads, leased, is_left = {}, nil, false
   for _, source in ipairs(sources) do
     local rest
@@ -192,7 +193,7 @@ function merge.leave(sources, ids)
         leased = {}
         for _, id in ipairs(ids) do leased[id] = true end
       end
-      rest = turns.leave(source, leased)
+      rest = turns.leave(source, leased, has_written)
       is_left = is_left or rest ~= nil
     elseif source.is_list then
       if source.taken > 0 then call('LTRIM', source.key, source.taken, -1) end

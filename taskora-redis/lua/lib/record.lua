@@ -124,6 +124,33 @@ local function value_of(wanted, text)
   return nil
 end
 
+-- All that the extension of a complete record has for its store: the position of its expiry rule, as `record.ttl_at` says it, the key by
+-- which limits count it or under which it gathers, how it gathers, and what it costs. Each may be nothing.
+function record.parts_of(text)
+  if byte(text, R.flags) % 32 < 16 then return nil end
+  local at = extension_at(text)
+  local high, low = byte(text, at, at + 1)
+  if not low then return nil end
+  local last, ttl_at, key, rule, costs = at + 1 + high * 256 + low, nil, nil, nil, nil
+  at = at + 2
+  while at + 2 <= last do
+    local tag, more, less = byte(text, at, at + 2)
+    local stop = less and at + 2 + more * 256 + less
+    if not stop or stop > last then break end
+    if tag == TTL then
+      if less == RULE and more == 0 then ttl_at = at + 3 end
+    elseif tag == KEY then
+      key = sub(text, at + 3, stop)
+    elseif tag == COLLECT then
+      rule = sub(text, at + 3, stop)
+    elseif tag == COST then
+      costs = less == 4 and read('>I4', text, at + 3) or nil
+    end
+    at = stop + 1
+  end
+  return ttl_at, key, rule, costs
+end
+
 -- the key by which limits count the job, or under which it gathers
 function record.key_of(text)
   return value_of(KEY, text)

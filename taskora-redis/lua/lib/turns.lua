@@ -7,6 +7,7 @@ local LATER = line.BAND - 1048576 -- turns of lanes that this claim has served a
 local function read_on(source, lane)
   local task = source.owner.task
   local list = call('ZRANGE', lane.name, digits(lane.read), digits(lane.read + lane.size - 1), 'WITHSCORES')
+  lane.is_read = #list < 2 * lane.size
   lane.read, lane.size = lane.read + #list / 2, math.min(lane.size * 4, 64)
   lane.list, lane.at, lane.deadlines = list, 1, nil
   local has_cost = source.rate or lane.counter
@@ -19,7 +20,7 @@ end
 
 -- the score of the next job that waits in a lane
 local function next_in(source, lane)
-  if lane.at > #lane.list then read_on(source, lane) end
+  if lane.at > #lane.list and not lane.is_read then read_on(source, lane) end
   local score = lane.list[lane.at + 1]
   return score and score ~= 'inf' and tonumber(score) or nil
 end
@@ -52,6 +53,7 @@ end
 -- the score of the next job in a lane, if it may go
 local function turn_of(source, lane)
   if lane.is_batch then return batch_room(source, lane) > 0 and next_in(source, lane) end
+  if source.is_fair then return next_in(source, lane) end
   local its = room_of(source, lane)
   local score = its.room > 0 and its.left > 0 and next_in(source, lane)
   if score and its.counter and rate.cost(its.counter.rate, lane.list[lane.at]) > its.left then return nil end
@@ -70,8 +72,8 @@ local function next_lane(source)
     local key = source.page[source.page_at]
     source.page_at = source.page_at + 2
     local lane = {
-      key = key, name = lanes.name_of(source.owner.task, key), turn = place % line.BAND, read = 0, size = 4, list = {}, at = 1,
-      taken = {}, is_served = false, is_batch = gather.is_lane(key),
+      key = key, name = lanes.name_of(source.owner.task, key), turn = place % line.BAND, read = 0, size = 2, list = {}, at = 1,
+      is_read = false, taken = {}, is_served = false, is_batch = gather.is_lane(key),
     }
     source.lanes[#source.lanes + 1] = lane
     return lane
@@ -122,13 +124,14 @@ function turns.take(source, is_late)
   if lane.number then return take_item(source, lane, is_late) end
   if not is_late then
     lane.is_served = true
-    if not lane.is_batch then
+    if not lane.is_batch and not source.is_fair then
       local its = room_of(source, lane)
       its.room, its.left = its.room - 1, its.left - (its.counter and rate.cost(its.counter.rate, id) or 0)
     end
     source.served = source.served + 1
     lane.turn = LATER + source.served
   end
+  lane.first = next_in(source, lane)
   local first = turn_of(source, lane)
   if not first then return end
   lane.place = lane.is_batch and first or lanes.place_of(lane.turn, first)
@@ -146,10 +149,13 @@ function turns.look_again(source)
 end
 
 function turns.source(owner, expires)
-  local own = gate.of(owner.task)
-  if own then own.rooms = own.rooms or {} end
+  local own, is_fair = gate.of(owner.task), false
+  if own then
+    own.rooms = own.rooms or {}
+    is_fair = own.per_key and gate.is_fair(own)
+  end
   local source = {
-    owner = owner, is_lanes = true, key = K.turns .. owner.task, expires = expires, rooms = own and own.rooms or {},
+    owner = owner, is_lanes = true, is_fair = is_fair, key = K.turns .. owner.task, expires = expires, rooms = own and own.rooms or {},
     read = 0, size = 4, page = {}, page_at = 1, is_read = false, again = {}, again_at = 1, lanes = {}, served = 0, skipped = 0, taken = 0,
     serial = {}, goes_on = false, rate = own and own.rate,
   }
@@ -175,46 +181,78 @@ local function leave_items(task, lane, leased)
   return lanes.judge(task, lane.key)
 end
 
--- Removes what was taken from a lane. The jobs that were leased hold their key.
-local function leave_jobs(task, lane, leased, holders)
-  local held, gone, fields, started = {}, {}, {}, {}
+-- the same for a lane of jobs; `held` has them already
+local function leave_lane(task, lane, leased)
+  local held, gone, started = {}, {}, {}
   for _, id in ipairs(lane.taken) do
     if leased[id] then
       held[#held + 1], held[#held + 2] = '+inf', id
-      fields[#fields + 1], fields[#fields + 2] = id, lane.key
       started[#started + 1] = id
-      holders[id] = true
     else
       gone[#gone + 1] = id
     end
   end
-  pages(fields, function(...) call('HSET', K.held, ...) end)
   pages(held, function(...) call('ZADD', lane.name, ...) end)
   lanes.start(task, lane.key, started)
   pages(gone, function(...) call('ZREM', lane.name, ...) end)
-  pages(lane.taken, function(...) call('HDEL', K.laned .. task, ...) end)
 end
 
--- Removes what was taken from its lanes. The jobs that were leased (`leased`, by id) hold their keys. Returns the score of the first item
--- of which another batch may go.
-function turns.leave(source, leased)
-  local task, numbers, rest = source.owner.task, {}, nil
-  local holders = gathered('holders')
+-- Removes what was taken from lanes of jobs. Those that were leased hold their keys.
+local function leave_jobs(source, left, leased)
+  local task = source.owner.task
+  local holders, fields, taken = gathered('holders'), {}, {}
+  for _, lane in ipairs(left) do
+    for _, id in ipairs(lane.taken) do
+      taken[#taken + 1] = id
+      if leased[id] then
+        fields[#fields + 1], fields[#fields + 2] = id, lane.key
+        holders[id] = true
+      end
+    end
+  end
+  pages(fields, function(...) call('HSET', K.held, ...) end)
+  for _, lane in ipairs(left) do
+    if source.is_fair and #lane.taken == 1 and leased[lane.taken[1]] then
+      call('ZADD', lane.name, '+inf', lane.taken[1])
+    else
+      leave_lane(task, lane, leased)
+    end
+  end
+  pages(taken, function(...) call('HDEL', K.laned .. task, ...) end)
+end
+
+-- Removes what was taken from its lanes. The jobs that were leased (`leased`, by id) hold their keys. `has_written`: the claim has changed
+-- lanes since they were read. Returns the score of the first item of which another batch may go.
+function turns.leave(source, leased, has_written)
+  local task, left, numbers, rest = source.owner.task, {}, {}, nil
   for _, lane in ipairs(source.lanes) do
     if lane.is_batch then
       local first = (#lane.taken > 0 or batch_room(source, lane) == 0) and leave_items(task, lane, leased)
       if first and not (rest and rest < first) then rest = first end
-    else
-      leave_jobs(task, lane, leased, holders)
+    elseif #lane.taken > 0 then
+      left[#left + 1] = lane
     end
     if lane.is_served then numbers[#numbers + 1] = lane end
   end
+  leave_jobs(source, left, leased)
   -- in the order in which they were served last
   table.sort(numbers, function(a, b) return a.turn < b.turn end)
   local number = #numbers > 0 and line.arrivals(#numbers)
   for i, lane in ipairs(numbers) do lane.next_turn = number + i end
+  local going, gone = {}, {}
   for _, lane in ipairs(source.lanes) do
-    if not lane.is_batch and (#lane.taken > 0 or lane.is_skipped) then lanes.judge(task, lane.key, nil, lane.next_turn) end
+    if not lane.is_batch then
+      local first = lane.is_served and not has_written and turn_of(source, lane)
+      -- what was read says where it belongs
+      if first then
+        going[#going + 1], going[#going + 2] = format('%.0f', lanes.place_of(lane.next_turn, first)), lane.key
+      elseif lane.is_served and not has_written and not lane.first then
+        gone[#gone + 1] = lane.key
+      elseif #lane.taken > 0 or lane.is_skipped then
+        lanes.judge(task, lane.key, nil, lane.next_turn)
+      end
+    end
   end
+  lanes.write_turns(task, going, gone)
   return rest
 end

@@ -1,6 +1,7 @@
 //! Lanes of many keys, and of keys with many jobs: who waits how long, and how much a call does.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use taskora::adapter::{
     ClaimedJob, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey,
@@ -28,7 +29,7 @@ struct Bench {
 impl Bench {
     async fn start(per_key: PerKey) -> Self {
         let server = Server::start();
-        let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+        let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
         let limit = DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(per_key));
         adapter.declare_limits(vec![limit]).await.expect("declare_limits");
         Self { server, adapter, number: 0, running: Vec::new() }
@@ -53,6 +54,24 @@ impl Bench {
         let key = |job: &ClaimedJob| job.limit_key.as_ref().expect("a key").as_str().to_owned();
         (self.running.iter().map(key).collect(), count)
     }
+}
+
+#[tokio::test]
+async fn a_closed_key_is_forgotten_in_time_although_its_task_is_an_alias_now() {
+    let mut bench = Bench::start(PerKey::fair()).await;
+    let is_closed = |server: &Server| server.cli(&["HEXISTS", "{taskora}:gate:report", "uacme"]);
+    bench.put([("a".to_owned(), "acme".to_owned())]).await;
+    bench.round().await;
+    let lease = &bench.running[0].lease;
+    bench.adapter.close_key(lease, Duration::from_secs(60)).await.expect("close_key");
+    bench.round().await;
+    let renamed = GatedTask { task: "report".into(), aliases: vec![TASK.into()] };
+    let limit = DeclaredLimit::none(renamed).per_key(Some(PerKey::fair()));
+    bench.adapter.declare_limits(vec![limit]).await.expect("declare_limits");
+    assert_eq!(is_closed(&bench.server).trim(), "1", "the key is closed under the new name");
+    bench.adapter.shift_clock(Duration::from_secs(61)).await.expect("shift_clock");
+    bench.round().await;
+    assert_eq!(is_closed(&bench.server).trim(), "0");
 }
 
 #[tokio::test]

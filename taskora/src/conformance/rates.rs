@@ -313,7 +313,12 @@ pub(super) async fn a_gate_that_its_rate_has_closed_makes_no_noise(f: &impl Fixt
     tokio::time::sleep(QUIET).await;
     assert!(idle.iter().all(|worker| !worker.is_finished()));
     // delayed jobs become ready meanwhile
-    assert_eq!(state(&adapter, "soon").await, Some(JobState::Waiting));
+    let is_promoted = async {
+        while state(&adapter, "soon").await != Some(JobState::Waiting) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(PATIENCE, "the delayed job", is_promoted).await;
     // a worker that comes now is told nothing either
     let listener = adapter.signals().work();
     assert!(busy.wait(&*listener, &[TASK], QUIET).await.jobs.is_empty());

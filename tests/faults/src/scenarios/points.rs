@@ -36,13 +36,13 @@ pub async fn points(seed: u64, scale: u32) -> Report {
     let settings = WorkerPart { concurrency: 40, schedules: 2, ..WorkerPart::default() };
     // ticks are for those who die
     let workers = vec![stage.worker(WorkerPart { no_ticks: true, ..settings.clone() })];
-    // something for workers to do, with large payloads and many results for those who must fetch them
+    // something for workers to do, with large payloads and many results for those who must fetch them, and with many keys to find
     let load = Producer {
         count: 0,
         pause: Duration::from_millis(40),
         millis: 500,
         lanes: 2,
-        mix: Mix { large: 20, chord: 20, ..Mix::default() },
+        mix: Mix { large: 20, chord: 20, limited: 30, ..Mix::default() },
         ..Producer::default()
     };
     let mut producer = stage.producer(load);
@@ -64,7 +64,7 @@ pub async fn points(seed: u64, scale: u32) -> Report {
                 running.push((victim.point, process));
             }
             for (point, mut process) in running {
-                let ended = process.wait(PATIENCE / 3).await.and_then(|status| status.signal());
+                let ended = process.wait(PATIENCE).await.and_then(|status| status.signal());
                 if ended != Some(ABORTED) {
                     missed.push(point);
                 }
@@ -89,7 +89,7 @@ fn victims(stage: &mut Stage) -> Vec<Victim> {
         // what every connection does once, and what takes a while to come again, at the first hit
         let most = match call {
             "declare" | "declare_limits" | "handshake" | "info" | "client_id" | "subscribe" | "ping"
-            | "stage_workflow" => 1,
+            | "stage_workflow" | "take_key" | "close_key" => 1,
             "start_workflow" | "catch_up" | "cancel_workflow" => 2,
             "exchange" => 12,
             _ => 3,
@@ -142,7 +142,7 @@ pub async fn odd_points(seed: u64, scale: u32) -> Report {
             let worker = Some(WorkerPart::default());
             let mut victim = stage.start(Config { failpoints, worker, ..stage.config("victim") });
             stage.fault(&format!("kill at {point}"), victim.pid());
-            let ended = victim.wait(PATIENCE / 3).await.and_then(|status| status.signal());
+            let ended = victim.wait(PATIENCE).await.and_then(|status| status.signal());
             if ended != Some(ABORTED) {
                 missed.push(point);
             }
@@ -159,7 +159,7 @@ pub async fn odd_points(seed: u64, scale: u32) -> Report {
             let started = stage.history().count(is_start);
             stage.dispatched(app.dispatch(Stubborn { millis: 300 }).await);
             stage.until_recorded(started + 1, is_start).await;
-            let ended = victim.wait(PATIENCE / 3).await.and_then(|status| status.signal());
+            let ended = victim.wait(PATIENCE).await.and_then(|status| status.signal());
             if ended != Some(ABORTED) {
                 missed.push(point);
             }
