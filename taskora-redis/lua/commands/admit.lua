@@ -29,14 +29,14 @@ local function hold(job)
   once.hold(job.field, life, fingerprint, job.id)
 end
 
--- Jobs are stored together, at the end of the call, or before a job that has the id or the key of one of them.
+-- Jobs are stored together, at the end of the call, or before a job that has the id or the key of one of them, or that changes another job.
 local function flush()
   if S.batch then
     keyed.write()
     intake.write(S.batch)
     for _, job in ipairs(S.once or {}) do hold(job) end
   end
-  S.batch, S.once, S.seen = nil, nil, {}
+  S.batch, S.once, S.number = nil, nil, nil
 end
 
 -- stores a job, which owns the key of this field if there is one
@@ -80,11 +80,15 @@ local function throttle(job)
   if call('RPUSH', name, now6) > max then call('LTRIM', name, format('%.0f', -max), '-1') end
   if call('PTTL', name) < window then call('PEXPIRE', name, digits(window)) end
   if S.rejections then S.rejections[job.task] = nil end
-  return store(job, intake.time_of(job.at))
+  local letter = store(job, intake.time_of(job.at))
+  -- a call that fails has used up the place of one job at most
+  flush()
+  return letter
 end
 
 -- an unfinished job gets what this one has
 local function replace(job, id, before, ready, is_in_line)
+  flush()
   S.is_stale = true
   intake.replace(id, before, job.rest, job.payload, ready, is_in_line)
   return 'R' .. id
@@ -126,6 +130,7 @@ local function follow(job, owner)
   if before and not record.is_newer(before) then
     return replace(job, id, before, now, false)
   end
+  flush()
   S.is_stale = true
   local batch = intake.batch()
   keyed.put_behind(job.task, job.id, owner)

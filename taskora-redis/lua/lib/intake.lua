@@ -150,7 +150,7 @@ function intake.replace(id, before, rest, payload, ready, is_in_line)
   if ttl_at then text = with_deadline(task, id, text, ttl_at, ready) end
   local lane = is_in_line and call('HGET', K.laned .. task, id)
   if lane then text = change_lane(task, id, text, lane) end
-  if S.ttls then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
+  if ttl_at then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end
   if payload then call('HSET', K.blobs, id, payload) end
   call('HSET', K.jobs, id, text)
   if is_in_line and record.cost_of(text) ~= record.cost_of(before) then

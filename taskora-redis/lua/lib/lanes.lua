@@ -145,17 +145,19 @@ function lanes.place_of(turn, first)
 end
 
 -- Puts a lane whose first job has this score among those that may go, or parks it. `was`: `t` it was one of those, `p` it was parked. Lanes
--- that may go are added to `going`, which must be written. Returns the score if it may go, else nothing, and whether that has changed.
+-- that may go now are added to `going`, which must be written, unless they were parked. Returns the score if it may go, else nothing, and whether that has changed.
 local function put(task, key, first, turn, was, going)
   -- the oldest items go first
   if gather.is_lane(key) then turn = first % line.BAND end
   local place = format('%.0f', lanes.place_of(turn, first))
   local room, why, at = lanes.room(task, key)
   if room > 0 then
-    going[#going + 1], going[#going + 2] = place, key
     if was == 'p' then
+      call('ZADD', K.turns .. task, place, key)
       call('ZREM', K.parked .. task, key)
       lanes.note_opening(task, key)
+    else
+      going[#going + 1], going[#going + 2] = place, key
     end
     return first, was ~= 't'
   end
@@ -361,9 +363,10 @@ function lanes.let_go(task, ids)
       end
     end
   end
-  pages(gone, function(...) call('HDEL', K.held, ...) end)
   freed_all(task, keys)
   for key in pairs(items) do gather.freed(task, key) end
+  -- last, so that a call that repeats a failed one frees them, too
+  pages(gone, function(...) call('HDEL', K.held, ...) end)
 end
 
 -- a job that does not hold its key lets go

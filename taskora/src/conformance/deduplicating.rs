@@ -240,3 +240,31 @@ pub(super) async fn a_job_that_was_claimed_is_not_replaced(f: &impl Fixture) {
     worker.settle(&claimed, AttemptEnd::Release { delay: Duration::ZERO }).await;
     assert_eq!(admit(&adapter, newer("b", REPLACE)).await, kept_out_by("a"));
 }
+
+pub(super) async fn a_job_is_replaced_whatever_its_call_stores(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let ttl = Some(Ttl::new(MINUTE));
+    let brief = |id: &str| NewJob { ttl, ..job(id, TASK) };
+    assert_eq!(admit(&adapter, deduplicated(brief("a"), REPLACE)).await, Admitted::New);
+    let other = Admission { key: "other".to_owned(), ..deduplicated(brief("b"), REPLACE) };
+    let admitted = admit_all(&adapter, [other, deduplicated(job("c", TASK), REPLACE)]).await;
+    assert_eq!(admitted, [Admitted::New, Admitted::Replaced("a".into())]);
+    f.advance(2 * MINUTE).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Waiting), "it has no deadline any more");
+    assert_eq!(state(&adapter, "b").await, Some(JobState::Expired));
+}
+
+pub(super) async fn who_follows_comes_behind_what_its_call_has_stored(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let follow = Otherwise::Follow { cancel_running: true };
+    admit(&adapter, unique("a", TASK)).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(retry("again", MINUTE)).await;
+    // `a` waits for its next attempt, and ends at once
+    let first = Admission { key: "other".to_owned(), ..unique("b", TASK) };
+    let admitted = admit_all(&adapter, [first, deduplicated(job("c", TASK), follow)]).await;
+    assert_eq!(admitted, [Admitted::New, Admitted::New]);
+    assert_eq!(state(&adapter, "a").await, Some(JobState::Cancelled));
+    assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b", "c"]);
+}

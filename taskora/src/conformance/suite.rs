@@ -195,6 +195,7 @@ macro_rules! __conformance_checks {
                 each_state_with_a_deadline_is_sound
             }
             throttling {
+                a_call_knows_what_it_has_stored
                 s086_a_key_lets_so_many_through
                 x25_the_window_slides
                 what_is_throttled_does_not_count
@@ -205,6 +206,8 @@ macro_rules! __conformance_checks {
                 of_many_callers_at_once_as_many_get_through
             }
             deduplicating {
+                a_job_is_replaced_whatever_its_call_stores
+                who_follows_comes_behind_what_its_call_has_stored
                 s093_a_key_has_one_unfinished_job
                 x23_an_unfinished_job_keeps_its_key
                 s095_s098_each_end_frees_the_key

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Fixture;
-use super::admission_kit::{admit, admit_all};
+use super::admission_kit::{admit, admit_all, unique};
 use super::kit::{Caller, OTHER, TASK, delayed, ids, job, prioritised, put, state};
 use crate::adapter::{Adapter, Admission, Admitted, JobCounts, NewJob, Rule};
 use crate::job::JobState;
@@ -140,4 +140,16 @@ pub(super) async fn of_many_callers_at_once_as_many_get_through(f: &impl Fixture
     }
     assert_eq!(stored, 7);
     assert_eq!(adapter.inspection().counts(TASK).await.unwrap().waiting, 7);
+}
+
+pub(super) async fn a_call_knows_what_it_has_stored(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let one = |id: &str| throttled(job(id, TASK), "k", 1);
+    let jobs = [one("a"), one("b"), unique("c", TASK), unique("d", TASK), one("a"), one("e")];
+    let admitted = admit_all(&adapter, jobs).await;
+    let [a, b, c, d, again, e] = &admitted[..] else { panic!("{admitted:?}") };
+    assert_eq!((a, c, again), (&Admitted::New, &Admitted::New, &Admitted::Duplicate("a".into())));
+    assert_eq!(d, &Admitted::Duplicate("c".into()));
+    assert_about(wait(b), WINDOW);
+    assert_about(wait(e), WINDOW);
 }

@@ -183,6 +183,12 @@ pub struct Mix {
     /// One that gathers under one of few keys. Some of those keys are told to go at once.
     #[serde(default)]
     pub gathered: u32,
+    /// One whose key is debounced.
+    #[serde(default)]
+    pub debounced: u32,
+    /// One whose key lets few through in a time.
+    #[serde(default)]
+    pub throttled: u32,
 }
 
 impl Mix {
@@ -204,6 +210,8 @@ impl Mix {
         scheduled: 0,
         limited: 0,
         gathered: 0,
+        debounced: 0,
+        throttled: 0,
     };
 }
 
@@ -227,6 +235,8 @@ impl Default for Mix {
             scheduled: 0,
             limited: 6,
             gathered: 5,
+            debounced: 3,
+            throttled: 3,
         }
     }
 }

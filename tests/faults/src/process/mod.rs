@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use config::{Config, Mix, Producer, WorkerPart};
 pub use handle::Process;
+pub use producer::{KEYS, THROTTLED};
 use taskora::{App, Retention, RetentionLimit, Worker, tasks};
 use taskora_redis::{RedisAdapter, RedisConfig};
 use tokio::task::JoinSet;

@@ -20,7 +20,11 @@ use crate::tasks::{Act, Done, End, Follow, Gather, Row, Serve, Work};
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Keys that jobs share.
-const KEYS: u64 = 6;
+pub const KEYS: u64 = 6;
+/// The delay of debounced jobs.
+const DELAY: Duration = Duration::from_millis(150);
+/// How many throttled jobs of a key are stored in which time.
+pub const THROTTLED: (u32, Duration) = (2, Duration::from_millis(300));
 
 /// Members of a header whose workflow is started in several calls.
 const HUGE: u64 = 1_400;
@@ -97,6 +101,8 @@ impl Desk {
             mix.scheduled,
             mix.limited,
             mix.gathered,
+            mix.debounced,
+            mix.throttled,
         ];
         let kind = random.weighted(&weights);
         // every other one has an id of its own making, so that both ways to store ids are used
@@ -108,8 +114,12 @@ impl Desk {
         let is_awaited = random.percent(self.settings.awaited);
         let delay = self.settings.least_delay + Duration::from_millis(random.below(500));
         let priority = random.below(9) as i16 - 4;
-        if kind == 12 {
-            return self.keyed(act, number, random, waits).await;
+        if let 12 | 16 | 17 = kind {
+            let rule = match kind {
+                12 => random.below(4),
+                _ => kind as u64 - 12,
+            };
+            return self.keyed(rule, act, number, random, waits).await;
         }
         if kind == 13 {
             return self.scheduled(act, number).await;
@@ -200,19 +210,34 @@ impl Desk {
         }
     }
 
-    /// A job of one of few keys: stored, dropped, replacing another one, or behind it. Its id names the key.
-    async fn keyed(self: Arc<Self>, act: Act, number: u64, random: &mut Random, waits: &mut JoinSet<()>) {
-        let (key, rule) = (random.below(KEYS), random.below(4));
-        let id = format!("key-{key}-{}-{number}", self.name);
+    /// A job of one of few keys: stored, dropped, replacing another one, or behind it; debounced (rule 4), or throttled (5). Its id names
+    /// the key.
+    async fn keyed(
+        self: Arc<Self>,
+        rule: u64,
+        act: Act,
+        number: u64,
+        random: &mut Random,
+        waits: &mut JoinSet<()>,
+    ) {
+        let key = random.below(KEYS);
+        let kind = match rule {
+            4 => "debounced",
+            5 => "throttled",
+            _ => "key",
+        };
+        let id = format!("{kind}-{key}-{}-{number}", self.name);
         self.ledger.write(Record::Trying { job: id.clone(), workflow: false });
         let handle = loop {
             let asked = now();
-            let dispatch = self.app.dispatch(Work { act: act.clone() }).id(id.as_str()).deduplicate(key);
+            let dispatch = self.app.dispatch(Work { act: act.clone() }).id(id.as_str());
             let dispatch = match rule {
-                0 => dispatch.into_future(),
-                1 => dispatch.replace().into_future(),
-                2 => dispatch.keep_last().into_future(),
-                _ => dispatch.keep_last().cancel_running().into_future(),
+                0 => dispatch.deduplicate(key).into_future(),
+                1 => dispatch.deduplicate(key).replace().into_future(),
+                2 => dispatch.deduplicate(key).keep_last().into_future(),
+                3 => dispatch.deduplicate(key).keep_last().cancel_running().into_future(),
+                4 => dispatch.debounce(key, DELAY).max_wait(3 * DELAY).into_future(),
+                _ => dispatch.throttle(key, THROTTLED.0, THROTTLED.1).into_future(),
             };
             match dispatch.await {
                 Ok(handle) => break handle,
@@ -220,6 +245,9 @@ impl Desk {
             }
             tokio::time::sleep(AGAIN).await;
         };
+        if let Outcome::Throttled { .. } = handle.outcome() {
+            return;
+        }
         // whichever job stands for it must end
         let job = handle.id().to_string();
         let duplicate = handle.outcome() != &Outcome::Enqueued;

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod memory;
 pub mod network;
 pub mod newer;
+pub mod owners;
 pub mod points;
 pub mod rates;
 pub mod replies;
@@ -46,6 +47,7 @@ scenarios! {
     "killed among keys" => lanes::killed_among_keys,
     "killed among rates" => rates::killed_among_rates,
     "killed among batches" => gathers::killed_among_batches,
+    "killed around keys" => owners::killed_around_keys,
     "points" => points::points,
     "odd points" => points::odd_points,
     "grace" => shutdown::grace,

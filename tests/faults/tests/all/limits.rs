@@ -1,7 +1,12 @@
-//! Limits over all processes.
+//! Keys and limits over all processes.
 
-use taskora_fault_tests::scenarios::{gathers, lanes, limits, rates};
+use taskora_fault_tests::scenarios::{gathers, lanes, limits, owners, rates};
 use taskora_fault_tests::seed;
+
+#[tokio::test]
+async fn fault_19_keys_are_free_when_their_owners_have_ended_although_processes_die() {
+    owners::killed_around_keys(seed(), 1).await.assert();
+}
 
 #[tokio::test]
 async fn fault_20_a_limit_holds_while_workers_are_killed() {
