@@ -183,9 +183,6 @@ pub struct Mix {
     /// One that gathers under one of few keys. Some of those keys are told to go at once.
     #[serde(default)]
     pub gathered: u32,
-    /// One whose key is debounced.
-    #[serde(default)]
-    pub debounced: u32,
     /// One whose key lets few through in a time.
     #[serde(default)]
     pub throttled: u32,
@@ -210,7 +207,6 @@ impl Mix {
         scheduled: 0,
         limited: 0,
         gathered: 0,
-        debounced: 0,
         throttled: 0,
     };
 }
@@ -235,7 +231,6 @@ impl Default for Mix {
             scheduled: 0,
             limited: 6,
             gathered: 5,
-            debounced: 3,
             throttled: 3,
         }
     }

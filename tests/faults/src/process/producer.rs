@@ -21,8 +21,6 @@ const AGAIN: Duration = Duration::from_millis(20);
 
 /// Keys that jobs share.
 pub const KEYS: u64 = 6;
-/// The delay of debounced jobs.
-const DELAY: Duration = Duration::from_millis(150);
 /// How many throttled jobs of a key are stored in which time.
 pub const THROTTLED: (u32, Duration) = (2, Duration::from_millis(300));
 
@@ -101,7 +99,6 @@ impl Desk {
             mix.scheduled,
             mix.limited,
             mix.gathered,
-            mix.debounced,
             mix.throttled,
         ];
         let kind = random.weighted(&weights);
@@ -114,11 +111,8 @@ impl Desk {
         let is_awaited = random.percent(self.settings.awaited);
         let delay = self.settings.least_delay + Duration::from_millis(random.below(500));
         let priority = random.below(9) as i16 - 4;
-        if let 12 | 16 | 17 = kind {
-            let rule = match kind {
-                12 => random.below(4),
-                _ => kind as u64 - 12,
-            };
+        if let 12 | 16 = kind {
+            let rule = if kind == 12 { random.below(4) } else { 4 };
             return self.keyed(rule, act, number, random, waits).await;
         }
         if kind == 13 {
@@ -210,8 +204,7 @@ impl Desk {
         }
     }
 
-    /// A job of one of few keys: stored, dropped, replacing another one, or behind it; debounced (rule 4), or throttled (5). Its id names
-    /// the key.
+    /// A job of one of few keys: stored, dropped, replacing another one, or behind it, or throttled (rule 4). Its id names the key.
     async fn keyed(
         self: Arc<Self>,
         rule: u64,
@@ -221,11 +214,7 @@ impl Desk {
         waits: &mut JoinSet<()>,
     ) {
         let key = random.below(KEYS);
-        let kind = match rule {
-            4 => "debounced",
-            5 => "throttled",
-            _ => "key",
-        };
+        let kind = if rule == 4 { "throttled" } else { "key" };
         let id = format!("{kind}-{key}-{}-{number}", self.name);
         self.ledger.write(Record::Trying { job: id.clone(), workflow: false });
         let handle = loop {
@@ -236,7 +225,6 @@ impl Desk {
                 1 => dispatch.deduplicate(key).replace().into_future(),
                 2 => dispatch.deduplicate(key).keep_last().into_future(),
                 3 => dispatch.deduplicate(key).keep_last().cancel_running().into_future(),
-                4 => dispatch.debounce(key, DELAY).max_wait(3 * DELAY).into_future(),
                 _ => dispatch.throttle(key, THROTTLED.0, THROTTLED.1).into_future(),
             };
             match dispatch.await {

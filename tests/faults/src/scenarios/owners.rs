@@ -1,4 +1,4 @@
-//! Keys of one unfinished job, debounced and throttled ones, while processes die around the calls that take and free them.
+//! Keys of one unfinished job, and throttled ones, while processes die around the calls that take and free them.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -13,6 +13,9 @@ use crate::report::Report;
 use crate::stage::{PATIENCE, Stage};
 use crate::tasks::{Act, Work};
 
+/// How often each point is reached.
+const ROUNDS: u32 = 3;
+
 /// Fault 19: processes that lose an answer, and die, before and after calls that store jobs under keys, claim and settle them, and
 /// sweep.
 ///
@@ -22,13 +25,13 @@ pub async fn killed_around_keys(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("killed around keys", seed);
     let (adapter, app) = (stage.adapter().await, stage.app().await);
     let part = WorkerPart { concurrency: 4, ..WorkerPart::default() };
-    let mix = Mix { keyed: 6, debounced: 2, throttled: 2, ..Mix::NOTHING };
+    let mix = Mix { keyed: 6, throttled: 2, ..Mix::NOTHING };
     let load =
         Producer { count: 0, pause: Duration::from_millis(10), millis: 40, mix, ..Producer::default() };
     let workers = vec![stage.worker(part.clone())];
     let mut producer = stage.producer(load.clone());
     let mut missed = Vec::new();
-    for _ in 0..scale {
+    for _ in 0..ROUNDS * scale {
         for (call, most) in [("admit", 30), ("exchange", 30), ("sweep", 2)] {
             for when in ["before", "after"] {
                 // the answer to an earlier call is lost
@@ -50,24 +53,24 @@ pub async fn killed_around_keys(seed: u64, scale: u32) -> Report {
     }
     stage.stop(&mut producer).await;
     stage.quiet(&adapter).await;
-    let crowded = crowded(&stage.snapshot().await);
+    let snapshot = stage.snapshot().await;
+    let crowded = crowded(&snapshot);
+    let throttled = snapshot.created.keys().filter(|job| job.starts_with("throttled-")).count();
 
     // every key is free now
     let mut taken = Vec::new();
     for key in 0..KEYS {
-        let work = || Work { act: Act::returns(0) };
-        let unique = app.dispatch(work()).id(format!("key-{key}-last")).deduplicate(key).await;
-        let delay = Duration::from_millis(1);
-        let late = app.dispatch(work()).id(format!("debounced-{key}-last")).debounce(key, delay).await;
-        for handle in [stage.dispatched(unique), stage.dispatched(late)] {
-            if handle.outcome() != &Outcome::Enqueued {
-                taken.push(format!("{}: {:?}", handle.id(), handle.outcome()));
-            }
+        let work = Work { act: Act::returns(0) };
+        let last = app.dispatch(work).id(format!("key-{key}-last")).deduplicate(key).await;
+        let handle = stage.dispatched(last);
+        if handle.outcome() != &Outcome::Enqueued {
+            taken.push(format!("{}: {:?}", handle.id(), handle.outcome()));
         }
     }
     let mut report = stage.finish(workers).await;
     report.demand(missed.is_empty(), || format!("these points were not reached: {missed:?}"));
     report.demand(taken.is_empty(), || format!("keys whose owners have ended are not free: {taken:?}"));
+    report.demand(throttled > 0, || "no throttled job was stored".to_owned());
     report.demand(crowded.is_empty(), || format!("throttled jobs that came too soon: {crowded:?}"));
     report
 }
