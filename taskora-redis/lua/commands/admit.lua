@@ -36,26 +36,19 @@ local function flush()
     intake.write(S.batch)
     for _, job in ipairs(S.once or {}) do hold(job) end
   end
-  S.batch, S.once, S.number = nil, nil, nil
+  S.batch, S.once = nil, nil
 end
 
 -- stores a job, which owns the key of this field if there is one
 local function store(job, time, field)
   S.batch = S.batch or intake.batch()
   if field then keyed.own(job.id, field) end
-  local number
-  if time <= now then
-    -- one for each of those that are left, even if they need none
-    if not S.number then S.number = line.arrivals(job.left) end
-    S.number = S.number + 1
-    number = S.number
-  end
-  intake.add(S.batch, job.id, job.rest, job.payload, time, number, job.before)
+  intake.add(S.batch, job.id, job.rest, job.payload, time, time <= now and line.arrivals(1) + 1, job.before)
   return '1'
 end
 
--- What rejects a throttled job like this one, as far as this call knows: its answer, by task, key and rule. The next one to be stored
--- changes it.
+-- The answers to throttled jobs that this call has rejected, by rule, for a task and a key. They hold until this call stores a throttled job
+-- of the task.
 local function rejections_of(task, key)
   return list_in(list_in(gathered('rejections'), task), key)
 end
@@ -180,7 +173,8 @@ local function rejection_at(at)
   return of_key and of_key[rule]
 end
 
--- What is stored under the ids of the jobs; and, by their places, the jobs of which `uniq` may have the owner.
+-- Reads at once what all jobs need. Returns the records that are stored under their ids, and, by place, the jobs with debounced or unique
+-- keys, each with the value of its key in `uniq`.
 local function read_all()
   local ids, jobs, places, fields = {}, {}, {}, {}
   for at = A.jobs, #argv, 6 do
@@ -220,7 +214,7 @@ function commands.admit()
     answer[i] = S.rejections and not before and not S.seen[argv[at]] and rejection_at(at)
     if not answer[i] then
       local job = jobs[i] or job_at(at)
-      job.before, job.left = before, #befores - i + 1
+      job.before = before
       answer[i] = admit(job, again)
     end
   end

@@ -26,9 +26,9 @@ function cost.of(id)
   return known[id]
 end
 
--- This call stores a job that costs so much (nothing: 1).
+-- This call stores a job that costs so much.
 function cost.note(id, costs)
-  gathered('costs')[id] = math.max(costs or 1, 1)
+  gathered('costs')[id] = costs
 end
 
 -- what the next job costs of those in these lines; 1 if there is none

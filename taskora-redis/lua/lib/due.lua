@@ -162,14 +162,14 @@ function due.promote(dues, budget)
       for _, id in ipairs(source.ids) do
         local text = known[id]
         if text and byte(id) == 42 then text = workflow.record_in(text) or '' end
-        local key, rule
-        if text then key, rule = lanes.key_by_history(source.task, id, text) end
+        local key, rule, is_ordered
+        if text then key, rule, is_ordered = lanes.key_by_history(source.task, id, text) end
         if not text then
           -- it names no job
         elseif key then
           -- the holder of an ordered key comes back to the front
           local is_back = call('HEXISTS', K.held, id) == 1
-          local score = is_back and lanes.score_of(source.task, key, id, text, false) or lanes.score_of_new(source.task, key, text, numbers[id])
+          local score = is_back and lanes.score_of(source.task, key, id, text, false) or lanes.score_at_end(numbers[id], record.priority_of(text), is_ordered)
           lanes.enter(source.task, key, { score, id }, is_back, rule, times[id])
         elseif not record.is_readable(text) or record.is_listed(text) then
           -- the claim handles records that cannot be read

@@ -78,7 +78,7 @@ function gate.of(task)
   if known[name] == nil then
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
     own.is_paused = is_pause(settings.p)
-    own.is_fair = settings.k and not match(settings.k, '^%d') and not find(settings.k, ' ', 1, true)
+    own.only_turns = settings.k and not match(settings.k, '^%d') and not find(settings.k, ' ', 1, true)
     own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
     own.lines, own.declared, own.keys, own.fields = lines_of(name, settings.l), settings.k, {}, 0
     for _, value in pairs(settings) do own.fields = own.fields + (value and 1 or 0) end
@@ -100,7 +100,7 @@ end
 
 -- whether nothing limits the keys of a gate, which only take turns
 function gate.is_fair(own)
-  return own.is_fair and not gate.has_single(own)
+  return own.only_turns and not gate.has_single(own)
 end
 
 -- What holds for a key of a gate: whether it is paused, until when it is closed, its `limit`, and what counts its starts (`counter`), if it
@@ -166,7 +166,7 @@ function gate.is_wrong(task)
   -- the next job costs more than is left, and no claim has met it yet
   if not is_closed and own.why == 'r' and own.left > 0 then return opens ~= nil end
   local at = gate.opens_at(own, task)
-  -- who comes first in another line may have changed: too early is put right by whoever looks
+  -- another line of the gate may have a new first job. A time that is too early does no harm: the worker that it wakes sets it right
   if #own.lines > 1 and at and opens and opens < at then return not is_closed end
   return not is_closed or opens ~= at
 end

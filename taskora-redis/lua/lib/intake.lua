@@ -76,20 +76,17 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   local ttl_at, key, rule, costs = record.parts_of(text)
   if ttl_at then text = with_deadline(task, id, text, ttl_at, time) end
   -- most cost one start
-  if costs or before then cost.note(id, costs) end
+  if costs or before then cost.note(id, costs or 1) end
   local at = #new
   new[at + 1], new[at + 2] = id, text
   if is_behind then return end
-  local high, low = byte(rest, 2, 3)
-  local priority = high * 256 + low
-  if priority >= 32768 then priority = priority - 65536 end
-  local lane, is_ordered
+  local priority, lane, is_ordered = record.priority_of(text), nil, false
   if key and time <= now then lane, is_ordered = lanes.new_lane_of(task, key, rule) end
   if lane then
     local list = list_in(list_in(rule and batch.items or batch.lanes, task), lane)
     local last = #list
     list.rule = rule
-    list[last + 1], list[last + 2] = is_ordered and number or number - priority * line.BAND, id
+    list[last + 1], list[last + 2] = lanes.score_at_end(number, priority, is_ordered), id
   elseif time > now then
     local list = list_in(batch.delays, task)
     list[#list + 1] = time

@@ -5,8 +5,8 @@
 -- lanes' turns: when the lane was last served, or the number of the job that opened it. So parking does not change a turn. Of parked
 -- lanes that only the rate of their key keeps waiting, `opening:<task>` has the time at which it lets the next job start. Items that are
 -- claimed in batches wait in lanes, too, whose names lib/gather.lua has.
-local PAGE = 64 -- the most lanes that one call looks at
-local LIMIT = 4503599627370496 -- 2^52: no score is beyond it
+lanes.PAGE = 64 -- the most lanes that one call looks at
+lanes.LIMIT = 4503599627370496 -- 2^52: no score is beyond it
 
 local function lane_of(task, key)
   return K.lane .. task .. '\0' .. key
@@ -14,13 +14,14 @@ end
 lanes.name_of = lane_of
 
 -- The name of the lane in which the job with this record waits: the key by which limits count it, or that of its items (`is_back`: it
--- has been claimed before) and its rule to gather. Nothing if its task has no limits by key and it does not gather.
+-- has been claimed before) and its rule to gather. Nothing if its task has no limits by key and it does not gather. Also whether the lane is
+-- ordered.
 function lanes.key_of(task, text, is_back)
-  local key = record.key_of(text)
+  local _, key, rule = record.parts_of(text)
   if not key then return nil end
-  local rule = record.rule_of(text)
   if rule then return gather.lane_of(key, is_back), rule end
-  return (lanes.new_lane_of(task, key))
+  local lane, is_ordered = lanes.new_lane_of(task, key)
+  return lane, nil, is_ordered
 end
 
 -- the same for a new job with this key and this rule, if it has one; also whether the lane is ordered
@@ -33,9 +34,9 @@ end
 
 -- the same for a job whose history says whether it has been claimed before
 function lanes.key_by_history(task, id, text)
-  local key, rule = lanes.key_of(task, text)
+  local key, rule, is_ordered = lanes.key_of(task, text)
   if rule and history.was_claimed(call('HGET', K.life, id), text) then key = gather.lane_of(record.key_of(text), true) end
-  return key, rule
+  return key, rule, is_ordered
 end
 
 -- how many jobs hold a key; lines that share a gate share its keys
@@ -83,7 +84,7 @@ end
 
 -- a score that taskora may have written; only others are infinite
 function lanes.finite(score)
-  return math.min(math.max(tonumber(score), -LIMIT), LIMIT)
+  return math.min(math.max(tonumber(score), -lanes.LIMIT), lanes.LIMIT)
 end
 
 -- the score of the first job that waits in a lane
@@ -94,7 +95,7 @@ end
 
 -- the next job of the lanes of a line, with its score; nothing if none of the first ones may go
 function lanes.first(task)
-  for _, key in ipairs(call('ZRANGE', K.turns .. task, 0, PAGE - 1)) do
+  for _, key in ipairs(call('ZRANGE', K.turns .. task, 0, lanes.PAGE - 1)) do
     local page = call('ZRANGE', lane_of(task, key), 0, 0, 'WITHSCORES')
     if page[1] and page[2] ~= 'inf' and lanes.room(task, key) > 0 then return lanes.finite(page[2]), page[1] end
   end
@@ -145,7 +146,8 @@ function lanes.place_of(turn, first)
 end
 
 -- Puts a lane whose first job has this score among those that may go, or parks it. `was`: `t` it was one of those, `p` it was parked. Lanes
--- that may go now are added to `going`, which must be written, unless they were parked. Returns the score if it may go, else nothing, and whether that has changed.
+-- that were not parked and may go are added to `going`, for `lanes.write_turns`. Returns the score if the lane may go, else nothing, and whether
+-- that has changed.
 local function put(task, key, first, turn, was, going)
   -- the oldest items go first
   if gather.is_lane(key) then turn = first % line.BAND end
@@ -251,8 +253,8 @@ local function add(task, lists)
   return keys, firsts, opened
 end
 
--- Puts jobs in a lane. `had`: they may have held the key until now. Items that gather come with their rule, and may have come `at` an
--- earlier time; whoever ends their leases frees their key.
+-- Puts jobs in a lane. `had`: they may have held the key until now. Items that gather have a `rule`, and `at` is when they came, now by
+-- default. Their key is freed by the call that ends their leases.
 function lanes.enter(task, key, list, had, rule, at)
   local ids = {}
   for i = 2, #list, 2 do ids[#ids + 1] = list[i] end
@@ -307,9 +309,8 @@ function lanes.score_of(task, key, id, text, is_front, number)
 end
 
 -- the score of a job with this number that joins the end of its lane
-function lanes.score_of_new(task, key, text, number)
-  if not gather.is_lane(key) and gate.of(task).per_key.is_ordered then return number end
-  return number - record.priority_of(text) * line.BAND
+function lanes.score_at_end(number, priority, is_ordered)
+  return is_ordered and number or number - priority * line.BAND
 end
 
 -- Takes jobs out of a lane: ended ones, or such that are elsewhere.

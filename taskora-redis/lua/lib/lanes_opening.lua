@@ -1,6 +1,4 @@
 -- When time opens lanes: of keys that their rates or an upstream keep closed, and of items that gather.
-local PAGE = 64 -- the most lanes that one call looks at
-local LIMIT = 4503599627370496 -- 2^52: no place is below its negative
 
 -- when time lets the next job of a key start, if it does not now
 function lanes.opens(task, key)
@@ -63,7 +61,7 @@ end
 
 -- Opens the lanes of a line whose time has come, at most a page.
 function lanes.open_due(task)
-  local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, PAGE)
+  local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, lanes.PAGE)
   -- the task may have become an alias since
   local own = #opened > 0 and gate.of(task)
   for _, key in ipairs(opened) do
@@ -78,16 +76,16 @@ end
 
 -- The limit of all keys has changed: looks at a page of the parked lanes of a line, from a place on, and puts off the rest.
 function lanes.reopen(task, from)
-  local list = call('ZRANGEBYSCORE', K.parked .. task, from, '+inf', 'WITHSCORES', 'LIMIT', 0, PAGE + 1)
-  for i = 1, math.min(#list, 2 * PAGE), 2 do lanes.changed(task, list[i]) end
-  if #list > 2 * PAGE then
+  local list = call('ZRANGEBYSCORE', K.parked .. task, from, '+inf', 'WITHSCORES', 'LIMIT', 0, lanes.PAGE + 1)
+  for i = 1, math.min(#list, 2 * lanes.PAGE), 2 do lanes.changed(task, list[i]) end
+  if #list > 2 * lanes.PAGE then
     S.is_touched = true
     -- a place may be negative
-    call('RPUSH', K.deferred, 'Gp:' .. format('%.0f', lanes.finite(list[2 * PAGE + 2]) + LIMIT) .. ' ' .. task)
+    call('RPUSH', K.deferred, 'Gp:' .. format('%.0f', lanes.finite(list[2 * lanes.PAGE + 2]) + lanes.LIMIT) .. ' ' .. task)
   end
 end
 
 -- such an entry of `deferred`
 function lanes.go_on(task, from)
-  lanes.reopen(task, format('%.0f', from - LIMIT))
+  lanes.reopen(task, format('%.0f', from - lanes.LIMIT))
 end

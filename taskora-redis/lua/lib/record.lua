@@ -12,7 +12,7 @@ function record.is_envelope(text, at)
   return byte(text, at) == 193
 end
 
-local KEY, TTL, RULE = 2, 4, 13 -- the tag of a limit key; that of a job's expiry rule, which comes first, and its length
+local KEY, TTL, RULE = 2, 4, 13 -- the tag of a limit key; that of a job's expiry rule, and its length
 local COLLECT, COLLECTS = 6, 15 -- the tag of a rule to gather, and its length
 local COST = 8 -- the tag of what a job costs, which has four bytes
 
@@ -85,16 +85,6 @@ function record.stalls_allowed(text)
   return byte(text, R.stalls)
 end
 
--- The position of a job's expiry rule in its record: whether it is kept (1: 0 yes, 1 no), how long it may wait (6), and the
--- deadline (6), which the store fills in; zero for a node. Nothing if the job does not expire.
-function record.ttl_at(text)
-  if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
-  local at = extension_at(text)
-  local tag, high, low = byte(text, at + 2, at + 4)
-  if tag ~= TTL or high ~= 0 or low ~= RULE or #text < at + 17 then return nil end
-  return at + 5
-end
-
 -- a record with this deadline (6)
 function record.with_deadline(text, at, deadline)
   return sub(text, 1, at + 6) .. deadline .. sub(text, at + 13)
@@ -106,28 +96,11 @@ function record.is_discarded(text)
   return at ~= nil and byte(text, at) == 1
 end
 
--- the value of this tag in the extension of a record
-local function value_of(wanted, text)
-  if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
-  local at = extension_at(text)
-  local high, low = byte(text, at, at + 1)
-  if not low then return nil end
-  local last = at + 1 + high * 256 + low
-  at = at + 2
-  while at + 2 <= last do
-    local tag, more, less = byte(text, at, at + 2)
-    if not less then return nil end
-    local length = more * 256 + less
-    if tag == wanted then return at + 2 + length <= last and sub(text, at + 3, at + 2 + length) or nil end
-    at = at + 3 + length
-  end
-  return nil
-end
-
--- All that the extension of a complete record has for its store: the position of its expiry rule, as `record.ttl_at` says it, the key by
--- which limits count it or under which it gathers, how it gathers, and what it costs. Each may be nothing.
+-- What a record's extension has for its store, each of which may be nothing: the position of the expiry rule (whether it is kept (1: 0 yes,
+-- 1 no), how long it may wait (6), and the deadline (6), which the store fills in; zero for a node), the key by which limits count the job or
+-- under which it gathers, how it gathers, and how many starts of a rate each of its starts counts as.
 function record.parts_of(text)
-  if byte(text, R.flags) % 32 < 16 then return nil end
+  if not record.is_readable(text) or byte(text, R.flags) % 32 < 16 then return nil end
   local at = extension_at(text)
   local high, low = byte(text, at, at + 1)
   if not low then return nil end
@@ -136,35 +109,42 @@ function record.parts_of(text)
   while at + 2 <= last do
     local tag, more, less = byte(text, at, at + 2)
     local stop = less and at + 2 + more * 256 + less
-    if not stop or stop > last then break end
+    if not stop or stop > last or stop > #text then break end
     if tag == TTL then
       if less == RULE and more == 0 then ttl_at = at + 3 end
     elseif tag == KEY then
       key = sub(text, at + 3, stop)
     elseif tag == COLLECT then
       rule = sub(text, at + 3, stop)
-    elseif tag == COST then
-      costs = less == 4 and read('>I4', text, at + 3) or nil
+    elseif tag == COST and less == 4 and more == 0 then
+      costs = math.max(read('>I4', text, at + 3), 1)
     end
     at = stop + 1
   end
   return ttl_at, key, rule, costs
 end
 
+-- where the rule is by which the job expires, if it does
+function record.ttl_at(text)
+  return (record.parts_of(text))
+end
+
 -- the key by which limits count the job, or under which it gathers
 function record.key_of(text)
-  return value_of(KEY, text)
+  local _, key = record.parts_of(text)
+  return key
 end
 
 -- how the job gathers, if it does
 function record.rule_of(text)
-  return value_of(COLLECT, text)
+  local _, _, rule = record.parts_of(text)
+  return rule
 end
 
 -- how many starts of a rate each start of the job counts as
 function record.cost_of(text)
-  local value = value_of(COST, text)
-  return value and #value == 4 and math.max(read('>I4', value), 1) or 1
+  local _, _, _, costs = record.parts_of(text)
+  return costs or 1
 end
 
 -- a record without a key, with this one

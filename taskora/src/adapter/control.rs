@@ -50,8 +50,8 @@
 //!   start and waits for a sweep. In the lane of a key, the first job decides for the key, and other keys go on.
 //! - **Aliases** have a line each. A line is closed while its own next job, or the next one of all lines of the gate, costs more than is left.
 //!   A claim takes from several lines in one order, and takes no more of a gate when it meets a job that costs too much.
-//! - **Who is next may change**, because a job is cancelled, expired or replaced, or one comes before it. Then the gate, or the lane, goes by the
-//!   cost of the next one: it opens at once if as many starts are left, else by time.
+//! - **Another job may become the next one**, because a job is cancelled, expires or is replaced, or because one of a higher priority comes. The
+//!   cost of the new one then decides: the gate, or the lane, opens at once if enough starts are left, else by time.
 
 use std::fmt;
 use std::time::Duration;

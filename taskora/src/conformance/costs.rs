@@ -166,7 +166,7 @@ pub(super) async fn the_gate_opens_for_the_next_job(f: &impl Fixture) {
     let second = Caller::new(&adapter).claim_one().await.claimed_at;
     assert_eq!(gate(&adapter).await.opens_at, None);
     put_costs(&adapter, &[("c", 4), ("d", 2), ("e", 1)]).await;
-    // who waits in front says when it opens
+    // the first job in line decides when it opens
     assert_eq!(opens_after(&adapter, second).await, Some(millis(HOUR)));
     assert!(claim_all(&adapter).await.is_empty());
     assert_eq!(opens_after(&adapter, second).await, Some(millis(HOUR)));
