@@ -323,7 +323,13 @@ fn values(redis: &mut Connection, key: &str, stored: &[u8], kind: &str) -> Vec<S
         "zset" => {
             let values: Vec<(Vec<u8>, f64)> = redis.zrange_withscores(stored, 0, -1).expect("zrange");
             let score = |score: f64| if is_time(score) { "<time>".to_owned() } else { score.to_string() };
-            values.iter().map(|(value, number)| format!("{} {}", score(*number), shown(value))).collect()
+            let line = |(value, number): &(Vec<u8>, f64)| format!("{} {}", score(*number), shown(value));
+            let mut lines: Vec<String> = values.iter().map(line).collect();
+            if values.iter().all(|(_, number)| is_time(*number)) {
+                // which one came first depends on the machine
+                lines.sort();
+            }
+            lines
         }
         _ => {
             let mut values: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(stored).expect("hgetall");
