@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, Admissions, Cancellation, Control, Ended, Inspection, Jobs, Schedules, Signals, Upkeep,
+    Actions, Adapter, Admissions, Cancellation, Control, Ended, Inspection, Jobs, Schedules, Signals, Upkeep,
     WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
@@ -114,6 +114,10 @@ impl Adapter for RedisAdapter {
     }
 
     fn control(&self) -> &dyn Control {
+        self
+    }
+
+    fn actions(&self) -> &dyn Actions {
         self
     }
 }

@@ -44,12 +44,14 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),
     ("pause_schedule", &["name", "reason"]),
+    ("promote", &["again", "id"]),
     ("put_schedules", &["schedules"]),
     ("raise_level", &["level", "force", "writer", "version", "min"]),
     ("release_key", &["field"]),
     ("remove_schedule", &["again", "name"]),
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
+    ("revive", &["again", "jobs"]),
     ("schedule", &["name"]),
     ("set_gate", &["level", "task", "aliases", "what", "value"]),
     ("shift", &["by"]),
@@ -76,6 +78,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("tick", &["ticks"]),
     ("trigger", &["name", "overlap", "job"]),
     ("watch", &["tag", "ids"]),
+    ("withdraw", &["again", "is_deleted", "reason", "ids"]),
     ("workflow", &["id", "from", "count"]),
 ];
 

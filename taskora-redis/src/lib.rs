@@ -60,6 +60,7 @@
 )]
 
 mod access;
+mod actions;
 mod adapter;
 mod address;
 mod admissions;

@@ -92,12 +92,14 @@ commands!(
     note,
     pause_schedule,
     processes,
+    promote,
     put_schedules,
     raise_level,
     release_key,
     remove_schedule,
     renew,
     repair,
+    revive,
     schedule,
     set_gate,
     shift,
@@ -109,11 +111,13 @@ commands!(
     tick,
     trigger,
     watch,
+    withdraw,
     workflow,
 );
 
 // Each is a table of functions that all others may call, so their order does not matter.
 modules!(
+    act,
     active,
     caller,
     claim,

@@ -33,6 +33,7 @@
 //! deadline, the job fails, with that attempt's error. An expired job with [`OnExpire::Discard`](crate::OnExpire::Discard)
 //! is removed at once, or by the next sweep. If it is a node, its workflow keeps the end.
 
+mod actions;
 mod admission;
 mod aside;
 mod collect;
@@ -53,6 +54,7 @@ mod workflows;
 
 use std::fmt;
 
+pub use actions::*;
 pub use admission::*;
 pub use aside::step_aside;
 pub use collect::*;
@@ -110,5 +112,10 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
     /// Limits and pauses. An adapter that has none refuses each call.
     fn control(&self) -> &dyn Control {
         &control::NoControl
+    }
+
+    /// What operators do with single jobs. An adapter without them refuses each call.
+    fn actions(&self) -> &dyn Actions {
+        &actions::NoActions
     }
 }

@@ -1,5 +1,6 @@
 //! Errors: one type per boundary, and [`Error`] for all of them.
 
+mod action;
 mod dispatch;
 mod job;
 mod worker;
@@ -8,6 +9,7 @@ use crate::adapter::AdapterError;
 use crate::schedules::ScheduleError;
 use crate::workflow::{GraphError, WorkflowError};
 
+pub use action::{Action, ActionError};
 pub use dispatch::DispatchError;
 pub use job::JobError;
 pub use worker::WorkerError;
@@ -31,6 +33,9 @@ pub enum Error {
     /// A job ended without a result.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// Nothing could be done with a job.
+    #[error(transparent)]
+    Action(#[from] ActionError),
     /// A workflow ended without a result.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),

@@ -115,6 +115,10 @@ impl<Out> JobHandle<Out> {
         &self.id
     }
 
+    pub(crate) const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
     pub(crate) const fn is_stored(&self) -> bool {
         !matches!(self.outcome, Outcome::Throttled { .. })
     }
@@ -183,7 +187,7 @@ impl<Out> JobHandle<Out> {
     }
 
     /// Asks the store for the job's task, unless it is known from the dispatch.
-    async fn make_sure(&self) -> Result<(), JobError> {
+    pub(crate) async fn make_sure(&self) -> Result<(), JobError> {
         if self.expected.is_some() && self.outcome == Outcome::Attached {
             self.info().await?;
         }
@@ -201,7 +205,7 @@ impl<Out> JobHandle<Out> {
         }
     }
 
-    fn adapter_error(&self, source: AdapterError) -> JobError {
+    pub(crate) fn adapter_error(&self, source: AdapterError) -> JobError {
         JobError::Adapter { id: self.id.clone(), source }
     }
 

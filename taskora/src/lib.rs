@@ -20,6 +20,8 @@ mod schedules_page {}
 #[path = "private.rs"]
 pub mod __private;
 #[cfg(feature = "runtime")]
+mod actions;
+#[cfg(feature = "runtime")]
 pub mod adapter;
 #[cfg(feature = "runtime")]
 mod advice;
@@ -93,7 +95,7 @@ pub use contract::{Collects, Data, KeyLimit, Task, TaskOptions};
 #[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
-pub use error::{DispatchError, Error, JobError, Result, WorkerError};
+pub use error::{Action, ActionError, DispatchError, Error, JobError, Result, WorkerError};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use failure::Failure;

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod actions;
 mod blocking;
 mod bulk;
 mod cancel;

@@ -74,6 +74,17 @@ function ends.drop_ended(task, key, ids)
   return #gone
 end
 
+-- Removes an ended job, at once or, if its id must not become free yet, with the next sweep.
+function ends.remove(task, id, done)
+  local key = ends.index_of(sub(done, 1, 1), task, id)
+  if byte(done) == 67 then
+    ends.forget({ id })
+    return entries.remove(key, sub(done, 16, 21) .. id)
+  end
+  call('ZADD', key, 'XX', '0', id)
+  ends.drop_ended(task, key, { id })
+end
+
 -- best effort: a missing permission for these channels must not fail the command
 local function push(list, ids)
   local at = -3

@@ -16,6 +16,13 @@ function expiry.add(task, id, deadline)
   list[at + 1], list[at + 2] = list.text, id
 end
 
+-- The record of a job whose time to start runs from when it is ready. `expiry.write` must follow.
+function expiry.start(task, id, text, at, ready)
+  local deadline = expiry.sum(math.max(ready, now), (read('>I6', text, at + 1)))
+  expiry.add(task, id, deadline)
+  return record.with_deadline(text, at, pack('>I6', deadline))
+end
+
 function expiry.write()
   local ttls = S.ttls
   if not ttls then return end

@@ -52,13 +52,6 @@ function intake.time_of(at)
   return byte(at) == 43 and now + time or time
 end
 
--- A record with its deadline, which runs from when it is ready. `expiry.write` must follow.
-local function with_deadline(task, id, text, at, ready)
-  local deadline = expiry.sum(math.max(ready, now), (read('>I6', text, at + 1)))
-  expiry.add(task, id, deadline)
-  return record.with_deadline(text, at, pack('>I6', deadline))
-end
-
 -- Takes a job into a batch: into its line, among the delayed ones if its time is to come, or into no place if it is behind another
 -- one. `number` is its own if it comes into the line.
 function intake.add(batch, id, rest, payload, time, number, before, is_behind)
@@ -74,7 +67,7 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   end
   local text = '\1' .. created .. rest
   local ttl_at, key, rule, costs = record.parts_of(text)
-  if ttl_at then text = with_deadline(task, id, text, ttl_at, time) end
+  if ttl_at then text = expiry.start(task, id, text, ttl_at, time) end
   -- most cost one start
   if costs or before then cost.note(id, costs or 1) end
   local at = #new
@@ -126,8 +119,7 @@ local function change_lane(task, id, text, from)
     if key == from then return text end
   else
     line.enter(task, nil, nil, { score, id })
-    local flags = byte(text, R.flags)
-    if flags % 64 < RANKED then text = sub(text, 1, R.flags - 1) .. pack('B', flags + RANKED) .. sub(text, R.flags + 1) end
+    text = record.unlisted(text)
     call('HDEL', K.laned .. task, id)
   end
   call('ZREM', lanes.name_of(task, from), id)
@@ -144,7 +136,7 @@ function intake.replace(id, before, rest, payload, ready, is_in_line)
   local priority = is_in_line and sub(before, R.priority, R.priority + 1) or sub(rest, 2, 3)
   local text = sub(before, 1, R.flags - 1) .. pack('B', byte(rest) + ranked) .. priority .. sub(rest, 4)
   local ttl_at = record.ttl_at(text)
-  if ttl_at then text = with_deadline(task, id, text, ttl_at, ready) end
+  if ttl_at then text = expiry.start(task, id, text, ttl_at, ready) end
   local lane = is_in_line and call('HGET', K.laned .. task, id)
   if lane then text = change_lane(task, id, text, lane) end
   if ttl_at then expiry.write() elseif record.ttl_at(before) then expiry.leave(task, { id }) end

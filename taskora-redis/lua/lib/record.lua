@@ -81,6 +81,13 @@ function record.is_listed(text)
   return high == 0 and low == 0 and flags % 64 < 32
 end
 
+-- a record whose line is the sorted set
+function record.unlisted(text)
+  local flags = byte(text, R.flags)
+  if flags % 64 >= 32 then return text end
+  return sub(text, 1, R.flags - 1) .. pack('B', flags + 32) .. sub(text, R.flags + 1)
+end
+
 function record.stalls_allowed(text)
   return byte(text, R.stalls)
 end

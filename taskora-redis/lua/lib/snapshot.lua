@@ -200,8 +200,8 @@ function snapshot.wrong_entry(place, task, f, token, marked)
   if place == 'ttls' then fits = fits and snapshot.expires(f) else fits = fits and snapshot.home_of(f) == place end
   if fits and place == 'active' then fits = f.id .. ':' .. digits(token) == f.active end
   if fits then return marked and 'T' or nil end
-  -- a tombstone
-  if marked and f.done then return nil end
+  -- a tombstone, perhaps of a job that was replaced or revived since
+  if marked and (f.done or f.line == 'prio') then return nil end
   return 'M'
 end
 

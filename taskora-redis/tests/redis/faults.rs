@@ -6,7 +6,8 @@ use crate::kit::{PATIENCE, complete, drain, exchange, job, patient, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use taskora::adapter::{
-    Cancellation, Ending, Enqueued, Inspection, JobReport, Jobs, RenewLease, Renewal, Settled, Signals,
+    Acted, Actions, Cancellation, Ending, Enqueued, Inspection, JobReport, Jobs, RenewLease, Renewal,
+    Revival, Settled, Signals,
 };
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -71,6 +72,25 @@ async fn a_lost_answer_changes_nothing() {
     assert_eq!(outcome, CancelOutcome::Cancelled, "our own end is no earlier one");
     let outcome = adapter.cancel(&"b".into(), "why").await.expect("cancel");
     assert_eq!(outcome, CancelOutcome::AlreadyEnded(JobState::Cancelled));
+
+    let ended = adapter.job(&"b".into()).await.expect("job").and_then(|info| info.finished_at);
+    let revival =
+        Revival { id: "b".into(), ended_at: ended.expect("it has"), delay: Duration::from_secs(60) };
+    cut();
+    assert_eq!(adapter.revive(vec![revival.clone()]).await.expect("revive"), [Acted::Done]);
+    assert_eq!(adapter.revive(vec![revival]).await.expect("revive"), [Acted::Is(JobState::Delayed)]);
+    cut();
+    assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Done);
+    assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Is(JobState::Waiting));
+    cut();
+    assert_eq!(adapter.withdraw(&["b".into()], "why").await.expect("withdraw"), [Acted::Done]);
+    assert_eq!(
+        adapter.withdraw(&["b".into()], "why").await.expect("withdraw"),
+        [Acted::Is(JobState::Cancelled)]
+    );
+    cut();
+    assert_eq!(adapter.delete(&["a".into()], "gone").await.expect("delete"), [Acted::Done]);
+    assert_eq!(adapter.delete(&["a".into()], "gone").await.expect("delete"), [Acted::NotFound]);
 }
 
 fn line(message: &str) -> LogEntry {

@@ -4,6 +4,7 @@
 //! `TASKORA_MODEL_CASES` sets the number of cases, `TASKORA_MODEL_SEED` the seed; a failure names its seed, and the
 //! shortest sequence that was found to fail.
 
+mod actions;
 mod compare;
 mod operation;
 mod pair;

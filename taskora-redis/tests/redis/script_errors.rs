@@ -1,6 +1,7 @@
 //! Commands that fail at any one of their writes, which Redis does not take back. Whether the call is repeated or not: every job
 //! runs to its end, none completes twice, and after a repair nothing is amiss.
 
+mod actions;
 mod costs;
 mod gates;
 mod gathers;
@@ -52,6 +53,10 @@ enum Act {
     CancelActive,
     CancelNode,
     CancelWorkflow,
+    OperatorRevive,
+    OperatorPromote,
+    OperatorWithdraw,
+    OperatorDelete,
     Start,
     StartLarge,
     Stage,
@@ -185,6 +190,9 @@ impl Act {
             | Self::CancelNode => "cancel",
             Self::GatherFlush => "flush",
             Self::CancelWorkflow => "cancel_workflow",
+            Self::OperatorRevive => "revive",
+            Self::OperatorPromote => "promote",
+            Self::OperatorWithdraw | Self::OperatorDelete => "withdraw",
             Self::Start | Self::StartLarge => "start_workflow",
             Self::Stage => "stage_workflow",
             Self::CatchUp => "catch_up",
@@ -282,6 +290,7 @@ impl Act {
                     world.by_hand(words);
                 }
             }
+            _ if self.is_of_operators() => self.prepare_operators(world).await?,
             _ if self.is_of_costs() => self.prepare_costs(world).await?,
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
             _ if self.is_of_lanes() => self.prepare_lanes(world).await?,
@@ -390,6 +399,7 @@ impl Act {
             Self::Note => world.first(First::Note).await,
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
+            _ if self.is_of_operators() => self.act_on_operators(world).await,
             _ if self.is_of_costs() => self.act_on_costs(world).await,
             _ if self.is_of_gates() => self.act_on_gates(world).await,
             _ if self.is_of_lanes() => self.act_on_lanes(world).await,
@@ -423,8 +433,8 @@ async fn case(server: &Server, act: Act, n: usize, repeats: bool) -> Outcome<boo
     let left = world.repair().await?;
     world.go_on("after").await?;
     let mut open = world.open(act.except()).await?;
-    if act == Act::Remove {
-        // all of them had ended, and this removes them
+    if matches!(act, Act::Remove | Act::OperatorDelete) {
+        // this removes them
         open.retain(|job| !job.ends_with(" is None"));
     }
     if !open.is_empty() {

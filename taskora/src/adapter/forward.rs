@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
-    Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit, CancelOutcome,
-    Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules, Ended, Enqueued,
-    Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs, KeyTaken, Lease,
-    LimitKey, NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal,
-    RepairOutcome, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
-    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
+    CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
+    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs,
+    KeyTaken, Lease, LimitKey, NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome,
+    RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked,
+    Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -154,6 +154,12 @@ forward! {
         async close_key(lease: &Lease, time: Duration) -> Result<(), AdapterError>;
         async collected(task: &GatedTask, key: &LimitKey, limit: usize) -> Result<Option<Collected>, AdapterError>;
         async flush(task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError>;
+    }
+    Actions by actions {
+        async revive(jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError>;
+        async promote(id: &JobId) -> Result<Acted, AdapterError>;
+        async withdraw(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
+        async delete(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

@@ -36,6 +36,8 @@ use std::time::Duration;
 
 use crate::adapter::Adapter;
 
+mod action_kit;
+mod actions;
 mod admission_kit;
 mod cancelling;
 mod claims;
@@ -55,6 +57,7 @@ mod gates;
 mod idempotency;
 mod key_costs;
 mod key_rates;
+mod keyed_actions;
 mod kit;
 mod lane_kit;
 mod lanes;
@@ -67,6 +70,7 @@ mod rates;
 mod replacing;
 mod rescues;
 mod retention;
+mod reviving;
 mod schedule_kit;
 mod schedules;
 mod settling;

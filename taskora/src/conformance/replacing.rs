@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Fixture;
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, PROMPT, TASK, complete, delayed, ended, fail, ids, info, job, prioritised,
     progress, put, renew, retry, state, sweep, within,
 };
+use super::{Fixture, assert_sound};
 use crate::adapter::{
     AttemptEnd, CancelOutcome, ClaimedJob, Ending, Enqueued, JobCounts, JobReport, NewJob, Renewal, Settled,
 };
@@ -101,6 +101,7 @@ pub(super) async fn a_job_that_was_cancelled_in_the_line_is_replaced(f: &impl Fi
         assert_eq!(adapter.jobs().enqueue(vec![new]).await.unwrap(), [Enqueued::New]);
         let counts = adapter.inspection().counts(TASK).await.unwrap();
         assert_eq!((counts.waiting, counts.cancelled), (3, 0));
+        assert_sound(f).await;
         let mut worker = Caller::new(&adapter);
         let claimed = worker.claim(9, &[TASK]).await;
         assert_eq!(

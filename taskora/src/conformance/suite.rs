@@ -120,6 +120,37 @@ macro_rules! __conformance_checks {
                 a_job_that_came_back_can_be_cancelled
                 cancellations_reach_every_connection
             }
+            actions {
+                a_promoted_job_is_due_now
+                a_promoted_job_keeps_its_priority
+                a_retrying_job_is_promoted
+                a_promotion_wakes_a_worker
+                only_what_is_to_come_is_promoted
+                what_has_not_started_is_withdrawn
+                withdrawing_a_node_cancels_its_workflow
+                what_has_ended_is_deleted_at_once
+                what_waits_is_deleted_by_the_next_sweep_at_the_latest
+                one_of_many_completed_jobs_is_deleted
+                what_runs_is_not_deleted
+                a_node_is_neither_deleted_nor_promoted
+                whoever_waits_for_a_deleted_job_is_told
+                nothing_to_do_is_nothing
+            }
+            reviving {
+                a_failed_job_waits_again_as_if_it_were_new
+                each_end_in_vain_is_revived
+                only_what_has_ended_in_vain_is_revived
+                a_node_is_not_revived
+                an_end_is_revived_once
+                a_lease_of_the_first_life_is_not_valid_in_the_second
+                a_revived_job_goes_behind_the_others_of_its_priority
+                a_job_that_was_cancelled_in_the_line_is_revived
+                a_job_may_be_revived_with_a_delay
+                a_ttl_begins_anew
+                a_revived_job_takes_no_key_back
+                whoever_waits_is_told_of_the_second_end
+                a_revived_job_keeps_its_id
+            }
             endings {
                 a_wait_that_begins_before_the_end
                 a_wait_that_begins_after_the_end
@@ -341,6 +372,14 @@ macro_rules! __conformance_checks {
     (lanes $then:ident $($with:tt)*) => {
         $crate::$then! {
             $($with)*
+            keyed_actions {
+                a_revived_job_waits_for_its_key
+                a_revived_job_is_the_last_one_of_an_ordered_key
+                a_promoted_job_keeps_its_turn_in_an_ordered_key
+                a_lane_is_left_by_what_is_withdrawn_or_deleted
+                a_key_is_free_once_its_owner_is_deleted
+                who_waits_behind_a_withdrawn_job_goes
+            }
             lanes {
                 a_limit_by_key_holds_over_all_workers
                 a_lane_is_first_come_first_served

@@ -47,7 +47,8 @@ impl JobState {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Expired)
     }
 
-    /// Whether a job may go from this state to `next` in one transition. A job that has ended never changes its state.
+    /// Whether a job may go from this state to `next` in one transition. A job that has ended never changes its state, unless
+    /// somebody [revives](JobState::may_be_revived) it.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         use JobState::{Active, Cancelled, Completed, Delayed, Expired, Failed, Retrying, Waiting};
@@ -58,6 +59,13 @@ impl JobState {
             Active => matches!(next, Completed | Retrying | Failed | Cancelled | Waiting | Delayed),
             Completed | Failed | Cancelled | Expired => false,
         }
+    }
+
+    /// Whether a job in this state may be revived: it has ended, and did not complete. Only a person revives a job, so this is no transition
+    /// of [`may_become`](JobState::may_become). The job then becomes [`Waiting`](JobState::Waiting) or [`Delayed`](JobState::Delayed).
+    #[must_use]
+    pub const fn may_be_revived(self) -> bool {
+        matches!(self, Self::Failed | Self::Cancelled | Self::Expired)
     }
 
     /// The state's name, as displayed and stored.

@@ -12,11 +12,11 @@ use super::listener::MemoryListener;
 use super::queue::Queue;
 use super::shared::Shared;
 use crate::adapter::{
-    Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome, Cancellation,
-    Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged, Inspection,
-    JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome, RenewLease,
-    Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
-    WorkflowEnded, WorkflowRecord, Workflows,
+    Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
+    Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
+    Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome,
+    RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
+    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -104,6 +104,10 @@ impl Adapter for MemoryAdapter {
     }
 
     fn control(&self) -> &dyn Control {
+        self
+    }
+
+    fn actions(&self) -> &dyn Actions {
         self
     }
 }

@@ -1,5 +1,6 @@
 //! The in-memory store: for tests, for development, and as the model of what an adapter does.
 
+mod actions;
 mod adapter;
 mod admission;
 mod batches;

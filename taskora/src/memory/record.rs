@@ -166,6 +166,15 @@ impl Record {
         matches!(&self.phase, Phase::Ended { ending, .. } if !matches!(ending, Ending::Completed(_)))
     }
 
+    /// Begins a second life, in no index yet. Tokens up to this one belong to the first one.
+    pub(super) fn revive(&mut self, token: u64) {
+        self.phase = Phase::Between { from: None };
+        self.token = token;
+        (self.attempts, self.stalls) = (0, 0);
+        (self.error, self.progress) = (None, None);
+        (self.held, self.once) = (None, None);
+    }
+
     pub(super) fn add_log(&mut self, line: LogEntry) {
         if self.logs.len() == LogEntry::MAX_PER_JOB {
             self.logs.pop_front();

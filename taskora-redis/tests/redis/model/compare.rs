@@ -140,8 +140,16 @@ impl Snapshot {
                 return Err(format!("{what}: memory shows {expected}, redis shows {found}"));
             }
         }
+        let goes = |(what, due): &(String, Option<Timestamp>)| {
+            what.starts_with("due under") && due.is_some_and(|due| clocks.has_come(due))
+        };
+        // items whose time has come are next in line for the model, and on Redis once a worker has looked; what the next job
+        // costs says when a gate opens
+        let is_ahead = self.times.iter().any(goes);
         for ((what, expected), (_, found)) in self.times.iter().zip(&redis.times) {
-            clocks.check(what, *expected, *found)?;
+            if !(is_ahead && what.starts_with("opening of")) {
+                clocks.check(what, *expected, *found)?;
+            }
         }
         if (self.seen.len(), self.times.len()) == (redis.seen.len(), redis.times.len()) {
             Ok(())
@@ -159,9 +167,17 @@ pub(super) struct Clocks {
     pub(super) elapsed: Duration,
     /// By how much the model's beginning may be wrong.
     pub(super) unsure: Duration,
+    /// The fives of seconds that have passed, and what a case may take in addition.
+    pub(super) passed: Duration,
 }
 
 impl Clocks {
+    /// Whether a time of the model is past.
+    fn has_come(self, time: Timestamp) -> bool {
+        let since = time.as_millis().saturating_sub(self.memory.as_millis());
+        u128::from(since) <= self.passed.as_millis()
+    }
+
     fn check(self, what: &str, memory: Option<Timestamp>, redis: Option<Timestamp>) -> Result<(), String> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let since = |time: Option<Timestamp>, start: Timestamp| {

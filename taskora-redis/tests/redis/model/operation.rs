@@ -11,6 +11,7 @@ use taskora::adapter::{
 use taskora::workflow::WorkflowId;
 use taskora::{JobId, JobState, Retention, RetentionLimit, Ttl};
 
+use super::actions::Act;
 pub(super) use strategies::{kept, operation};
 
 pub(super) const TASKS: [&str; 3] = ["send-email", "resize", "b"];
@@ -44,6 +45,7 @@ pub(super) enum Operation {
     Renew(Vec<u8>),
     Note(Vec<(u8, Report)>),
     Cancel(Target),
+    Act(Act, Target),
     Sweep {
         tasks: u8,
     },

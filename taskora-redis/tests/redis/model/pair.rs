@@ -54,6 +54,8 @@ pub(super) struct Pair<'a> {
     pub(super) waits: VecDeque<Wait>,
     /// What Redis knows to be awaited, or has told.
     pub(super) registered: BTreeSet<String>,
+    /// Jobs that were revived: they may have tombstones.
+    pub(super) revived: BTreeSet<JobId>,
     /// A workflow with a deadline was started, or one of whose nodes expire: a claim that meets them may hand out fewer jobs
     /// on Redis, so it must be swept first.
     has_deadlines: bool,
@@ -112,6 +114,7 @@ impl<'a> Pair<'a> {
             subjects: Subjects::default(),
             waits: VecDeque::new(),
             registered: BTreeSet::new(),
+            revived: BTreeSet::new(),
             has_deadlines: false,
             passed: 0,
         }
@@ -134,7 +137,8 @@ impl<'a> Pair<'a> {
         let (begun, memory, redis) = self.start;
         let since_epoch = memory.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let memory = Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(0));
-        Clocks { memory, redis, elapsed: begun.elapsed(), unsure: self.unsure }
+        let passed = Duration::from_secs(5 * self.passed) + super::SLOW;
+        Clocks { memory, redis, elapsed: begun.elapsed(), unsure: self.unsure, passed }
     }
 
     fn apply(&mut self, operation: &Operation) -> Result<(), String> {
@@ -217,6 +221,7 @@ impl<'a> Pair<'a> {
             Operation::Cancel(target) => {
                 both!(self, |adapter| adapter.cancel(&target.id(), "why"));
             }
+            Operation::Act(act, target) => self.act(*act, *target)?,
             Operation::Sweep { tasks } => {
                 let some = (0..3).filter(|number| tasks >> number & 1 == 1).map(task);
                 self.sweep(&some.collect::<Vec<_>>())?;

@@ -3,7 +3,7 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
 use super::*;
-use crate::model::schedules;
+use crate::model::{actions, schedules};
 
 pub(in crate::model) fn kept() -> impl Strategy<Value = Option<Kept>> {
     prop::option::weighted(0.3, (0..3u8, 1..6u8).prop_map(|(count, age)| Kept { count, age }))
@@ -173,6 +173,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         1 => prop::collection::vec(lease(), 1..4).prop_map(Operation::Renew),
         1 => prop::collection::vec((lease(), report), 1..3).prop_map(Operation::Note),
         2 => target().prop_map(Operation::Cancel),
+        3 => (actions::act(), target()).prop_map(|(act, target)| Operation::Act(act, target)),
         1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
         2 => (1..=6u8).prop_map(Operation::Advance),
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),

@@ -1,0 +1,94 @@
+//! What operators do with single jobs.
+
+use async_trait::async_trait;
+use redis::Value;
+use taskora::adapter::{Acted, Actions, MAX_ACTIONS, Revival};
+use taskora::{AdapterError, JobId, JobState};
+
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, newer, nonsense};
+use crate::codec::{millis, state};
+use crate::id;
+use crate::scripts::SCRIPTS;
+
+#[async_trait]
+impl Actions for RedisAdapter {
+    async fn revive(&self, jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError> {
+        let mut acted = Vec::with_capacity(jobs.len());
+        for page in jobs.chunks(MAX_ACTIONS) {
+            let answer = self.inner.script(&SCRIPTS.revive, |call, how| {
+                call.put("again", u8::from(how.repeat));
+                for job in page {
+                    call.list(id::store(&job.id)).list(job.ended_at.as_millis()).list(millis(job.delay));
+                }
+            });
+            acted.extend(read_all(answer.await?, page.len(), "the answer to `revive`")?);
+        }
+        Ok(acted)
+    }
+
+    async fn promote(&self, id: &JobId) -> Result<Acted, AdapterError> {
+        let id = id::store(id);
+        let answer = self.inner.script(&SCRIPTS.promote, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("id", &id);
+        });
+        read(&bytes(answer.await?, "the answer to `promote`")?)
+    }
+
+    async fn withdraw(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+        self.withdraw_all(ids, reason, false).await
+    }
+
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+        self.withdraw_all(ids, reason, true).await
+    }
+}
+
+impl RedisAdapter {
+    async fn withdraw_all(
+        &self,
+        ids: &[JobId],
+        reason: &str,
+        is_deleted: bool,
+    ) -> Result<Vec<Acted>, AdapterError> {
+        let mut acted = Vec::with_capacity(ids.len());
+        for page in ids.chunks(MAX_ACTIONS) {
+            let answer = self.inner.script(&SCRIPTS.withdraw, |call, how| {
+                call.put("again", u8::from(how.repeat)).put("is_deleted", u8::from(is_deleted));
+                call.put("reason", reason);
+                for id in page {
+                    call.list(id::store(id));
+                }
+            });
+            acted.extend(read_all(answer.await?, page.len(), "the answer to `withdraw`")?);
+        }
+        Ok(acted)
+    }
+}
+
+fn read_all(answer: Value, count: usize, what: &str) -> Result<Vec<Acted>, AdapterError> {
+    let answers = array(answer, what)?;
+    if answers.len() != count {
+        return Err(nonsense(format!("{what} has {} values for {count} jobs", answers.len())));
+    }
+    answers.into_iter().map(|answer| read(&bytes(answer, what)?)).collect()
+}
+
+/// See `lua/lib/act.lua`.
+fn read(answer: &[u8]) -> Result<Acted, AdapterError> {
+    Ok(match answer {
+        b"1" => Acted::Done,
+        b"N" => Acted::NotFound,
+        b"?" => return Err(newer("the job")),
+        b"w" => Acted::Is(JobState::Waiting),
+        b"d" => Acted::Is(JobState::Delayed),
+        b"r" => Acted::Is(JobState::Retrying),
+        b"a" => Acted::Is(JobState::Active),
+        [b'W', workflow @ ..] if !workflow.is_empty() => match id::load_workflow(workflow) {
+            Some(workflow) => Acted::PartOf(workflow),
+            None => return Err(nonsense("a job is the node of a workflow whose id cannot be read")),
+        },
+        [letter] => Acted::Is(state(*letter).ok_or_else(|| newer("the job"))?),
+        _ => return Err(nonsense("the answer to an action is unknown")),
+    })
+}

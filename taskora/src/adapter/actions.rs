@@ -1,0 +1,91 @@
+//! What operators do with single jobs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::AdapterError;
+use crate::job::{JobId, JobState, Timestamp};
+use crate::workflow::WorkflowId;
+
+/// What operators do with single jobs. Each list has at most [`MAX_ACTIONS`] entries, and the answers are in its order.
+///
+/// The nodes of a workflow belong to it: nothing here changes them, except [`withdraw`](Actions::withdraw).
+#[async_trait]
+pub trait Actions: Send + Sync {
+    /// *Revives* jobs that have [ended without completing](JobState::may_be_revived): they wait again under their ids, as if they had
+    /// just been dispatched. Nothing is left of their first life but record, log lines and creation time: attempts and stalls
+    /// count from 0, a ttl runs from when the job is ready, and leases of the first life are not valid. A revived job goes behind all
+    /// others of its priority. It does not take back a key of [`Rule::Deduplicate`](super::Rule::Deduplicate) or
+    /// [`Rule::Once`](super::Rule::Once).
+    async fn revive(&self, jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError>;
+
+    /// A delayed or retrying job is due now, whatever its due time was.
+    async fn promote(&self, id: &JobId) -> Result<Acted, AdapterError>;
+
+    /// Ends jobs as cancelled, also nodes, if they are waiting, delayed or retrying. Unlike [`Jobs::cancel`](super::Jobs::cancel), it
+    /// leaves active jobs alone.
+    async fn withdraw(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
+
+    /// Removes jobs that are not active, as if they had been trimmed. Whoever awaits a job that has not ended is told that it was
+    /// cancelled, for this reason. Such a job may also be removed by the next sweep only; until then it is cancelled.
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
+}
+
+/// The most jobs of one call.
+pub const MAX_ACTIONS: usize = 100;
+
+/// A job to revive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revival {
+    /// The job.
+    pub id: JobId,
+    /// When it has ended. A job that has ended at another time is left alone, so that no end is revived twice.
+    pub ended_at: Timestamp,
+    /// How long it is delayed first.
+    pub delay: Duration,
+}
+
+/// What became of a job that something was to be done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Acted {
+    /// It is done. After a repeated call, this or an earlier try has done it.
+    Done,
+    /// The job is unknown.
+    NotFound,
+    /// The job is in another state, and nothing has changed. For [`Actions::revive`] this may also be one that can be revived: the job has
+    /// ended again.
+    Is(JobState),
+    /// The job is a node of this workflow, and nothing has changed.
+    PartOf(WorkflowId),
+}
+
+/// The actions of an adapter that has none: it refuses each call.
+#[derive(Debug)]
+pub(super) struct NoActions;
+
+impl NoActions {
+    fn refuse<T>() -> Result<T, AdapterError> {
+        Err(AdapterError::Config("this adapter cannot retry, promote, purge or delete jobs".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Actions for NoActions {
+    async fn revive(&self, _: Vec<Revival>) -> Result<Vec<Acted>, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn promote(&self, _: &JobId) -> Result<Acted, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn withdraw(&self, _: &[JobId], _: &str) -> Result<Vec<Acted>, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn delete(&self, _: &[JobId], _: &str) -> Result<Vec<Acted>, AdapterError> {
+        Self::refuse()
+    }
+}

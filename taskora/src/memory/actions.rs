@@ -1,0 +1,113 @@
+//! What operators do with single jobs.
+
+use async_trait::async_trait;
+
+use super::adapter::MemoryAdapter;
+use super::line::Line;
+use super::record::{Phase, Record};
+use super::store::Store;
+use crate::adapter::{Acted, Actions, AdapterError, CancelOutcome, Revival};
+use crate::job::{JobId, JobState, Timestamp, millis};
+
+impl Store {
+    fn revive(&mut self, revival: &Revival, now: u64) -> Acted {
+        let id = &revival.id;
+        let record = match self.acted_on(id) {
+            Ok(record) => record,
+            Err(acted) => return acted,
+        };
+        let state = record.phase.state();
+        match record.phase {
+            Phase::Ended { at, .. }
+                if state.may_be_revived() && Timestamp::from_millis(at) == revival.ended_at => {}
+            _ => return Acted::Is(state),
+        }
+        let delay = millis(revival.delay);
+        let due = (delay > 0).then(|| now.saturating_add(delay));
+        let task = record.new.task.clone();
+        // above those of its first life
+        self.last_token += 1;
+        if let Some(record) = self.jobs.get_mut(id) {
+            if let Some(queue) = self.queues.get_mut(&task) {
+                queue.remove(id, &record.phase);
+            }
+            record.revive(self.last_token);
+            record.start_by(due.unwrap_or(now));
+        }
+        self.enter_line(id, due.map_or(Line::Back, Line::Due));
+        self.wake([task]);
+        Acted::Done
+    }
+
+    fn promote(&mut self, id: &JobId, now: u64) -> Acted {
+        let record = match self.acted_on(id) {
+            Ok(record) => record,
+            Err(acted) => return acted,
+        };
+        let Phase::Delayed { due, .. } = record.phase else { return Acted::Is(record.phase.state()) };
+        let task = record.new.task.clone();
+        self.delay_anew(id, due.min(now));
+        self.make_ready([&task], now);
+        self.wake([task]);
+        Acted::Done
+    }
+
+    fn withdraw(&mut self, id: &JobId, reason: &str, now: u64) -> Acted {
+        let Some(record) = self.jobs.get(id) else { return Acted::NotFound };
+        match record.phase.state() {
+            state @ (JobState::Waiting | JobState::Delayed | JobState::Retrying) => {
+                match self.cancel(id, reason, now) {
+                    CancelOutcome::Cancelled => Acted::Done,
+                    _ => Acted::Is(state),
+                }
+            }
+            state => Acted::Is(state),
+        }
+    }
+
+    fn delete(&mut self, id: &JobId, reason: &str, now: u64) -> Acted {
+        let state = match self.acted_on(id) {
+            Ok(record) => record.phase.state(),
+            Err(acted) => return acted,
+        };
+        if state == JobState::Active {
+            return Acted::Is(state);
+        }
+        if !state.is_terminal() {
+            self.cancel(id, reason, now);
+        }
+        self.forget(id);
+        Acted::Done
+    }
+
+    /// A job that is not a node.
+    fn acted_on(&self, id: &JobId) -> Result<&Record, Acted> {
+        let record = self.jobs.get(id).ok_or(Acted::NotFound)?;
+        match &record.node {
+            Some(node) => Err(Acted::PartOf(node.workflow.clone())),
+            None => Ok(record),
+        }
+    }
+}
+
+#[async_trait]
+impl Actions for MemoryAdapter {
+    async fn revive(&self, jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(jobs.iter().map(|revival| store.revive(revival, now)).collect())
+    }
+
+    async fn promote(&self, id: &JobId) -> Result<Acted, AdapterError> {
+        Ok(self.0.lock().promote(id, self.0.now()))
+    }
+
+    async fn withdraw(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(ids.iter().map(|id| store.withdraw(id, reason, now)).collect())
+    }
+
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+        let (mut store, now) = (self.0.lock(), self.0.now());
+        Ok(ids.iter().map(|id| store.delete(id, reason, now)).collect())
+    }
+}

@@ -1,0 +1,157 @@
+//! What operators do with single jobs.
+
+use std::time::Duration;
+
+use taskora::prelude::*;
+use taskora::{Action, ActionError};
+
+use crate::support::{Probe, Store, failure, info, on_both, quick, result, until_state};
+
+/// Fails until the provider is up.
+#[task(retry(attempts = 2, delay = "1ms", jitter = false))]
+async fn charge(ctx: &Context, probe: State<Probe>) -> Result<u32, TaskError> {
+    ctx.progress(50);
+    ctx.info(format!("attempt {}", ctx.attempt()));
+    if probe.count("up") > 0 { Ok(ctx.attempt()) } else { Err(TaskError::msg("the provider is down")) }
+}
+
+#[task]
+async fn held(probe: State<Probe>) {
+    probe.saw("started");
+    probe.gate().await;
+}
+
+#[task(retry(attempts = 2, delay = "1h"))]
+async fn rests(ctx: &Context) -> Result<u32, TaskError> {
+    if ctx.attempt() == 1 { Err(TaskError::msg("not yet")) } else { Ok(ctx.attempt()) }
+}
+
+async fn worker(app: &App, probe: &Probe) -> Worker {
+    quick(app).state(probe.clone()).register_all(tasks![Charge, Held, Rests]).start().await.unwrap()
+}
+
+/// The state of a job that could not be changed, and what was said.
+fn refused(error: ActionError) -> (JobState, Action, String) {
+    let text = error.to_string();
+    let ActionError::State { state, action, .. } = error else { panic!("{text}") };
+    (state, action, text)
+}
+
+on_both! {
+    async fn a_failed_job_is_retried_under_its_id(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let job = app.dispatch(Charge {}).id("invoice-7").await.unwrap();
+        assert_eq!(failure(result(&job).await), ("the provider is down".to_owned(), 2));
+
+        probe.saw("up");
+        job.retry().await.unwrap();
+        assert_eq!(result(&job).await.unwrap(), 1, "its first attempt");
+        let info = info(&job).await;
+        assert_eq!((info.state, info.attempts, info.error), (JobState::Completed, 1, None));
+        let lines: Vec<String> = job.logs().await.unwrap().into_iter().map(|line| line.message).collect();
+        assert_eq!(lines, ["attempt 1", "attempt 2", "attempt 1"]);
+
+        let (state, action, text) = refused(job.retry().await.unwrap_err());
+        assert_eq!((state, action), (JobState::Completed, Action::Retry));
+        assert_eq!(
+            text,
+            "job `invoice-7` is completed: only a job that has failed, was cancelled or has expired can be retried"
+        );
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_cancelled_job_is_retried_by_another_process(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let job = app.dispatch(Charge {}).delay(Duration::from_secs(3600)).await.unwrap();
+        job.cancel("a mistake").await.unwrap();
+        let elsewhere = store.app().await;
+        elsewhere.job_raw(job.id()).retry().await.unwrap();
+        assert_eq!(job.state().await.unwrap(), Some(JobState::Waiting), "at once, without its delay");
+        probe.saw("up");
+        let worker = worker(&app, &probe).await;
+        assert_eq!(result(&job).await.unwrap(), 1);
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_retrying_job_and_a_delayed_one_run_now(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let job = app.dispatch(Rests {}).await.unwrap();
+        until_state(&job, JobState::Retrying).await;
+        job.run_now().await.unwrap();
+        assert_eq!(result(&job).await.unwrap(), 2, "its attempts count");
+
+        let job = app.dispatch(Held {}).delay(Duration::from_secs(3600)).await.unwrap();
+        job.run_now().await.unwrap();
+        probe.until(1).await;
+        let (state, action, text) = refused(job.run_now().await.unwrap_err());
+        assert_eq!((state, action), (JobState::Active, Action::RunNow));
+        assert_eq!(
+            text,
+            format!("job `{}` is active: only a delayed or retrying job can be run now", job.id())
+        );
+        probe.open(1);
+        result(&job).await.unwrap();
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn a_job_that_does_not_run_is_deleted(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let running = app.dispatch(Held {}).await.unwrap();
+        probe.until(1).await;
+        let (state, action, text) = refused(running.delete().await.unwrap_err());
+        assert_eq!((state, action), (JobState::Active, Action::Delete));
+        assert_eq!(
+            text,
+            format!("job `{}` is active: a job can be deleted when it does not run; cancel it first", running.id())
+        );
+        probe.open(1);
+        result(&running).await.unwrap();
+        running.delete().await.unwrap();
+        assert_eq!(running.state().await.unwrap(), None);
+
+        let delayed = app.dispatch(Charge {}).delay(Duration::from_secs(3600)).await.unwrap();
+        let waiting = delayed.clone();
+        let waits = tokio::spawn(async move { result(&waiting).await });
+        tokio::task::yield_now().await;
+        delayed.delete().await.unwrap();
+        match waits.await.unwrap().unwrap_err() {
+            JobError::Cancelled { reason, .. } => assert_eq!(reason, "the job was deleted"),
+            // it asked when the job was gone
+            JobError::NotFound { .. } => {}
+            other => panic!("{other}"),
+        }
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn what_cannot_be_changed_says_why(store: Store) {
+        let app = store.app().await;
+        let gone = app.job::<Charge>("nobody");
+        for error in [gone.retry().await, gone.run_now().await, gone.delete().await] {
+            assert!(matches!(error.unwrap_err(), ActionError::Job(JobError::NotFound { .. })));
+        }
+        app.dispatch(Held {}).id("held").await.unwrap();
+        let other = app.job::<Charge>("held");
+        for error in [other.retry().await, other.run_now().await, other.delete().await] {
+            assert!(matches!(error.unwrap_err(), ActionError::Job(JobError::OtherTask { .. })));
+        }
+        assert_eq!(app.job::<Held>("held").state().await.unwrap(), Some(JobState::Waiting), "as it was");
+
+        let flow = app.dispatch(chain((Held {},))).await.unwrap();
+        let node = app.job_raw(format!("{}#0", flow.id()));
+        for error in [node.run_now().await, node.delete().await] {
+            let error = error.unwrap_err();
+            assert!(matches!(&error, ActionError::PartOfWorkflow { workflow, .. } if workflow == flow.id()));
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "job `{0}#0` belongs to workflow `{0}`, and only the workflow as a whole can be changed: cancel it, \
+                     or dispatch it anew",
+                    flow.id()
+                )
+            );
+        }
+    }
+}
