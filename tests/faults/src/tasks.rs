@@ -171,12 +171,13 @@ pub async fn poison(act: Act, ctx: Context, desk: State<Desk>) -> Result<Done, T
     Run::begin(&ctx, &desk, Vec::new()).act(&act, &ctx).await
 }
 
-/// A job of one of few keys. Of each key two run at once, and few start in a time; who fails asks for a pause of the key.
+/// A job of one of few keys. Of each key two run at once, and few start in a time, of those that take longer fewer; who fails asks for a
+/// pause of the key.
 #[task(
     retry = 5,
     stall(max = 255),
     limit(key = |serve| serve.key, max = 2),
-    rate(key, max = 60, per = "1s", burst = 3),
+    rate(key, max = 60, per = "1s", burst = 3, cost = |serve| 1 + (serve.act.millis % 3) as u32),
     rate(max = 300, per = "1s")
 )]
 pub async fn serve(act: Act, key: u64, ctx: Context, desk: State<Desk>) -> Result<Done, TaskError> {

@@ -38,7 +38,7 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     let part = WorkerPart { count: WORKERS, concurrency: 4, per_key: Some(MOST), ..WorkerPart::default() };
     let mut workers = vec![stage.worker(part.clone())];
     stage.until("the limit", || async { is_declared(&adapter).await }).await;
-    fill(&mut stage, &adapter, keys, JOBS).await;
+    fill(&mut stage, &adapter, keys, JOBS, |_, _| 1).await;
     workers.extend((1..PROCESSES).map(|_| stage.worker(part.clone())));
 
     // a job takes some 20 ms, and there are 80 slots; the kills cost more time than the jobs
@@ -93,8 +93,14 @@ pub(super) fn have_declared(stage: &Stage, processes: &[Process], workers: usize
     processes.iter().all(|process| declared(process.pid()) >= workers)
 }
 
-/// Stores the jobs of all keys, those of a key in order.
-pub(super) async fn fill(stage: &mut Stage, adapter: &RedisAdapter, keys: u64, jobs_of_each: u64) {
+/// Stores the jobs of all keys, those of a key in order. `cost` is given the numbers of the key and of the job.
+pub(super) async fn fill(
+    stage: &mut Stage,
+    adapter: &RedisAdapter,
+    keys: u64,
+    jobs_of_each: u64,
+    cost: fn(u64, u64) -> u32,
+) {
     for number in 0..jobs_of_each {
         let mut jobs = Vec::new();
         for key in 0..keys {
@@ -108,6 +114,7 @@ pub(super) async fn fill(stage: &mut Stage, adapter: &RedisAdapter, keys: u64, j
                 max_attempts: 5,
                 max_stalls: 255,
                 limit_key,
+                cost: cost(key, number),
                 ..NewJob::new(id, Work::NAME, payload)
             });
         }
