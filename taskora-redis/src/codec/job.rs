@@ -259,6 +259,7 @@ pub(crate) struct Record<'a> {
     /// When it expires if it has not started; not for a node.
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) limit_key: Option<LimitKey>,
+    pub(crate) cost: u32,
     pub(crate) tick: Option<TickStamp>,
 }
 
@@ -295,13 +296,15 @@ impl<'a> Record<'a> {
             let len = reader.u32()?;
             serde_json::from_slice(reader.take(usize::try_from(len).ok()?)?).ok()?
         };
-        let (mut expires_at, mut limit_key, mut tick) = (None, None, None);
+        let (mut expires_at, mut limit_key, mut cost, mut tick) = (None, None, 1, None);
         if flags & EXTENDED != 0 {
             read_extension(&mut reader, |tag, value| {
                 if tag == TTL {
                     expires_at = value.get(7..).and_then(|at| Reader(at).u48()).filter(|at| *at > 0);
                 } else if tag == LIMIT_KEY {
                     limit_key = read_key(value);
+                } else if tag == COST {
+                    cost = Reader(value).u32().map_or(1, |cost| cost.max(1));
                 } else if tag == TICK {
                     tick = read_tick(value);
                 }
@@ -324,6 +327,7 @@ impl<'a> Record<'a> {
             composed,
             expires_at,
             limit_key,
+            cost,
             tick,
         })
     }
@@ -342,6 +346,7 @@ impl<'a> Record<'a> {
         let mut info = JobInfo::new(id, self.task, state, self.created_at);
         info.max_attempts = self.max_attempts;
         info.priority = self.priority;
+        info.cost = self.cost;
         info.meta = self.meta;
         if !state.is_terminal() {
             info.expires_at = self.expires_at;
@@ -490,6 +495,9 @@ mod tests {
         assert_eq!(packed(258).rest.len(), plain + 2 + 7);
         assert!(packed(258).rest.ends_with(&[0, 7, 8, 0, 4, 0, 0, 1, 2]));
         assert!(!Record::is_newer(&stored(&packed(258)), &[]));
+        for (cost, read) in [(0, 1), (1, 1), (258, 258)] {
+            assert_eq!(Record::read(&stored(&packed(cost))).expect("a record").cost, read);
+        }
         assert!(plain_task(&packed(2).rest).is_none());
     }
 

@@ -58,6 +58,29 @@ pub(super) async fn a_job_counts_as_what_it_costs(f: &impl Fixture) {
     assert_eq!(ids(&claim_all(&adapter).await), ["f"]);
 }
 
+pub(super) async fn what_a_job_costs_is_shown(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put_costs(&adapter, &[("a", 300), ("b", 1), ("c", 0), ("d", u32::MAX)]).await;
+    put(&adapter, [NewJob { cost: 4, ..keyed("k1") }, at(5, delayed("late", TASK, 60))]).await;
+    let nodes = vec![NewNode { cost: 6, ..node(None) }, node(Some(0))];
+    start(&adapter, flow("flow", nodes, &[&[0]])).await;
+    let costs = [("a", 300), ("b", 1), ("c", 1), ("d", u32::MAX), ("k1", 4), ("late", 5), ("flow#0", 6)];
+    let shown = async || {
+        for (id, cost) in costs {
+            let info = info(&adapter, id).await;
+            assert_eq!(info.cost, cost, "{info:?}");
+        }
+    };
+    shown().await;
+    let mut worker = Caller::new(&adapter);
+    for job in worker.claim(9, &[TASK]).await {
+        worker.settle(&job, complete("1")).await;
+    }
+    assert_eq!(info(&adapter, "a").await.state, JobState::Completed);
+    shown().await;
+    assert_eq!(info(&adapter, "flow#1").await.cost, 1);
+}
+
 pub(super) async fn single_claims_take_what_is_left(f: &impl Fixture) {
     let (adapter, second) = (f.adapter().await, f.second().await);
     rate(&adapter, Rate::new(6, HOUR)).await;

@@ -464,6 +464,7 @@ macro_rules! __conformance_checks {
             }
             costs {
                 a_job_counts_as_what_it_costs
+                what_a_job_costs_is_shown
                 single_claims_take_what_is_left
                 a_bucket_waits_until_the_cost_is_there
                 a_job_that_costs_too_much_starts_when_all_is_there

@@ -25,6 +25,8 @@ pub struct JobInfo {
     pub stalls: u32,
     /// Its priority; higher goes first.
     pub priority: i16,
+    /// How many starts of a rate each of its starts counts as; 1, unless its contract has a `cost`.
+    pub cost: u32,
     /// When it was dispatched.
     pub created_at: Timestamp,
     /// When it becomes ready, for a delayed or retrying job.
@@ -78,6 +80,7 @@ impl JobInfo {
             max_attempts: 1,
             stalls: 0,
             priority: 0,
+            cost: 1,
             created_at,
             due_at: None,
             blocked: None,
@@ -102,6 +105,7 @@ impl fmt::Debug for JobInfo {
             .field("max_attempts", &self.max_attempts)
             .field("stalls", &self.stalls)
             .field("priority", &self.priority)
+            .field("cost", &self.cost)
             .field("created_at", &self.created_at)
             .field("due_at", &self.due_at)
             .field("blocked", &self.blocked)

@@ -206,6 +206,7 @@ impl Record {
         info.max_attempts = self.new.max_attempts;
         info.stalls = self.stalls;
         info.priority = self.new.priority;
+        info.cost = self.new.cost.max(1);
         info.meta.clone_from(&self.new.meta);
         info.error.clone_from(&self.error);
         info.progress = match &self.progress {
