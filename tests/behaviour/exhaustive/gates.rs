@@ -1,24 +1,25 @@
 //! Every interleaving of a few jobs of one task, claims, settlements, leases that pass, sweeps and cancellations, while its limit is
-//! set and reset, and the task is paused and resumed. The same with a limit by key, where the first two jobs have the same key, and the
-//! limit of that key is set.
+//! set and reset, and the task is paused and resumed. The same with a limit by key, where the first two jobs have the same key, the
+//! limit of that key is set, and that key is paused and resumed, too.
 //!
 //! After each step it holds that a claim fills the gate and never exceeds it, that as many jobs run as the gate says, that the jobs of an
 //! ordered key run one after the other, and that what is stored agrees with itself. From each state, a worker that sleeps is woken if there is a job that it may claim, and only then, and
 //! everything comes to its end.
+
+mod finish;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskora::adapter::{
-    Adapter, CallId, Claim, ClaimedJob, DeclaredLimit, Exchange, Forward, GatedTask, LimitKey, NewJob,
-    PerKey, Settled, Settlement, TaskClaim,
+    Adapter, CallId, Claim, ClaimedJob, DeclaredLimit, Exchange, GatedTask, LimitKey, NewJob, PerKey,
+    Settled, Settlement, TaskClaim,
 };
-use taskora::{App, JobId, JobInfo, JobState, Retention};
-use tokio::sync::Notify;
+use taskora::{JobId, JobInfo, JobState, Retention};
 
 use super::action::End;
-use super::stage::{Stage, TASK};
+use super::stage::{Stage, TASK, is_sound};
 
 const LEASE: Duration = Duration::from_secs(10);
 /// Longer than a lease, and than any delay.
@@ -40,8 +41,15 @@ enum Step {
     Sweep,
     Cancel(usize),
     Set(Option<u32>),
-    Pause,
-    Resume,
+    Pause(Of),
+    Resume(Of),
+}
+
+/// The task, or the key of the first two jobs.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Task,
+    Key,
 }
 
 /// What tells two states apart.
@@ -51,7 +59,7 @@ struct Fingerprint {
     /// The jobs whose leases are held, and whether they are past their deadline.
     held: Vec<(JobId, bool)>,
     set: Option<u32>,
-    is_paused: bool,
+    paused: [bool; 2],
     is_due: bool,
 }
 
@@ -64,19 +72,10 @@ struct World<'a> {
     dispatched: usize,
     held: Vec<(ClaimedJob, bool)>,
     set: Option<u32>,
-    is_paused: bool,
+    /// The task, and the key.
+    paused: [bool; 2],
     is_due: bool,
     number: u64,
-}
-
-/// The store that is looked at, as an app takes it.
-#[derive(Debug)]
-struct Shared(Arc<dyn Adapter>);
-
-impl Forward for Shared {
-    fn inner(&self) -> &dyn Adapter {
-        &*self.0
-    }
 }
 
 fn id(number: usize) -> JobId {
@@ -103,15 +102,17 @@ impl World<'_> {
             dispatched: 0,
             held: Vec::new(),
             set: None,
-            is_paused: false,
+            paused: [false; 2],
             is_due: false,
             number: 0,
         };
-        for (at, step) in path.iter().enumerate() {
-            world.apply(*step, path).await;
-            if at + 1 == path.len() {
-                world.check(path).await;
+        // what is before the last step was looked at when that was the last one
+        if let Some((last, before)) = path.split_last() {
+            for step in before {
+                world.go(*step, path).await;
             }
+            world.apply(*last, path).await;
+            world.check(path).await;
         }
         world
     }
@@ -137,8 +138,17 @@ impl World<'_> {
 
     /// The limit of the task, or of its keys, if it is not paused.
     fn limit(&self, of: Option<&LimitKey>) -> usize {
-        let set = self.set.filter(|_| of.is_none_or(|of| *of == key(0)));
-        if self.is_paused { 0 } else { set.unwrap_or(DECLARED) as usize }
+        let is_set = of.is_none_or(|of| *of == key(0));
+        let [task, key] = self.paused;
+        if task || key && is_set { 0 } else { self.set.filter(|_| is_set).unwrap_or(DECLARED) as usize }
+    }
+
+    /// What is paused, as calls name it.
+    fn key(of: Of) -> Option<LimitKey> {
+        match of {
+            Of::Task => None,
+            Of::Key => Some(key(0)),
+        }
     }
 
     /// The jobs that share a limit, with that limit: those of each key, or all.
@@ -194,12 +204,23 @@ impl World<'_> {
             let first = self.jobs().await.into_iter().find(|job| job.id == id(0));
             let is_over = first.is_none_or(|first| first.state.is_terminal());
             assert!(!is_second || is_over, "out of order: {path:?}");
+            let is_paused = self.paused[1] && [id(0), id(1)].contains(&job.lease.id);
+            assert!(!is_paused, "of a paused key: {path:?}");
         }
         self.held.extend(claimed.into_iter().map(|job| (job, false)));
     }
 
+    /// One step, which starts no more jobs than the limits let.
     async fn apply(&mut self, step: Step, path: &[Step]) {
         let before = self.groups().await;
+        self.go(step, path).await;
+        for ((limit, now), (_, before)) in self.groups().await.iter().zip(&before) {
+            let (now, before) = (count(now, JobState::Active), count(before, JobState::Active));
+            assert!(now <= before.max(*limit), "{now} run: {path:?}");
+        }
+    }
+
+    async fn go(&mut self, step: Step, path: &[Step]) {
         match step {
             Step::Dispatch => {
                 let limit_key = self.per_key.map(|_| key(self.dispatched));
@@ -232,21 +253,16 @@ impl World<'_> {
                 self.adapter.control().set_limit(&self.task, of.as_ref(), max).await.expect("set_limit");
                 self.set = max;
             }
-            Step::Pause => {
-                assert!(
-                    self.adapter.control().pause(&self.task, None, "why").await.expect("pause"),
-                    "{path:?}"
-                );
-                self.is_paused = true;
+            Step::Pause(of) => {
+                let paused = self.adapter.control().pause(&self.task, Self::key(of).as_ref(), "why").await;
+                assert!(paused.expect("pause"), "{path:?}");
+                self.paused[of as usize] = true;
             }
-            Step::Resume => {
-                assert!(self.adapter.control().resume(&self.task, None).await.expect("resume"), "{path:?}");
-                self.is_paused = false;
+            Step::Resume(of) => {
+                let resumed = self.adapter.control().resume(&self.task, Self::key(of).as_ref()).await;
+                assert!(resumed.expect("resume"), "{path:?}");
+                self.paused[of as usize] = false;
             }
-        }
-        for ((limit, now), (_, before)) in self.groups().await.iter().zip(&before) {
-            let (now, before) = (count(now, JobState::Active), count(before, JobState::Active));
-            assert!(now <= before.max(*limit), "{now} run: {path:?}");
         }
     }
 
@@ -259,11 +275,11 @@ impl World<'_> {
             let known = self.adapter.control().gate(&self.task, Some(&key(0))).await.expect("gate");
             let holders = self.groups().await.first().map(|(_, jobs)| self.holders(jobs));
             assert_eq!((known.set, Some(known.running)), (self.set, holders), "{path:?}");
+            assert_eq!(known.paused.is_some(), self.paused[1], "{path:?}");
         }
-        assert_eq!((gate.running, gate.paused.is_some()), (active, self.is_paused), "{path:?}");
+        assert_eq!((gate.running, gate.paused.is_some()), (active, self.paused[0]), "{path:?}");
         assert_eq!(active, self.held.len(), "{path:?}");
-        let report = App::new(Shared(Arc::clone(&self.adapter))).check().await.expect("check");
-        assert!(report.is_clean(), "{report}: {path:?}");
+        is_sound(&self.adapter, path).await;
     }
 
     async fn steps(&self, dispatches: usize) -> Vec<Step> {
@@ -289,7 +305,10 @@ impl World<'_> {
             let limits = [None, Some(2)].into_iter().filter(|max| *max != self.set);
             steps.extend(limits.map(Step::Set));
         }
-        steps.push(if self.is_paused { Step::Resume } else { Step::Pause });
+        let pauses = [Of::Task, Of::Key].into_iter().take(if self.per_key.is_some() { 2 } else { 1 });
+        steps.extend(
+            pauses.map(|of| if self.paused[of as usize] { Step::Resume(of) } else { Step::Pause(of) }),
+        );
         steps
     }
 
@@ -299,50 +318,9 @@ impl World<'_> {
             jobs: jobs.iter().map(|job| (job.state, job.attempts, job.stalls)).collect(),
             held: self.held.iter().map(|(job, is_late)| (job.lease.id.clone(), *is_late)).collect(),
             set: self.set,
-            is_paused: self.is_paused,
+            paused: self.paused,
             is_due: self.is_due,
         }
-    }
-
-    /// A worker that sleeps is woken if there is something to claim, and only then.
-    async fn sleep(&mut self, path: &[Step]) {
-        let (claimable, waiting) = self.claimable().await;
-        let waits = claimable > 0;
-        let is_virtual = matches!(self.stage, Stage::Memory);
-        if !waits && !is_virtual {
-            return;
-        }
-        let (call, limit) = (self.call(Vec::new(), 1), Duration::from_secs(3));
-        let (listener, started) = (self.adapter.signals().work(), tokio::time::Instant::now());
-        let answer = listener.wait(&call, limit, &Notify::new()).await.expect("wait");
-        if waits {
-            assert!(answer.jobs.len() == 1 && started.elapsed() < limit, "nobody is woken: {path:?}");
-        } else if self.is_paused || waiting > 0 && self.per_key.is_none() {
-            // with keys, a wake-up may be left of a job that another call has claimed
-            assert!(answer.jobs.is_empty() && started.elapsed() >= limit, "a closed task wakes: {path:?}");
-        }
-        self.take(answer.jobs, path).await;
-    }
-
-    /// From here everything comes to its end, and the gate is free.
-    async fn drain(&mut self, path: &[Step]) {
-        self.sleep(path).await;
-        if self.is_paused {
-            self.apply(Step::Resume, path).await;
-        }
-        for _ in 0..8 {
-            self.stage.advance(TICK).await;
-            self.apply(Step::Sweep, path).await;
-            self.held.clear();
-            self.apply(Step::Claim, path).await;
-            let settle = std::mem::take(&mut self.held);
-            let settle = settle.iter().map(|(job, _)| job.settlement(End::Complete.attempt_end())).collect();
-            self.exchange(settle, false, path).await;
-        }
-        let jobs = self.jobs().await;
-        assert!(jobs.iter().all(|job| job.state.is_terminal()), "{jobs:?}: {path:?}");
-        let gate = self.adapter.control().gate(&self.task, None).await.expect("gate");
-        assert_eq!(gate.running, 0, "{path:?}");
     }
 }
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskora::adapter::{
-    Adapter, Admission, Admitted, BlockingStates, CallId, Claim, ClaimedJob, Exchange, Forward, NewJob,
-    Otherwise, Rule, Settled, Settlement, TaskClaim,
+    Adapter, Admission, Admitted, BlockingStates, CallId, Claim, ClaimedJob, Exchange, NewJob, Otherwise,
+    Rule, Settled, Settlement, TaskClaim,
 };
-use taskora::{App, Blocked, JobId, JobInfo, JobState, Retention};
+use taskora::{Blocked, JobId, JobInfo, JobState, Retention};
 
 use super::action::End;
-use super::stage::{Stage, TASK};
+use super::stage::{Stage, TASK, is_sound};
 
 const LEASE: Duration = Duration::from_secs(10);
 /// Longer than a lease, than any delay, and than a debounced job waits.
@@ -58,16 +58,6 @@ struct World<'a> {
     number: u64,
     is_late: bool,
     is_due: bool,
-}
-
-/// The store that is looked at, as an app takes it.
-#[derive(Debug)]
-struct Shared(Arc<dyn Adapter>);
-
-impl Forward for Shared {
-    fn inner(&self) -> &dyn Adapter {
-        &*self.0
-    }
 }
 
 fn id(number: usize) -> JobId {
@@ -197,8 +187,7 @@ impl World<'_> {
             let is_there = unfinished.iter().any(|job| job.meta[0].1 == *newest);
             assert!(is_there, "payload {newest} is lost: {jobs:?}: {path:?}");
         }
-        let report = App::new(Shared(Arc::clone(&self.adapter))).check().await.expect("check");
-        assert!(report.is_clean(), "{report}: {path:?}");
+        is_sound(&self.adapter, path).await;
     }
 
     async fn steps(&self) -> Vec<Step> {

@@ -1,10 +1,11 @@
 //! Where a world is played: a store that can be emptied, and its clock.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, NewNode, NewWorkflow};
-use taskora::{MemoryAdapter, Ttl};
+use taskora::adapter::{Adapter, Forward, NewNode, NewWorkflow};
+use taskora::{App, MemoryAdapter, Ttl};
 use taskora_redis::RedisAdapter;
 use taskora_test_server::RedisServer;
 
@@ -85,4 +86,20 @@ impl Stage {
             Self::Redis(stage) => stage.1.shift_clock(by).await.expect("shift the clock"),
         }
     }
+}
+
+/// The store that is looked at, as an app takes it.
+#[derive(Debug)]
+struct Shared(Arc<dyn Adapter>);
+
+impl Forward for Shared {
+    fn inner(&self) -> &dyn Adapter {
+        &*self.0
+    }
+}
+
+/// What is stored agrees with itself.
+pub(super) async fn is_sound(adapter: &Arc<dyn Adapter>, path: &[impl Debug]) {
+    let report = App::new(Shared(Arc::clone(adapter))).check().await.expect("check");
+    assert!(report.is_clean(), "{report}: {path:?}");
 }
