@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Commands;
 use serde_json::json;
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, PerKey, Rate};
 use taskora::prelude::*;
 use taskora::{AdapterError, Retention, WorkerError};
 use taskora_redis::{LevelError, ProcessInfo, RedisAdapter};
@@ -215,6 +215,60 @@ async fn a_limit_waits_until_no_process_is_below_its_level() {
     sweep(&other, &["other"]).await.expect("sweep");
     assert_eq!(server.cli(&["HGET", "{taskora}:gate:other", "d"]), "2");
     RedisAdapter::connect(server.url()).await.expect("the namespace is signed");
+    worker.shutdown().await.expect("shutdown");
+}
+
+#[task(fair(key = |t| t.n), rate(key, max = 5, per = "1m"))]
+async fn serve(n: u64) -> u64 {
+    n
+}
+
+/// Processes that know limits, but no keys, would ignore whatever holds for a key.
+#[tokio::test]
+async fn what_holds_for_keys_waits_until_no_process_is_below_its_level() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let app = App::new(adapter.clone());
+    let level = || server.cli(&["HGET", "{taskora}:meta", "level"]);
+    write_process(&server, "older", 2, 0, &json!({ "program": "mailer", "host": "ten", "pid": 7 }));
+    let (task, key, rate) =
+        (GatedTask::new("echo"), LimitKey::new("k"), Rate::new(1, Duration::from_secs(60)));
+    let key = key.as_ref();
+    adapter.set_limit(&task, None, Some(5)).await.expect("it understands limits");
+    let declare = async |per_key: PerKey| {
+        let limit = DeclaredLimit::none(task.clone()).per_key(Some(per_key));
+        adapter.declare_limits(vec![limit]).await.map(drop)
+    };
+    let changes = async || {
+        [
+            ("limit", adapter.set_limit(&task, key, Some(1)).await),
+            ("rate", adapter.set_rate(&task, key, Some(rate)).await),
+            ("pause", adapter.pause(&task, key, "why").await.map(drop)),
+            ("turns", declare(PerKey::fair()).await),
+            ("limit of each key", declare(PerKey::at_most(2)).await),
+            ("order", declare(PerKey::ordered()).await),
+            ("rate of each key", declare(PerKey::fair().rate(Some(rate))).await),
+        ]
+    };
+    for (what, refused) in changes().await {
+        let Err(AdapterError::NeedsLevel(why)) = &refused else { panic!("{what}: {refused:?}") };
+        assert!(why.contains("`mailer` (process 7 on `ten`"), "{what}: {why}");
+    }
+    assert_eq!((level().as_str(), server.cli(&["HKEYS", "{taskora}:gate:echo"]).as_str()), ("2", "o"));
+
+    // a worker goes on with its other tasks
+    let worker = Worker::builder(&app).register_all(tasks![Serve, Echo]).start().await.expect("start");
+    let served = app.dispatch(Serve { n: 1 }).await.expect("dispatch");
+    let echo = app.dispatch(Echo { n: 2 }).await.expect("dispatch");
+    assert_eq!(timeout(PATIENCE, echo.result()).await.expect("in time").expect("a result"), 2);
+    assert_eq!(served.state().await.expect("state"), Some(JobState::Waiting));
+    assert_eq!((level().as_str(), server.cli(&["EXISTS", "{taskora}:gate:serve"]).as_str()), ("2", "0"));
+    server.cli(&["HDEL", PROCS, "older"]);
+    assert_eq!(timeout(PATIENCE, served.result()).await.expect("in time").expect("a result"), 1);
+    assert_eq!((level().as_str(), server.cli(&["EXISTS", "{taskora}:gate:serve"]).as_str()), ("3", "1"));
+    for (what, done) in changes().await {
+        assert!(done.is_ok(), "{what}: {done:?}");
+    }
     worker.shutdown().await.expect("shutdown");
 }
 

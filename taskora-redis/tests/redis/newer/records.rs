@@ -1,7 +1,11 @@
 //! Jobs.
 
+use std::time::Duration;
+
 use redis::Commands;
-use taskora::adapter::{Inspection, Jobs, NewJob, Signals};
+use taskora::adapter::{
+    Collect, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey, Signals,
+};
 
 use super::{ENVELOPE, Stage, is_kept, is_refused, key};
 use crate::kit::{TASK, drain, exchange, job};
@@ -77,6 +81,41 @@ async fn a_record_of_a_later_version_waits_for_a_worker_that_can_read_it() {
         stage.set_field("jobs", ID, &today);
         let info = stage.adapter.job(&"a".into()).await.expect("job").expect("known");
         assert_eq!((info.attempts, info.stalls), (0, 0), "{what}: nothing was used up");
+        stage.shift(6).await;
+        assert_eq!(drain(&stage.adapter, "newer").await, 1, "{what}");
+        stage.is_checked_as(0, what).await;
+    }
+}
+
+/// What costs several starts, and what gathers, as a version sees it that knows neither: a tag of an even number that it does not know.
+#[tokio::test]
+async fn a_job_that_costs_or_gathers_is_left_alone_by_who_does_not_know_that() {
+    let collect = Some(Collect::new(2, Duration::ZERO));
+    let limit_key = LimitKey::new("k");
+    for (what, tag, job) in [
+        ("a cost", 8, NewJob { cost: 5, ..job("a") }),
+        ("a cost, with a key", 8, NewJob { cost: 5, limit_key: limit_key.clone(), ..job("a") }),
+        ("an item", 6, NewJob { collect, limit_key, ..job("a") }),
+    ] {
+        let mut stage = Stage::set().await;
+        let limit = DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(PerKey::fair()));
+        stage.adapter.declare_limits(vec![limit]).await.expect("declare");
+        stage.adapter.enqueue(vec![job]).await.expect("enqueue");
+        let today = stage.field("jobs", ID);
+        let mut unknown = today.clone();
+        let length = if tag == 8 { 4 } else { 15 };
+        let place = today.windows(3).position(|bytes| bytes == [tag, 0, length]).expect("its tag");
+        unknown[place] = 10;
+        stage.set_field("jobs", ID, &unknown);
+        for _ in 0..3 {
+            assert_eq!(stage.others().await, 0, "{what}: it is not run");
+            assert!(!stage.has_ended(ID), "{what}");
+            stage.shift(6).await;
+            stage.sweep().await;
+        }
+        is_kept(&stage, what).await;
+        assert_eq!(stage.field("jobs", ID), unknown, "{what}: it is as it was");
+        stage.set_field("jobs", ID, &today);
         stage.shift(6).await;
         assert_eq!(drain(&stage.adapter, "newer").await, 1, "{what}");
         stage.is_checked_as(0, what).await;
