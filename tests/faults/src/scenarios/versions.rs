@@ -19,8 +19,8 @@ fn old() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).map(PathBuf::from)
 }
 
-/// Workers and producers of both versions side by side, each of which is killed now and then; then an upgrade, one worker
-/// after the other, and back. Without [`VARIABLE`] the other version is this one.
+/// Workers and producers of both versions side by side; now and then a worker is killed, or the other version takes over from it. At the
+/// end all are upgraded. Without [`VARIABLE`] the other version is this one.
 pub async fn versions(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("versions", seed);
     let start = |stage: &Stage, is_old: bool| {
@@ -61,6 +61,12 @@ pub async fn versions(seed: u64, scale: u32) -> Report {
     }
     for producer in &mut producers {
         stage.stop(producer).await;
+    }
+    // an older version leaves alone what it does not know, so the upgrade comes to its end
+    for (is_old, worker) in workers.iter_mut().filter(|(is_old, _)| *is_old) {
+        stage.fault("upgrade", worker.pid());
+        stage.stop(worker).await;
+        (*is_old, *worker) = (false, start(&stage, false));
     }
     let parts = workers.iter().map(|(is_old, worker)| (*is_old, worker.pid())).collect::<Vec<_>>();
     let mut report = stage.finish(workers.into_iter().map(|(_, worker)| worker).collect()).await;
