@@ -65,6 +65,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("schednext", "schednext"),
     ("wftimer", "wftimer"),
     ("procs", "procs"),
+    ("registry", "registry"),
     ("damaged", "damaged"),
     ("aside", "aside:"),
     ("failpoint", "failpoint"),
@@ -137,6 +138,7 @@ const TYPES: &[(&str, &str)] = &[
     ("schednext", "zset"),
     ("wftimer", "string"),
     ("procs", "hash"),
+    ("registry", "hash"),
     ("damaged", "string"),
     ("failpoint", "string"),
 ];

@@ -142,6 +142,7 @@ modules!(
     processes,
     rate,
     record,
+    registry,
     replay,
     retire,
     schedules,

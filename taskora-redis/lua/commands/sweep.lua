@@ -1,7 +1,7 @@
 -- flags: allow-oom
 -- Rescues jobs whose lease has expired, expires jobs that were not started in time, opens gates that have room, makes due jobs
 -- ready, ends workflows past their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with
--- which task the next call begins.
+-- which task the next call begins. Some tasks that nobody serves are looked after, too.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
 --   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
 -- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
@@ -93,6 +93,22 @@ local function remove_ended(task, key, budget, age, keep)
   return ends.drop_ended(task, key, old)
 end
 
+-- removes finished jobs of a task, at most `budget`; returns how many more may be removed
+local function trim(task, budget, age, keep)
+  if call('EXISTS', K.completed .. task, K.owncompleted .. task) > 0 then
+    budget = budget - remove_completed(K.completed .. task, budget, age.C, keep.C)
+    if budget > 0 then budget = budget - remove_completed(K.owncompleted .. task, budget, age.C, ends.OWN_LIMIT) end
+  end
+  if call('EXISTS', K.failed .. task, K.cancelled .. task, K.expired .. task,
+    K.ownfailed .. task, K.owncancelled .. task, K.ownexpired .. task) > 0 then
+    for _, state in ipairs({ 'failed', 'cancelled', 'expired' }) do
+      if budget > 0 then budget = budget - remove_ended(task, K[state] .. task, budget, age.F, keep.F) end
+      if budget > 0 then budget = budget - remove_ended(task, K['own' .. state] .. task, budget, age.F, ends.OWN_LIMIT) end
+    end
+  end
+  return budget
+end
+
 local function first_of(list)
   local some = {}
   for i = 1, math.min(#list, NAMED) do some[i] = list[i] end
@@ -121,6 +137,13 @@ function commands.sweep()
     expiries = expiries - expiry.sweep(task, expiries)
     visited[#visited + 1] = task
   end
+  registry.sign(visited, age, keep)
+  -- once a round, some tasks that nobody serves
+  local strangers = at == #names and rescues > 0 and expiries > 0 and registry.strangers(age, keep) or {}
+  for _, stranger in ipairs(strangers) do
+    if rescues > 0 then rescues = rescues - rescue(stranger.task, rescues, counts) end
+    if expiries > 0 then expiries = expiries - expiry.sweep(stranger.task, expiries) end
+  end
   ends.write(true)
   local has_held = call('EXISTS', K.held) == 1
   for _, left in ipairs(counts.leaving) do
@@ -131,6 +154,7 @@ function commands.sweep()
   if call('EXISTS', K.closed) == 1 then
     local own = {}
     for _, task in ipairs(visited) do own[task] = true end
+    for _, stranger in ipairs(strangers) do own[stranger.task] = true end
     gate.reopen(own)
   end
   if deferred.work_off(256) then more = true end
@@ -139,26 +163,12 @@ function commands.sweep()
     if #dues > 0 and dues[1][2] <= now and due.promote(dues, 128) then more = true end
   end
   for _, task in ipairs(visited) do
-    local function remove(key, state, own_key)
-      if removals > 0 then
-        removals = removals - (state == 'C' and remove_completed(key, removals, age.C, keep.C)
-          or state ~= 'C' and remove_ended(task, key, removals, age.F, keep.F) or 0)
-      end
-      if removals > 0 then
-        removals = removals - (state == 'C' and remove_completed(own_key, removals, age.C, ends.OWN_LIMIT)
-          or state ~= 'C' and remove_ended(task, own_key, removals, age.F, ends.OWN_LIMIT) or 0)
-      end
-    end
-    if call('EXISTS', K.completed .. task, K.owncompleted .. task) > 0 then
-      remove(K.completed .. task, 'C', K.owncompleted .. task)
-    end
-    if call('EXISTS', K.failed .. task, K.cancelled .. task, K.expired .. task,
-      K.ownfailed .. task, K.owncancelled .. task, K.ownexpired .. task) > 0 then
-      remove(K.failed .. task, 'F', K.ownfailed .. task)
-      remove(K.cancelled .. task, 'X', K.owncancelled .. task)
-      remove(K.expired .. task, 'E', K.ownexpired .. task)
-    end
+    if removals > 0 then removals = trim(task, removals, age, keep) end
   end
+  for _, stranger in ipairs(strangers) do
+    if removals > 0 then removals = trim(stranger.task, removals, stranger.age, stranger.keep) end
+  end
+  registry.tidy(strangers)
   if rescues <= 0 or removals <= 0 or expiries <= 0 then carry = true end
   if at < #names then
     more = true

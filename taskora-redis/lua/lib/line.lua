@@ -109,6 +109,13 @@ function line.first(task)
   return score, first
 end
 
+-- whether there is any job of a task, finished or not
+function line.has_any(task)
+  return call('EXISTS', K.wait .. task, K.prio .. task, K.laned .. task, K.delayed .. task, K.behind .. task, K.active .. task,
+    K.tombstones .. task, K.completed .. task, K.failed .. task, K.cancelled .. task, K.expired .. task, K.owncompleted .. task,
+    K.ownfailed .. task, K.owncancelled .. task, K.ownexpired .. task) > 0
+end
+
 -- after jobs have left a line: true if some are left
 function line.still_ready(task)
   if call('EXISTS', K.wait .. task, K.prio .. task, K.turns .. task) > 0 then return true end

@@ -76,7 +76,8 @@ async fn a_drained_namespace_is_empty() {
     keys.sort();
     assert_eq!(
         keys,
-        ["clock", "front", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"))
+        ["clock", "front", "meta", "procs", "registry", "seq", "tasks"]
+            .map(|key| format!("{{taskora}}:{key}"))
     );
 }
 

@@ -98,5 +98,8 @@ async fn workflows_wait_for_their_tombstones_and_hold_up_nobody_else() {
     let mut keys: Vec<String> = server.cli(&["KEYS", "*"]).lines().map(str::to_owned).collect();
     keys.retain(|key| !key.contains(":call:") && !key.ends_with(":wfgone"));
     keys.sort();
-    assert_eq!(keys, ["clock", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}")));
+    assert_eq!(
+        keys,
+        ["clock", "meta", "procs", "registry", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"))
+    );
 }

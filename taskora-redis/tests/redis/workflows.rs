@@ -228,7 +228,8 @@ async fn a_workflow_is_gone_with_all_that_belonged_to_it() {
     keys.sort();
     assert_eq!(
         keys,
-        ["clock", "front", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"))
+        ["clock", "front", "meta", "procs", "registry", "seq", "tasks"]
+            .map(|key| format!("{{taskora}}:{key}"))
     );
     assert_clean(&adapter, "at the end").await;
 }

@@ -70,6 +70,10 @@ pub trait Jobs: Send + Sync {
     /// - expires jobs whose deadline to start has passed;
     /// - removes finished jobs beyond their age or number. For jobs with the caller's own id ([`JobId::is_generated`] is
     ///   false), the number is [`Retention::MAX_NAMED`].
+    ///
+    /// For tasks that nobody serves, it does the same, except that it makes no job ready and wakes no worker: a few at a time, so that
+    /// repeated sweeps get round to all of them. Nobody serves a task that no sweep has named for [`Swept::SERVED`]. Its finished jobs go by
+    /// the retention of the last sweep that has named it, or by that of this sweep if there was none.
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
 }
 
@@ -219,6 +223,9 @@ pub struct Swept {
 }
 
 impl Swept {
+    /// How long a task counts as served after a sweep that named it. A store may note such sweeps once a minute only.
+    pub const SERVED: Duration = Duration::from_secs(180);
+
     /// The most ids of each kind that a sweep returns.
     pub const MAX_IDS: usize = 5;
 }

@@ -63,6 +63,7 @@ pub(super) async fn s073_a_job_that_is_started_in_time_does_not_expire(f: &impl 
         assert_eq!(u128::from(ttl), TTL.as_millis());
     }
     f.advance(TTL - MOMENT).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
     let mut worker = Caller::new(&adapter);
     let (a, b) = (worker.claim_one().await, worker.claim_one().await);
     f.advance(TTL).await;

@@ -74,6 +74,7 @@ mod reviving;
 mod schedule_kit;
 mod schedules;
 mod settling;
+mod strangers;
 mod suite;
 mod throttling;
 mod ticks;

@@ -151,6 +151,7 @@ pub(super) async fn a_sweep_is_for_the_given_tasks(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK), job("b", OTHER), delayed("c", OTHER, 1_000)]).await;
     Caller::new(&adapter).claim(2, &[TASK, OTHER]).await;
+    sweep(&adapter, &[TASK, OTHER], KEEP()).await;
     f.advance(LEASE + MOMENT).await;
     assert_eq!(sweep(&adapter, &["unheard-of"], KEEP()).await, Swept::default());
     assert_eq!(sweep(&adapter, &[TASK], KEEP()).await.rescued, 1);

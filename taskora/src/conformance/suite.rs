@@ -105,6 +105,15 @@ macro_rules! __conformance_checks {
                 many_lost_leases_are_taken_back_in_bounded_steps
                 a_sweep_makes_everything_ready_that_is_due
             }
+            strangers {
+                a_lost_lease_of_a_task_that_nobody_serves_is_taken_back
+                what_no_sweep_has_ever_named_is_looked_after
+                jobs_expire_although_nobody_serves_their_task
+                what_is_due_waits_for_somebody_who_serves_it
+                finished_jobs_go_by_the_retention_of_the_last_who_served_them
+                finished_jobs_that_nobody_ever_served_go_too
+                sweeps_get_round_to_many_tasks
+            }
             cancelling {
                 s289_a_waiting_job_is_cancelled_at_once
                 s053_a_delayed_job_is_cancelled_at_once

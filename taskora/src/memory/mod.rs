@@ -20,6 +20,7 @@ mod listener;
 mod queue;
 mod rates;
 mod record;
+mod registry;
 mod retention;
 mod schedules;
 mod shared;

@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::line::{Left, Line};
 use super::queue::Queue;
 use super::record::{Phase, Record};
+use super::registry::Registry;
 use super::signal::Wakes;
 use crate::adapter::{
     AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
@@ -34,6 +35,7 @@ pub(super) struct Store {
     pub(super) gates: Gates,
     pub(super) keys: Keys,
     pub(super) schedules: Book,
+    pub(super) registry: Registry,
     pub(super) calls: HashMap<(Arc<str>, u8), Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
@@ -56,6 +58,7 @@ impl Store {
             gates: Gates::default(),
             keys: Keys::default(),
             schedules: Book::default(),
+            registry: Registry::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
@@ -244,7 +247,7 @@ impl Store {
     pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
         self.open_gates(now);
         let mut swept = Swept { more: self.expire_flows(now), ..Swept::default() };
-        for task in tasks {
+        for (task, retention) in &self.swept_tasks(tasks, retention, now) {
             let lapsed: Vec<JobId> = self
                 .queues
                 .get(task)
@@ -264,7 +267,7 @@ impl Store {
                 }
             }
             swept.more |= self.expire_jobs(task, now);
-            swept.more |= self.trim_old(task, retention, now);
+            swept.more |= self.trim_old(task, *retention, now);
         }
         swept.more |= self.proceed(now);
         // after the rescues: it may matter which job opens a lane

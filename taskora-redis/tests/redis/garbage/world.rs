@@ -403,7 +403,8 @@ impl World {
         let keys: Vec<Vec<u8>> =
             redis::cmd("KEYS").arg("*").query(&mut self.redis).map_err(|error| error.to_string())?;
         let keys = keys.iter().map(|key| key.escape_ascii().to_string());
-        let usual = ["clock", "front", "meta", "procs", "seq", "tasks", "damaged", "wfgone", "wftimer"];
+        let usual =
+            ["clock", "front", "meta", "procs", "registry", "seq", "tasks", "damaged", "wfgone", "wftimer"];
         Ok(keys
             // what was put aside for a workflow, and what throttled keys have let through, expires by the server's own clock
             .filter(|key| !key.starts_with("{taskora}:stage:") && !key.starts_with("{taskora}:throttle:"))

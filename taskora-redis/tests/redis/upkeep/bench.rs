@@ -132,8 +132,8 @@ impl Bench {
         keys.retain(|key| !key.starts_with("{taskora}:call:") && !key.ends_with(":wfgone"));
         // starts go by themselves when their rate no longer counts them
         keys.retain(|key| !key.starts_with("{taskora}:rate:"));
-        let baseline =
-            ["clock", "front", "meta", "procs", "seq", "tasks"].map(|key| format!("{{taskora}}:{key}"));
+        let baseline = ["clock", "front", "meta", "procs", "registry", "seq", "tasks"]
+            .map(|key| format!("{{taskora}}:{key}"));
         keys.retain(|key| !baseline.contains(key));
         assert_eq!(keys, [""; 0]);
     }

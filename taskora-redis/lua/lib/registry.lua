@@ -1,0 +1,59 @@
+-- The tasks that sweeps have named: when (6), and what is kept of their finished jobs: age (6) and number (4) of completed ones, and of
+-- the others, behind a byte for the layout. So a sweep knows which tasks nobody serves, and what to keep of them.
+local NOTED = 60000 -- how often a task is noted, in milliseconds
+local SERVED = 180000 -- how long a task counts as served
+local KEPT = 86400000 -- how long a task is remembered that nobody serves
+local LOOKS = 8 -- how many tasks, and entries, one sweep looks at
+local LAYOUT = '\1'
+
+-- what is kept of a task, in the form of an entry
+local function pack_kept(age, keep)
+  return pack('>I6I4I6I4', age.C, math.min(keep.C, U32 - 1), age.F, math.min(keep.F, U32 - 1))
+end
+
+-- when a sweep named the task, and what is kept of it; nothing if the entry cannot be read
+local function parse(entry)
+  if not entry or sub(entry, 1, 1) ~= LAYOUT or #entry < 27 then return nil end
+  local seen, age_c, keep_c, age_f, keep_f = read('>I6I6I4I6I4', entry, 2)
+  return seen, { C = age_c, F = age_f }, { C = keep_c, F = keep_f }
+end
+
+-- this sweep serves these tasks
+function registry.sign(names, age, keep)
+  local kept, set = pack_kept(age, keep), {}
+  for i, entry in ipairs(fields_of(K.registry, names)) do
+    local seen = parse(entry)
+    if not seen or seen + NOTED <= now or sub(entry, 8, 27) ~= kept then
+      set[#set + 1], set[#set + 2] = names[i], LAYOUT .. now6 .. kept
+    end
+  end
+  pages(set, function(...) call('HSET', K.registry, ...) end)
+end
+
+-- Some of the tasks that nobody serves, each with what is kept of it: that of its last sweep, or else this one's.
+function registry.strangers(age, keep)
+  local names, strangers = {}, {}
+  for _, task in ipairs(call('SRANDMEMBER', K.tasks, LOOKS)) do
+    if not caller.has(task) then names[#names + 1] = task end
+  end
+  for i, entry in ipairs(fields_of(K.registry, names)) do
+    local seen, its_age, its_keep = parse(entry)
+    if not seen or seen + SERVED <= now then
+      strangers[#strangers + 1] = { task = names[i], age = its_age or age, keep = its_keep or keep, is_known = seen ~= nil }
+    end
+  end
+  return strangers
+end
+
+-- Forgets some of what was not served for long, or cannot be read; and strangers of which there is nothing.
+function registry.tidy(strangers)
+  local some, gone = call('HRANDFIELD', K.registry, LOOKS, 'WITHVALUES'), {}
+  for i = 1, #some, 2 do
+    local seen = parse(some[i + 1])
+    if not seen or seen + KEPT <= now then gone[#gone + 1] = some[i] end
+  end
+  if #gone > 0 then call('HDEL', K.registry, unpack(gone)) end
+  for _, stranger in ipairs(strangers) do
+    if not stranger.is_known and not line.has_any(stranger.task) then call('SREM', K.tasks, stranger.task) end
+  end
+end
