@@ -10,7 +10,7 @@ use taskora_redis::{RedisAdapter, RedisConfig};
 use crate::ledger::{Record, now};
 use crate::process::{Producer, WorkerPart};
 use crate::report::Report;
-use crate::stage::Stage;
+use crate::stage::{PATIENCE, Stage};
 use crate::tasks::{Act, Follow, Work};
 
 /// In which a refusal is fast: far below the time that a call may take, on a machine that is busy.
@@ -81,7 +81,7 @@ pub async fn full(seed: u64, scale: u32) -> Report {
     stage.server.configure("maxmemory", "0").expect("no limit");
     let again = app.dispatch(Work { act: Act::returns(5) }).await;
     let again = stage.dispatched(again);
-    if let Err(error) = again.result_within(Duration::from_secs(5)).await {
+    if let Err(error) = again.result_within(PATIENCE).await {
         findings.push(format!("a job after the limit was lifted ended with {error}"));
     }
     stage

@@ -23,6 +23,7 @@ pub async fn crashed_always(seed: u64, scale: u32) -> Report {
     let (workers, mut producer) = busy(&stage, None);
     for _ in 0..(2 * scale) {
         rest(&mut stage, 700, 1500).await;
+        one_more_accepted(&stage).await;
         stage.fault("server kill", 0);
         stage.server.kill();
         rest(&mut stage, 50, 300).await;
@@ -50,6 +51,7 @@ pub async fn crashed_everysec(seed: u64, scale: u32) -> Report {
         let (file, torn) = (append_only_file(&stage.server), stage.random.below(60));
         let safe = length(&file);
         rest(&mut stage, 300, 1000).await;
+        one_more_accepted(&stage).await;
         stage.fault("power loss", 0);
         stage.server.kill();
         let behind = now() - TWO_SECONDS;
@@ -83,6 +85,7 @@ pub async fn failover(seed: u64, scale: u32) -> Report {
         let behind = now();
         let replica = fall_behind(&stage, &replication, replica).await;
         rest(&mut stage, 200, 800).await;
+        one_more_accepted(&stage).await;
         stage.fault("failover", 0);
         stage.server.kill();
         replication.cut();
@@ -103,7 +106,7 @@ pub async fn failover(seed: u64, scale: u32) -> Report {
 /// that one holds it, the first one is led there and settles. That is refused: one completion is accepted.
 pub async fn lost_claim(seed: u64, scale: u32) -> Report {
     let mut stage = Stage::set("lost claim", seed);
-    let (mut workers, mut findings, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut findings, mut jobs) = (Vec::new(), Vec::new());
     for _ in 0..scale {
         let (replication, replica) = replica(&stage).await;
         let app = stage.app().await;
@@ -116,7 +119,7 @@ pub async fn lost_claim(seed: u64, scale: u32) -> Report {
         let worker = Some(WorkerPart { lease: Duration::from_secs(60), ..WorkerPart::default() });
         let way = Proxy::start(stage.server.port()).await.expect("a proxy");
         let first = Config { url: way.url(), worker: worker.clone(), ..stage.config("first") };
-        let first = stage.start(first);
+        let mut first = stage.start(first);
         let is_start =
             |record: &Record| matches!(record, Record::Started { job: started, .. } if *started == job);
         stage.until_recorded(1, is_start).await;
@@ -128,7 +131,7 @@ pub async fn lost_claim(seed: u64, scale: u32) -> Report {
         stage.fault("failover", first.pid());
         replication.cut();
         replica.promote().expect("a main server");
-        let second = stage.start(Config { url: replica.url(), worker, ..stage.config("second") });
+        let mut second = stage.start(Config { url: replica.url(), worker, ..stage.config("second") });
         stage.until_recorded(2, is_start).await;
         second.freeze();
         stage.server.kill();
@@ -160,9 +163,12 @@ pub async fn lost_claim(seed: u64, scale: u32) -> Report {
             )),
         }
         jobs.push(job);
-        workers.extend([first, second]);
+        // the next round has workers of its own
+        for worker in [&mut first, &mut second] {
+            stage.stop(worker).await;
+        }
     }
-    let mut report = stage.finish(workers).await;
+    let mut report = stage.finish(Vec::new()).await;
     // by the ledger both hold a lease: the server that gave the first one is gone, and nothing else is forgiven
     report
         .findings
@@ -224,6 +230,13 @@ fn at_risk(history: &History) -> Vec<usize> {
         lines.filter(|line| matches!(line.record, Record::Accepted { .. })).count()
     };
     faults.map(before).collect()
+}
+
+/// Waits until something is at risk, however long a busy machine takes for it.
+async fn one_more_accepted(stage: &Stage) {
+    let is_accepted = |record: &Record| matches!(record, Record::Accepted { .. });
+    let known = stage.history().count(is_accepted);
+    stage.until_recorded(known + 1, is_accepted).await;
 }
 
 /// On a thread of its own, so that the proxies go on.
