@@ -41,6 +41,13 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("gate", &["task", "key"]),
     ("handshake", &["version", "min", "writer", "server", "process", "about"]),
     ("inspect", &["id"]),
+    (
+        "list",
+        &[
+            "task", "state", "part", "number", "entry", "limit", "most", "message", "payload", "prefix",
+            "since", "latest", "meta",
+        ],
+    ),
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),
     ("pause_schedule", &["name", "reason"]),

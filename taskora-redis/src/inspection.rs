@@ -1,7 +1,7 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::Inspection;
+use taskora::adapter::{Inspection, JobQuery, Listed};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -24,55 +24,7 @@ impl Inspection for RedisAdapter {
         if values.is_empty() {
             return Ok(None);
         }
-        let [record, life, end, progress, place, due, head] =
-            exactly(redis::Value::Array(values), "the answer to `inspect`")?;
-        let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
-        let record = bytes(record, "a record")?;
-        let head = bytes(head, "a workflow's head")?;
-        let record = Record::read_of(&record, &head)
-            .ok_or_else(|| if Record::is_newer(&record, &head) { newer("the job") } else { unreadable() })?;
-        let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
-        let end = bytes(end, "a job's end")?;
-        let progress = bytes(progress, "a job's progress")?;
-        let place = bytes(place, "a job's place")?;
-        let due = bytes(due, "a due time")?;
-
-        let mut info;
-        if end.is_empty() {
-            let state = state_at(&place, life.attempts);
-            info = record.info(id.clone(), state);
-            info.attempts = life.attempts + u32::from(state == JobState::Active);
-            info.stalls = life.stalls;
-            info.error = life.error;
-            if &*place == b"waiting" {
-                info.blocked = match &*due {
-                    b"p" => Some(Blocked::Paused),
-                    b"l" => Some(Blocked::Limit),
-                    b"r" => Some(Blocked::Rate),
-                    b"g" => Some(Blocked::Gathering),
-                    [b'k', key @ ..] => Some(Blocked::LimitKey(String::from_utf8_lossy(key).into_owned())),
-                    _ => None,
-                };
-            } else if &*place == b"behind" {
-                info.blocked = id::load(&due).map(Blocked::Behind);
-            } else if !due.is_empty() {
-                let due = std::str::from_utf8(&due).ok().and_then(|due| due.parse::<u64>().ok());
-                info.due_at = Some(Timestamp::from_millis(due.ok_or_else(unreadable)?));
-            }
-        } else {
-            let end = End::read(&end).ok_or_else(|| End::unreadable(&end, "the job"))?;
-            info = record.info(id.clone(), end.ending.state());
-            info.attempts = end.attempts;
-            info.stalls = end.stalls;
-            info.started_at = end.started_at;
-            info.finished_at = Some(end.finished_at);
-            info.error = message(end.ending);
-        }
-        if !progress.is_empty() {
-            let read = serde_json::from_slice(&progress);
-            info.progress = Some(read.map_err(|error| nonsense(format!("the progress of `{id}`: {error}")))?);
-        }
-        Ok(Some(info))
+        read_job(id, exactly(redis::Value::Array(values), "the answer to `inspect`")?).map(Some)
     }
 
     async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {
@@ -113,6 +65,10 @@ impl Inspection for RedisAdapter {
         Ok(counts)
     }
 
+    async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
+        self.listed(query).await
+    }
+
     async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
         let own = &self.inner.settings().process;
         let processes = self.processes().await?;
@@ -122,4 +78,58 @@ impl Inspection for RedisAdapter {
     fn is_remote(&self) -> bool {
         true
     }
+}
+
+/// What is known about a job, from what `inspect` returns.
+pub(crate) fn read_job(
+    id: &JobId,
+    [record, life, end, progress, place, due, head]: [redis::Value; 7],
+) -> Result<JobInfo, AdapterError> {
+    let unreadable = || nonsense(format!("the job `{id}` cannot be read"));
+    let record = bytes(record, "a record")?;
+    let head = bytes(head, "a workflow's head")?;
+    let record = Record::read_of(&record, &head)
+        .ok_or_else(|| if Record::is_newer(&record, &head) { newer("the job") } else { unreadable() })?;
+    let life = Life::read(&bytes(life, "a job's life")?).ok_or_else(unreadable)?;
+    let end = bytes(end, "a job's end")?;
+    let progress = bytes(progress, "a job's progress")?;
+    let place = bytes(place, "a job's place")?;
+    let due = bytes(due, "a due time")?;
+
+    let mut info;
+    if end.is_empty() {
+        let state = state_at(&place, life.attempts);
+        info = record.info(id.clone(), state);
+        info.attempts = life.attempts + u32::from(state == JobState::Active);
+        info.stalls = life.stalls;
+        info.error = life.error;
+        if &*place == b"waiting" {
+            info.blocked = match &*due {
+                b"p" => Some(Blocked::Paused),
+                b"l" => Some(Blocked::Limit),
+                b"r" => Some(Blocked::Rate),
+                b"g" => Some(Blocked::Gathering),
+                [b'k', key @ ..] => Some(Blocked::LimitKey(String::from_utf8_lossy(key).into_owned())),
+                _ => None,
+            };
+        } else if &*place == b"behind" {
+            info.blocked = id::load(&due).map(Blocked::Behind);
+        } else if !due.is_empty() {
+            let due = std::str::from_utf8(&due).ok().and_then(|due| due.parse::<u64>().ok());
+            info.due_at = Some(Timestamp::from_millis(due.ok_or_else(unreadable)?));
+        }
+    } else {
+        let end = End::read(&end).ok_or_else(|| End::unreadable(&end, "the job"))?;
+        info = record.info(id.clone(), end.ending.state());
+        info.attempts = end.attempts;
+        info.stalls = end.stalls;
+        info.started_at = end.started_at;
+        info.finished_at = Some(end.finished_at);
+        info.error = message(end.ending);
+    }
+    if !progress.is_empty() {
+        let read = serde_json::from_slice(&progress);
+        info.progress = Some(read.map_err(|error| nonsense(format!("the progress of `{id}`: {error}")))?);
+    }
+    Ok(info)
 }

@@ -90,6 +90,7 @@ mod keyed;
 mod keys;
 mod library;
 mod link;
+mod listed;
 mod mending;
 mod probe;
 mod process;

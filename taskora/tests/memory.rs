@@ -27,6 +27,7 @@ impl Fixture for Memory {
 taskora::conformance_suite! { #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 taskora::conformance_suite! { @lanes #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 taskora::conformance_suite! { @collect #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
+taskora::conformance_suite! { @listing #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 taskora::conformance_suite! { @rates #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 taskora::conformance_suite! { @schedules #[tokio::test(start_paused = true)] Memory(MemoryAdapter::new()) }
 

@@ -49,6 +49,7 @@ impl Fixture for OnRedis {
 taskora::conformance_suite! { #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @lanes #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @collect #[tokio::test] OnRedis::start().await }
+taskora::conformance_suite! { @listing #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @rates #[tokio::test] OnRedis::start().await }
 taskora::conformance_suite! { @schedules #[tokio::test] OnRedis::start().await }
 
@@ -67,6 +68,10 @@ mod scripts {
     }
     taskora::conformance_suite! {
         @lanes #[tokio::test]
+        OnRedis::on(Server::with(&["--rename-command", "FCALL", ""])).await
+    }
+    taskora::conformance_suite! {
+        @listing #[tokio::test]
         OnRedis::on(Server::with(&["--rename-command", "FCALL", ""])).await
     }
     taskora::conformance_suite! {

@@ -9,10 +9,10 @@ use tokio::sync::broadcast;
 use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
-    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobReport, Jobs,
-    KeyTaken, Lease, LimitKey, NewJob, NewTick, NewWorkflow, Once, PutSchedule, Rate, RemoveOutcome,
-    RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked,
-    Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobQuery,
+    JobReport, Jobs, KeyTaken, Lease, LimitKey, Listed, NewJob, NewTick, NewWorkflow, Once, PutSchedule,
+    Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule,
+    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -122,6 +122,7 @@ forward! {
         async job(id: &JobId) -> Result<Option<JobInfo>, AdapterError>;
         async logs(id: &JobId) -> Result<Vec<LogEntry>, AdapterError>;
         async counts(task: &str) -> Result<JobCounts, AdapterError>;
+        async list(query: &JobQuery) -> Result<Listed, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;
     }

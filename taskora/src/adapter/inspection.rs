@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::AdapterError;
+use super::{AdapterError, JobQuery, Listed};
 use crate::job::{JobId, JobInfo, LogEntry};
 
 /// Reading.
@@ -16,6 +16,29 @@ pub trait Inspection: Send + Sync {
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError>;
+
+    /// The next page of the jobs of a task that are in a state: at most [`JobQuery::limit`] jobs, after at most
+    /// [`JobQuery::most`] entries and [`JobQuery::PAGE`] of them; none if the task is unknown. What is unreadable is left out.
+    ///
+    /// A page continues behind a *place*, not after a number of jobs. So over all pages, a job that stays where it is comes
+    /// exactly once, whatever comes and goes. A job that moves meanwhile (it is claimed, comes back, or has its lease renewed)
+    /// may come again, or not at all. The order is:
+    ///
+    /// - waiting: first the line, in the order of claims; then the jobs with limits by key and those that gather, by id; then
+    ///   those that wait for another job to end, by when they came. If more than 1,000 jobs wait under keys, a store may list these
+    ///   in any order, and a few more of them than the limit;
+    /// - delayed and retrying: by due time. Both are looked at for either;
+    /// - active: by the deadline of the lease;
+    /// - ended: by when they ended, the last one first.
+    ///
+    /// Jobs of one time are in an order of the store's. A page may have few jobs or none, and others follow: only without
+    /// [`Listed::next`] it is the last one.
+    ///
+    /// An adapter that lists no jobs refuses the call.
+    async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
+        let _ = query;
+        Err(AdapterError::Config("this adapter lists no jobs".to_owned()))
+    }
 
     /// Whether a live worker of another build serves this task. If so, a job whose payload this build cannot read is left to
     /// that worker. A store without other processes returns `false`.

@@ -12,6 +12,9 @@ macro_rules! conformance_suite {
     (@collect #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { collect __conformance_tests [$test] [$fixture] }
     };
+    (@listing #[$test:meta] $fixture:expr) => {
+        $crate::__conformance_checks! { listing __conformance_tests [$test] [$fixture] }
+    };
     (@schedules #[$test:meta] $fixture:expr) => {
         $crate::__conformance_checks! { schedules __conformance_tests [$test] [$fixture] }
     };
@@ -66,6 +69,7 @@ macro_rules! __conformance_functions {
 pub mod checks {
     crate::__conformance_checks! { core __conformance_functions }
     crate::__conformance_checks! { lanes __conformance_functions }
+    crate::__conformance_checks! { listing __conformance_functions }
     crate::__conformance_checks! { schedules __conformance_functions }
     crate::__conformance_checks! { rates __conformance_functions }
     crate::__conformance_checks! { collect __conformance_functions }

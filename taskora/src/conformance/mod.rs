@@ -63,6 +63,8 @@ mod lane_kit;
 mod lanes;
 mod late_keys;
 mod leases;
+mod list_kit;
+mod listing;
 mod notes;
 mod ordered_lanes;
 mod queued_ticks;

@@ -527,6 +527,23 @@ macro_rules! __conformance_checks {
             }
         }
     };
+    (listing $then:ident $($with:tt)*) => {
+        $crate::$then! {
+            $($with)*
+            listing {
+                what_waits_comes_in_the_order_of_claims
+                what_waits_under_keys_comes_after_the_line
+                pages_neither_double_nor_skip_what_stays
+                what_is_delayed_comes_by_its_due_time
+                what_runs_comes_by_the_deadline_of_its_lease
+                what_has_ended_comes_newest_first
+                what_is_listed_is_what_is_known
+                of_an_unknown_task_nothing_is_listed
+                only_what_is_asked_for_is_looked_at
+                jobs_are_found_by_what_is_in_them
+            }
+        }
+    };
     (schedules $then:ident $($with:tt)*) => {
         $crate::$then! {
             $($with)*

@@ -14,9 +14,9 @@ use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
-    Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome,
-    RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
-    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Inspection, JobCounts, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
+    PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName,
+    Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -259,6 +259,10 @@ impl Inspection for MemoryAdapter {
 
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         Ok(self.0.lock().queues.get(task).map(Queue::counts).unwrap_or_default())
+    }
+
+    async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
+        Ok(self.0.lock().list(query, self.0.now()))
     }
 
     fn is_remote(&self) -> bool {

@@ -17,6 +17,7 @@ mod keys;
 mod lanes;
 mod line;
 mod listener;
+mod listing;
 mod queue;
 mod rates;
 mod record;

@@ -1,0 +1,56 @@
+-- flags: no-writes
+-- A page of the jobs of a task that are in one state, see lib/listing.lua.
+-- Arguments: task; state; part, number and entry of the place behind which it begins (the number is empty: at the start); how many jobs to
+--   return, and how many entries to look at, at most; then what is looked for, each empty or behind a `=`: what the error contains, what the
+--   payload contains, how the id begins; from when and until when it ended (empty: whenever); pairs of annotations, as JSON
+-- Returns: how many entries were looked at; part, number and entry of the last one (nothing: it was the last of all); for each job: id,
+--   what `inspect` returns, and 1 if a later version wrote it. What is beyond 1 MiB is left to another call
+local BYTES, CHUNK = 1048576, 50
+local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
+
+-- what is looked for; nothing if anything is
+local function given(text)
+  return byte(text) == 61 and sub(text, 2) or nil
+end
+
+function commands.list()
+  local task, state, limit, most = argv[A.task], argv[A.state], tonumber(argv[A.limit]), tonumber(argv[A.most])
+  local wanted = { message = given(argv[A.message]), payload = given(argv[A.payload]), prefix = given(argv[A.prefix]), meta = {} }
+  for i = A.meta, #argv do wanted.meta[#wanted.meta + 1] = argv[i] end
+  local page = { task = task, state = state, is_ended = ENDED[state], wanted = wanted, why = {} }
+  local part, place = tonumber(argv[A.part]), nil
+  if argv[A.number] ~= '' then place = { number = tonumber(argv[A.number]), entry = argv[A.entry] } end
+  -- an expired job of which nothing is kept has the time 0
+  local since, latest = math.max(tonumber(argv[A.since]) or 1, 1), tonumber(argv[A.latest])
+  if latest and not (place and place.number <= latest) then place = { number = latest + 1, entry = '' } end
+
+  local looked, bytes, jobs = 0, 0, {}
+  local function answer(is_last)
+    if is_last then return { looked, {}, jobs } end
+    return { looked, { part, listing.text_of(place.number), place.entry }, jobs }
+  end
+  while true do
+    local found, is_all, behind = listing.page(task, state, part, place, most - looked, limit - #jobs)
+    for first = 1, #found, CHUNK do
+      local some = { unpack(found, first, math.min(first + CHUNK - 1, #found)) }
+      local stored = listing.read(page, part, some)
+      for i, entry in ipairs(some) do
+        if not behind and (#jobs >= limit or bytes > BYTES) then return answer() end
+        if page.is_ended and entry.number < since then return answer(true) end
+        local job, size = listing.job(page, part, entry, stored, i)
+        looked, bytes = looked + 1, bytes + size
+        jobs[#jobs + 1] = job
+        if not behind then place = entry end
+      end
+    end
+    place = behind or place
+    if is_all then
+      local next_part = listing.part_after(task, state, part)
+      if not next_part then return answer(true) end
+      part, place = next_part, listing.start()
+    elseif #found == 0 and not behind then
+      return answer(true)
+    end
+    if not is_all or looked >= most or #jobs >= limit or bytes > BYTES then return answer() end
+  end
+end
