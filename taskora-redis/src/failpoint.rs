@@ -33,6 +33,7 @@ pub const UPKEEP: &[&str] = &[
     "check_tasks",
     "check_workflow",
     "confirm",
+    "list",
     "raise_level",
     "repair",
 ];

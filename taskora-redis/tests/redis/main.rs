@@ -14,6 +14,7 @@ mod handshake;
 mod kit;
 mod layout;
 mod limits;
+mod listing;
 mod model;
 mod newer;
 mod processes;
