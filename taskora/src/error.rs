@@ -6,6 +6,7 @@ mod job;
 mod worker;
 
 use crate::adapter::AdapterError;
+use crate::inspect::ListError;
 use crate::schedules::ScheduleError;
 use crate::workflow::{GraphError, WorkflowError};
 
@@ -45,6 +46,9 @@ pub enum Error {
     /// A schedule cannot be, or could not be changed.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// A list of jobs was not returned.
+    #[error(transparent)]
+    List(#[from] ListError),
 }
 
 #[cfg(test)]

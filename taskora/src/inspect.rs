@@ -1,5 +1,11 @@
 //! Looking at what is in the queues of tasks, for operators. Changes nothing.
 
+mod cursor;
+mod list;
+
+pub use cursor::{Cursor, InvalidCursor};
+pub use list::{AskJobs, JobPage, ListError};
+
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -7,7 +13,7 @@ use std::pin::Pin;
 use crate::adapter::{AdapterError, GatedTask, LimitKey};
 use crate::contract::Collects;
 use crate::dispatch::IntoKey;
-use crate::job::{JobId, Timestamp};
+use crate::job::{JobId, JobState, Timestamp};
 use crate::json;
 use crate::queues::{collect_key, gated};
 use crate::setup::Setup;
@@ -21,6 +27,47 @@ pub struct Inspect<'a> {
 impl<'a> Inspect<'a> {
     pub(crate) const fn new(setup: &'a Setup) -> Self {
         Self { setup }
+    }
+
+    /// When awaited, a page of the jobs of a task that are in one state: those that still wait, that run, or that have failed. Narrow it down, set its
+    /// size, and get the page after it:
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[derive(Task, Serialize, Deserialize)]
+    /// #[task(output = ())]
+    /// struct SendEmail { to: String }
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.dispatch_many((0..5).map(|n| SendEmail { to: format!("{n}@b.com") })).await?;
+    ///
+    /// let mut page = app.inspect().list(SendEmail::NAME, JobState::Waiting).limit(3).await?;
+    /// assert_eq!(page.jobs.len(), 3);
+    /// page = app.inspect().list(SendEmail::NAME, JobState::Waiting).limit(3).after(page.next).await?;
+    /// assert_eq!((page.jobs.len(), page.next), (2, None));
+    ///
+    /// let to_4 = app.inspect().list(SendEmail::NAME, JobState::Waiting).payload_contains(r#""to":"4@"#).await?;
+    /// assert_eq!((to_4.jobs.len(), to_4.scanned), (1, 5));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The order is: jobs that wait, in the order of claims, then those with limits by key and those that gather, by id, then those that wait for
+    /// another job to end; delayed and retrying ones by due time; active ones by the deadline of their lease; those that have ended,
+    /// the last one first. `task` is a name, [`Task::NAME`](crate::Task::NAME) of a contract; an alias is a task of its own here.
+    ///
+    /// A page continues at a place and not after a number of jobs. So a job that stays where it is comes exactly once, whatever comes and goes
+    /// between two pages. A job that moves meanwhile may come again, or not at all: one that comes back from a worker, or an active one
+    /// whose lease is renewed. Damaged jobs are left out; [`App::check`](crate::App::check) finds them. Of a job that a later version of
+    /// taskora has stored, some fields may be empty.
+    ///
+    /// Each call to the store looks at 500 entries at most, so a search keeps no worker waiting.
+    ///
+    /// # Errors
+    /// [`ListError`]: the cursor is for another list, the limit is not 1 to 500, `since` or `until` is asked of jobs that have not ended; otherwise if the
+    /// store cannot be reached. An unknown task has no jobs.
+    pub fn list(&self, task: impl AsRef<str>, state: JobState) -> AskJobs<'a> {
+        AskJobs::new(self.setup, task.as_ref(), state)
     }
 
     /// When awaited, the new items that gather under a key of a task with [`collect`](macro@crate::task); `None` if there are none. An

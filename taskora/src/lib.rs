@@ -109,7 +109,7 @@ pub use handler::Handler;
 #[doc(hidden)]
 pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
-pub use inspect::{AskCollected, Collected, Inspect};
+pub use inspect::{AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobPage, ListError};
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]
