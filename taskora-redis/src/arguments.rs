@@ -50,6 +50,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ),
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),
+    ("overview", &["cursor", "count"]),
     ("pause_schedule", &["name", "reason"]),
     ("promote", &["again", "id"]),
     ("put_schedules", &["schedules"]),

@@ -300,7 +300,7 @@ fn read_rate(text: &[u8]) -> Option<Rate> {
 }
 
 /// Since when (6), and why.
-fn read_pause(paused: &[u8]) -> Option<(Timestamp, String)> {
+pub(crate) fn read_pause(paused: &[u8]) -> Option<(Timestamp, String)> {
     let mut reader = Reader(paused);
     let since = reader.u48()?;
     Some((Timestamp::from_millis(since), String::from_utf8_lossy(reader.0).into_owned()))

@@ -34,6 +34,7 @@ pub const UPKEEP: &[&str] = &[
     "check_workflow",
     "confirm",
     "list",
+    "overview",
     "raise_level",
     "repair",
 ];

@@ -1,7 +1,7 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Inspection, JobQuery, Listed};
+use taskora::adapter::{Inspection, JobQuery, Listed, Overview};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -52,21 +52,15 @@ impl Inspection for RedisAdapter {
                 call.put("task", task);
             })
             .await?;
-        let values: [redis::Value; 7] = exactly(answer, "the answer to `counts`")?;
-        let [waiting, delayed, active, completed, failed, cancelled, expired] = &values;
-        let mut counts = JobCounts::default();
-        counts.waiting = number(waiting, "waiting jobs")?;
-        counts.delayed = number(delayed, "delayed jobs")?;
-        counts.active = number(active, "active jobs")?;
-        counts.completed = number(completed, "completed jobs")?;
-        counts.failed = number(failed, "failed jobs")?;
-        counts.cancelled = number(cancelled, "cancelled jobs")?;
-        counts.expired = number(expired, "expired jobs")?;
-        Ok(counts)
+        read_counts(answer)
     }
 
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         self.listed(query).await
+    }
+
+    async fn overview(&self) -> Result<Overview, AdapterError> {
+        self.look_over().await
     }
 
     async fn is_served_by_another_build(&self, task: &str) -> Result<bool, AdapterError> {
@@ -104,14 +98,7 @@ pub(crate) fn read_job(
         info.stalls = life.stalls;
         info.error = life.error;
         if &*place == b"waiting" {
-            info.blocked = match &*due {
-                b"p" => Some(Blocked::Paused),
-                b"l" => Some(Blocked::Limit),
-                b"r" => Some(Blocked::Rate),
-                b"g" => Some(Blocked::Gathering),
-                [b'k', key @ ..] => Some(Blocked::LimitKey(String::from_utf8_lossy(key).into_owned())),
-                _ => None,
-            };
+            info.blocked = read_blocked(&due);
         } else if &*place == b"behind" {
             info.blocked = id::load(&due).map(Blocked::Behind);
         } else if !due.is_empty() {
@@ -132,4 +119,31 @@ pub(crate) fn read_job(
         info.progress = Some(read.map_err(|error| nonsense(format!("the progress of `{id}`: {error}")))?);
     }
     Ok(info)
+}
+
+/// How many jobs are in each state, as `counts` returns it.
+pub(crate) fn read_counts(answer: redis::Value) -> Result<JobCounts, AdapterError> {
+    let values: [redis::Value; 7] = exactly(answer, "the answer to `counts`")?;
+    let [waiting, delayed, active, completed, failed, cancelled, expired] = &values;
+    let mut counts = JobCounts::default();
+    counts.waiting = number(waiting, "waiting jobs")?;
+    counts.delayed = number(delayed, "delayed jobs")?;
+    counts.active = number(active, "active jobs")?;
+    counts.completed = number(completed, "completed jobs")?;
+    counts.failed = number(failed, "failed jobs")?;
+    counts.cancelled = number(cancelled, "cancelled jobs")?;
+    counts.expired = number(expired, "expired jobs")?;
+    Ok(counts)
+}
+
+/// Why a task, or a lane, is closed, as scripts say it.
+pub(crate) fn read_blocked(why: &[u8]) -> Option<Blocked> {
+    match why {
+        b"p" => Some(Blocked::Paused),
+        b"l" => Some(Blocked::Limit),
+        b"r" => Some(Blocked::Rate),
+        b"g" => Some(Blocked::Gathering),
+        [b'k', key @ ..] => Some(Blocked::LimitKey(String::from_utf8_lossy(key).into_owned())),
+        _ => None,
+    }
 }

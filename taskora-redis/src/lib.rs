@@ -92,6 +92,7 @@ mod library;
 mod link;
 mod listed;
 mod mending;
+mod overview;
 mod probe;
 mod process;
 mod processes;

@@ -127,6 +127,10 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    pub(crate) fn is_worker(&self) -> bool {
+        self.roles.iter().any(|role| role == "worker")
+    }
+
     /// Fields that a later version adds are ignored, and fields that it leaves out are empty.
     pub(crate) fn read(name: &[u8], entry: &[u8]) -> Option<Self> {
         let mut reader = Reader(entry);

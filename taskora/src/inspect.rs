@@ -10,7 +10,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::adapter::{AdapterError, GatedTask, LimitKey};
+use crate::adapter::{AdapterError, GatedTask, LimitKey, Overview};
 use crate::contract::Collects;
 use crate::dispatch::IntoKey;
 use crate::job::{JobId, JobState, Timestamp};
@@ -27,6 +27,35 @@ pub struct Inspect<'a> {
 impl<'a> Inspect<'a> {
     pub(crate) const fn new(setup: &'a Setup) -> Self {
         Self { setup }
+    }
+
+    /// What is in the whole namespace: each task with its counts, how long its jobs wait and whether it is paused, and how many workflows and workers there
+    /// are. It costs little, so a board may ask every second.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[task]
+    /// async fn send_email(to: String) {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.dispatch(send_email("ann@b.com")).await?;
+    /// app.queues().pause::<SendEmail>().reason("tea").await?;
+    ///
+    /// let overview = app.inspect().overview().await?;
+    /// let task = &overview.tasks[0];
+    /// assert_eq!((task.task.as_str(), task.counts.waiting), ("send-email", 1));
+    /// assert!(task.oldest_waiting.is_some());
+    /// assert_eq!(task.paused.as_ref().map(|(_, reason)| reason.as_str()), Some("tea"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A store looks at a bounded number of tasks in one step, so what it says about two tasks may be of two moments.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn overview(&self) -> Result<Overview, AdapterError> {
+        self.setup.adapter().inspection().overview().await
     }
 
     /// When awaited, a page of the jobs of a task that are in one state: those that still wait, that run, or that have failed. Narrow it down, set its

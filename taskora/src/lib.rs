@@ -79,7 +79,7 @@ mod worker;
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
-pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts};
+pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts, Overview, TaskOverview};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use advice::Advice;

@@ -83,11 +83,8 @@ function line.to_front(task, id, text, is_new)
   line.enter(task, nil, nil, { number - record.priority_of(text) * line.BAND, id })
 end
 
--- The next job in a line, with its score; nothing if there is none, or none within reach, of which a claim knows more.
-function line.first(task)
-  local score, first
-  local page = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')
-  if page[1] then first, score = page[1], tonumber(page[2]) end
+-- The first job of priority 0 in a line, with its number; nothing if there is none within reach.
+function line.head(task)
   local from, has_tombstones = 0, call('EXISTS', K.tombstones .. task) == 1
   while from < REACH do
     local entries = call('LRANGE', K.wait .. task, digits(from), digits(has_tombstones and from + 63 or from))
@@ -95,15 +92,19 @@ function line.first(task)
     for i, entry in ipairs(entries) do ids[i] = sub(entry, 7) end
     if has_tombstones and #ids > 0 then marks = call('SMISMEMBER', K.tombstones .. task, unpack(ids)) end
     for i, id in ipairs(ids) do
-      if marks[i] ~= 1 then
-        local own = u48_at(entries[i], 1) or 0
-        if not (score and score <= own) then first, score = id, own end
-        from = REACH
-        break
-      end
+      if marks[i] ~= 1 then return id, u48_at(entries[i], 1) or 0 end
     end
     from = #ids < 64 and REACH or from + 64
   end
+end
+
+-- The next job in a line, with its score; nothing if there is none, or none within reach, of which a claim knows more.
+function line.first(task)
+  local score, first
+  local page = call('ZRANGE', K.prio .. task, 0, 0, 'WITHSCORES')
+  if page[1] then first, score = page[1], tonumber(page[2]) end
+  local head, number = line.head(task)
+  if head and not (score and score <= number) then first, score = head, number end
   local own, id = lanes.first(task)
   if own and not (score and score <= own) then first, score = id, own end
   return score, first

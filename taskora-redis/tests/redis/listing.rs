@@ -195,3 +195,31 @@ async fn damaged_entries_hold_up_nothing() {
     }
     assert_eq!(all(&adapter, JobState::Waiting, 500).await.len(), 628);
 }
+
+#[tokio::test]
+async fn an_overview_costs_a_few_commands_a_task() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+    let mut number = 0;
+    let mut put_all = async |jobs: u32| {
+        for task in 0..500 {
+            number += 1;
+            let one = |job_number| NewJob {
+                task: format!("task {task}").into(),
+                ..job(&format!("{number} {job_number}"))
+            };
+            put(&adapter, 0..jobs, one).await;
+        }
+    };
+    put_all(1).await;
+    let ask = async || {
+        let before = commands(&server);
+        assert_eq!(adapter.overview().await.expect("overview").tasks.len(), 500);
+        commands(&server) - before
+    };
+    ask().await;
+    let few = ask().await;
+    put_all(40).await;
+    let many = ask().await;
+    assert!(few < 500 * 16 && many <= few + 9, "{few}, and {many} with a backlog");
+}

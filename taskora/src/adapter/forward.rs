@@ -10,9 +10,10 @@ use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
     Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobQuery,
-    JobReport, Jobs, KeyTaken, Lease, LimitKey, Listed, NewJob, NewTick, NewWorkflow, Once, PutSchedule,
-    Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule,
-    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    JobReport, Jobs, KeyTaken, Lease, LimitKey, Listed, NewJob, NewTick, NewWorkflow, Once, Overview,
+    PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals,
+    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
+    Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -123,6 +124,7 @@ forward! {
         async logs(id: &JobId) -> Result<Vec<LogEntry>, AdapterError>;
         async counts(task: &str) -> Result<JobCounts, AdapterError>;
         async list(query: &JobQuery) -> Result<Listed, AdapterError>;
+        async overview() -> Result<Overview, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AdapterError, JobQuery, Listed};
+use super::{AdapterError, JobQuery, Listed, Overview};
 use crate::job::{JobId, JobInfo, LogEntry};
 
 /// Reading.
@@ -38,6 +38,14 @@ pub trait Inspection: Send + Sync {
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         let _ = query;
         Err(AdapterError::Config("this adapter lists no jobs".to_owned()))
+    }
+
+    /// What is in the whole namespace: every task of which a job was ever stored. A store looks at a bounded number of tasks in one step, so
+    /// what it says about two tasks may be of two moments.
+    ///
+    /// An adapter that has none refuses the call.
+    async fn overview(&self) -> Result<Overview, AdapterError> {
+        Err(AdapterError::Config("this adapter has no overview".to_owned()))
     }
 
     /// Whether a live worker of another build serves this task. If so, a job whose payload this build cannot read is left to

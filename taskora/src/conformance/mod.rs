@@ -67,6 +67,7 @@ mod list_kit;
 mod listing;
 mod notes;
 mod ordered_lanes;
+mod overview;
 mod queued_ticks;
 mod rates;
 mod replacing;

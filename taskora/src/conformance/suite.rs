@@ -542,6 +542,12 @@ macro_rules! __conformance_checks {
                 only_what_is_asked_for_is_looked_at
                 jobs_are_found_by_what_is_in_them
             }
+            overview {
+                an_overview_has_every_task
+                an_overview_says_what_is_held_back
+                an_overview_says_how_long_the_first_jobs_wait
+                an_overview_may_have_hundreds_of_tasks
+            }
         }
     };
     (schedules $then:ident $($with:tt)*) => {

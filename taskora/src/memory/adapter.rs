@@ -14,7 +14,7 @@ use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
-    Inspection, JobCounts, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
+    Inspection, JobCounts, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once, Overview,
     PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName,
     Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
@@ -263,6 +263,10 @@ impl Inspection for MemoryAdapter {
 
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         Ok(self.0.lock().list(query, self.0.now()))
+    }
+
+    async fn overview(&self) -> Result<Overview, AdapterError> {
+        Ok(self.0.lock().overview(self.0.now()))
     }
 
     fn is_remote(&self) -> bool {

@@ -195,6 +195,11 @@ impl Collects {
         self.opens.iter().any(|(at, _)| (before + 1..=now).contains(at))
     }
 
+    /// The first item of all lanes, whether it may go or not.
+    pub(super) fn first(&self) -> Option<(Place, &JobId)> {
+        self.by_lane.values().filter_map(|items| items.until(i64::MAX).next()).min()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&BatchLane, Place, &JobId)> {
         self.by_lane
             .iter()

@@ -85,6 +85,12 @@ impl Lanes {
         self.by_key.get(key)?.jobs.first_key_value().map(|(_, id)| id)
     }
 
+    /// The first job of the first lane, whether it may go or not, with the place of the lane.
+    pub(super) fn first(&self) -> Option<(Place, &JobId)> {
+        let (turn, key) = self.turns.first_key_value()?;
+        Some((*turn, self.first_job(key)?))
+    }
+
     /// The job whose turn it is, of those that were in line when this number was the last, and that may go.
     pub(super) fn next(
         &self,

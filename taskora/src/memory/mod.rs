@@ -18,6 +18,7 @@ mod lanes;
 mod line;
 mod listener;
 mod listing;
+mod overview;
 mod queue;
 mod rates;
 mod record;

@@ -257,6 +257,22 @@ impl Queue {
         self.waiting.iter().find(|(place, _)| place.1 <= last).map(|(place, id)| (*place, id))
     }
 
+    /// The first job of the default priority, the first of the others, and the first of those under keys.
+    pub(super) fn heads(&self) -> impl Iterator<Item = &JobId> {
+        let first = |is_default: bool| {
+            let mut waiting = self.waiting.iter();
+            waiting.find(|(place, _)| (place.0.0 == 0) == is_default).map(|(_, id)| id)
+        };
+        let lane =
+            self.lanes.first().into_iter().chain(self.collects.first()).min_by_key(|(place, _)| *place);
+        [first(true), first(false), lane.map(|(_, id)| id)].into_iter().flatten()
+    }
+
+    /// Jobs that wait for another job to end.
+    pub(super) fn behind(&self) -> impl Iterator<Item = &JobId> {
+        self.behind.iter()
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty() || !self.lanes.is_empty() || !self.collects.is_empty()
     }

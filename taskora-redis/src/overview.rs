@@ -1,0 +1,60 @@
+//! What is in the namespace.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::Value;
+use taskora::AdapterError;
+use taskora::adapter::{Overview, TaskOverview};
+
+use crate::adapter::RedisAdapter;
+use crate::answer::{array, bytes, exactly, number};
+use crate::control::read_pause;
+use crate::inspection::{read_blocked, read_counts};
+use crate::scripts::SCRIPTS;
+
+/// How many tasks one call looks at.
+const PAGE: u32 = 128;
+
+const WHAT: &str = "the answer to `overview`";
+
+impl RedisAdapter {
+    pub(crate) async fn look_over(&self) -> Result<Overview, AdapterError> {
+        let (mut overview, mut tasks) = (Overview::default(), BTreeMap::new());
+        let mut cursor = b"0".to_vec();
+        loop {
+            let answer = self.inner.script(&SCRIPTS.overview, |call, _| {
+                call.put("cursor", &cursor).put("count", PAGE);
+            });
+            let [next, running, ended, page] = exactly(answer.await?, WHAT)?;
+            overview.running_workflows = number(&running, WHAT)?;
+            overview.ended_workflows = number(&ended, WHAT)?;
+            for task in array(page, WHAT)? {
+                // a name that is no text is none of taskora's
+                if let Some(task) = read_task(task)? {
+                    tasks.insert(task.task.clone(), task);
+                }
+            }
+            cursor = bytes(next, WHAT)?;
+            if cursor == b"0" {
+                break;
+            }
+        }
+        overview.tasks = tasks.into_values().collect();
+        let processes = self.processes().await?;
+        overview.workers = processes.iter().filter(|process| process.is_worker()).count();
+        Ok(overview)
+    }
+}
+
+fn read_task(value: Value) -> Result<Option<TaskOverview>, AdapterError> {
+    let [name, counts, age, why, pause] = exactly(value, WHAT)?;
+    let Ok(name) = String::from_utf8(bytes(name, WHAT)?) else { return Ok(None) };
+    let mut task = TaskOverview::default();
+    task.task = name;
+    task.counts = read_counts(counts)?;
+    task.oldest_waiting = u64::try_from(number::<i64>(&age, WHAT)?).ok().map(Duration::from_millis);
+    task.paused = read_pause(&bytes(pause, WHAT)?);
+    task.blocked = read_blocked(&bytes(why, WHAT)?);
+    Ok(Some(task))
+}
