@@ -20,6 +20,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("declare", &["schedules"]),
     ("due_schedules", &["worker"]),
     ("declare_limits", &["level", "limits"]),
+    ("details", &["id", "most"]),
     ("enqueue", &["again", "alike", "count", "ids"]),
     (
         "exchange",

@@ -33,6 +33,7 @@ pub const UPKEEP: &[&str] = &[
     "check_tasks",
     "check_workflow",
     "confirm",
+    "details",
     "list",
     "overview",
     "raise_level",

@@ -1,7 +1,7 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Inspection, JobQuery, Listed, Overview};
+use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -57,6 +57,10 @@ impl Inspection for RedisAdapter {
 
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         self.listed(query).await
+    }
+
+    async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
+        self.data(id).await
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

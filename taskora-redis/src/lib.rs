@@ -74,6 +74,7 @@ mod connect;
 mod connections;
 mod control;
 mod damage;
+mod details;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]

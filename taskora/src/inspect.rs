@@ -1,9 +1,11 @@
 //! Looking at what is in the queues of tasks, for operators. Changes nothing.
 
 mod cursor;
+mod details;
 mod list;
 
 pub use cursor::{Cursor, InvalidCursor};
+pub use details::JobDetails;
 pub use list::{AskJobs, JobPage, ListError};
 
 use std::future::IntoFuture;
@@ -56,6 +58,35 @@ impl<'a> Inspect<'a> {
     /// If the store cannot be reached.
     pub async fn overview(&self) -> Result<Overview, AdapterError> {
         self.setup.adapter().inspection().overview().await
+    }
+
+    /// All that is stored about a job: its state, its payload and its result, its keys. `None` if it was never dispatched, or was removed since. What is
+    /// read may be of two moments, if the job moves meanwhile.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[derive(Debug, PartialEq, Task, Serialize, Deserialize)]
+    /// #[task(output = ())]
+    /// struct SendEmail { to: String }
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let handle = app.dispatch(SendEmail { to: "ann@b.com".into() }).await?;
+    ///
+    /// let job = app.inspect().job(handle.id()).await?.expect("it was just dispatched");
+    /// assert_eq!(job.info.state, JobState::Waiting);
+    /// assert_eq!(job.payload::<SendEmail>()?.to, "ann@b.com");
+    /// assert_eq!(job.payload::<serde_json::Value>()?["to"], "ann@b.com");
+    /// assert_eq!(job.result::<()>()?, None);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store cannot be reached; [`AdapterError::Incompatible`] if a later version of taskora has stored the job.
+    pub async fn job(&self, id: impl Into<JobId>) -> Result<Option<JobDetails>, AdapterError> {
+        let (id, inspection) = (id.into(), self.setup.adapter().inspection());
+        let Some(info) = inspection.job(&id).await? else { return Ok(None) };
+        Ok(inspection.details(&id).await?.map(|data| JobDetails::new(info, data)))
     }
 
     /// When awaited, a page of the jobs of a task that are in one state: those that still wait, that run, or that have failed. Narrow it down, set its

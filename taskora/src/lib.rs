@@ -109,7 +109,9 @@ pub use handler::Handler;
 #[doc(hidden)]
 pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
-pub use inspect::{AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobPage, ListError};
+pub use inspect::{
+    AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobDetails, JobPage, ListError,
+};
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
 #[cfg(feature = "runtime")]

@@ -5,7 +5,7 @@
 --   payload contains, how the id begins; from when and until when it ended (empty: whenever); pairs of annotations, as JSON
 -- Returns: how many entries were looked at; part, number and entry of the last one (nothing: it was the last of all); for each job: id,
 --   what `inspect` returns, and 1 if a later version wrote it. What is beyond 1 MiB is left to another call
-local BYTES, CHUNK = 1048576, 50
+local BYTES, CHUNK, STEPS = 1048576, 50, 12
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
 -- what is looked for; nothing if anything is
@@ -24,13 +24,17 @@ function commands.list()
   local since, latest = math.max(tonumber(argv[A.since]) or 1, 1), tonumber(argv[A.latest])
   if latest and not (place and place.number <= latest) then place = { number = latest + 1, entry = '' } end
 
-  local looked, bytes, jobs = 0, 0, {}
+  -- most entries of a state are jobs that are returned, unless something is looked for
+  local is_search = wanted.message or wanted.payload or wanted.prefix or #wanted.meta > 0 or state == 'retrying'
+  local looked, bytes, jobs, steps = 0, 0, {}, 0
   local function answer(is_last)
     if is_last then return { looked, {}, jobs } end
     return { looked, { part, listing.text_of(place.number), place.entry }, jobs }
   end
   while true do
-    local found, is_all, behind = listing.page(task, state, part, place, most - looked, limit - #jobs)
+    local room = limit - #jobs
+    local count = is_search and most - looked or math.min(most - looked, math.max(room, CHUNK))
+    local found, is_all, behind = listing.page(task, state, part, place, count, room)
     for first = 1, #found, CHUNK do
       local some = { unpack(found, first, math.min(first + CHUNK - 1, #found)) }
       local stored = listing.read(page, part, some)
@@ -51,6 +55,8 @@ function commands.list()
     elseif #found == 0 and not behind then
       return answer(true)
     end
-    if not is_all or looked >= most or #jobs >= limit or bytes > BYTES then return answer() end
+    -- a step through lanes may find nothing
+    steps = steps + 1
+    if looked >= most or #jobs >= limit or bytes > BYTES or steps == STEPS then return answer() end
   end
 end

@@ -97,7 +97,7 @@ end
 
 -- of a line, by number
 local function listed(key, place, count)
-  local from = place and index_of(key, place.number, line.BAND) or 0
+  local from = place and index_of(key, place.number + 1, line.BAND) or 0
   for _ = 1, WINDOWS do
     local page, found = call('LRANGE', key, from, from + count), {}
     local is_all = #page <= count

@@ -102,10 +102,11 @@ function listing.job(page, part, entry, stored, i)
   end
 
   local progress
+  if page.has_progress == nil then page.has_progress = call('EXISTS', K.progress) == 1 end
   if is_node then
     local flow, number = workflow.node_of(id)
     progress = call('HGET', K.wf .. flow, 'g' .. number)
-  else
+  elseif page.has_progress then
     progress = call('HGET', K.progress, id)
   end
   local place, at = '', ''

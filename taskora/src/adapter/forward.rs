@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
-    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobQuery,
+    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobData, JobQuery,
     JobReport, Jobs, KeyTaken, Lease, LimitKey, Listed, NewJob, NewTick, NewWorkflow, Once, Overview,
     PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals,
     StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
@@ -124,6 +124,7 @@ forward! {
         async logs(id: &JobId) -> Result<Vec<LogEntry>, AdapterError>;
         async counts(task: &str) -> Result<JobCounts, AdapterError>;
         async list(query: &JobQuery) -> Result<Listed, AdapterError>;
+        async details(id: &JobId) -> Result<Option<JobData>, AdapterError>;
         async overview() -> Result<Overview, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AdapterError, JobQuery, Listed, Overview};
+use super::{AdapterError, JobData, JobQuery, Listed, Overview};
 use crate::job::{JobId, JobInfo, LogEntry};
 
 /// Reading.
@@ -38,6 +38,15 @@ pub trait Inspection: Send + Sync {
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         let _ = query;
         Err(AdapterError::Config("this adapter lists no jobs".to_owned()))
+    }
+
+    /// What is stored with a job, beside [`JobInfo`]; `None` if it is unknown or trimmed, or a later version has stored it. Values longer than
+    /// [`JobData::MAX_VALUE`] are left out.
+    ///
+    /// An adapter that shows none refuses the call.
+    async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
+        let _ = id;
+        Err(AdapterError::Config("this adapter shows no payloads".to_owned()))
     }
 
     /// What is in the whole namespace: every task of which a job was ever stored. A store looks at a bounded number of tasks in one step, so

@@ -45,6 +45,7 @@ mod collecting;
 mod costs;
 mod debouncing;
 mod deduplicating;
+mod details;
 mod endings;
 mod enqueue;
 mod expand;

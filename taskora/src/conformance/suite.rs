@@ -542,6 +542,10 @@ macro_rules! __conformance_checks {
                 only_what_is_asked_for_is_looked_at
                 jobs_are_found_by_what_is_in_them
             }
+            details {
+                what_is_stored_with_a_job_is_shown
+                what_is_too_long_is_left_out
+            }
             overview {
                 an_overview_has_every_task
                 an_overview_says_what_is_held_back

@@ -83,6 +83,17 @@ pub enum JobError {
         /// serde's message.
         message: String,
     },
+    /// The stored value is too long to be shown.
+    #[error(
+        "job `{id}` stored {len} bytes, and at most {} are shown; wait for a longer result with a handle: `app.job_raw(id).result()`",
+        crate::adapter::JobData::MAX_VALUE
+    )]
+    TooLong {
+        /// The job.
+        id: JobId,
+        /// The length of the value in bytes.
+        len: usize,
+    },
     /// The store could not be asked.
     #[error("cannot ask the store about job `{id}`")]
     Adapter {
@@ -106,6 +117,7 @@ impl JobError {
             | Self::OtherTask { id, .. }
             | Self::TimedOut { id, .. }
             | Self::Undecodable { id, .. }
+            | Self::TooLong { id, .. }
             | Self::Adapter { id, .. } => id,
         }
     }

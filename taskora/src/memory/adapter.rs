@@ -10,13 +10,14 @@ use tokio::sync::broadcast;
 use super::key::Key;
 use super::listener::MemoryListener;
 use super::queue::Queue;
+use super::record::Record;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
-    Inspection, JobCounts, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once, Overview,
-    PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName,
-    Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Inspection, JobCounts, JobData, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
+    Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
+    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -263,6 +264,10 @@ impl Inspection for MemoryAdapter {
 
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         Ok(self.0.lock().list(query, self.0.now()))
+    }
+
+    async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
+        Ok(self.0.lock().jobs.get(id).map(Record::data))
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::collects::Item;
 use super::key::{Held, OnceKey};
 use super::line::Place;
-use crate::adapter::{AdapterError, Ended, Ending, Lease, LimitKey, NewJob, NodeRef};
+use crate::adapter::{AdapterError, Ended, Ending, JobData, Lease, LimitKey, NewJob, NodeRef, StoredValue};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
 /// Everything about one job. Data that a remote store keeps separately is simply empty here.
@@ -197,6 +197,26 @@ impl Record {
             | Phase::Delayed { .. }
             | Phase::Active { .. } => None,
         }
+    }
+
+    /// What is stored with the job.
+    pub(super) fn data(&self) -> JobData {
+        let mut data = JobData::new(StoredValue::new(&self.new.payload));
+        data.limit_key = self.new.limit_key.as_ref().map(LimitKey::to_string);
+        data.log_lines = self.logs.len();
+        match &self.phase {
+            Phase::Ended { ending: Ending::Completed(result), .. } => {
+                data.result = Some(StoredValue::new(result));
+            }
+            Phase::Ended { .. } => {}
+            _ => {
+                let once = || match self.once.as_ref()? {
+                    OnceKey::OfJob(_, key) | OnceKey::OfWorkflow(key) => Some(key.clone()),
+                };
+                data.key = self.held.as_ref().map(|held| held.key.text.clone()).or_else(once);
+            }
+        }
+        data
     }
 
     pub(super) fn info(&self, id: &JobId) -> Result<JobInfo, AdapterError> {
