@@ -63,3 +63,32 @@ impl JobDetails {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::adapter::NewJob;
+    use crate::{App, MemoryAdapter};
+
+    #[tokio::test]
+    async fn a_payload_that_cannot_be_shown_says_why() {
+        let app = App::new(MemoryAdapter::new());
+        let payloads = [("long", vec![b'7'; 2_000_000]), ("odd", b"{\"to\":7}".to_vec())];
+        let jobs = payloads.map(|(id, payload)| NewJob::new(id, "work", payload));
+        app.inspect().setup.adapter().jobs().enqueue(jobs.to_vec()).await.unwrap();
+        let long = app.inspect().job("long").await.unwrap().unwrap();
+        assert_eq!(long.payload_len, 2_000_000);
+        assert_eq!(
+            long.payload::<serde_json::Value>().unwrap_err().to_string(),
+            "job `long` stored 2000000 bytes, and at most 1048576 are shown; wait for a longer result with a handle: \
+             `app.job_raw(id).result()`"
+        );
+        let odd = app.inspect().job("odd").await.unwrap().unwrap();
+        let error = odd.payload::<String>().unwrap_err().to_string();
+        assert!(
+            error.starts_with("job `odd` stored something that is not a `alloc::string::String`"),
+            "{error}"
+        );
+        assert_eq!(odd.payload::<serde_json::Value>().unwrap()["to"], 7);
+        assert!(app.inspect().job("nobody").await.unwrap().is_none());
+    }
+}

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use taskora::adapter::{Adapter, ClaimedJob, Collected, Ended, Ending, GatedTask, Inspection, WorkflowEnded};
+use taskora::adapter::{
+    Adapter, ClaimedJob, Collected, Ended, Ending, GatedTask, Inspection, JobQuery, WorkflowEnded,
+};
 use taskora::workflow::WorkflowId;
-use taskora::{AdapterError, JobId, Timestamp};
+use taskora::{AdapterError, JobId, JobState, Timestamp};
 
 use super::operation::{NODES, TASKS, limit_key};
 
@@ -51,6 +53,10 @@ impl Snapshot {
         for task in TASKS {
             let counts = adapter.inspection().counts(task).await?;
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
+            for state in JobState::ALL {
+                let jobs = listed(adapter, task, *state).await?;
+                snapshot.seen.push((format!("{state} jobs of {task}"), format!("{jobs:?}")));
+            }
             let mut gate = adapter.control().gate(&GatedTask::new(task), None).await?;
             let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
             let opens = gate.opens_at.take();
@@ -227,4 +233,24 @@ pub(super) fn shown_workflow(ended: Option<&WorkflowEnded>) -> String {
 /// Whether anybody knows the job.
 pub(super) async fn is_known(adapter: &impl Inspection, id: &JobId) -> Result<bool, AdapterError> {
     adapter.job(id).await.map(|info| info.is_some())
+}
+
+/// The jobs of a task in a state, by id: jobs of one time are in an order of each store's.
+async fn listed(
+    adapter: &impl Adapter,
+    task: &str,
+    state: JobState,
+) -> Result<Vec<(JobId, u32)>, AdapterError> {
+    let mut query = JobQuery { limit: 3, ..JobQuery::new(task, state) };
+    let mut jobs = Vec::new();
+    loop {
+        let page = adapter.inspection().list(&query).await?;
+        jobs.extend(page.jobs.into_iter().map(|job| (job.id, job.attempts)));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    jobs.sort_unstable();
+    Ok(jobs)
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use redis::Commands;
+use taskora::JobState;
 use taskora::adapter::{
-    Collect, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey, Signals,
+    Collect, Control, DeclaredLimit, GatedTask, Inspection, JobQuery, Jobs, LimitKey, NewJob, PerKey, Signals,
 };
 
 use super::{ENVELOPE, Stage, is_kept, is_refused, key};
@@ -74,6 +75,9 @@ async fn a_record_of_a_later_version_waits_for_a_worker_that_can_read_it() {
         is_refused(stage.adapter.cancel(&"a".into(), "why"), what).await;
         is_refused(stage.adapter.ended(&"a".into()), what).await;
         is_refused(stage.adapter.job(&"a".into()), what).await;
+        let page = stage.adapter.list(&JobQuery::new(TASK, JobState::Delayed)).await.expect("list");
+        let listed: Vec<&str> = page.jobs.iter().map(|job| job.id.as_str()).collect();
+        assert_eq!(listed, ["a"], "{what}: it is listed");
         is_kept(&stage, what).await;
         assert_eq!(stage.field("jobs", ID), record, "{what}: it is as it was");
 
