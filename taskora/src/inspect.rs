@@ -41,7 +41,7 @@ impl<'a> Inspect<'a> {
     ///
     /// # #[tokio::main] async fn main() -> taskora::Result<()> {
     /// # let app = App::new(MemoryAdapter::new());
-    /// app.dispatch(send_email("ann@b.com")).await?;
+    /// app.dispatch(SendEmail { to: "ann@b.com".into() }).await?;
     /// app.queues().pause::<SendEmail>().reason("tea").await?;
     ///
     /// let overview = app.inspect().overview().await?;

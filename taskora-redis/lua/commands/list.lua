@@ -8,7 +8,7 @@
 local BYTES, CHUNK, STEPS = 1048576, 50, 12
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
--- what is looked for; nothing if anything is
+-- what is looked for; nothing if that is anything
 local function given(text)
   return byte(text) == 61 and sub(text, 2) or nil
 end

@@ -1,9 +1,14 @@
 -- What is known about a task as a whole. Most keys do not exist, so several are asked for at once.
 
+-- whether a task has only a line of priority 0, without tombstones, and no gate
+local function is_plain(task)
+  return call('EXISTS', K.tombstones .. task, K.prio .. task, K.behind .. task, K.laned .. task, K.gate .. task) == 0
+end
+
 -- how many jobs are waiting, delayed, active, completed, failed, cancelled and expired
-function overview.counts(task)
+function overview.counts(task, has_line_only)
   local waiting, ended = call('LLEN', K.wait .. task), { 0, 0, 0 }
-  if call('EXISTS', K.tombstones .. task, K.prio .. task, K.behind .. task, K.laned .. task) > 0 then
+  if not has_line_only then
     waiting = math.max(waiting - call('SCARD', K.tombstones .. task), 0) + call('ZCARD', K.prio .. task)
       + call('ZCARD', K.behind .. task) + call('HLEN', K.laned .. task)
   end
@@ -30,10 +35,13 @@ local function first_in_lanes(task)
   return first and call('ZRANGE', lanes.name_of(task, first), 0, 0)[1]
 end
 
--- when the oldest of the jobs was created that are first in a line, each line has one; nothing if there is none
-function overview.oldest(task)
-  local ids = { (line.head(task)) }
-  if call('EXISTS', K.prio .. task, K.behind .. task, K.laned .. task) > 0 then
+-- when the oldest of the jobs was created that are first, one of each line; nothing if there is none
+local function oldest_of(task, has_line_only)
+  local ids = {}
+  if has_line_only then
+    ids[1] = sub(call('LINDEX', K.wait .. task, '0') or '', 7)
+  else
+    ids[1] = line.head(task)
     for _, id in ipairs({
       call('ZRANGE', K.prio .. task, 0, 0)[1] or '', call('ZRANGE', K.behind .. task, 0, 0)[1] or '', first_in_lanes(task) or '',
     }) do
@@ -50,9 +58,13 @@ function overview.oldest(task)
   return oldest
 end
 
--- why no job of a task may be claimed (`p`, `l` or `r`, or empty), and, if it is paused, since when (6) and why
-function overview.gate(task)
-  local own = gate.of(task)
-  if not own then return '', '' end
-  return gate.why(task) or '', own.is_paused and call('HGET', K.gate .. own.name, 'p') or ''
+-- A task: what `counts` says, the age of the oldest of the first jobs in milliseconds (-1: none waits), why no job may be claimed (`p`, `l` or
+-- `r`, or empty), and since when (6) it is paused, and why.
+function overview.of(task)
+  local has_line_only = is_plain(task)
+  local counts = overview.counts(task, has_line_only)
+  local created = counts[1] > 0 and oldest_of(task, has_line_only)
+  local own = not has_line_only and gate.of(task)
+  local pause = own and own.is_paused and call('HGET', K.gate .. own.name, 'p')
+  return { task, counts, created and math.max(now - created, 0) or -1, own and gate.why(task) or '', pause or '' }
 end

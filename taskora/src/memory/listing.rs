@@ -5,19 +5,19 @@ use std::cmp::Ordering;
 use super::queue::Entry;
 use super::record::Record;
 use super::store::Store;
-use crate::adapter::{JobQuery, Listed, Place};
-use crate::job::{JobState, Timestamp};
+use crate::adapter::{JobFilter, JobQuery, Listed, Place};
+use crate::job::{JobId, JobState, Timestamp};
 
 /// A line's place as a number: a priority has 2⁴² of them.
 const BAND: f64 = 4_398_046_511_104.0;
 
-/// Where an entry is in its list, which list that is, and of which states its jobs are.
+/// Where an entry is: in which of several lists, and at which number there.
 #[allow(clippy::cast_precision_loss, reason = "no number is above 2^53")]
-fn place(entry: &Entry<'_>) -> Place {
+fn place(entry: &Entry<'_>, created_at: u64) -> Place {
     let (part, number) = match entry {
         Entry::Waiting((priority, number), _) => (0, *number as f64 - f64::from(priority.0) * BAND),
         Entry::InLane(..) | Entry::Gathering(..) => (1, 0.0),
-        Entry::Behind(_) => (2, 0.0),
+        Entry::Behind(_) => (2, created_at as f64),
         Entry::Delayed(at, _) | Entry::Active(at, _) | Entry::Ended(_, at, _) => (0, *at as f64),
     };
     Place { part, number, entry: entry.id().as_str().into() }
@@ -35,6 +35,12 @@ fn is_of(entry: &Entry<'_>, state: JobState) -> bool {
     }
 }
 
+fn is_in_time(entry: &Entry<'_>, filter: &JobFilter) -> bool {
+    let Entry::Ended(_, at, _) = entry else { return true };
+    let at = Timestamp::from_millis(*at);
+    filter.since.is_none_or(|since| at >= since) && filter.until.is_none_or(|until| at <= until)
+}
+
 fn order(a: &Place, b: &Place, state: JobState) -> Ordering {
     let by_number = a.number.total_cmp(&b.number).then_with(|| a.entry.cmp(&b.entry));
     a.part.cmp(&b.part).then(if state.is_terminal() { by_number.reverse() } else { by_number })
@@ -44,45 +50,36 @@ impl Store {
     pub(super) fn list(&self, query: &JobQuery, now: u64) -> Listed {
         let state = query.state;
         let Some(queue) = self.queues.get(&query.task) else { return Listed::default() };
-        let (since, until) = (query.filter.since, query.filter.until);
-        let is_in_time = |entry: &Entry<'_>| match entry {
-            Entry::Ended(_, at, _) => {
-                let at = Timestamp::from_millis(*at);
-                since.is_none_or(|since| at >= since) && until.is_none_or(|until| at <= until)
-            }
-            _ => true,
-        };
-        let entries = queue.entries().filter(|entry| is_of(entry, state) && is_in_time(entry));
-        let mut entries: Vec<_> = entries
+        let behind =
+            |place: &Place| query.after.as_ref().is_none_or(|after| order(place, after, state).is_gt());
+        let mut entries: Vec<(Place, JobId)> = queue
+            .entries()
+            .filter(|entry| is_of(entry, state) && is_in_time(entry, &query.filter))
             .map(|entry| {
-                let came = self.jobs.get(entry.id()).map_or(0, |record| record.created_at);
-                let mut place = place(&entry);
-                if matches!(entry, Entry::Behind(_)) {
-                    #[allow(clippy::cast_precision_loss, reason = "no time is above 2^53")]
-                    let came = came as f64;
-                    place.number = came;
-                }
-                (place, entry.id().clone())
+                let created_at = self.jobs.get(entry.id()).map_or(0, |record| record.created_at);
+                (place(&entry, created_at), entry.id().clone())
             })
-            .filter(|(place, _)| query.after.as_ref().is_none_or(|after| order(place, after, state).is_gt()))
+            .filter(|(place, _)| behind(place))
             .collect();
-        entries.sort_unstable_by(|(a, _), (b, _)| order(a, b, state));
-        let mut listed = Listed::default();
+        let by_place = |(a, _): &(Place, JobId), (b, _): &(Place, JobId)| order(a, b, state);
         let all = entries.len();
+        if all > JobQuery::PAGE {
+            entries.select_nth_unstable_by(JobQuery::PAGE, by_place);
+            entries.truncate(JobQuery::PAGE);
+        }
+        entries.sort_unstable_by(by_place);
+        let mut listed = Listed::default();
         for (place, id) in entries.into_iter().take(query.most.min(JobQuery::PAGE)) {
             if listed.jobs.len() == query.limit.max(1) {
                 break;
             }
             listed.scanned += 1;
             listed.next = Some(place);
-            let Some(record) = self.jobs.get(&id) else { continue };
-            if record.phase.state() != state || !has_payload(record, query) {
-                continue;
-            }
-            if let Some(Ok(info)) =
-                self.info(&id, now).filter(|info| info.as_ref().is_ok_and(|info| query.filter.fits(info)))
-            {
-                listed.jobs.push(info);
+            let is_asked_for = |record: &Record| record.phase.state() == state && has_payload(record, query);
+            if self.jobs.get(&id).is_some_and(is_asked_for) {
+                // one that is unreadable is left out
+                let job = self.info(&id, now).and_then(Result::ok);
+                listed.jobs.extend(job.filter(|job| query.filter.fits(job)));
             }
         }
         if listed.scanned == all {
