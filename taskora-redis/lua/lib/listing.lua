@@ -3,7 +3,7 @@
 -- entries in order, whether these are all that are left, and what it says below.
 local WINDOWS = 8 -- how many pages of entries that are none are read in search of one
 local RUN = 1000 -- the most entries of one time in a list that are put in order; a server writes fewer in a millisecond
-local SMALL = 1000 -- as many jobs in lanes are read at once, so that they come by id
+local SMALL = 500 -- as many jobs in lanes are read at once, so that they come by id
 local STEP = 50 -- how many are looked at otherwise
 
 -- the place before all entries

@@ -108,15 +108,15 @@ async fn many_jobs_in_lanes_come_once() {
     let limit = DeclaredLimit::none(GatedTask::new(TASK)).per_key(Some(PerKey::at_most(1)));
     adapter.declare_limits(vec![limit]).await.expect("declare_limits");
     let keyed = |number: u32| NewJob {
-        limit_key: LimitKey::new(format!("{}", number % 700)),
+        limit_key: LimitKey::new(format!("{}", number % 300)),
         ..job(&number.to_string())
     };
-    put(&adapter, 0..900, keyed).await;
+    put(&adapter, 0..450, keyed).await;
     let mut query = JobQuery { limit: 300, ..JobQuery::new(TASK, JobState::Waiting) };
     let first = adapter.list(&query).await.expect("list");
     let mut seen: Vec<JobId> = first.jobs.into_iter().map(|job| job.id).collect();
     // while a page is read they become many
-    put(&adapter, 900..3_000, keyed).await;
+    put(&adapter, 450..3_000, keyed).await;
     query.after = first.next;
     while query.after.is_some() {
         let before = commands(&server);
@@ -128,7 +128,7 @@ async fn many_jobs_in_lanes_come_once() {
     }
     let once: BTreeSet<&JobId> = seen.iter().collect();
     assert_eq!(once.len(), seen.len(), "none comes twice");
-    for number in 0..900 {
+    for number in 0..450 {
         assert!(once.contains(&JobId::from(number.to_string())), "`{number}` was skipped");
     }
     assert_eq!(all(&adapter, JobState::Waiting, 500).await.len(), 3_000);

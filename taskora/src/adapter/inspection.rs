@@ -25,7 +25,7 @@ pub trait Inspection: Send + Sync {
     /// may come again, or not at all. The order is:
     ///
     /// - waiting: first the line, in the order of claims; then the jobs with limits by key and those that gather, by id; then
-    ///   those that wait for another job to end, by when they came. If more than 1,000 jobs wait under keys, a store may list these
+    ///   those that wait for another job to end, by when they came. If more than 500 jobs wait under keys, a store may list these
     ///   in any order, and a few more of them than the limit;
     /// - delayed and retrying: by due time. Both are looked at for either;
     /// - active: by the deadline of the lease;

@@ -124,7 +124,7 @@ impl<'a> AskJobs<'a> {
         self
     }
 
-    /// How many jobs the page has at most, 1 to 500; 50 by default. A page may have fewer, and others follow. If more than 1,000 jobs wait under
+    /// How many jobs the page has at most, 1 to 500; 50 by default. A page may have fewer, and others follow. If more than 500 jobs wait under
     /// keys, a page of these may have a few more.
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
