@@ -95,6 +95,8 @@ function keyed.put_run_behind(task, id, front, schedule)
   call('HSET', K.keyed, id, pack_waiting(front, next_id, field))
   call('HSET', K.keyed, front, value)
   call('ZADD', K.behind .. task, digits(now), id)
+  -- the other run may be one of another task
+  call('SADD', K.tasks, task)
   return true
 end
 

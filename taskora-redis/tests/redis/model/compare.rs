@@ -50,15 +50,6 @@ impl Snapshot {
             }));
         }
         let mut snapshot = Self::default();
-        let overview = adapter.inspection().overview().await?;
-        let flows = (overview.running_workflows, overview.ended_workflows);
-        snapshot.seen.push(("workflows".into(), format!("{flows:?}")));
-        // a task that has only settings is known to one of them
-        for task in overview.tasks.iter().filter(|task| task.counts != JobCounts::default()) {
-            let paused = task.paused.as_ref().map(|(_, reason)| reason);
-            let shown = (&task.counts, task.blocked.as_ref(), paused, task.oldest_waiting.is_some());
-            snapshot.seen.push((format!("overview of {}", task.task), format!("{shown:?}")));
-        }
         for task in TASKS {
             let counts = adapter.inspection().counts(task).await?;
             snapshot.seen.push((format!("counts of {task}"), format!("{counts:?}")));
@@ -82,6 +73,15 @@ impl Snapshot {
             }
             snapshot.times.push((format!("pause of {task}"), since));
             snapshot.times.push((format!("opening of {task}"), opens));
+        }
+        let overview = adapter.inspection().overview().await?;
+        let flows = (overview.running_workflows, overview.ended_workflows);
+        snapshot.seen.push(("workflows".into(), format!("{flows:?}")));
+        // a task that has only settings is known to one of them
+        for task in overview.tasks.iter().filter(|task| task.counts != JobCounts::default()) {
+            let paused = task.paused.as_ref().map(|(_, reason)| reason);
+            let shown = (&task.counts, task.blocked.as_ref(), paused, task.oldest_waiting.is_some());
+            snapshot.seen.push((format!("overview of {}", task.task), format!("{shown:?}")));
         }
         for part in parts {
             let part = part.await.expect("no panic")?;
