@@ -41,6 +41,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("gate", &["task", "key"]),
     ("handshake", &["version", "min", "writer", "server", "process", "about"]),
     ("inspect", &["id"]),
+    ("listen", &["kinds", "from", "count"]),
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),
     ("pause_schedule", &["name", "reason"]),

@@ -74,6 +74,7 @@ mod connect;
 mod connections;
 mod control;
 mod damage;
+mod events;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]

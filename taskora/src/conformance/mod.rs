@@ -47,6 +47,7 @@ mod debouncing;
 mod deduplicating;
 mod endings;
 mod enqueue;
+mod events;
 mod expand;
 mod expiry;
 mod flow_kit;

@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
-    Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
+    Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
     Inspection, JobCounts, JobReport, Jobs, NewJob, NewTick, NewWorkflow, Once, PutSchedule, RemoveOutcome,
     RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
     WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
@@ -104,6 +104,10 @@ impl Adapter for MemoryAdapter {
     }
 
     fn control(&self) -> &dyn Control {
+        self
+    }
+
+    fn events(&self) -> &dyn Events {
         self
     }
 
