@@ -17,14 +17,17 @@ return function(name, prefix, arguments)
   -- with space for the commands' own fields
   K, argv, S = space.keys, arguments, {
     command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
-    is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false, holders = false,
+    is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false, holders = false, told = false,
   }
   local clock = call('TIME')
   now = clock[1] * 1000 + floor(clock[2] / 1000)
   if byte(first) == 49 then now = now + (tonumber(call('GET', K.clock) or '') or 0) end
   now6 = pack('>I6', now)
   local ok, result = pcall(commands[name])
-  if ok then return result end
+  if ok then
+    if S.told then events.write() end
+    return result
+  end
   -- Writes are not rolled back. Until a repair, commands check for jobs that a failed command may have left in two places.
   try('SET', K.damaged, name, 'EX', '604800')
   error(result, 0)

@@ -7,7 +7,7 @@ use taskora::AdapterError;
 macro_rules! commands {
     ($calls:literal) => {
         concat!(
-            "+@hash +@list +@set +@sortedset +@string +@keyspace -@dangerous ",
+            "+@hash +@list +@set +@sortedset +@stream +@string +@keyspace -@dangerous ",
             $calls,
             " +time +memory|usage +publish +subscribe +client|id +client|unblock +info"
         )

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Actions, Adapter, Admissions, Cancellation, Control, Ended, Inspection, Jobs, Schedules, Signals, Upkeep,
-    WorkListener, Workflows,
+    Actions, Adapter, Admissions, Cancellation, Control, Ended, Events, Inspection, Jobs, Schedules, Signals,
+    Upkeep, WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
 use tokio::sync::broadcast;
@@ -114,6 +114,10 @@ impl Adapter for RedisAdapter {
     }
 
     fn control(&self) -> &dyn Control {
+        self
+    }
+
+    fn events(&self) -> &dyn Events {
         self
     }
 

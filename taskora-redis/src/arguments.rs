@@ -49,6 +49,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
             "since", "latest", "meta",
         ],
     ),
+    ("listen", &["kinds", "from", "count"]),
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),
     ("overview", &["cursor", "count"]),

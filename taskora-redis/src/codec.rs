@@ -1,6 +1,7 @@
 //! The packed values in the store: records, ends, and workflows. `docs/wire-format.md` shows them.
 
 mod end;
+mod event;
 mod job;
 mod layout;
 pub(crate) mod new_workflow;
@@ -9,6 +10,7 @@ mod schedule;
 mod workflow;
 
 pub(crate) use end::{End, Life, NEWER, cancelled, message, state, state_at};
+pub(crate) use event::Entry;
 pub(crate) use job::{Packed, Record, due_text, is_envelope, pack, pack_node, plain_task, split_node};
 pub(crate) use layout::check_schedule_name;
 pub(crate) use reader::{Reader, millis, u48};

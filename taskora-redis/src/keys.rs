@@ -69,9 +69,12 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("damaged", "damaged"),
     ("aside", "aside:"),
     ("failpoint", "failpoint"),
+    ("ears", "ears"),
+    ("events", "events"),
     // channels
     ("push", "push:"),
     ("cancels", "cancels"),
+    ("told", "told"),
 ];
 
 /// The type of each key's value; names that are not listed are channels.
@@ -139,6 +142,8 @@ const TYPES: &[(&str, &str)] = &[
     ("wftimer", "string"),
     ("procs", "hash"),
     ("registry", "hash"),
+    ("ears", "string"),
+    ("events", "stream"),
     ("damaged", "string"),
     ("failpoint", "string"),
 ];
@@ -208,6 +213,10 @@ impl Keys {
     pub(crate) fn cancel_channel(&self) -> String {
         format!("{}cancels", self.prefix)
     }
+
+    pub(crate) fn event_channel(&self) -> String {
+        format!("{}told", self.prefix)
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +235,7 @@ mod tests {
         assert_eq!(keys.wake("t"), spelled("wake") + "t");
         assert_eq!(keys.push_channel("a"), spelled("push") + "a");
         assert_eq!(keys.cancel_channel(), spelled("cancels"));
+        assert_eq!(keys.event_channel(), spelled("told"));
     }
 
     #[test]

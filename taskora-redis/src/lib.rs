@@ -75,6 +75,7 @@ mod connections;
 mod control;
 mod damage;
 mod details;
+mod events;
 mod exchange;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]

@@ -52,6 +52,10 @@ impl Link {
         &self.settings
     }
 
+    pub(crate) fn shared_settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
+    }
+
     /// Which connection this is, counted from 1; 0 while there is none.
     pub(crate) fn generation(&self) -> u64 {
         self.read_live().map_or(0, |live| live.generation)

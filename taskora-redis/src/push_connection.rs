@@ -2,6 +2,7 @@
 //! while handlers block the threads of their runtime.
 
 mod actor;
+mod arrivals;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use taskora::adapter::{Cancellation, Ended, RenewLease, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use self::arrivals::Arrivals;
 use crate::connect::Use;
 use crate::link::Link;
 use crate::settings::Settings;
@@ -25,9 +27,17 @@ type Answer = Result<Option<Ended>, AdapterError>;
 type Renewals = Result<Vec<Renewal>, AdapterError>;
 
 enum Request {
-    Renew { leases: Vec<RenewLease>, answer: oneshot::Sender<Renewals> },
-    Await { id: Vec<u8>, answer: oneshot::Sender<Answer> },
+    Renew {
+        leases: Vec<RenewLease>,
+        answer: oneshot::Sender<Renewals>,
+    },
+    Await {
+        id: Vec<u8>,
+        answer: oneshot::Sender<Answer>,
+    },
     Listen,
+    /// Somebody listens to events.
+    Follow,
 }
 
 /// The push connection's handle. The thread ends with the last handle.
@@ -36,6 +46,7 @@ pub(crate) struct PushConnection {
     requests: mpsc::UnboundedSender<Request>,
     cancels: broadcast::Sender<Cancellation>,
     connected: watch::Receiver<bool>,
+    arrivals: Arrivals,
     /// A caller has asked for cancellations, and nobody has waited for the subscription yet.
     is_new: AtomicBool,
 }
@@ -47,7 +58,9 @@ impl PushConnection {
         let (registered, outcomes) = mpsc::unbounded_channel();
         let (cancels, _) = broadcast::channel(CANCELS);
         let (is_connected, connected) = watch::channel(false);
-        let actor = Actor::new(&settings, cancels.clone(), is_connected, registered, pushes);
+        let arrivals = Arrivals::default();
+        let actor =
+            Actor::new(&settings, cancels.clone(), is_connected, registered, pushes, arrivals.clone());
         // without a thread the inbox is dropped, and every request is answered with an error
         let thread = std::thread::Builder::new().name("taskora-redis".to_owned());
         let spawned =
@@ -63,6 +76,7 @@ impl PushConnection {
             requests,
             cancels,
             connected,
+            arrivals,
             is_new: AtomicBool::new(false),
         }
     }
@@ -83,6 +97,15 @@ impl PushConnection {
         let receiver = self.cancels.subscribe();
         self.is_new.store(true, Ordering::Relaxed);
         let _ = self.requests.send(Request::Listen);
+        receiver
+    }
+
+    /// Changes when there may be new events.
+    pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {
+        let (receiver, is_new) = self.arrivals.subscribe();
+        if is_new {
+            let _ = self.requests.send(Request::Follow);
+        }
         receiver
     }
 
@@ -134,6 +157,7 @@ struct Actor {
     listening: bool,
     /// Receives pushes, and the news that the connection is lost.
     pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
+    arrivals: Arrivals,
 }
 
 impl Actor {
@@ -143,6 +167,7 @@ impl Actor {
         is_connected: watch::Sender<bool>,
         registered: mpsc::UnboundedSender<Outcome>,
         pushes: mpsc::UnboundedSender<(u64, PushInfo)>,
+        arrivals: Arrivals,
     ) -> Self {
         let tag = uuid::Uuid::now_v7().simple().to_string();
         let cancel_channel = settings.keys.cancel_channel();
@@ -163,6 +188,7 @@ impl Actor {
             registered,
             listening: false,
             pushes,
+            arrivals,
         }
     }
 }

@@ -41,6 +41,7 @@ mod control;
 mod details;
 mod ended;
 mod error;
+mod events;
 mod exchange;
 mod forward;
 mod inspection;
@@ -65,6 +66,7 @@ pub use control::*;
 pub use details::*;
 pub use ended::*;
 pub use error::*;
+pub use events::*;
 pub use exchange::*;
 pub use forward::Forward;
 pub use inspection::*;
@@ -118,6 +120,11 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
     /// Limits and pauses. An adapter that has none refuses each call.
     fn control(&self) -> &dyn Control {
         &control::NoControl
+    }
+
+    /// What happens. An adapter that tells nothing refuses to be listened to.
+    fn events(&self) -> &dyn Events {
+        &events::NoEvents
     }
 
     /// What operators do with single jobs. An adapter without them refuses each call.

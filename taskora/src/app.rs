@@ -9,6 +9,7 @@ use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, Dispatchable, JobRequest, Many, ManyRequest};
+use crate::events::Listen;
 use crate::handle::{Expected, JobHandle};
 use crate::inspect::Inspect;
 use crate::job::JobId;
@@ -129,6 +130,42 @@ impl App {
     #[must_use]
     pub const fn inspect(&self) -> Inspect<'_> {
         Inspect::new(&self.setup)
+    }
+
+    /// Listens to what happens: transitions of jobs and workflows, and pauses, in all processes. Nothing is written while nobody listens, so
+    /// what happened before is not told. A listener sees each event once at most, and hears of gaps. Work that must happen belongs into a
+    /// step of a workflow or a job of its own, not into a listener.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// use taskora::{Kind, What};
+    ///
+    /// #[task]
+    /// async fn charge(cents: u32) -> Result<(), TaskError> {
+    ///     if cents == 0 { Err(TaskError::msg("nothing to charge")) } else { Ok(()) }
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// # let worker = Worker::builder(&app).register::<Charge>().start().await?;
+    /// let mut failures = app.events().of::<Charge>().only([Kind::Failed]).await?; // listening has begun
+    /// app.dispatch(Charge { cents: 5 }).await?;
+    /// let job = app.dispatch(Charge { cents: 0 }).await?;
+    /// let event = failures.next().await?;
+    /// assert_eq!(event.job.as_ref(), Some(job.id()));
+    /// match event.what {
+    ///     What::Failed { error, .. } => assert_eq!(error, "nothing to charge"),
+    ///     What::Gap => println!("some failures may be missing: look at the dead letters"),
+    ///     other => unreachable!("{other:?}"),
+    /// }
+    /// # worker.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When awaited: if the store cannot be reached.
+    pub const fn events(&self) -> Listen<'_> {
+        Listen::new(&self.setup)
     }
 
     /// How many jobs of a task are in each state; all zero if the task is unknown.

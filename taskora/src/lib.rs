@@ -40,6 +40,8 @@ mod dispatch;
 #[cfg(feature = "runtime")]
 mod error;
 #[cfg(feature = "runtime")]
+mod events;
+#[cfg(feature = "runtime")]
 mod failure;
 #[cfg(feature = "runtime")]
 mod handle;
@@ -79,7 +81,10 @@ mod worker;
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
-pub use adapter::{Adapter, AdapterError, CancelOutcome, Gate, JobCounts, Overview, TaskOverview};
+pub use adapter::{
+    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
+    TaskOverview, What,
+};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use advice::Advice;
@@ -96,6 +101,8 @@ pub use contract::{Collects, Data, KeyLimit, Task, TaskOptions};
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
 pub use error::{Action, ActionError, DispatchError, Error, JobError, Result, WorkerError};
+#[cfg(feature = "runtime")]
+pub use events::{Listen, Listener};
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
 pub use failure::Failure;

@@ -15,6 +15,7 @@ mod costs;
 mod delay;
 mod dispatch_errors;
 mod documents;
+mod events;
 mod exhaustive;
 mod expiry;
 mod handle;

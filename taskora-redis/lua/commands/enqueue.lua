@@ -12,7 +12,10 @@ local function store_alike(task, count, first)
   if count == 1 then
     local id = argv[A.ids]
     line.enter(task, { pack('>I6', first + 1) .. id })
-    if call('HSETNX', K.jobs, id, head .. argv[A.ids + 1]) == 1 then return '1' end
+    if call('HSETNX', K.jobs, id, head .. argv[A.ids + 1]) == 1 then
+      events.add('e', task, id, ZERO6)
+      return '1'
+    end
     -- it is known, and already has its place
     call('RPOP', K.wait .. task)
     line.still_ready(task)
@@ -30,6 +33,9 @@ local function store_alike(task, count, first)
   end
   line.enter(task, back)
   call('HSET', K.jobs, unpack(new))
+  if events.are_heard('e') then
+    for i = 1, #new, 2 do events.add('e', task, new[i], ZERO6) end
+  end
   return string.rep('1', count)
 end
 

@@ -23,7 +23,7 @@ function commands.exchange()
   end
 
   -- a plain job that has completed leaves an end and an entry in the index, a node its end; all others are rare
-  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed, K.held, K.opens)
+  local side = call('EXISTS', K.life, K.cancel, K.waiters, K.deferred, K.due, K.damaged, K.wfdue, K.keyed, K.closed, K.held, K.opens, K.ears)
   local has_due, has_closed, has_held, has_opens, deadline = false, false, false, false, nil
   if side > 0 then
     -- often the only one
@@ -52,6 +52,11 @@ function commands.exchange()
   if side > 0 and not has_opens then
     has_opens = call('EXISTS', K.opens) == 1
     if has_opens then side = side - 1 end
+  end
+  if side == 0 then
+    S.heard = false
+  elseif events.is_anybody_there() then
+    side = side - 1
   end
   local is_plain = side == 0
   S.has_opens = has_opens

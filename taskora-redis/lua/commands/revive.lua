@@ -20,6 +20,7 @@ local function revive(task, id, text, done, delay)
   if delay > 0 then due.enter(task, { now + delay, id }) else line.to_back(task, id, text, false) end
   call('ZREM', ends.index_of(sub(done, 1, 1), task, id), id)
   call('HDEL', K.done, id)
+  events.add('v', task, id, events.due(now + delay))
 end
 
 function commands.revive()

@@ -9,10 +9,16 @@ function commands.set_gate()
   local task, aliases, what, value = argv[A.task], argv[A.aliases], argv[A.what], argv[A.value]
   local pauses, resumes = byte(what) == 112, byte(what) == 45
   if processes.level()[1] < tonumber(argv[A.level]) and (pauses or not resumes and value ~= '') then return false end
-  if pauses then return gate.set(task, aliases, { [what] = now6 .. value })[what] == '' and 1 or 0 end
+  if pauses then
+    if gate.set(task, aliases, { [what] = now6 .. value })[what] ~= '' then return 0 end
+    if what == 'p' then events.add('o', task, '', nil, value) end
+    return 1
+  end
   if resumes then
     local field = 'p' .. sub(what, 2)
-    return gate.set(task, aliases, { [field] = '' })[field] ~= '' and 1 or 0
+    if gate.set(task, aliases, { [field] = '' })[field] == '' then return 0 end
+    if field == 'p' then events.add('n', task, '') end
+    return 1
   end
   gate.set(task, aliases, { [what] = value })
   return 1

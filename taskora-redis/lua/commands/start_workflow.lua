@@ -66,6 +66,7 @@ local function start(at, again)
     S.spare_releases = nodes
     workflow.release(flow, { { name = 'r', is_whole = true, text = argv[at + 5], at = 1 } })
   end
+  events.add('w', '', id, u32(nodes))
   return '1', flow
 end
 

@@ -33,5 +33,6 @@ function commands.take_key()
   if call('EXISTS', K.closed) == 1 then gate.reopen(S.left) end
   active.leave(task, { member })
   active.tidy(task)
+  events.add('l', task, id, ZERO6)
   return 'W'
 end

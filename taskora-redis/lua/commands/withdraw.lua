@@ -17,6 +17,7 @@ function commands.withdraw()
       answer, known[id] = '1', true
     elseif done and is_deleted then
       ends.remove(task, id, done)
+      events.add('d', task, id)
       answer, known[id] = '1', true
     elseif argv[A.again] == '1' and answer == (is_deleted and 'N' or 'X') then
       -- a first try has done it
@@ -25,6 +26,9 @@ function commands.withdraw()
     answers[#answers + 1] = answer
   end
   ends.write(true)
-  for _, job in ipairs(is_deleted and withdrawn or {}) do ends.remove(job[1], job[2], 'X') end
+  for _, job in ipairs(is_deleted and withdrawn or {}) do
+    ends.remove(job[1], job[2], 'X')
+    events.add('d', job[1], job[2])
+  end
   return answers
 end

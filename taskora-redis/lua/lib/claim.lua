@@ -244,6 +244,9 @@ function claim.run(limit, limit_text, is_plain)
     if #ids > 0 then
       lives, leases = lease(ids, texts, from, heads, is_plain, has_own, only and length)
       if S.gates then gate.start(from, ids) end
+      if S.heard and events.are_heard('s') then
+        for i, id in ipairs(ids) do events.add('s', from[i], id, lives ~= '' and sub(lives, 12 * i - 3, 12 * i) or '\0\0\0\1') end
+      end
     end
     -- last, remove the jobs from their lines
     if sources then has_batches = merge.leave(sources, ids, has_written) elseif taken > 0 then call('LTRIM', K.wait .. only, digits(taken), '-1') end

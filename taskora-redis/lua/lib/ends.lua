@@ -11,6 +11,7 @@ function ends.add(task, id, state, text)
   local list = gathered('ends')
   local at = #list
   list[at + 1], list[at + 2], list[at + 3], list[at + 4] = task, id, state, text
+  if S.heard ~= false then events.add_end(task, id, state, text) end
   if byte(id) == 42 and state ~= 'C' then
     -- at once, because the rest of this call must see that the workflow has ended
     local flow, number = workflow.node_of(id)

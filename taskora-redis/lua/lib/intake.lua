@@ -72,6 +72,7 @@ function intake.add(batch, id, rest, payload, time, number, before, is_behind)
   if costs or before then cost.note(id, costs or 1) end
   local at = #new
   new[at + 1], new[at + 2] = id, text
+  events.add('e', task, id, events.due(time))
   if is_behind then return end
   local priority, lane, is_ordered = record.priority_of(text), nil, false
   if key and time <= now then lane, is_ordered = lanes.new_lane_of(task, key, rule) end

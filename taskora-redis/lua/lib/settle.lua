@@ -65,6 +65,11 @@ local function settle_one(task, member, entry, past, reason)
   if deadline then expiry.add(task, id, deadline) end
   -- a job of a later version waits for a worker of that version
   if not text and delay == 0 then delay = 5000 end
+  if kind == 'R' then
+    events.add('r', task, id, attempt .. pack('>I6', now + delay), message)
+  else
+    events.add('l', task, id, events.due(now + delay))
+  end
   if delay > 0 then
     local delays = gathered('delays')
     local list = delays[task] or {}

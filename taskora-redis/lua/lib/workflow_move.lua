@@ -4,6 +4,7 @@ local INLINE_END = 4096 -- longer ends are not part of a claim's answer: workers
 
 -- An ended workflow's record: state, ended (6), the number of the node that ended it plus one (4), reason.
 function workflow.finish(flow, state, cause, reason)
+  events.add('z', '', flow.id, state)
   flow.ended = state .. now6 .. u32(cause and cause + 1 or 0) .. (reason or '')
   flow.is_changed = true
   workflow.touch(flow)

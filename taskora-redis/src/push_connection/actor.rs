@@ -10,7 +10,7 @@ use taskora::adapter::{Cancellation, RenewLease, Renewal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Actor, Answer, Outcome, Registered, Renewals, Request};
+use super::{Actor, Answer, Outcome, Registered, Renewals, Request, arrivals};
 use crate::answer::{array, bytes, letters, nonsense, text};
 use crate::codec::{End, Reader, millis};
 use crate::fault::{again, pause};
@@ -81,6 +81,9 @@ impl Actor {
                 }
             }
             Request::Listen => self.listening = true,
+            Request::Follow => {
+                tokio::spawn(arrivals::follow(self.link.shared_settings(), self.arrivals.clone()));
+            }
         }
     }
 
@@ -329,7 +332,14 @@ mod tests {
         let (registered, _outcomes) = mpsc::unbounded_channel();
         let (pushes, _pushed) = mpsc::unbounded_channel();
         let (cancels, connected) = (broadcast::channel(1).0, watch::channel(false).0);
-        let mut actor = Actor::new(&Arc::new(settings), cancels, connected, registered, pushes);
+        let mut actor = Actor::new(
+            &Arc::new(settings),
+            cancels,
+            connected,
+            registered,
+            pushes,
+            arrivals::Arrivals::default(),
+        );
         let _first = wait(&mut actor, b"a");
         let _other = wait(&mut actor, b"b");
         // both are sent on a new connection, and the end of one is pushed before their answer is read

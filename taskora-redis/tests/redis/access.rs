@@ -49,6 +49,7 @@ async fn use_it(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let app = App::new(RedisAdapter::connect(config).await?);
     let started = Arc::new(Notify::new());
+    let mut events = app.events().await?;
     let worker = Worker::builder(&app)
         .state(Arc::clone(&started))
         .lease(Duration::from_millis(500))
@@ -69,6 +70,8 @@ async fn use_it(
     let results = (large.result().await?, urgent.result().await?, later.result().await?);
     assert_eq!((results, retried.result().await?, flow.result().await?), ((10_000, 2, 3), 7, 6));
     assert!(retried.info().await?.is_some() && !retried.logs().await?.is_empty());
+
+    assert_eq!(events.next().await?.job.as_ref(), Some(large.id()));
 
     let running = app.dispatch(UntilCancelled {}).await?;
     started.notified().await;

@@ -9,6 +9,7 @@ mod compare;
 mod operation;
 mod pair;
 mod schedules;
+mod told;
 mod wait;
 
 use std::env;

@@ -4,16 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
-    Ended, Enqueued, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection, JobCounts, JobData, JobQuery,
-    JobReport, Jobs, KeyTaken, Lease, LimitKey, Listed, NewJob, NewTick, NewWorkflow, Once, Overview,
-    PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals,
-    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord,
-    Workflows,
+    Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection,
+    JobCounts, JobData, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob, NewTick,
+    NewWorkflow, Once, Overview, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
+    Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
+    WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -158,6 +158,10 @@ forward! {
         async close_key(lease: &Lease, time: Duration) -> Result<(), AdapterError>;
         async collected(task: &GatedTask, key: &LimitKey, limit: usize) -> Result<Option<Collected>, AdapterError>;
         async flush(task: &GatedTask, key: &LimitKey) -> Result<bool, AdapterError>;
+    }
+    Events by events {
+        async listen(kinds: Kinds, after: Option<EventId>) -> Result<EventPage, AdapterError>;
+        sync arrivals() -> watch::Receiver<u64>;
     }
     Actions by actions {
         async revive(jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError>;

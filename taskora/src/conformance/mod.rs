@@ -48,6 +48,7 @@ mod deduplicating;
 mod details;
 mod endings;
 mod enqueue;
+mod events;
 mod expand;
 mod expiry;
 mod flow_kit;

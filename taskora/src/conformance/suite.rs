@@ -114,6 +114,21 @@ macro_rules! __conformance_checks {
                 finished_jobs_that_nobody_ever_served_go_too
                 sweeps_get_round_to_many_tasks
             }
+            events {
+                the_life_of_a_job_is_told_in_order
+                each_end_is_told
+                what_comes_back_is_told
+                what_operators_do_is_told
+                workflows_are_told
+                nothing_is_told_that_happened_before
+                whoever_is_silent_for_long_hears_of_a_gap
+                a_gap_is_one_of_those_who_wanted_these_kinds
+                listening_goes_on_after_an_event
+                an_id_of_another_stream_is_a_gap
+                who_listens_is_told_that_there_is_something
+                many_events_come_in_pages
+                whoever_is_too_slow_hears_of_a_gap
+            }
             cancelling {
                 s289_a_waiting_job_is_cancelled_at_once
                 s053_a_delayed_job_is_cancelled_at_once

@@ -6,7 +6,7 @@ use super::adapter::MemoryAdapter;
 use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::Store;
-use crate::adapter::{Acted, Actions, AdapterError, CancelOutcome, Revival};
+use crate::adapter::{Acted, Actions, AdapterError, CancelOutcome, Kind, Revival, What};
 use crate::job::{JobId, JobState, Timestamp, millis};
 
 impl Store {
@@ -35,6 +35,8 @@ impl Store {
             record.start_by(due.unwrap_or(now));
         }
         self.enter_line(id, due.map_or(Line::Back, Line::Due));
+        let due_at = due.map(Timestamp::from_millis);
+        self.announce(id, Kind::Revived, || What::Revived { due_at });
         self.wake([task]);
         Acted::Done
     }
@@ -76,6 +78,7 @@ impl Store {
         if !state.is_terminal() {
             self.cancel(id, reason, now);
         }
+        self.announce(id, Kind::Deleted, || What::Deleted);
         self.forget(id);
         Acted::Done
     }

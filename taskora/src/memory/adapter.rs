@@ -14,7 +14,7 @@ use super::record::Record;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
-    Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Exchange, Exchanged,
+    Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
     Inspection, JobCounts, JobData, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
     Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
     TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
@@ -105,6 +105,10 @@ impl Adapter for MemoryAdapter {
     }
 
     fn control(&self) -> &dyn Control {
+        self
+    }
+
+    fn events(&self) -> &dyn Events {
         self
     }
 

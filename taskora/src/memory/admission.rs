@@ -168,6 +168,7 @@ impl Store {
         let id = job.id.clone();
         self.add_new(job, now, now);
         self.enter_line(&id, Line::Behind(front.clone()));
+        self.announce_enqueued(&id, None);
         if let Some(held) = self.jobs.get_mut(front).and_then(|record| record.held.as_mut()) {
             held.next = Some(id);
         }
@@ -198,6 +199,7 @@ impl Store {
             self.own(&id, key, now);
         }
         self.enter_line(&id, due.map_or(Line::Back, Line::Due));
+        self.announce_enqueued(&id, due);
         self.wake([task]);
     }
 

@@ -12,8 +12,8 @@ use super::line::{Line, Place};
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
-    AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, PerKey,
-    Rate, TaskName, no_limit_of_zero,
+    AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Kind, Lease, LimitKey,
+    PerKey, Rate, TaskName, What, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp, millis};
 
@@ -118,7 +118,7 @@ impl Store {
             return KeyTaken::Go;
         }
         self.leave_active(&lease.id);
-        self.enter_line(&lease.id, Line::Back);
+        self.hand_back(&lease.id, Line::Back);
         self.wake([lease.task.clone()]);
         KeyTaken::Waits
     }
@@ -239,7 +239,7 @@ impl Control for MemoryAdapter {
     ) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
         let pause = || (now, reason.to_owned());
-        Ok(store.change_gate(task, now, |gate| {
+        let is_new = store.change_gate(task, now, |gate| {
             let start = |paused: &mut Option<(u64, String)>| {
                 let is_new = paused.is_none();
                 paused.get_or_insert_with(pause);
@@ -249,15 +249,23 @@ impl Control for MemoryAdapter {
                 Some(key) => gate.keys.set(key, |gate| start(&mut gate.paused)),
                 None => start(&mut gate.paused),
             }
-        }))
+        });
+        if is_new && key.is_none() {
+            store.announce_of(Some(&task.task), Kind::Paused, || What::Paused { reason: What::text(reason) });
+        }
+        Ok(is_new)
     }
 
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(store.change_gate(task, now, |gate| match key {
+        let was_paused = store.change_gate(task, now, |gate| match key {
             Some(key) => gate.keys.set(key, |gate| gate.paused.take().is_some()),
             None => gate.paused.take().is_some(),
-        }))
+        });
+        if was_paused && key.is_none() {
+            store.announce_of(Some(&task.task), Kind::Resumed, || What::Resumed);
+        }
+        Ok(was_paused)
     }
 
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::calls::{Answer, Claimed};
 use super::record::Record;
 use super::store::{PAGE, Store};
-use crate::adapter::{Claim, ClaimedJob, Exchange, Exchanged, Lease, SCHEDULES, Settled, TaskName};
+use crate::adapter::{
+    Claim, ClaimedJob, Exchange, Exchanged, Kind, Lease, SCHEDULES, Settled, TaskName, What,
+};
 use crate::job::{JobId, Timestamp, millis};
 
 /// How long the answer of a slot's last call is kept, in milliseconds.
@@ -139,6 +141,7 @@ impl Store {
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
         let (attempt, key) = (record.attempts + 1, record.holds.clone());
         self.count_start(&lease.task, key.as_ref(), self.cost(id), now);
+        self.announce(id, Kind::Started, || What::Started { attempt });
         Some(Claimed { lease, attempt, batch: None, at: now })
     }
 

@@ -8,6 +8,7 @@ mod book;
 mod calls;
 mod collects;
 mod control;
+mod events;
 mod exchange;
 mod flow;
 mod gates;

@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::book::Book;
 use super::calls::Answer;
+use super::events::Stream;
 use super::flow::Flows;
 use super::gates::Gates;
 use super::keys::Keys;
@@ -17,10 +18,10 @@ use super::record::{Phase, Record};
 use super::registry::Registry;
 use super::signal::Wakes;
 use crate::adapter::{
-    AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, NewJob,
-    RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName,
+    AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, Kind,
+    NewJob, RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName, What,
 };
-use crate::job::{JobId, JobInfo, JobState, millis};
+use crate::job::{JobId, JobInfo, JobState, Timestamp, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
 /// The most jobs of each kind that one call moves.
@@ -36,6 +37,7 @@ pub(super) struct Store {
     pub(super) keys: Keys,
     pub(super) schedules: Book,
     pub(super) registry: Registry,
+    pub(super) stream: Stream,
     pub(super) calls: HashMap<(Arc<str>, u8), Answer>,
     pub(super) wakes: Wakes,
     pub(super) cancellations: broadcast::Sender<Cancellation>,
@@ -59,6 +61,7 @@ impl Store {
             keys: Keys::default(),
             schedules: Book::default(),
             registry: Registry::default(),
+            stream: Stream::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
             cancellations: broadcast::channel(CANCELLATIONS).0,
@@ -80,6 +83,7 @@ impl Store {
                 let (id, task, due) = (job.id.clone(), job.task.clone(), due_at(job.due, now));
                 self.add_new(job, due.unwrap_or(now), now);
                 self.enter_line(&id, due.map_or(Line::Back, Line::Due));
+                self.announce_enqueued(&id, due);
                 if !tasks.contains(&task) {
                     tasks.push(task);
                 }
@@ -88,6 +92,12 @@ impl Store {
             .collect();
         self.wake(tasks);
         enqueued
+    }
+
+    /// A job was stored, and is due at a time or at once.
+    pub(super) fn announce_enqueued(&mut self, id: &JobId, due: Option<u64>) {
+        let due_at = due.map(Timestamp::from_millis);
+        self.announce(id, Kind::Enqueued, || What::Enqueued { due_at });
     }
 
     /// The answer for a job whose id is already known, unless it replaces that job.
@@ -171,16 +181,37 @@ impl Store {
                 Ending::Failed(error)
             }
             (None, AttemptEnd::Retry { error, delay }) => {
-                self.count_attempt(id, Some(error));
-                return Settled::Now(self.enter_line(id, later(delay, Line::Back)));
+                return Settled::Now(self.retry(id, error, later(delay, Line::Back), now));
             }
             (None, AttemptEnd::Release { delay }) => {
-                return Settled::Now(self.enter_line(id, later(delay, Line::Front)));
+                return Settled::Now(self.hand_back(id, later(delay, Line::Front)));
             }
-            (None, AttemptEnd::Cancel) => return Settled::Now(self.enter_line(id, Line::Front)),
+            (None, AttemptEnd::Cancel) => return Settled::Now(self.hand_back(id, Line::Front)),
         };
         self.count_attempt(id, None);
         Settled::Now(self.finish(id, ending, claimed_at, now))
+    }
+
+    /// The job's attempt has failed, and another one follows.
+    fn retry(&mut self, id: &JobId, error: String, line: Line, now: u64) -> JobState {
+        let text = What::text(&error);
+        self.count_attempt(id, Some(error));
+        let due_at = Timestamp::from_millis(if let Line::Due(due) = line { due } else { now });
+        let state = self.enter_line(id, line);
+        let attempt = self.jobs.get(id).map_or(0, |record| record.attempts);
+        self.announce(id, Kind::Retrying, || What::Retrying { attempt, error: text, due_at });
+        state
+    }
+
+    /// The job's attempt is over, and does not count.
+    pub(super) fn hand_back(&mut self, id: &JobId, line: Line) -> JobState {
+        let due_at = match line {
+            Line::Due(due) => Some(Timestamp::from_millis(due)),
+            _ => None,
+        };
+        let state = self.enter_line(id, line);
+        self.announce(id, Kind::Released, || What::Released { due_at });
+        state
     }
 
     fn count_attempt(&mut self, id: &JobId, error: Option<String>) {
@@ -206,11 +237,15 @@ impl Store {
         else {
             return false;
         };
-        if notes.progress.is_some() {
-            record.progress = notes.progress;
-        }
         for line in notes.logs {
             record.add_log(line);
+        }
+        if let Some(progress) = notes.progress {
+            let value = serde_json::from_slice(&progress);
+            record.progress = Some(progress);
+            if let Ok(value) = value {
+                self.announce(&notes.lease.id, Kind::Progress, || What::Progress { value });
+            }
         }
         true
     }
@@ -321,7 +356,11 @@ impl Store {
             None if stalls > max_stalls => {
                 self.finish(id, Ending::Stalled(Ending::stalled_message(stalls)), None, now)
             }
-            None => self.enter_line(id, Line::Front),
+            None => {
+                let state = self.enter_line(id, Line::Front);
+                self.announce(id, Kind::Rescued, || What::Rescued { stalls });
+                state
+            }
         }
     }
 

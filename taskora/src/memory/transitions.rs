@@ -136,6 +136,7 @@ impl Store {
         now: u64,
     ) -> JobState {
         let state = ending.state();
+        self.announce_end(id, &ending);
         let node = self.jobs.get(id).and_then(|record| record.node.clone());
         if let Some(node) = node {
             self.node_ended(&node, &ending, now);

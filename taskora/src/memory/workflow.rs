@@ -7,8 +7,8 @@ use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::{PAGE, Store, due_at};
 use crate::adapter::{
-    AdapterError, CancelOutcome, Cause, Ending, Enqueued, NewNode, NewWorkflow, NodeRecord, NodeRef,
-    WorkflowEnded, WorkflowRecord,
+    AdapterError, CancelOutcome, Cause, Ending, Enqueued, Kind, NewNode, NewWorkflow, NodeRecord, NodeRef,
+    What, WorkflowEnded, WorkflowRecord,
 };
 use crate::job::{JobId, JobState, Timestamp, millis};
 use crate::policy::{Retention, RetentionLimit};
@@ -28,7 +28,13 @@ impl Store {
         let (id, due) = (new.id.clone(), new.due);
         let flow = Flow::new(new, now);
         let (nodes, deadline, is_empty) = (flow.roots(), flow.deadline, flow.nodes.is_empty());
+        let nodes_of_all = u32::try_from(flow.nodes.len()).unwrap_or(u32::MAX);
         self.flows.by_id.insert(id.clone(), flow);
+        let workflow = id.clone();
+        self.announce_of(None, Kind::WorkflowStarted, || What::WorkflowStarted {
+            workflow,
+            nodes: nodes_of_all,
+        });
         if is_empty {
             self.end_flow(&id, WorkflowState::Completed, None, None, now);
             return Enqueued::New;
@@ -127,6 +133,8 @@ impl Store {
         if let Some(reason) = flow.reason() {
             self.flows.work.push_back(Work::Cancel { id: id.clone(), from: 0, reason });
         }
+        let workflow = id.clone();
+        self.announce_of(None, Kind::WorkflowEnded, || What::WorkflowEnded { workflow, state });
         self.note_if_done(id);
     }
 

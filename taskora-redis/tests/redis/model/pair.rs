@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
     Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Control, DeclaredLimit,
-    Enqueued, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, RenewLease, Signals, TaskClaim,
-    TaskName, Workflows,
+    Enqueued, EventId, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, RenewLease, Signals,
+    TaskClaim, TaskName, Workflows,
 };
 use taskora::{AdapterError, App, Blocked, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::RedisAdapter;
@@ -25,6 +25,7 @@ use super::operation::{
     Change, Claims, End, KEYS, Kept, NODES, Operation, Pace, Report, TASKS, Target, fives, flow_id, gated,
     key, limit_key, retention, task,
 };
+use super::told;
 use super::wait::{Wait, end_of};
 use crate::kit::{PATIENCE, job, patient};
 
@@ -44,6 +45,8 @@ pub(super) struct Pair<'a> {
     pub(super) memory: (Runtime, MemoryAdapter),
     pub(super) redis: (Runtime, RedisAdapter),
     heard: [broadcast::Receiver<Cancellation>; 2],
+    /// The last event that each has told.
+    pub(super) heard_until: [EventId; 2],
     /// What sweeps keep.
     retention: Retention,
     /// Jobs that were handed out, with leases that are valid or not: by the model, and by Redis.
@@ -103,6 +106,10 @@ impl<'a> Pair<'a> {
         let unsure = memory_start.elapsed().unwrap_or_default();
         Self {
             heard: [model.cancellations(), adapter.cancellations()],
+            heard_until: [
+                memory.block_on(told::begin(&model)).expect("listen"),
+                redis.block_on(told::begin(&adapter)).expect("listen"),
+            ],
             start: (begun, memory_start, redis_start),
             unsure,
             server,
@@ -124,6 +131,7 @@ impl<'a> Pair<'a> {
     pub(super) fn step(&mut self, operation: &Operation) -> Result<(), String> {
         self.advance(STEP)?;
         self.apply(operation)?;
+        self.compare_told()?;
         self.compare_waits()?;
         self.compare_owners()?;
         self.compare_schedules()?;
