@@ -36,6 +36,7 @@ function registry.strangers(age, keep)
   for _, task in ipairs(call('SRANDMEMBER', K.tasks, LOOKS)) do
     if not caller.has(task) then names[#names + 1] = task end
   end
+  table.sort(names, is_before)
   for i, entry in ipairs(fields_of(K.registry, names)) do
     local seen, its_age, its_keep = parse(entry)
     if not seen or seen + SERVED <= now then
