@@ -36,11 +36,12 @@ impl Actions for RedisAdapter {
     }
 
     async fn withdraw(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
-        self.withdraw_all(ids, reason, false).await
+        self.withdraw_all(ids, reason, b"c").await
     }
 
-    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
-        self.withdraw_all(ids, reason, true).await
+    async fn delete(&self, ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError> {
+        let what = if unfinished.is_some() { b"d" } else { b"e" };
+        self.withdraw_all(ids, unfinished.unwrap_or_default(), what).await
     }
 }
 
@@ -49,12 +50,12 @@ impl RedisAdapter {
         &self,
         ids: &[JobId],
         reason: &str,
-        is_deleted: bool,
+        what: &[u8],
     ) -> Result<Vec<Acted>, AdapterError> {
         let mut acted = Vec::with_capacity(ids.len());
         for page in ids.chunks(MAX_ACTIONS) {
             let answer = self.inner.script(&SCRIPTS.withdraw, |call, how| {
-                call.put("again", u8::from(how.repeat)).put("is_deleted", u8::from(is_deleted));
+                call.put("again", u8::from(how.repeat)).put("what", what);
                 call.put("reason", reason);
                 for id in page {
                     call.list(id::store(id));

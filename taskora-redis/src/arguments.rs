@@ -88,7 +88,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("tick", &["ticks"]),
     ("trigger", &["name", "overlap", "job"]),
     ("watch", &["tag", "ids"]),
-    ("withdraw", &["again", "is_deleted", "reason", "ids"]),
+    ("withdraw", &["again", "what", "reason", "ids"]),
     ("workflow", &["id", "from", "count"]),
 ];
 

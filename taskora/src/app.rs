@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::adapter::{Adapter, AdapterError, JobCounts};
 use crate::check::{self, CheckReport, RepairReport};
 use crate::contract::Task;
+use crate::dead_letters::DeadLetters;
 use crate::dispatch::{Dispatch, Dispatchable, JobRequest, Many, ManyRequest};
 use crate::events::Listen;
 use crate::handle::{Expected, JobHandle};
@@ -130,6 +131,12 @@ impl App {
     #[must_use]
     pub const fn inspect(&self) -> Inspect<'_> {
         Inspect::new(&self.setup)
+    }
+
+    /// The jobs of a task that have ended without completing: to retry or to discard many of them at once, and to see why they failed. Steps of
+    /// workflows are not among them.
+    pub fn dead_letters(&self, task: impl AsRef<str>) -> DeadLetters<'_> {
+        DeadLetters::new(&self.setup, task.as_ref())
     }
 
     /// Listens to what happens: transitions of jobs and workflows, and pauses, in all processes. Nothing is written while nobody listens, so

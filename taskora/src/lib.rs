@@ -36,6 +36,8 @@ pub mod conformance;
 mod context;
 mod contract;
 #[cfg(feature = "runtime")]
+mod dead_letters;
+#[cfg(feature = "runtime")]
 mod dispatch;
 #[cfg(feature = "runtime")]
 mod error;
@@ -97,6 +99,8 @@ pub use collect::Collect;
 #[cfg(feature = "runtime")]
 pub use context::{Context, Item, Reported, TestContext};
 pub use contract::{Collects, Data, KeyLimit, Task, TaskOptions};
+#[cfg(feature = "runtime")]
+pub use dead_letters::{DeadLetterReport, DeadLetters, ErrorGroup};
 #[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]

@@ -157,6 +157,19 @@ pub(super) async fn one_of_many_completed_jobs_is_deleted(f: &impl Fixture) {
     }
 }
 
+pub(super) async fn without_a_reason_only_what_has_ended_is_deleted(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    one_in_each_state(&adapter).await;
+    let states = JobState::ALL.iter().filter(|state| **state != JobState::Expired);
+    for state in states {
+        let ids = [state.as_str().into()];
+        let acted = adapter.actions().delete(&ids, None).await.unwrap();
+        assert_eq!(acted, [if state.is_terminal() { Acted::Done } else { Acted::Is(*state) }]);
+    }
+    let counts = adapter.inspection().counts(TASK).await.unwrap();
+    assert_eq!((counts.waiting, counts.delayed, counts.active), (1, 2, 1));
+}
+
 pub(super) async fn what_runs_is_not_deleted(f: &impl Fixture) {
     let adapter = f.adapter().await;
     put(&adapter, [job("a", TASK)]).await;
@@ -191,5 +204,5 @@ pub(super) async fn nothing_to_do_is_nothing(f: &impl Fixture) {
     let actions = adapter.actions();
     assert_eq!(actions.revive(Vec::new()).await.unwrap(), []);
     assert_eq!(actions.withdraw(&[], "why").await.unwrap(), []);
-    assert_eq!(actions.delete(&[], "why").await.unwrap(), []);
+    assert_eq!(actions.delete(&[], None).await.unwrap(), []);
 }

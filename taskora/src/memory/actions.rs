@@ -67,16 +67,15 @@ impl Store {
         }
     }
 
-    fn delete(&mut self, id: &JobId, reason: &str, now: u64) -> Acted {
+    fn delete(&mut self, id: &JobId, unfinished: Option<&str>, now: u64) -> Acted {
         let state = match self.acted_on(id) {
             Ok(record) => record.phase.state(),
             Err(acted) => return acted,
         };
-        if state == JobState::Active {
-            return Acted::Is(state);
-        }
-        if !state.is_terminal() {
-            self.cancel(id, reason, now);
+        match unfinished {
+            _ if state.is_terminal() => {}
+            Some(reason) if state != JobState::Active => drop(self.cancel(id, reason, now)),
+            _ => return Acted::Is(state),
         }
         self.announce(id, Kind::Deleted, || What::Deleted);
         self.forget(id);
@@ -109,8 +108,8 @@ impl Actions for MemoryAdapter {
         Ok(ids.iter().map(|id| store.withdraw(id, reason, now)).collect())
     }
 
-    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+    async fn delete(&self, ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(ids.iter().map(|id| store.delete(id, reason, now)).collect())
+        Ok(ids.iter().map(|id| store.delete(id, unfinished, now)).collect())
     }
 }

@@ -45,6 +45,12 @@ fn without_times(event: Event) -> (String, String) {
 }
 
 impl Pair<'_> {
+    pub(super) fn keep_listening(&self) -> Result<(), String> {
+        self.memory.0.block_on(begin(&self.memory.1)).map_err(|error| error.to_string())?;
+        self.redis.0.block_on(begin(&self.redis.1)).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     pub(super) fn compare_told(&mut self) -> Result<(), String> {
         let [memory, redis] = &mut self.heard_until;
         let memory =

@@ -1,0 +1,291 @@
+//! Jobs that have ended without completing, many at once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::adapter::{Acted, AdapterError, JobFilter, JobQuery, Listed, MAX_ACTIONS, Revival};
+use crate::job::{JobId, JobInfo, JobState, Timestamp};
+use crate::setup::Setup;
+
+/// The dead letters of a task: its jobs that have failed, or, if you ask for them, that were cancelled or have expired. Narrow them down, then say
+/// what becomes of them. See [`App::dead_letters`](crate::App::dead_letters).
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens before `retry`, `discard` or `groups` is awaited"]
+pub struct DeadLetters<'a> {
+    setup: &'a Setup,
+    task: String,
+    state: JobState,
+    filter: JobFilter,
+    limit: usize,
+}
+
+/// What became of dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DeadLetterReport {
+    /// How many were retried or discarded.
+    pub done: usize,
+    /// How many were left alone, because somebody else has retried or removed them meanwhile.
+    pub left: usize,
+}
+
+/// Jobs that failed for the same reason, see [`DeadLetters::groups`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorGroup {
+    /// The error, with `#` in place of each word that has a digit, 200 characters at most.
+    pub pattern: String,
+    /// How many jobs.
+    pub count: usize,
+    /// When the last one ended.
+    pub newest: Timestamp,
+    /// When the first one ended.
+    pub oldest: Timestamp,
+    /// The last one.
+    pub example: JobId,
+    /// Its error.
+    pub error: String,
+}
+
+impl<'a> DeadLetters<'a> {
+    pub(crate) fn new(setup: &'a Setup, task: &str) -> Self {
+        Self {
+            setup,
+            task: task.to_owned(),
+            state: JobState::Failed,
+            filter: JobFilter::default(),
+            limit: usize::MAX,
+        }
+    }
+
+    /// Those that were cancelled, instead of those that have failed.
+    pub const fn cancelled(mut self) -> Self {
+        self.state = JobState::Cancelled;
+        self
+    }
+
+    /// Those that have expired, instead of those that have failed.
+    pub const fn expired(mut self) -> Self {
+        self.state = JobState::Expired;
+        self
+    }
+
+    /// Only jobs whose error, or the reason of whose cancellation, contains this text.
+    pub fn error_contains(mut self, text: impl Into<String>) -> Self {
+        self.filter.error = Some(text.into());
+        self
+    }
+
+    /// Only jobs whose payload, as JSON, contains this text.
+    pub fn payload_contains(mut self, text: impl Into<String>) -> Self {
+        self.filter.payload = Some(text.into());
+        self
+    }
+
+    /// Only jobs with this annotation. With several calls, only those that have all of them.
+    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.filter.meta.push((key.into(), value.into()));
+        self
+    }
+
+    /// Only jobs that ended then or later.
+    pub const fn since(mut self, time: Timestamp) -> Self {
+        self.filter.since = Some(time);
+        self
+    }
+
+    /// Only jobs that ended then or earlier.
+    pub const fn until(mut self, time: Timestamp) -> Self {
+        self.filter.until = Some(time);
+        self
+    }
+
+    /// Only so many of them, the last ones that ended. All of them by default.
+    pub const fn limit(mut self, jobs: usize) -> Self {
+        self.limit = jobs;
+        self
+    }
+
+    /// [Retries](crate::JobHandle::retry) these jobs, the last one that ended first. A job that fails again meanwhile is not retried twice.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # static IS_UP: AtomicBool = AtomicBool::new(false);
+    /// #[task]
+    /// async fn charge(cents: u32) -> Result<u32, TaskError> {
+    ///     if IS_UP.load(Ordering::Relaxed) { Ok(cents) } else { Err(TaskError::msg("timeout after 30 s")) }
+    /// }
+    ///
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// # let worker = Worker::builder(&app).register::<Charge>().start().await?;
+    /// let jobs = app.dispatch_many((1..=3).map(|cents| Charge { cents })).await?;
+    /// # for job in &jobs { job.result().await.unwrap_err(); }
+    /// // the provider was down; what has failed?
+    /// let groups = app.dead_letters(Charge::NAME).groups().await?;
+    /// assert_eq!((groups[0].pattern.as_str(), groups[0].count), ("timeout after # s", 3));
+    ///
+    /// // it is up again
+    /// # IS_UP.store(true, Ordering::Relaxed);
+    /// let report = app.dead_letters(Charge::NAME).error_contains("timeout").retry().await?;
+    /// assert_eq!(report.done, 3);
+    /// assert_eq!(jobs[0].result().await?, 1);
+    /// # worker.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store cannot be reached; what was retried until then stays so, and you can repeat the call.
+    pub async fn retry(self) -> Result<DeadLetterReport, AdapterError> {
+        self.retry_over(Duration::ZERO).await
+    }
+
+    /// The same, spread evenly over this time: the first one at once, the others delayed. So the other side is not hit by all of them together.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::retry`].
+    pub async fn retry_over(self, time: Duration) -> Result<DeadLetterReport, AdapterError> {
+        let counts = self.setup.adapter().inspection().counts(&self.task).await?;
+        let known = match self.state {
+            JobState::Cancelled => counts.cancelled,
+            JobState::Expired => counts.expired,
+            _ => counts.failed,
+        };
+        let all = u32::try_from(known.min(self.limit).max(1)).unwrap_or(u32::MAX);
+        let (mut report, mut number, mut pages) = (DeadLetterReport::default(), 0, self.pages());
+        while let Some(jobs) = pages.next().await? {
+            for jobs in jobs.chunks(MAX_ACTIONS) {
+                let revival = |(job, number): (&JobInfo, u32)| {
+                    let delay = (time / all).saturating_mul(number).min(time);
+                    Some(Revival { id: job.id.clone(), ended_at: job.finished_at?, delay })
+                };
+                let revivals = jobs.iter().zip(number..).filter_map(revival).collect();
+                number = number.saturating_add(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
+                report.add(&self.setup.adapter().actions().revive(revivals).await?);
+            }
+        }
+        Ok(report)
+    }
+
+    /// Removes these jobs, with all that is known about them.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::retry`].
+    pub async fn discard(self) -> Result<DeadLetterReport, AdapterError> {
+        let (mut report, mut pages) = (DeadLetterReport::default(), self.pages());
+        while let Some(jobs) = pages.next().await? {
+            for jobs in jobs.chunks(MAX_ACTIONS) {
+                let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
+                report.add(&self.setup.adapter().actions().delete(&ids, None).await?);
+            }
+        }
+        Ok(report)
+    }
+
+    /// These jobs by their errors, the most frequent one first. Errors that differ only in words with digits (numbers, ids, times) are one.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn groups(self) -> Result<Vec<ErrorGroup>, AdapterError> {
+        let (mut groups, mut pages) = (HashMap::<String, ErrorGroup>::new(), self.pages());
+        while let Some(jobs) = pages.next().await? {
+            for job in jobs {
+                let (error, at) = (job.error.unwrap_or_default(), job.finished_at.unwrap_or_default());
+                let pattern = pattern_of(&error);
+                let group = groups.entry(pattern.clone()).or_insert_with(|| ErrorGroup {
+                    pattern,
+                    count: 0,
+                    newest: at,
+                    oldest: at,
+                    example: job.id,
+                    error,
+                });
+                group.count += 1;
+                group.oldest = group.oldest.min(at);
+            }
+        }
+        let mut groups: Vec<ErrorGroup> = groups.into_values().collect();
+        groups
+            .sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.pattern.cmp(&other.pattern)));
+        Ok(groups)
+    }
+
+    fn pages(&self) -> Pages<'a> {
+        let query = JobQuery { filter: self.filter.clone(), ..JobQuery::new(self.task.as_str(), self.state) };
+        Pages { setup: self.setup, query: Some(query), left: self.limit }
+    }
+}
+
+impl DeadLetterReport {
+    fn add(&mut self, acted: &[Acted]) {
+        let done = acted.iter().filter(|acted| **acted == Acted::Done).count();
+        self.done += done;
+        self.left += acted.len() - done;
+    }
+}
+
+/// Pages of jobs, the last one that ended first, so what ends meanwhile is not among them.
+struct Pages<'a> {
+    setup: &'a Setup,
+    query: Option<JobQuery>,
+    left: usize,
+}
+
+impl Pages<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<JobInfo>>, AdapterError> {
+        while let Some(query) = self.query.as_mut().filter(|_| self.left > 0) {
+            query.limit = self.left.min(JobQuery::MAX_LIMIT);
+            let Listed { jobs, next, .. } = self.setup.adapter().inspection().list(query).await?;
+            query.after = next;
+            if query.after.is_none() {
+                self.query = None;
+            }
+            self.left = self.left.saturating_sub(jobs.len());
+            if !jobs.is_empty() {
+                return Ok(Some(jobs));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The longest pattern, in characters.
+const LONGEST: usize = 200;
+
+/// An error with `#` in place of each word that has a digit.
+fn pattern_of(error: &str) -> String {
+    let mut pattern = String::new();
+    let mut rest = error;
+    while let Some(first) = rest.chars().next() {
+        let is_word = |letter: char| letter.is_alphanumeric();
+        let end = rest.find(|letter| is_word(letter) != is_word(first)).unwrap_or(rest.len());
+        let (part, tail) = rest.split_at(end);
+        if part.chars().any(|letter| letter.is_ascii_digit()) {
+            pattern.push('#')
+        } else {
+            pattern.push_str(part)
+        }
+        rest = tail;
+    }
+    pattern.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_differ_in_numbers_only_have_one_pattern() {
+        for (error, pattern) in [
+            ("timeout after 30 s", "timeout after # s"),
+            ("no user 0191b0a6-0000-7000-8000-000000000001", "no user #-#-#-#-#"),
+            ("HTTP 502: bad gateway at 10:32:07.5", "HTTP #: bad gateway at #:#:#.#"),
+            ("", ""),
+            ("größer als 5€", "größer als #€"),
+        ] {
+            assert_eq!(pattern_of(error), pattern);
+        }
+        assert_eq!(pattern_of(&"é".repeat(500)).chars().count(), LONGEST);
+    }
+}
