@@ -1,7 +1,7 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview};
+use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview, Schedules};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -25,6 +25,11 @@ impl Inspection for RedisAdapter {
             return Ok(None);
         }
         read_job(id, exactly(redis::Value::Array(values), "the answer to `inspect`")?).map(Some)
+    }
+
+    async fn now(&self) -> Result<Timestamp, AdapterError> {
+        // of a schedule that there is not, it answers nothing else
+        Ok(Schedules::schedule(self, "").await?.0)
     }
 
     async fn logs(&self, id: &JobId) -> Result<Vec<LogEntry>, AdapterError> {

@@ -129,7 +129,7 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::{Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
+pub use queues::{Purge, Purged, Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
 pub use rate::Rate;
 #[cfg(feature = "runtime")]
 pub use schedules::{

@@ -1,6 +1,7 @@
 //! Operations on the queues of tasks, for operators.
 
 mod gates;
+mod purge;
 
 use crate::adapter::{AdapterError, LimitKey};
 use crate::contract::{Collects, Task};
@@ -10,6 +11,7 @@ use crate::setup::Setup;
 
 pub(crate) use gates::gated;
 pub use gates::{TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
+pub use purge::{Purge, Purged};
 
 /// The queues of an app's tasks, see [`App::queues`](crate::App::queues).
 #[derive(Debug)]

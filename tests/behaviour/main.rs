@@ -12,6 +12,7 @@ mod collect;
 mod concurrency;
 mod context;
 mod costs;
+mod dead_letters;
 mod delay;
 mod dispatch_errors;
 mod documents;

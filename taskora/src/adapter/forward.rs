@@ -126,6 +126,7 @@ forward! {
         async list(query: &JobQuery) -> Result<Listed, AdapterError>;
         async details(id: &JobId) -> Result<Option<JobData>, AdapterError>;
         async overview() -> Result<Overview, AdapterError>;
+        async now() -> Result<Timestamp, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;
     }

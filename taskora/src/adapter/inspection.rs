@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{AdapterError, JobData, JobQuery, Listed, Overview};
-use crate::job::{JobId, JobInfo, LogEntry};
+use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 
 /// Reading.
 #[async_trait]
@@ -55,6 +55,13 @@ pub trait Inspection: Send + Sync {
     /// An adapter that has none refuses the call.
     async fn overview(&self) -> Result<Overview, AdapterError> {
         Err(AdapterError::Config("this adapter has no overview".to_owned()))
+    }
+
+    /// What time it is for the store.
+    ///
+    /// An adapter that does not say refuses the call.
+    async fn now(&self) -> Result<Timestamp, AdapterError> {
+        Err(AdapterError::Config("this adapter does not say what time it is".to_owned()))
     }
 
     /// Whether a live worker of another build serves this task. If so, a job whose payload this build cannot read is left to

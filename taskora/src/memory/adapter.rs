@@ -262,6 +262,10 @@ impl Inspection for MemoryAdapter {
         Ok(store.jobs.get(id).map(|record| record.logs.iter().cloned().collect()).unwrap_or_default())
     }
 
+    async fn now(&self) -> Result<Timestamp, AdapterError> {
+        Ok(Timestamp::from_millis(self.0.now()))
+    }
+
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
         Ok(self.0.lock().queues.get(task).map(Queue::counts).unwrap_or_default())
     }
