@@ -5,13 +5,16 @@
 #[cfg(test)]
 extern crate self as taskora;
 
-// the examples of README.md, docs/flow-control.md and docs/schedules.md are compiled and run
+// the examples of README.md, docs/flow-control.md, docs/operating.md and docs/schedules.md are compiled and run
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/flow-control.md")]
 mod flow_control_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operating.md")]
+mod operating_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]
 mod schedules_page {}
