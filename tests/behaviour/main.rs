@@ -29,6 +29,7 @@ mod logs;
 mod many_apps;
 mod misbehaviour;
 mod outage;
+mod pace;
 mod payloads;
 mod priority;
 mod rates;

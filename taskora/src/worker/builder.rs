@@ -13,6 +13,7 @@ use super::capacity::{Capacity, Claimable};
 use super::engine::{Channels, Engine, Order, Runnable, Settings};
 use super::keeper::Keeper;
 use super::leases::Leases;
+use super::pace::Pace;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::ticker::Ticker;
 use super::{Worker, limits, reporter, sweeper};
@@ -97,6 +98,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
     }
 
     /// Concurrent attempts in this worker, over all its tasks; 100 by default. A task's own `concurrency` applies, too.
+    /// [`Worker::set_concurrency`] changes it while the worker runs.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts;
         self
@@ -256,6 +258,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (reporter, reports) = mpsc::unbounded_channel();
         tokio::spawn(reporter::run(adapter.clone(), reports));
         let (orders_sender, orders) = mpsc::unbounded_channel();
+        let (pace, told) = watch::channel(Pace { concurrency: self.concurrency, is_paused: false });
         let (retention, interval) = (self.app.setup().retention(), self.sweep);
         let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let mut ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
@@ -282,7 +285,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             runnables,
             capacity.with_ticks(ticks),
             (leases.clone(), heartbeat),
-            Channels { ticker, orders, reporter },
+            Channels { ticker, orders, pace: told, reporter },
         );
         let keep_orders_open = orders_sender.clone();
         let helpers = Helpers { tasks: [sweeper, declaring], leases, _keeping: keeping };
@@ -293,7 +296,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         });
         let store = self.app.setup().adapter();
         tracing::info!(tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
-        Ok(Worker { engine, orders: orders_sender, grace: self.shutdown_grace })
+        Ok(Worker { engine, orders: orders_sender, pace, grace: self.shutdown_grace })
     }
 
     fn check(&self) -> Result<(), WorkerError> {

@@ -24,8 +24,9 @@ struct Pool {
 
 pub(crate) struct Capacity {
     concurrency: usize,
-    /// Concurrency and prefetch.
-    total: usize,
+    prefetch: usize,
+    /// Whether nothing is claimed, however much room there is.
+    is_paused: bool,
     in_hand: usize,
     running: usize,
     pools: Vec<Pool>,
@@ -56,7 +57,8 @@ impl Capacity {
         let prefetch = if is_gated { 0 } else { prefetch };
         Self {
             concurrency,
-            total: concurrency.saturating_add(prefetch),
+            prefetch,
+            is_paused: false,
             in_hand: 0,
             running: 0,
             pools: limits.into_iter().map(|limit| Pool { limit, in_hand: 0, running: 0 }).collect(),
@@ -79,9 +81,33 @@ impl Capacity {
         self.claims = None;
     }
 
+    /// From now on, so many attempts run at once.
+    pub(crate) const fn set_concurrency(&mut self, attempts: usize) {
+        self.concurrency = attempts;
+    }
+
+    /// From now on, nothing is claimed, or again as much as there is room for.
+    pub(crate) const fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// How many jobs this worker may have, those that run and those that wait for their start.
+    const fn total(&self) -> usize {
+        if self.is_paused { 0 } else { self.concurrency.saturating_add(self.prefetch) }
+    }
+
     /// How many jobs may be claimed now.
-    pub(crate) fn free(&self) -> usize {
-        self.total.saturating_sub(self.in_hand)
+    pub(crate) const fn free(&self) -> usize {
+        self.total().saturating_sub(self.in_hand)
+    }
+
+    /// Whether it has more jobs, or may be about to, than it has room for: it was paused, or has less room than before.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.in_hand > self.total()
     }
 
     /// The store knows the limits of all tasks.
@@ -114,18 +140,27 @@ impl Capacity {
         if let Some(claims) = &self.claims {
             return claims.clone();
         }
-        let shortest = self.tasks.iter().map(|task| task.lease).min().unwrap_or_default();
-        let ticks = TaskClaim { task: SCHEDULES.into(), limit: 1, lease: shortest };
-        let claims: Arc<[TaskClaim]> = self
-            .tasks
-            .iter()
-            .map(|task| TaskClaim { task: task.task.clone(), limit: self.free_of(task), lease: task.lease })
-            .chain(self.ticks.then_some(ticks))
-            .collect();
+        let claims: Arc<[TaskClaim]> = self.claims_of_tasks().chain(self.claim_of_ticks()).collect();
         if self.pools.is_empty() {
             self.claims = Some(claims.clone());
         }
         claims
+    }
+
+    /// The same without what stands for schedules.
+    pub(crate) fn claims_of_tasks(&self) -> impl Iterator<Item = TaskClaim> {
+        let claim = |task: &Claimable| TaskClaim {
+            task: task.task.clone(),
+            limit: self.free_of(task),
+            lease: task.lease,
+        };
+        self.tasks.iter().map(claim)
+    }
+
+    /// What stands for schedules, if claims ask for their ticks.
+    pub(crate) fn claim_of_ticks(&self) -> Option<TaskClaim> {
+        let shortest = self.tasks.iter().map(|task| task.lease).min().unwrap_or_default();
+        self.ticks.then(|| TaskClaim { task: SCHEDULES.into(), limit: 1, lease: shortest })
     }
 
     /// Reserves what a call may claim.
@@ -272,5 +307,28 @@ mod tests {
         assert_eq!(capacity.free(), 0);
         capacity.end(None);
         assert_eq!(capacity.free(), 1);
+    }
+
+    #[test]
+    fn what_is_beyond_a_lower_concurrency_or_a_pause_has_no_room() {
+        let mut capacity = capacity(4, 2, 9);
+        for _ in 0..5 {
+            capacity.take(None);
+        }
+        assert!((0..3).all(|_| capacity.start(None)));
+        assert_eq!((capacity.free(), capacity.is_over()), (1, false));
+        capacity.set_concurrency(1);
+        assert!(capacity.is_over() && !capacity.may_start_any());
+        capacity.give_back(None);
+        capacity.give_back(None);
+        assert!(!capacity.is_over(), "three run, and two more than run may be prefetched");
+        capacity.set_concurrency(usize::MAX);
+        assert_eq!(capacity.free(), usize::MAX - 3);
+        capacity.set_paused(true);
+        assert!(capacity.is_over() && !capacity.has_room());
+        (0..3).for_each(|_| capacity.end(None));
+        assert_eq!((capacity.free(), capacity.is_over()), (0, false));
+        capacity.set_paused(false);
+        assert!(capacity.has_room());
     }
 }

@@ -4,6 +4,7 @@
 //! at a time: jobs that end meanwhile go with the next call. So batches grow with the load, without a timer, and at low load
 //! nothing waits. When the engine is idle, a third call claims a job as soon as there is one.
 
+mod pace;
 mod ready;
 mod refusals;
 mod refused;
@@ -15,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use self::ready::Ready;
@@ -28,6 +29,7 @@ use super::calls::{Answer, Call, Calls};
 use super::capacity::Capacity;
 use super::leases::Leases;
 use super::outcomes::Outcomes;
+use super::pace::Pace;
 use super::registry::ErasedHandler;
 use super::store::Store;
 use super::ticker::Ticking;
@@ -94,6 +96,9 @@ pub(crate) struct Engine {
 
     ticker: Option<Ticking>,
     orders: mpsc::UnboundedReceiver<Order>,
+    pace: watch::Receiver<Pace>,
+    /// It was paused, and has still to pass on what it was told: that there is work, and when there will be some.
+    passes_on: bool,
     ended: mpsc::UnboundedReceiver<Ended>,
     ends: mpsc::UnboundedSender<Ended>,
     stopping: Option<Stopping>,
@@ -106,6 +111,7 @@ enum Event {
     ClaimAgain,
     StoreLost,
     Order(Order),
+    Pace,
     GraceEnds,
 }
 
@@ -113,6 +119,7 @@ enum Event {
 pub(crate) struct Channels {
     pub(crate) ticker: Option<Ticking>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    pub(crate) pace: watch::Receiver<Pace>,
     pub(crate) reporter: mpsc::UnboundedSender<Context>,
 }
 
@@ -148,6 +155,8 @@ impl Engine {
             due: None,
             ticker: channels.ticker,
             orders: channels.orders,
+            pace: channels.pace,
+            passes_on: false,
             ended,
             ends,
             stopping: None,
@@ -159,6 +168,10 @@ impl Engine {
         loop {
             if let Some(error) = self.refusals.fatal.take() {
                 return Err(self.abandon(error).await);
+            }
+            if self.pace.has_changed().unwrap_or(false) {
+                // before anything is claimed or started
+                self.on_pace();
             }
             self.pump();
             if let Some(last) = self.stopping.as_ref().map(Stopping::last_moment) {
@@ -185,6 +198,8 @@ impl Engine {
         tokio::select! {
             biased;
             Some(order) = self.orders.recv() => Event::Order(order),
+            // it goes on as it is when its handle was dropped
+            Ok(()) = self.pace.changed() => Event::Pace,
             Some(ended) = self.ended.recv() => Event::Ended(ended),
             answers = self.calls.answered() => Event::Answered(answers),
             () = at(self.due) => Event::Due,
@@ -200,6 +215,7 @@ impl Engine {
             Event::Ended(ended) => self.on_ended(ended),
             Event::Answered(answers) => self.on_answers(answers),
             Event::Due => self.on_due(),
+            Event::Pace => self.on_pace(),
             Event::Order(Order::Stop(grace)) => self.on_stop(grace),
             Event::Order(Order::LimitsDeclared) => {
                 self.capacity.open_gates();
@@ -310,11 +326,13 @@ impl Engine {
         if let (Some(ticks), Some(ticker)) = (answer.ticks, &self.ticker) {
             ticker.due_in(ticks);
         }
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.capacity.is_paused() {
             answer.jobs.iter().rev().for_each(|job| self.hand_back(job));
             return;
         }
         self.accept_all(answer.jobs, asked);
+        // the room for them may be gone since they were asked for
+        self.shed();
     }
 
     /// Does everything that can be done now.

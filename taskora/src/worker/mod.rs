@@ -3,7 +3,8 @@
 //! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `supervise` polls its
 //! handler, `judge` says how it ends, `engine` settles it. `batch` does for several jobs what `attempt` does for one.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
-//! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, and `registry` knows the handlers.
+//! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, `registry` knows the handlers,
+//! and `pace` is what a running worker can be told.
 
 #![cfg_attr(
     not(test),
@@ -25,6 +26,7 @@ mod late_key;
 mod leases;
 mod limits;
 mod outcomes;
+mod pace;
 mod registry;
 mod reporter;
 mod signals;
@@ -36,7 +38,7 @@ mod ticker;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -47,6 +49,7 @@ use crate::app::App;
 use crate::error::{Result, WorkerError};
 
 use engine::Order;
+use pace::Pace;
 use supervise::text_of;
 
 /// A running worker. Create it with [`Worker::builder`], stop it with [`Worker::shutdown`].
@@ -75,6 +78,7 @@ use supervise::text_of;
 pub struct Worker {
     engine: JoinHandle<Result<(), WorkerError>>,
     orders: mpsc::UnboundedSender<Order>,
+    pace: watch::Sender<Pace>,
     grace: Duration,
 }
 
@@ -135,7 +139,8 @@ impl Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("grace", &self.grace).finish_non_exhaustive()
+        let pace = *self.pace.borrow();
+        f.debug_struct("Worker").field("grace", &self.grace).field("pace", &pace).finish_non_exhaustive()
     }
 }
 

@@ -17,6 +17,10 @@ impl Engine {
             self.calls.exchange(slot, exchange, None, self.work_epoch);
             return true;
         }
+        if self.may_pass_on() {
+            self.pass_on(slot);
+            return true;
+        }
         let may_claim = self.stopping.is_none() && self.refusals.claim_again.is_none();
         let free = if may_claim { self.capacity.free().min(BATCH) } else { 0 };
         let claims = free > 0 && (self.may_have_work || !self.outcomes.is_empty());
@@ -37,13 +41,17 @@ impl Engine {
 
     /// A claim, and its reservation.
     fn claim(&mut self, limit: usize) -> (Option<Claim>, Option<Reservation>) {
+        self.look_at_ticker();
+        let (room, tasks) = (self.capacity.free(), self.capacity.claims());
+        (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
+    }
+
+    /// If the ticker has ended, another worker is to be told of ticks.
+    pub(super) fn look_at_ticker(&mut self) {
         if self.ticker.as_ref().is_some_and(Ticking::has_ended) {
-            // another worker is to be told of ticks
             self.ticker = None;
             self.capacity.stop_ticks();
         }
-        let (room, tasks) = (self.capacity.free(), self.capacity.claims());
-        (Some(Claim { limit, room, tasks }), Some(self.capacity.reserve(limit)))
     }
 
     /// Makes the listener claim when there is work, if there is room and no known work.
@@ -52,12 +60,16 @@ impl Engine {
             self.calls.wake_early();
             return;
         }
+        if self.capacity.is_paused() {
+            self.listen_for_ticks();
+            return;
+        }
         if self.may_have_work || self.calls.claims() || self.refusals.claim_again.is_some() {
             return;
         }
         if let Some(tasks) = self.calls.listening() {
-            // a full task does not need a new wait; a task that has room again does
-            if self.capacity.has_opened(tasks) {
+            // a full task does not need a new wait; a task that has room again does, and one place less ends the wait
+            if self.capacity.has_opened(tasks) || self.capacity.is_over() {
                 self.calls.wake_early();
             }
             return;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::stopping::Stopping;
-use crate::adapter::{AdapterError, AttemptEnd, Claim, Exchange, Settlement};
+use crate::adapter::{AdapterError, Claim, Exchange, Settlement};
 use crate::context::StopReason;
 use crate::error::WorkerError;
 use crate::worker::store::ends_the_worker;
@@ -27,13 +27,8 @@ impl Engine {
         // the last call passes its next tick on
         self.ticker = None;
         self.stopping = Some(Stopping { grace_ends, told: false, released: (0, Vec::new()) });
-        // in reverse order: each goes before all others of its priority
-        for ready in std::mem::take(&mut self.ready).into_iter().rev() {
-            self.capacity.give_back(ready.runnable.pool);
-            for context in ready.contexts().rev() {
-                self.release(context.settlement(AttemptEnd::release()));
-            }
-        }
+        self.capacity.set_paused(true);
+        self.shed();
     }
 
     pub(super) fn on_grace_ends(&mut self) {
