@@ -2,6 +2,7 @@
 
 mod action;
 mod dispatch;
+mod drain;
 mod job;
 mod worker;
 
@@ -12,6 +13,7 @@ use crate::workflow::{GraphError, WorkflowError};
 
 pub use action::{Action, ActionError};
 pub use dispatch::DispatchError;
+pub use drain::DrainError;
 pub use job::JobError;
 pub use worker::WorkerError;
 
@@ -37,6 +39,9 @@ pub enum Error {
     /// Nothing could be done with a job.
     #[error(transparent)]
     Action(#[from] ActionError),
+    /// Tasks were not drained in time.
+    #[error(transparent)]
+    Drain(#[from] DrainError),
     /// A workflow ended without a result.
     #[error(transparent)]
     Workflow(#[from] WorkflowError),

@@ -107,7 +107,7 @@ pub use dead_letters::{DeadLetterReport, DeadLetters, ErrorGroup};
 #[cfg(feature = "runtime")]
 pub use dispatch::{Dispatch, Dispatchable, IntoKey, Many};
 #[cfg(feature = "runtime")]
-pub use error::{Action, ActionError, DispatchError, Error, JobError, Result, WorkerError};
+pub use error::{Action, ActionError, DispatchError, DrainError, Error, JobError, Result, WorkerError};
 #[cfg(feature = "runtime")]
 pub use events::{Listen, Listener};
 #[cfg(feature = "runtime")]
@@ -132,7 +132,7 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::{Purge, Purged, Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
+pub use queues::{Drained, Purge, Purged, Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
 pub use rate::Rate;
 #[cfg(feature = "runtime")]
 pub use schedules::{

@@ -1,5 +1,6 @@
 //! Operations on the queues of tasks, for operators.
 
+mod drained;
 mod gates;
 mod purge;
 
@@ -9,6 +10,7 @@ use crate::dispatch::IntoKey;
 use crate::handle::{Expected, JobHandle};
 use crate::setup::Setup;
 
+pub use drained::Drained;
 pub(crate) use gates::gated;
 pub use gates::{TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
 pub use purge::{Purge, Purged};

@@ -16,6 +16,7 @@ mod dead_letters;
 mod delay;
 mod dispatch_errors;
 mod documents;
+mod drained;
 mod events;
 mod exhaustive;
 mod expiry;

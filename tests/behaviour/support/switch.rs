@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Adapter, AdapterError, Cancellation, Exchange, Exchanged, Forward, JobReport, RenewLease, Renewal, Swept,
-    TaskName, WorkListener, WorkflowRecord,
+    Adapter, AdapterError, Cancellation, Exchange, Exchanged, Forward, JobCounts, JobReport, RenewLease,
+    Renewal, Swept, TaskName, WorkListener, WorkflowRecord,
 };
 use taskora::{JobId, JobInfo, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
@@ -57,6 +57,7 @@ pub(crate) enum Called<'a> {
     Renew(&'a [RenewLease]),
     Note(&'a [JobReport]),
     Sweep(&'a [TaskName]),
+    Counts(&'a str),
 }
 
 impl Called<'_> {
@@ -219,6 +220,11 @@ impl Forward for Switch {
         self.check()?;
         self.refusal.check(Called::Sweep(tasks))?;
         self.inner.jobs().sweep(tasks, retention).await
+    }
+
+    async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {
+        self.refusal.check(Called::Counts(task))?;
+        self.inner.inspection().counts(task).await
     }
 
     fn work(&self) -> Box<dyn WorkListener> {
