@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
-    Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, PerKey, Rate,
-    TaskName, no_limit_of_zero,
+    Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Lease, LimitKey, MAX_LIMITS, NewPause,
+    Pause, PerKey, Rate, TaskName, no_limit_of_zero,
 };
 use taskora::{AdapterError, Timestamp};
 
@@ -24,6 +24,8 @@ use crate::scripts::{SCRIPTS, Script};
 const GATES: u16 = 2;
 /// The level of a namespace that has limits by key.
 const LANES: u16 = 3;
+/// The level of a namespace that has pauses which end by themselves: older processes would not see their end.
+const PAUSES: u16 = 4;
 
 #[async_trait]
 impl Control for RedisAdapter {
@@ -69,7 +71,7 @@ impl Control for RedisAdapter {
             Some(key) => (LANES, format!("k{}", key.as_str())),
             None => (GATES, "o".to_owned()),
         };
-        self.set_gate(task, level, &what, &write_limit(max)).await.map(drop)
+        self.set_gate(task, level, &what, &write_limit(max), &NewPause::default()).await.map(drop)
     }
 
     async fn set_rate(
@@ -83,22 +85,24 @@ impl Control for RedisAdapter {
             Some(key) => (LANES, format!("q{}", key.as_str())),
             None => (GATES, "ro".to_owned()),
         };
-        self.set_gate(task, level, &what, &write_rate(rate)).await.map(drop)
+        self.set_gate(task, level, &what, &write_rate(rate), &NewPause::default()).await.map(drop)
     }
 
     async fn pause(
         &self,
         task: &GatedTask,
         key: Option<&LimitKey>,
-        reason: &str,
+        pause: NewPause,
     ) -> Result<bool, AdapterError> {
+        pause.check()?;
         let (level, what) = of_key("p", key);
-        self.set_gate(task, level, &what, reason).await
+        let level = if pause.lasting.is_some() { PAUSES } else { level };
+        self.set_gate(task, level, &what, &pause.reason, &pause).await
     }
 
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (level, what) = of_key("-", key);
-        self.set_gate(task, level, &what, "").await
+        self.set_gate(task, level, &what, "", &NewPause::default()).await
     }
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
@@ -144,7 +148,7 @@ impl Control for RedisAdapter {
             call.put("task", &*task.task).put("key", key.map_or("", LimitKey::as_str));
         });
         let what = "the answer to `gate`";
-        let [declared, set, declared_rate, set_rate, opens, paused, running, per_key] =
+        let [declared, set, declared_rate, set_rate, opens, paused, running, per_key, more] =
             exactly(answer.await?, what)?;
         let mut gate = Gate::default();
         gate.declared = read_limit(&bytes(declared, what)?);
@@ -153,7 +157,7 @@ impl Control for RedisAdapter {
         gate.set_rate = read_rate(&bytes(set_rate, what)?);
         gate.opens_at = read_number(&bytes(opens, what)?).map(Timestamp::from_millis);
         gate.running = number(&running, what)?;
-        gate.paused = read_pause(&bytes(paused, what)?);
+        gate.paused = read_pause(&bytes(paused, what)?, &bytes(more, what)?);
         gate.per_key = read_per_key(&bytes(per_key, what)?);
         if key.is_some() {
             gate.declared = gate.per_key.and_then(|per_key| per_key.max);
@@ -170,14 +174,17 @@ impl RedisAdapter {
         level: u16,
         what: &str,
         value: &str,
+        pause: &NewPause,
     ) -> Result<bool, AdapterError> {
-        let aliases = aliases(task);
+        let (aliases, lasting) = (aliases(task), pause.lasting.map_or(0, millis));
         let answer = self.change(&SCRIPTS.set_gate, level, |call, _| {
             call.put("level", level)
                 .put("task", &*task.task)
                 .put("aliases", &aliases)
                 .put("what", what)
-                .put("value", value);
+                .put("value", value)
+                .put("lasting", lasting)
+                .put("by", &*pause.by);
         });
         Ok(number::<u8>(&answer.await?, "the answer to `set_gate`")? == 1)
     }
@@ -299,9 +306,18 @@ fn read_rate(text: &[u8]) -> Option<Rate> {
     (words.next().is_none() && rate.check().is_ok()).then_some(rate)
 }
 
-/// Since when (6), and why.
-pub(crate) fn read_pause(paused: &[u8]) -> Option<(Timestamp, String)> {
+/// Since when (6), and why; and what more is known: since when (6), until when (6; 0: until it is resumed), and who.
+pub(crate) fn read_pause(paused: &[u8], more: &[u8]) -> Option<Pause> {
     let mut reader = Reader(paused);
     let since = reader.u48()?;
-    Some((Timestamp::from_millis(since), String::from_utf8_lossy(reader.0).into_owned()))
+    let mut pause = Pause::new(Timestamp::from_millis(since));
+    pause.reason = String::from_utf8_lossy(reader.0).into_owned();
+    let mut reader = Reader(more);
+    if let (Some(of), Some(until)) = (reader.u48(), reader.u48())
+        && of == since
+    {
+        pause.by = String::from_utf8_lossy(reader.0).into_owned();
+        pause.until = (until > 0).then(|| Timestamp::from_millis(until));
+    }
+    Some(pause)
 }

@@ -48,13 +48,13 @@ impl RedisAdapter {
 }
 
 fn read_task(value: Value) -> Result<Option<TaskOverview>, AdapterError> {
-    let [name, counts, age, why, pause] = exactly(value, WHAT)?;
+    let [name, counts, age, why, pause, more] = exactly(value, WHAT)?;
     let Ok(name) = String::from_utf8(bytes(name, WHAT)?) else { return Ok(None) };
     let mut task = TaskOverview::default();
     task.task = name;
     task.counts = read_counts(counts)?;
     task.oldest_waiting = u64::try_from(number::<i64>(&age, WHAT)?).ok().map(Duration::from_millis);
-    task.paused = read_pause(&bytes(pause, WHAT)?);
+    task.paused = read_pause(&bytes(pause, WHAT)?, &bytes(more, WHAT)?);
     task.blocked = read_blocked(&bytes(why, WHAT)?);
     Ok(Some(task))
 }

@@ -11,8 +11,8 @@ use taskora::{AdapterError, Timestamp};
 use crate::codec::Reader;
 
 /// The level that this process understands. A namespace is only raised to a level if no live process is below it.
-/// 2: gates of tasks.
-pub(crate) const LEVEL: u16 = 3;
+/// 2: gates of tasks; 3: limits by key; 4: pauses that end by themselves.
+pub(crate) const LEVEL: u16 = 4;
 /// How often a process that only dispatches gives a sign of life, while it dispatches.
 const EVERY: Duration = Duration::from_secs(60);
 /// A task that no sweep has named for this long is no longer served.

@@ -147,6 +147,7 @@ modules!(
     merge,
     once,
     overview,
+    pauses,
     processes,
     rate,
     record,

@@ -48,7 +48,7 @@ impl<'a> Inspect<'a> {
     /// let task = &overview.tasks[0];
     /// assert_eq!((task.task.as_str(), task.counts.waiting), ("send-email", 1));
     /// assert!(task.oldest_waiting.is_some());
-    /// assert_eq!(task.paused.as_ref().map(|(_, reason)| reason.as_str()), Some("tea"));
+    /// assert_eq!(task.paused.as_ref().map(|pause| pause.reason.as_str()), Some("tea"));
     /// # Ok(()) }
     /// ```
     ///

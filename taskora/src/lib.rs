@@ -88,7 +88,7 @@ pub mod workflow;
 #[cfg(feature = "runtime")]
 pub use adapter::{
     Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    TaskOverview, What,
+    Pause, TaskOverview, What,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]

@@ -31,6 +31,7 @@ mod many_apps;
 mod misbehaviour;
 mod outage;
 mod pace;
+mod pauses;
 mod payloads;
 mod priority;
 mod rates;

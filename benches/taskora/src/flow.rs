@@ -94,6 +94,6 @@ pub async fn set_gates(adapter: &RedisAdapter) -> Result<()> {
             control.set_rate(&task, None, Some(Rate::new(100, minute))).await?;
         }
     }
-    control.pause(&GatedTask::new("t49"), None, "").await?;
+    control.pause(&GatedTask::new("t49"), None, "".into()).await?;
     Ok(())
 }

@@ -1,14 +1,14 @@
 -- Gates: how many jobs of a task run at once, how many start in a time, and whether it is paused. `gate:<task>` has the settings: `d` the
--- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` since when the task
--- is paused (6) and why, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, `!` if lanes are
--- ordered, and behind a blank the rate of each), `k<key>` the limit of one key that was set, `q<key>` its rate, `p<key>` its pause,
--- `u<key>` until when it is closed (6). A rate
+-- limit that workers declare, `o` the one that was set and takes precedence, `rd` and `ro` the same for the rate, `p` and `x` its pause, see
+-- lib/pauses.lua, `l` its aliases, one a line; `k` what workers declare of each key (its limit or `-`, `!` if lanes are
+-- ordered, and behind a blank the rate of each), `k<key>` the limit of one key that was set, `q<key>` its rate, `p<key>` and `x<key>` its
+-- pause, `u<key>` until when it is closed (6). A rate
 -- of keys ends with a blank, `n` and the number under which starts are counted. An alias has `g` instead: the task that has its gate. How many run is what
 -- `active` says, so nothing is counted up or down. `closed` has the tasks and aliases whose gate has no room. These are not in `ready`,
--- and nothing wakes workers for them. Those that nothing but their rate keeps closed are in `opens`, by the time at which it opens.
+-- and nothing wakes workers for them. Those that nothing but time keeps closed, because of their rate or a pause that ends by itself, are in
+-- `opens`, by the time at which it opens.
 
-local SINCE = 6 -- the length of the time at which a pause began
-local SETTINGS = { 'g', 'l', 'd', 'o', 'rd', 'ro', 'p', 'k' }
+local SETTINGS = { 'g', 'l', 'd', 'o', 'rd', 'ro', 'p', 'k', 'x' }
 local OWN = { 'd', 'o', 'rd', 'ro', 'p', 'k' } -- without these and limits of single keys, there is no gate
 
 local function by_field(values)
@@ -47,7 +47,7 @@ end
 
 -- the key whose limit, rate or pause a field has; nothing for other fields
 local function key_in(field)
-  return match(field, '^[kqpu](.+)$')
+  return match(field, '^[kqpux](.+)$')
 end
 
 -- What counts the starts of a key: the name, the rate, and the number that the name has; nothing without a rate. `declared` is what is
@@ -65,24 +65,21 @@ local function numbered(text, rate_text, former)
   return text .. ' n' .. (is_alike and former.number or digits(line.arrivals(1)))
 end
 
-local function is_pause(value)
-  return value and #value >= SINCE or false
-end
-
--- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, what
--- holds `per_key`, and the `lines` that share it. Nothing if it has none.
+-- The gate of a task or an alias, read once a call: its `name`, its `limit` and its `rate`, if it has one, whether it is paused, and until when
+-- if that ends by itself (`pause_ends`, also when it has), what holds `per_key`, and the `lines` that share it. Nothing if it has none.
 function gate.of(task)
   local known = S.gates or gathered('gates')
   if known[task] ~= nil then return known[task] or nil end
   local name, settings = read_settings(task)
   if known[name] == nil then
     local own = { name = name, limit = limit_in(settings.o) or limit_in(settings.d), rate = rate.of(settings) }
-    own.is_paused = is_pause(settings.p)
+    local pause = pauses.read(settings.p, settings.x)
+    if pause then own.is_paused, own.pause_ends = not pause.is_over, pause.ends end
     own.only_turns = settings.k and not match(settings.k, '^%d') and not find(settings.k, ' ', 1, true)
     own.per_key = settings.k and { max = limit_in(match(settings.k, '^%d+')), is_ordered = find(settings.k, '!', 1, true) ~= nil } or nil
     own.lines, own.declared, own.keys, own.fields = lines_of(name, settings.l), settings.k, {}, 0
     for _, value in pairs(settings) do own.fields = own.fields + (value and 1 or 0) end
-    known[name] = (own.limit or own.rate or own.is_paused or own.per_key) and own
+    known[name] = (own.limit or own.rate or pause or own.per_key) and own
   end
   known[task] = known[name]
   return known[task] or nil
@@ -109,36 +106,43 @@ function gate.key(own, key)
   local known = own.keys[key]
   if known then return known end
   -- a second key is a reason to ask
-  local set = not (own.is_asked and not gate.has_single(own)) and call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key, 'u' .. key) or {}
+  local set = not (own.is_asked and not gate.has_single(own)) and call('HMGET', K.gate .. own.name, 'k' .. key, 'q' .. key, 'p' .. key, 'u' .. key, 'x' .. key) or {}
   known = own.per_key and {
-    is_paused = is_pause(set[3]), closed_until = until_in(set[4]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
+    is_paused = pauses.holds(set[3], set[5]), closed_until = until_in(set[4]), limit = limit_in(set[1]) or own.per_key.max, counter = counter_of(key, own.declared, set[2]),
   } or { closed_until = 0 }
   own.keys[key], own.is_asked = known, true
   return known
 end
 
--- until when a key of a gate is closed, also if its task has no limits by key any more; 0 if it is not, or if the gate is that of another task
-function gate.closed_until(name, key)
-  return until_in(call('HGET', K.gate .. name, 'u' .. key))
+-- Until when a key of a gate is closed (0: it is not), and when its pause ends by itself (0: it does not), also if its task has no limits by key
+-- any more. Both 0 if the gate is that of another task.
+function gate.times_of(name, key)
+  local set = call('HMGET', K.gate .. name, 'u' .. key, 'p' .. key, 'x' .. key)
+  local pause = pauses.read(set[2], set[3])
+  return until_in(set[1]), pause and pause.ends or 0
 end
 
--- Whether a key is paused, also if the gate has nothing else.
-function gate.is_key_paused(task, key)
-  local set = call('HMGET', K.gate .. task, 'g', 'p' .. key)
-  return is_pause(set[1] and call('HGET', K.gate .. set[1], 'p' .. key) or set[2])
+-- Whether a key is paused, also if the gate has nothing else, and when that ends by itself.
+function gate.pause_of_key(task, key)
+  local set = call('HMGET', K.gate .. task, 'p' .. key, 'x' .. key, 'g')
+  if set[3] then set = call('HMGET', K.gate .. set[3], 'p' .. key, 'x' .. key) end
+  local pause = pauses.read(set[1], set[2])
+  if not pause or pause.is_over then return false end
+  return true, pause.ends
 end
 
--- the settings of a gate, when its rate opens, how many run, and what is declared of each key; or the same of one key (what is declared
--- of it is in the latter)
+-- the settings of a gate, when its rate opens, how many run, what is declared of each key, and more about the pause; or the same of one key
+-- (what is declared of it is in what is declared of each)
 function gate.look(task, key)
   local name, settings = read_settings(task)
   local lines, opens = lines_of(name, settings.l), ''
   if key ~= '' then
-    local set = call('HMGET', K.gate .. name, 'k' .. key, 'q' .. key, 'p' .. key)
+    local set = call('HMGET', K.gate .. name, 'k' .. key, 'q' .. key, 'p' .. key, 'x' .. key)
     local at = lanes.opens(task, key)
     if at then opens = digits(at) end
     return {
-      '', set[1] or '', '', match(set[2] or '', '^(.*) n%d+$') or '', opens, set[3] or '', lanes.holders(lines, key), settings.k or '',
+      '', set[1] or '', '', match(set[2] or '', '^(.*) n%d+$') or '', opens, pauses.holds(set[3], set[4]) and set[3] or '',
+      lanes.holders(lines, key), settings.k or '', set[4] or '',
     }
   end
   local own = gate.of(task)
@@ -148,8 +152,8 @@ function gate.look(task, key)
     if left < wants then opens = digits(rate.opens(own, wants)) end
   end
   return {
-    settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens, settings.p or '',
-    gate.running(lines), settings.k or '',
+    settings.d or '', settings.o or '', settings.rd or '', settings.ro or '', opens,
+    pauses.holds(settings.p, settings.x) and settings.p or '', gate.running(lines), settings.k or '', settings.x or '',
   }
 end
 
@@ -171,6 +175,19 @@ function gate.is_wrong(task)
   return not is_closed or opens ~= at
 end
 
+-- The pause of an alias, or of a key of it, becomes that of this gate, unless it has its own, which is returned.
+local function adopt_pause(name, alias, one)
+  local p, x = 'p' .. one, 'x' .. one
+  local own, theirs = call('HMGET', K.gate .. name, p, x), call('HMGET', K.gate .. alias, p, x)
+  if not pauses.holds(own[1], own[2]) then
+    own = theirs
+    call('HSET', K.gate .. name, p, theirs[1], x, theirs[2] or '')
+    if not theirs[2] then call('HDEL', K.gate .. name, x) end
+  end
+  call('HDEL', K.gate .. alias, p, x)
+  return own
+end
+
 -- A task becomes an alias of this gate: its limits, its rate and its pause stay, unless the gate has its own. Returns the aliases that
 -- come with it, and the name of the gate that it had until now.
 local function adopt(name, settings, alias)
@@ -186,16 +203,23 @@ local function adopt(name, settings, alias)
   end
   local all = call('HGETALL', key)
   for i = 1, #all, 2 do
-    if key_in(all[i]) then
+    if key_in(all[i]) and not match(all[i], '^[px]') then
       call('HSETNX', K.gate .. name, all[i], all[i + 1])
       call('HDEL', key, all[i])
+    end
+  end
+  for i = 1, #all, 2 do
+    local one = match(all[i], '^p(.*)$')
+    if one then
+      local own = adopt_pause(name, alias, one)
+      if one == '' then settings.p, settings.x = own[1], own[2] end
     end
   end
   if rate.of(theirs) then
     if rate.of(settings) then rate.forget(alias) else rate.move(alias, name) end
   end
   for _, field in ipairs(OWN) do
-    if theirs[field] then
+    if theirs[field] and field ~= 'p' then
       if not settings[field] then
         settings[field] = theirs[field]
         call('HSET', K.gate .. name, field, theirs[field])
@@ -207,8 +231,22 @@ local function adopt(name, settings, alias)
   return names_in(theirs.l), former
 end
 
--- Changes fields of a gate (their values; empty: none), which then has these aliases, too; the first pause stays. Returns the former
--- values.
+-- What the fields of a pause become if these values are set for it (empty: none), and what it was: empty if none held. The first pause stays, and
+-- ends when the later of both does.
+local function pause_fields(key, p, changes)
+  local x = 'x' .. sub(p, 2)
+  local old = call('HMGET', key, p, x)
+  local holds = pauses.holds(old[1], old[2])
+  if changes[p] == '' then
+    changes[x] = ''
+  elseif holds then
+    changes[p], changes[x] = old[1], pauses.joined(old[1], old[2], changes[p], changes[x])
+  end
+  return holds and old[1] or ''
+end
+
+-- Changes fields of a gate (their values; empty: none), which then has these aliases, too. One pause at most: `p` and `x`, of the task or of a
+-- key. Returns the former values.
 function gate.set(task, aliases, changes)
   local name, settings = read_settings(task)
   local key, lines, is_line, joining, judged = K.gate .. name, { name }, { [name] = true }, {}, {}
@@ -234,21 +272,24 @@ function gate.set(task, aliases, changes)
   for _, value in pairs(settings) do
     if value then single = single - 1 end
   end
+  for field in pairs(changes) do
+    if byte(field) == 112 then
+      before[field] = pause_fields(key, field, changes)
+      break
+    end
+  end
   for field, value in pairs(changes) do
     local one = key_in(field)
     local old = one and call('HGET', key, field) or settings[field] or ''
-    before[field] = old
-    if byte(field) == 112 then
-      if not is_pause(old) then before[field] = '' elseif value ~= '' then value = old end
-      changes[field] = value
-    elseif byte(field) == 113 then
+    before[field] = before[field] or old
+    if byte(field) == 113 then
       local former = counter_of(one, settings.k, old)
       if value ~= '' then value = numbered(value, value, former) end
       changes[field] = value
       counters = { former, counter_of(one, settings.k, value) }
     end
     if one then
-      of_key, single = field, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
+      of_key, single = one, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
     else
       settings[field] = value ~= '' and value or nil
     end
@@ -260,19 +301,20 @@ function gate.set(task, aliases, changes)
     if #lines > 1 then call('HSET', key, 'l', concat(lines, '\n', 2) .. '\n') end
     for _, alias in ipairs(joining) do call('HSET', K.gate .. alias, 'g', name) end
   end
-  local fields = { unpack(OWN) }
-  fields[#fields + 1] = of_key
-  for _, field in ipairs(fields) do
-    local value = changes[field]
-    if value and value ~= '' then call('HSET', key, field, value) elseif value then call('HDEL', key, field) end
+  -- at once, because a pause without its end would not end
+  local set, gone = {}, {}
+  for field, value in pairs(changes) do
+    if value ~= '' then set[#set + 1], set[#set + 2] = field, value else gone[#gone + 1] = field end
   end
+  if #set > 0 then call('HSET', key, unpack(set)) end
+  if #gone > 0 then call('HDEL', key, unpack(gone)) end
   if not is_gate then
     -- nothing is left of it
     for i = 2, #lines do
       local known = call('HGET', K.gate .. lines[i], 'g')
       if known == name or known and is_line[known] then call('HDEL', K.gate .. lines[i], 'g') end
     end
-    call('HDEL', key, 'l')
+    call('HDEL', key, 'l', 'x')
   end
   if not rate.is_alike(old_rate, rate.of(settings)) then rate.forget(name) end
   if counters then rate.change(counters[1], counters[2]) end
@@ -280,8 +322,8 @@ function gate.set(task, aliases, changes)
   for _, one in ipairs(lines) do
     gate.judge(one)
     if of_key then
-      lanes.freed(one, key_in(of_key))
-      gather.freed(one, gather.lane_of(key_in(of_key)))
+      lanes.freed(one, of_key)
+      gather.freed(one, gather.lane_of(of_key))
       line.leave_ready(one)
     end
     if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end

@@ -69,8 +69,9 @@ function gate.why(task)
   return not gate.is_open(own, task) and own.why or nil
 end
 
--- when time opens a line that is not open, if nothing but the rate keeps it closed
+-- when time opens a line that is not open, if it does: nothing but the rate keeps it closed, or a pause that ends by itself
 function gate.opens_at(own, task)
+  if own.why == 'p' then return own.pause_ends end
   return own.why == 'r' and rate.opens(own, gate.wanted(own, task, own.left)) or nil
 end
 
@@ -101,6 +102,11 @@ end
 function gate.judge(task)
   local own = gate.of(task)
   if not own then return open(task) end
+  if own.pause_ends and own.pause_ends <= now then
+    -- it goes, and this judges the gate without it
+    gate.set(own.name, '', { p = '' })
+    return
+  end
   if own.rate then rate.set_right(own) end
   gate.room(own)
   for _, one in ipairs(own.lines) do

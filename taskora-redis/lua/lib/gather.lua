@@ -64,7 +64,7 @@ end
 -- runs, `g` it gathers), and when it goes if it gathers. If one may, its rule.
 function gather.room(task, lane)
   local key = sub(lane, 2)
-  if gate.is_key_paused(task, key) then return 0, 'p' end
+  if gate.pause_of_key(task, key) then return 0, 'p' end
   local rule, flushed = look(task, lane)
   if rule.serial and lanes.holders({ task }, NEW .. key) > 0 then return 0, 's' end
   local opens = byte(lane) == 255 and opens_at(task, lane, rule, flushed) or 0

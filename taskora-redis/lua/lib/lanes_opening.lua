@@ -1,4 +1,4 @@
--- When time opens lanes: of keys that their rates or an upstream keep closed, and of items that gather.
+-- When time opens lanes: of keys that their rates, an upstream or a pause that ends by itself keep closed, and of items that gather.
 
 -- when time lets the next job of a key start, if it does not now
 function lanes.opens(task, key)
@@ -14,14 +14,24 @@ function lanes.opens(task, key)
   return at > now and at or nil
 end
 
--- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed, so that `u<key>` goes in time; of items
--- that gather (`g`), when they go.
+-- the key of a lane
+local function key_of(lane)
+  return gather.is_lane(lane) and sub(lane, 2) or lane
+end
+
+-- What `opening` has of a lane that `why` keeps waiting, if anything: also of a key that is closed or paused for a time, so that what says so
+-- goes in time; of items that gather (`g`), when they go.
 function lanes.opening_of(task, key, why, goes_at)
   if why == 'g' then return goes_at end
-  if gather.is_lane(key) then return nil end
+  local ends, earliest = nil, nil
+  if why == 'p' then ends = select(2, gate.pause_of_key(task, key_of(key))) end
+  if gather.is_lane(key) then return ends end
   if why == 'r' then return lanes.opens(task, key) end
-  local at = gate.closed_until(task, key)
-  return at > now and at or nil
+  local closed_until, pause_ends = gate.times_of(task, key)
+  for _, at in ipairs({ closed_until, pause_ends, ends }) do
+    if at > now and at < (earliest or math.huge) then earliest = at end
+  end
+  return earliest
 end
 
 -- when time opens the first lane of a line, if it opens one
@@ -65,8 +75,10 @@ function lanes.open_due(task)
   -- the task may have become an alias since
   local own = #opened > 0 and gate.of(task)
   for _, key in ipairs(opened) do
-    local closed_until = gate.closed_until(own and own.name or task, key)
-    if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. key] = '' }) end
+    local one = key_of(key)
+    local closed_until, pause_ends = gate.times_of(own and own.name or task, one)
+    if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. one] = '' }) end
+    if pause_ends > 0 and pause_ends <= now then gate.set(task, '', { ['p' .. one] = '' }) end
     lanes.changed(task, key)
     -- it may be garbage, of a lane that is not parked
     if (tonumber(call('ZSCORE', K.opening .. task, key) or '') or math.huge) <= now then call('ZREM', K.opening .. task, key) end

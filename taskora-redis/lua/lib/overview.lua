@@ -59,12 +59,12 @@ local function oldest_of(task, has_line_only)
 end
 
 -- A task: what `counts` says, the age of the oldest of the first jobs in milliseconds (-1: none waits), why no job may be claimed (`p`, `l` or
--- `r`, or empty), and since when (6) it is paused, and why.
+-- `r`, or empty), and `p` and `x` of its pause.
 function overview.of(task)
   local has_line_only = is_plain(task)
   local counts = overview.counts(task, has_line_only)
   local created = counts[1] > 0 and oldest_of(task, has_line_only)
   local own = not has_line_only and gate.of(task)
-  local pause = own and own.is_paused and call('HGET', K.gate .. own.name, 'p')
-  return { task, counts, created and math.max(now - created, 0) or -1, own and gate.why(task) or '', pause or '' }
+  local pause = own and own.is_paused and call('HMGET', K.gate .. own.name, 'p', 'x') or {}
+  return { task, counts, created and math.max(now - created, 0) or -1, own and gate.why(task) or '', pause[1] or '', pause[2] or '' }
 end

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use redis::{Commands, Connection};
 use taskora::adapter::{
     Admissions, AttemptEnd, Collect, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, LimitKey,
-    NewJob, NewNode, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
+    NewJob, NewNode, NewPause, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, WIRE_VERSION};
@@ -186,7 +186,8 @@ async fn gates(adapter: &RedisAdapter) {
     let one = tasks[0].clone();
     *tasks = [taskora::adapter::TaskClaim { task: "report".into(), ..one }].into();
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
-    adapter.pause(&GatedTask::new("paused"), None, "provider down").await.expect("pause");
+    let pause = NewPause::from("provider down").by("ada").lasting(Duration::from_secs(60));
+    adapter.pause(&GatedTask::new("paused"), None, pause).await.expect("pause");
 
     // a window that is closed, and a bucket
     let minute = Duration::from_secs(60);
@@ -231,7 +232,9 @@ async fn lanes(adapter: &RedisAdapter) {
         .expect("declare_limits");
     let key = |key: &str| LimitKey::new(key).expect("not too long");
     adapter.set_limit(&keyed, Some(&key("c")), Some(2)).await.expect("set_limit");
-    adapter.pause(&keyed, Some(&key("d")), "").await.expect("pause");
+    adapter.pause(&keyed, Some(&key("d")), "".into()).await.expect("pause");
+    let pause = NewPause::default().lasting(Duration::from_secs(60));
+    adapter.pause(&keyed, Some(&key("e")), pause).await.expect("pause");
     let of = |id: &str, of: &str| NewJob { task: "keyed".into(), limit_key: Some(key(of)), ..job(id) };
     adapter.enqueue(vec![of("holds", "a"), of("parked", "a"), of("turn", "b")]).await.expect("enqueue");
     let mut call = exchange("w", 6, Vec::new(), 1);

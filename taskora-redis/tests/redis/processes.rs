@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use redis::Commands;
 use serde_json::json;
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, PerKey, Rate};
+use taskora::adapter::{
+    Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewPause, PerKey, Rate,
+};
 use taskora::prelude::*;
 use taskora::{AdapterError, Retention, WorkerError};
 use taskora_redis::{LevelError, ProcessInfo, RedisAdapter};
@@ -46,7 +48,7 @@ async fn a_process_appears_with_its_handshake_and_names_its_tasks_with_its_sweep
     let server = Server::start();
     let adapter = connect(&server).await;
     let first = only(&adapter).await;
-    assert_eq!((first.level, first.pid), (3, std::process::id()));
+    assert_eq!((first.level, first.pid), (4, std::process::id()));
     assert_eq!(
         (first.version.as_str(), &first.roles[..]),
         (env!("CARGO_PKG_VERSION"), &["producer".to_owned()][..])
@@ -125,11 +127,11 @@ async fn more_processes_than_a_page_are_all_seen() {
     let server = Server::start();
     let adapter = connect(&server).await;
     for number in 0..1_200 {
-        write_process(&server, &format!("p{number}"), 4, 0, &json!({ "host": "x".repeat(100) }));
+        write_process(&server, &format!("p{number}"), 5, 0, &json!({ "host": "x".repeat(100) }));
     }
     assert_eq!(adapter.processes().await.expect("processes").len(), 1_201);
-    let Err(LevelError::NeedsLevel { level: 4, held_back_by }) = adapter.raise_level(4, false).await else {
-        panic!("this process understands level 3")
+    let Err(LevelError::NeedsLevel { level: 5, held_back_by }) = adapter.raise_level(5, false).await else {
+        panic!("this process understands level 4")
     };
     assert_eq!(held_back_by.len(), 1);
 }
@@ -138,7 +140,7 @@ async fn more_processes_than_a_page_are_all_seen() {
 async fn a_level_is_raised_when_all_live_processes_understand_it() {
     let server = Server::start();
     let adapter = connect(&server).await;
-    // the one that is connected understands 2, an older one that lives less; one that is gone does not matter
+    // the one that is connected understands 4, an older one that lives less; one that is gone does not matter
     write_process(
         &server,
         "older",
@@ -147,9 +149,9 @@ async fn a_level_is_raised_when_all_live_processes_understand_it() {
         &json!({ "program": "mailer", "host": "ten", "pid": 7, "version": "0.1.0" }),
     );
     write_process(&server, "gone", 1, 181, &json!({}));
-    write_process(&server, "newer", 4, 0, &json!({}));
-    let error = adapter.raise_level(4, false).await.expect_err("two are below");
-    let LevelError::NeedsLevel { level: 4, held_back_by } = &error else { panic!("{error:?}") };
+    write_process(&server, "newer", 5, 0, &json!({}));
+    let error = adapter.raise_level(5, false).await.expect_err("two are below");
+    let LevelError::NeedsLevel { level: 5, held_back_by } = &error else { panic!("{error:?}") };
     let mut names: Vec<_> = held_back_by.iter().map(|other| other.name.clone()).collect();
     names.retain(|name| *name != "older");
     assert!(held_back_by.len() == 2 && names == [only_own(&adapter).await], "{held_back_by:?}");
@@ -161,10 +163,10 @@ async fn a_level_is_raised_when_all_live_processes_understand_it() {
 
     // both have gone; a newer process asks
     server.cli(&["HDEL", PROCS, "older", &names[0]]);
-    adapter.raise_level(4, false).await.expect("nobody is below");
-    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "4");
+    adapter.raise_level(5, false).await.expect("nobody is below");
+    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "5");
     adapter.raise_level(1, false).await.expect("it is above already");
-    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "4", "a level never falls");
+    assert_eq!(server.cli(&["HGET", "{taskora}:meta", "level"]), "5", "a level never falls");
 }
 
 async fn only_own(adapter: &RedisAdapter) -> String {
@@ -243,7 +245,7 @@ async fn what_holds_for_keys_waits_until_no_process_is_below_its_level() {
         [
             ("limit", adapter.set_limit(&task, key, Some(1)).await),
             ("rate", adapter.set_rate(&task, key, Some(rate)).await),
-            ("pause", adapter.pause(&task, key, "why").await.map(drop)),
+            ("pause", adapter.pause(&task, key, "why".into()).await.map(drop)),
             ("turns", declare(PerKey::fair()).await),
             ("limit of each key", declare(PerKey::at_most(2)).await),
             ("order", declare(PerKey::ordered()).await),
@@ -272,6 +274,48 @@ async fn what_holds_for_keys_waits_until_no_process_is_below_its_level() {
     worker.shutdown().await.expect("shutdown");
 }
 
+/// Older processes would not see that a pause has ended.
+#[tokio::test]
+async fn a_pause_ends_by_itself_only_if_all_processes_understand_that() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let level = || server.cli(&["HGET", "{taskora}:meta", "level"]);
+    write_process(&server, "older", 3, 0, &json!({ "program": "mailer", "host": "ten", "pid": 7 }));
+    let (task, key) = (GatedTask::new("echo"), LimitKey::new("k"));
+    let lasting = || NewPause::from("why").lasting(Duration::from_secs(60));
+    for key in [None, key.as_ref()] {
+        let refused = adapter.pause(&task, key, lasting()).await;
+        let Err(AdapterError::NeedsLevel(why)) = &refused else { panic!("{refused:?}") };
+        assert!(why.contains("`mailer` (process 7 on `ten`"), "{why}");
+        assert_eq!(server.cli(&["EXISTS", "{taskora}:gate:echo"]), "0");
+        // who pauses does not matter to them
+        assert!(adapter.pause(&task, key, NewPause::from("why").by("ada")).await.expect("pause"));
+        assert!(adapter.resume(&task, key).await.expect("resume"));
+    }
+    assert_eq!(level(), "3");
+    server.cli(&["HDEL", PROCS, "older"]);
+    assert!(adapter.pause(&task, None, lasting()).await.expect("pause"));
+    assert_eq!(level(), "4");
+}
+
+/// What an older process leaves behind when it ends a pause, or begins one, says nothing about the next one.
+#[tokio::test]
+async fn who_has_paused_a_task_is_not_taken_for_who_pauses_it_next() {
+    let server = Server::start();
+    let adapter = connect(&server).await;
+    let (task, gate) = (GatedTask::new("echo"), "{taskora}:gate:echo");
+    assert!(adapter.pause(&task, None, NewPause::from("why").by("ada")).await.expect("pause"));
+    assert!(adapter.pause(&task, None, NewPause::from("why").by("bob")).await.is_ok_and(|is_new| !is_new));
+    // as an older process resumes and pauses
+    server.cli(&["HDEL", gate, "p"]);
+    assert_eq!(adapter.gate(&task, None).await.expect("gate").paused, None);
+    server.cli(&["HSET", gate, "p", "abcdefby nobody"]);
+    let known = adapter.gate(&task, None).await.expect("gate").paused.expect("it is paused");
+    assert_eq!((&*known.reason, &*known.by, known.until), ("by nobody", "", None));
+    assert!(adapter.resume(&task, None).await.expect("resume"));
+    assert_eq!(server.cli(&["EXISTS", gate]), "0", "nothing of either is left");
+}
+
 /// A worker that runs while the level is raised by force claims nothing more, and ends with who has raised it.
 #[tokio::test]
 async fn who_is_below_the_level_stops_and_says_who_has_raised_it() {
@@ -286,18 +330,18 @@ async fn who_is_below_the_level_stops_and_says_who_has_raised_it() {
         .expect("start");
     let echo = app.dispatch(Echo { n: 1 }).await.expect("dispatch");
     assert_eq!(timeout(PATIENCE, echo.result()).await.expect("in time").expect("a result"), 1);
-    adapter.raise_level(4, true).await.expect("by force");
+    adapter.raise_level(5, true).await.expect("by force");
     timeout(PATIENCE, worker.stopped()).await.expect("it stops");
     let error = worker.shutdown().await.expect_err("it was stopped");
     let taskora::Error::Worker(WorkerError::Store(AdapterError::Incompatible(said))) = &error else {
         panic!("{error:?}")
     };
-    for part in ["level 4", &format!("taskora {}", env!("CARGO_PKG_VERSION")), "understands level 3"] {
+    for part in ["level 5", &format!("taskora {}", env!("CARGO_PKG_VERSION")), "understands level 4"] {
         assert!(said.contains(part), "{said}");
     }
     // so is everybody who comes
     let error = RedisAdapter::connect(patient(server.url())).await.expect_err("it is too old");
-    assert!(matches!(&error, AdapterError::Incompatible(said) if said.contains("level 4")), "{error:?}");
+    assert!(matches!(&error, AdapterError::Incompatible(said) if said.contains("level 5")), "{error:?}");
     let late = app.dispatch(Echo { n: 2 }).await.expect("a connection that was there before");
     assert_eq!(adapter.counts("echo").await.expect("counts").waiting, 1, "{late:?} waits for a newer worker");
 }

@@ -66,6 +66,9 @@ enum Act {
     RateClaim,
     RateOpen,
     RateSet,
+    PauseSet,
+    PauseLonger,
+    PauseOver,
     CostClaim,
     CostSettle,
     CostCancel,
@@ -163,6 +166,7 @@ impl Act {
             | Self::LaneSettle
             | Self::LaneDue
             | Self::LaneExpire
+            | Self::PauseOver
             | Self::Promote => "exchange",
             Self::Rescue
             | Self::Stall
@@ -172,7 +176,12 @@ impl Act {
             | Self::CostExpire
             | Self::GatherRescue
             | Self::LaneRescue => "sweep",
-            Self::GateSet | Self::RateSet | Self::LaneSet | Self::KeyRateSet => "set_gate",
+            Self::GateSet
+            | Self::RateSet
+            | Self::PauseSet
+            | Self::PauseLonger
+            | Self::LaneSet
+            | Self::KeyRateSet => "set_gate",
             Self::KeyClose => "close_key",
             Self::LaneTake | Self::KeyRateTake => "take_key",
             Self::GateDeclare | Self::LaneDeclare | Self::KeyRateDeclare => "declare_limits",

@@ -35,9 +35,11 @@
 //! - **A closed task makes no noise.** While no job can be claimed, jobs that come into the line wake nobody. Whatever opens the gate
 //!   wakes a worker: a lease that ends, a higher limit, a resume. A gate that its rate has closed opens by time: one worker is told when,
 //!   and no other has to ask.
+//! - **A pause may end by itself**, at a time by the store's clock. It holds until then and no longer, whether or not anybody looks. Like a rate,
+//!   it opens its task, or the lanes of its key, by time: one worker is told when, and no other has to ask.
 //! - **Who decides.** Workers declare the limit and the rate of the contract when they start: the newest start wins. A limit that was
 //!   [set](Control::set_limit) takes precedence, and stays until it is reset; so does a [rate](Control::set_rate). A pause stays until it
-//!   is ended. All of this stays when the name of the task becomes an alias of another, unless that has its own.
+//!   is ended, or ends by itself. All of this stays when the name of the task becomes an alias of another, unless that has its own.
 //! - **A rate that changes** counts the starts before the change if it was and is a window with the same `per`, or a bucket. Otherwise it
 //!   begins anew. The rate of a key is the one that was set for it, else the one that is declared for each.
 //!
@@ -58,7 +60,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{AdapterError, Collected, DeclaredLimit, Lease, LimitKey, PerKey, Rate, TaskName, no_collecting};
+use super::{
+    AdapterError, Collected, DeclaredLimit, Lease, LimitKey, NewPause, Pause, PerKey, Rate, TaskName,
+    no_collecting,
+};
 use crate::job::Timestamp;
 
 /// The gates of tasks. See the rules above.
@@ -88,12 +93,13 @@ pub trait Control: Send + Sync {
         rate: Option<Rate>,
     ) -> Result<(), AdapterError>;
 
-    /// Pauses a task, or one of its keys. Returns whether it was not paused before; if it was, the first reason stays.
+    /// Pauses a task, or one of its keys. Returns whether it was not paused before; if it was, only the end may change, to the later of both: one
+    /// that does not end by itself ends last. What [`NewPause::check`] does not accept is refused.
     async fn pause(
         &self,
         task: &GatedTask,
         key: Option<&LimitKey>,
-        reason: &str,
+        pause: NewPause,
     ) -> Result<bool, AdapterError>;
 
     /// Ends a pause of a task, or of one of its keys. Returns whether there was one.
@@ -178,8 +184,8 @@ pub struct Gate {
     pub set_rate: Option<Rate>,
     /// When the rate lets the next job start; `None` if it does not keep one from starting now.
     pub opens_at: Option<Timestamp>,
-    /// Since when the task, or the key, is paused, and why.
-    pub paused: Option<(Timestamp, String)>,
+    /// The pause of the task, or of the key.
+    pub paused: Option<Pause>,
 }
 
 impl Gate {
@@ -207,8 +213,7 @@ impl fmt::Display for Gate {
             write!(f, ", {rate}")?;
         }
         match &self.paused {
-            Some((_, reason)) if reason.is_empty() => f.write_str(", paused"),
-            Some((_, reason)) => write!(f, ", paused: {reason}"),
+            Some(pause) => write!(f, ", {pause}"),
             None => Ok(()),
         }
     }
@@ -249,7 +254,7 @@ impl Control for NoControl {
         Self::refuse()
     }
 
-    async fn pause(&self, _: &GatedTask, _: Option<&LimitKey>, _: &str) -> Result<bool, AdapterError> {
+    async fn pause(&self, _: &GatedTask, _: Option<&LimitKey>, _: NewPause) -> Result<bool, AdapterError> {
         Self::refuse()
     }
 

@@ -156,7 +156,7 @@ pub enum What {
         /// Why, 1 KiB at most.
         reason: String,
     },
-    /// The pause of the task ended.
+    /// Somebody ended the pause of the task. A pause that ends by itself does so without an event.
     Resumed,
     /// Events of the kinds that you listen to may be missing here: nobody listened for a while, or you were too slow.
     Gap,

@@ -10,10 +10,10 @@ use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
     Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection,
-    JobCounts, JobData, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob, NewTick,
-    NewWorkflow, Once, Overview, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome,
-    Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
-    WorkflowEnded, WorkflowRecord, Workflows,
+    JobCounts, JobData, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
+    NewPause, NewTick, NewWorkflow, Once, Overview, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal,
+    RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
+    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -152,7 +152,7 @@ forward! {
         async declare_limits(limits: Vec<DeclaredLimit>) -> Result<Vec<DeclaredLimit>, AdapterError>;
         async set_limit(task: &GatedTask, key: Option<&LimitKey>, max: Option<u32>) -> Result<(), AdapterError>;
         async set_rate(task: &GatedTask, key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError>;
-        async pause(task: &GatedTask, key: Option<&LimitKey>, reason: &str) -> Result<bool, AdapterError>;
+        async pause(task: &GatedTask, key: Option<&LimitKey>, pause: NewPause) -> Result<bool, AdapterError>;
         async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::JobCounts;
-use crate::job::{Blocked, Timestamp};
+use super::{JobCounts, Pause};
+use crate::job::Blocked;
 
 /// What is in a namespace, see [`Inspect::overview`](crate::Inspect::overview).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,8 +31,8 @@ pub struct TaskOverview {
     /// priorities, the first of those with limits by key and those that gather, and the first that waits for another job to end. A job
     /// behind them may be older: one that was delayed or came back, or one of a low priority. `None` if no job waits.
     pub oldest_waiting: Option<Duration>,
-    /// Since when the task is paused, and why.
-    pub paused: Option<(Timestamp, String)>,
+    /// The pause of the task.
+    pub paused: Option<Pause>,
     /// Why no worker may claim any of its jobs now: the pause, the limit or the rate of the task; `None` if one may.
     pub blocked: Option<Blocked>,
 }

@@ -292,7 +292,7 @@ pub(super) async fn a_pause_and_a_limit_hold_for_items(f: &impl Fixture) {
     assert!(take(&mut worker, 9).await.is_empty());
     assert!(resume(&adapter).await);
     assert_eq!(info(&adapter, "a1").await.blocked, None);
-    assert!(adapter.control().pause(&task(), Some(&key("a")), "why").await.unwrap());
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "why".into()).await.unwrap());
     assert_eq!(info(&adapter, "a1").await.blocked, Some(Blocked::Paused));
     put_items(&adapter, Collect::new(1, LONG), &["b1"]).await;
     let jobs = take(&mut worker, 9).await;

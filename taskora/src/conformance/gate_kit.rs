@@ -1,12 +1,13 @@
 //! Helpers for the checks of gates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::kit::{Caller, OTHER, PROMPT, QUIET, TASK, job, put, within};
-use crate::adapter::{Adapter, AttemptEnd, ClaimedJob, DeclaredLimit, Gate, GatedTask, Rate};
+use crate::adapter::{Adapter, AttemptEnd, ClaimedJob, DeclaredLimit, Gate, GatedTask, NewPause, Rate};
 
 pub(super) fn task() -> GatedTask {
     GatedTask::new(TASK)
@@ -32,7 +33,13 @@ pub(super) async fn gate(adapter: &Arc<dyn Adapter>) -> Gate {
 }
 
 pub(super) async fn pause(adapter: &Arc<dyn Adapter>, reason: &str) -> bool {
-    adapter.control().pause(&task(), None, reason).await.expect("pause")
+    adapter.control().pause(&task(), None, reason.into()).await.expect("pause")
+}
+
+/// Pauses it for this time.
+pub(super) async fn pause_for(adapter: &Arc<dyn Adapter>, time: Duration) -> bool {
+    let pause = NewPause::from("provider down").lasting(time);
+    adapter.control().pause(&task(), None, pause).await.expect("pause")
 }
 
 pub(super) async fn resume(adapter: &Arc<dyn Adapter>) -> bool {

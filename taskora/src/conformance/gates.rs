@@ -224,9 +224,9 @@ pub(super) async fn a_paused_task_hands_out_nothing(f: &impl Fixture) {
     put_numbered(&second, 3..5).await;
     assert_eq!(info(&adapter, "4").await.blocked, Some(Blocked::Paused));
     let known = gate(&second).await;
-    let (since, reason) = known.paused.clone().expect("it is paused");
-    assert_eq!((reason.as_str(), known.running), ("provider down", 1));
-    assert!(since >= running.claimed_at);
+    let known_pause = known.paused.expect("it is paused");
+    assert_eq!((known_pause.reason.as_str(), known.running), ("provider down", 1));
+    assert!(known_pause.since >= running.claimed_at);
     // what runs goes on, and comes back
     assert_eq!(worker.settle(&running, retry("no", Duration::ZERO)).await, Settled::Now(JobState::Waiting));
     assert_eq!(room(&adapter).await, 0);
@@ -311,7 +311,7 @@ pub(super) async fn aliases_share_the_gate(f: &impl Fixture) {
     let next = within(PROMPT, "the hand-over", idle).await.unwrap();
     assert_eq!(next.lease.id, "old 2".into());
     assert!(worker.claim(9, &[TASK, OTHER]).await.is_empty());
-    assert!(adapter.control().pause(&renamed, None, "").await.unwrap());
+    assert!(adapter.control().pause(&renamed, None, "".into()).await.unwrap());
     worker.settle(&jobs[0], complete("1")).await;
     worker.settle(&next, complete("1")).await;
     put(&adapter, [job("old 3", OTHER)]).await;
@@ -329,12 +329,15 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     let (old, renamed) = (GatedTask::new(OTHER), GatedTask { aliases: vec![OTHER.into()], ..task() });
     // without a limit in the contract, and with one
     for max in [None, Some(3)] {
-        assert!(control.pause(&old, None, "why").await.unwrap());
+        assert!(control.pause(&old, None, "why".into()).await.unwrap());
         control.set_limit(&old, None, Some(1)).await.unwrap();
         assert_eq!(declare(&adapter, renamed.clone(), max).await, None);
-        assert!(!control.pause(&renamed, None, "another reason").await.unwrap());
+        assert!(!control.pause(&renamed, None, "another reason".into()).await.unwrap());
         let known = gate(&adapter).await;
-        assert_eq!((known.declared, known.set, known.paused.unwrap().1), (max, Some(1), "why".to_owned()));
+        assert_eq!(
+            (known.declared, known.set, known.paused.unwrap().reason),
+            (max, Some(1), "why".to_owned())
+        );
         let stored = [format!("old {max:?}"), format!("new {max:?}")];
         put(&adapter, [job(&stored[0], OTHER), job(&stored[1], TASK)]).await;
         let mut worker = Caller::new(&adapter);
@@ -359,7 +362,7 @@ pub(super) async fn what_was_set_stays_when_a_task_is_renamed(f: &impl Fixture) 
     assert_eq!(declare(&adapter, renamed.clone(), None).await, Some(2));
     assert_eq!(control.gate(&old, None).await.unwrap(), Gate::default());
     // a call that names the aliases finds it before any worker does
-    assert!(control.pause(&old, None, "why").await.unwrap());
+    assert!(control.pause(&old, None, "why".into()).await.unwrap());
     assert!(control.resume(&renamed, None).await.unwrap());
     assert!(!control.resume(&old, None).await.unwrap());
 }

@@ -80,7 +80,7 @@ pub(super) async fn a_limit_and_a_rate_of_a_key_hold_together(f: &impl Fixture) 
     }
     assert!(worker.claim(9, &[TASK]).await.is_empty());
     assert_eq!(info(&adapter, "a3").await.blocked, Some(Blocked::Rate));
-    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "".into()).await.unwrap());
     f.advance(HOUR).await;
     assert!(worker.claim(9, &[TASK]).await.is_empty());
     assert!(adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());
@@ -240,7 +240,7 @@ pub(super) async fn each_state_of_a_rate_by_key_is_sound(f: &impl Fixture) {
     checked("closed by its rate alone").await;
     put_keyed(&adapter, &["a4"]).await;
     checked("one more behind it").await;
-    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "".into()).await.unwrap());
     checked("paused").await;
     assert!(adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());
     checked("resumed").await;
@@ -358,7 +358,7 @@ pub(super) async fn each_state_of_a_closed_key_is_sound(f: &impl Fixture) {
     };
     per_key(&adapter, PerKey::at_most(2)).await;
     put_keyed(&adapter, &["a1"]).await;
-    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "".into()).await.unwrap());
     checked("the only lane is paused").await;
     assert!(adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());
     put_keyed(&adapter, &["a2", "a3"]).await;
@@ -372,7 +372,7 @@ pub(super) async fn each_state_of_a_closed_key_is_sound(f: &impl Fixture) {
     checked("with nothing in the lane").await;
     put_keyed(&adapter, &["a4"]).await;
     checked("and again").await;
-    assert!(adapter.control().pause(&task(), Some(&key("a")), "").await.unwrap());
+    assert!(adapter.control().pause(&task(), Some(&key("a")), "".into()).await.unwrap());
     checked("paused").await;
     f.advance(HOUR).await;
     checked("late").await;

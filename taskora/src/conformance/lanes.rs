@@ -236,10 +236,10 @@ pub(super) async fn a_key_can_be_paused(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let first = worker.claim_one().await;
     let a = key("a");
-    assert!(control.pause(&task(), Some(&a), "provider down").await.unwrap());
-    assert!(!control.pause(&task(), Some(&a), "another reason").await.unwrap());
+    assert!(control.pause(&task(), Some(&a), "provider down".into()).await.unwrap());
+    assert!(!control.pause(&task(), Some(&a), "another reason".into()).await.unwrap());
     let known = control.gate(&task(), Some(&a)).await.unwrap();
-    assert_eq!(known.paused.map(|(_, reason)| reason).as_deref(), Some("provider down"));
+    assert_eq!(known.paused.map(|pause| pause.reason).as_deref(), Some("provider down"));
     assert_eq!((known.running, gate(&adapter).await.paused), (1, None));
     assert_eq!(info(&adapter, "a2").await.blocked, Some(Blocked::Paused));
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["b1"], "other keys go on");
@@ -261,7 +261,7 @@ pub(super) async fn a_key_can_be_paused(f: &impl Fixture) {
     assert_eq!(got(idle).await, "a2");
     assert_eq!(ids(&worker.claim(2, &[TASK]).await), ["a3", "late"]);
     // without limits by key, the pause of a key waits for them
-    assert!(control.pause(&task(), Some(&a), "").await.unwrap());
+    assert!(control.pause(&task(), Some(&a), "".into()).await.unwrap());
     per_key(&adapter, None).await;
     assert_eq!(ids(&worker.claim(1, &[TASK]).await), ["a1"]);
     per_key(&adapter, PerKey::fair()).await;

@@ -55,13 +55,13 @@ pub(super) async fn an_overview_says_what_is_held_back(f: &impl Fixture) {
     assert_eq!(of(&*adapter, TASK).await.blocked, Some(Blocked::Limit));
     pause(&adapter, "tea").await;
     let paused = of(&*adapter, TASK).await;
-    assert_eq!((paused.paused.unwrap().1.as_str(), paused.blocked), ("tea", Some(Blocked::Paused)));
+    assert_eq!((paused.paused.unwrap().reason.as_str(), paused.blocked), ("tea", Some(Blocked::Paused)));
     let other = of(&*adapter, OTHER).await;
     assert_eq!((other.paused, other.blocked), (None, None));
     // an alias has the pause of its task
     let task = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
-    adapter.control().pause(&task, None, "more tea").await.unwrap();
-    assert_eq!(of(&*adapter, OTHER).await.paused.unwrap().1, "tea");
+    adapter.control().pause(&task, None, "more tea".into()).await.unwrap();
+    assert_eq!(of(&*adapter, OTHER).await.paused.unwrap().reason, "tea");
     resume(&adapter).await;
     assert_eq!(of(&*adapter, OTHER).await.paused, None);
 }

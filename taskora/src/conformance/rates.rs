@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::Fixture;
 use super::flow_kit::{chord, start};
 use super::gate_kit::{
-    declare_rate, gate, got, idle_worker, limit, pause, put_numbered, rate, resume, room, set, set_rate, task,
+    declare_rate, gate, got, idle_worker, limit, pause, pause_for, put_numbered, rate, resume, room, set,
+    set_rate, task,
 };
 use super::kit::{
     Caller, LEASE, MOMENT, OTHER, QUIET, TASK, claim, complete, delayed, fail, ids, info, job, retry, state,
@@ -379,4 +380,35 @@ pub(super) async fn each_state_of_a_rate_is_sound(f: &impl Fixture) {
     checked("without a gate").await;
     limit(&adapter, 1).await;
     checked("with a limit alone").await;
+}
+
+pub(super) async fn a_pause_and_a_rate_open_by_time(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    rate(&adapter, Rate::new(1, 2 * HOUR)).await;
+    put_numbered(&adapter, 0..4).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(complete("1")).await;
+    // the pause ends first
+    assert!(pause_for(&adapter, HOUR).await);
+    assert_eq!(info(&adapter, "1").await.blocked, Some(Blocked::Paused));
+    f.advance(HOUR).await;
+    assert_eq!(room(&adapter).await, 0);
+    assert_eq!(info(&adapter, "1").await.blocked, Some(Blocked::Rate));
+    super::upkeep::sound(&adapter, "the rate is left").await;
+    f.advance(HOUR).await;
+    worker.run_one(complete("1")).await;
+    // the rate opens first
+    assert!(pause_for(&adapter, 3 * HOUR).await);
+    f.advance(2 * HOUR).await;
+    assert_eq!(room(&adapter).await, 0);
+    assert_eq!(info(&adapter, "2").await.blocked, Some(Blocked::Paused));
+    super::upkeep::sound(&adapter, "the pause is left").await;
+    f.advance(HOUR).await;
+    worker.run_one(complete("1")).await;
+    // a rate that goes leaves the pause
+    assert!(pause_for(&adapter, HOUR).await);
+    set_rate(&adapter, Some(Rate::new(9, HOUR))).await;
+    assert_eq!(room(&adapter).await, 0);
+    f.advance(HOUR).await;
+    assert_eq!(room(&adapter).await, 1);
 }

@@ -328,6 +328,18 @@ macro_rules! __conformance_checks {
                 a_gate_that_opened_while_nothing_waited_is_open
                 a_delayed_job_of_a_closed_task_is_claimed_when_it_may
             }
+            pauses {
+                a_pause_ends_at_its_time_and_not_before
+                a_pause_that_nobody_looks_at_ends
+                the_later_end_of_two_pauses_counts
+                a_pause_is_resumed_before_its_end
+                a_pause_that_ends_wakes_an_idle_worker
+                a_pause_that_ends_opens_no_full_task
+                who_paused_is_shown
+                a_pause_that_cannot_last_so_long_is_refused
+                a_pause_keeps_its_end_when_its_task_is_renamed
+                each_state_of_a_pause_is_sound
+            }
             idempotency {
                 a_key_stands_for_its_job_longer_than_the_job_is_kept
                 a_key_of_another_payload_is_reused
@@ -434,6 +446,12 @@ macro_rules! __conformance_checks {
                 what_holds_an_ordered_key_may_be_cancelled
                 each_state_of_lanes_is_sound
             }
+            key_pauses {
+                the_pause_of_a_key_ends_at_its_time
+                the_pause_of_a_key_that_ends_wakes_an_idle_worker
+                a_pause_of_a_key_changes_before_its_end
+                the_pause_of_a_key_without_jobs_is_forgotten
+            }
             late_keys {
                 a_job_takes_its_key_late
                 a_job_that_takes_its_key_waits_behind_the_lane
@@ -454,6 +472,7 @@ macro_rules! __conformance_checks {
                 a_repeated_call_starts_nothing
                 a_job_that_is_too_late_to_start_is_no_start
                 a_rate_a_limit_and_a_pause_hold_together
+                a_pause_and_a_rate_open_by_time
                 a_gate_says_when_its_rate_opens
                 a_rate_that_is_set_goes_before_the_declared_one
                 a_rate_that_no_store_can_keep_is_refused

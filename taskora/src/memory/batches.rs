@@ -53,7 +53,9 @@ impl Store {
 
     pub(super) fn is_batch_paused(&self, task: &TaskName, key: &LimitKey) -> bool {
         let settings = self.gates.get(task);
-        settings.and_then(|settings| settings.keys.get(key)).is_some_and(|key| key.paused.is_some())
+        settings
+            .and_then(|settings| settings.keys.get(key))
+            .is_some_and(|key| key.paused.at(self.clock).is_some())
     }
 
     /// When the first items of these tasks go that do not go yet.

@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
     AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Kind, Lease, LimitKey,
-    PerKey, Rate, TaskName, What, no_limit_of_zero,
+    NewPause, PerKey, Rate, TaskName, What, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp, millis};
 
@@ -25,7 +25,7 @@ impl Store {
     /// How many more jobs of this task may run, whatever its rate says.
     pub(super) fn places(&self, task: &TaskName) -> usize {
         let Some(settings) = self.gates.get(task) else { return usize::MAX };
-        if settings.paused.is_some() {
+        if settings.paused.at(self.clock).is_some() {
             return 0;
         }
         let Some(limit) = settings.limit() else { return usize::MAX };
@@ -51,7 +51,7 @@ impl Store {
     fn why_no_key_room(&self, task: &TaskName, key: &LimitKey, cost: u32) -> Option<Blocked> {
         let settings = self.gates.get(task)?;
         let is_full = |limit| self.holders(task, key) >= limit as usize;
-        if settings.is_paused(key) {
+        if settings.is_paused(key, self.clock) {
             Some(Blocked::Paused)
         } else if settings.limit_of(key).is_some_and(is_full) {
             Some(Blocked::LimitKey(key.to_string()))
@@ -88,7 +88,7 @@ impl Store {
         let settings = self.gates.get(task)?;
         let is_full =
             settings.limit().is_some_and(|limit| self.running(&self.gates.lines_of(task)) >= limit as usize);
-        if settings.paused.is_some() {
+        if settings.paused.at(self.clock).is_some() {
             Some(Blocked::Paused)
         } else if is_full {
             Some(Blocked::Limit)
@@ -170,11 +170,10 @@ impl Store {
                 declared_rate: per_key.and_then(|per_key| per_key.rate),
                 set_rate: set.and_then(|key| key.rate),
                 opens_at: self.key_opens_at(task, key, now).map(Timestamp::from_millis),
-                paused: stamped(set.and_then(|key| key.paused.clone())),
+                paused: set.and_then(|key| key.paused.at(now).cloned()),
                 ..Gate::default()
             };
         }
-        let paused = settings.and_then(|settings| settings.paused.clone());
         Gate {
             declared: settings.and_then(|settings| settings.declared),
             set: settings.and_then(|settings| settings.set),
@@ -183,13 +182,9 @@ impl Store {
             declared_rate: settings.and_then(|settings| settings.declared_rate),
             set_rate: settings.and_then(|settings| settings.set_rate),
             opens_at: self.opens_at(task, now).map(Timestamp::from_millis),
-            paused: stamped(paused),
+            paused: settings.and_then(|settings| settings.paused.at(now).cloned()),
         }
     }
-}
-
-fn stamped(paused: Option<(u64, String)>) -> Option<(Timestamp, String)> {
-    paused.map(|(since, reason)| (Timestamp::from_millis(since), reason))
 }
 
 #[async_trait]
@@ -235,23 +230,17 @@ impl Control for MemoryAdapter {
         &self,
         task: &GatedTask,
         key: Option<&LimitKey>,
-        reason: &str,
+        pause: NewPause,
     ) -> Result<bool, AdapterError> {
+        pause.check()?;
         let (mut store, now) = (self.0.lock(), self.0.now());
-        let pause = || (now, reason.to_owned());
-        let is_new = store.change_gate(task, now, |gate| {
-            let start = |paused: &mut Option<(u64, String)>| {
-                let is_new = paused.is_none();
-                paused.get_or_insert_with(pause);
-                is_new
-            };
-            match key {
-                Some(key) => gate.keys.set(key, |gate| start(&mut gate.paused)),
-                None => start(&mut gate.paused),
-            }
+        let reason = What::text(&pause.reason);
+        let is_new = store.change_gate(task, now, |gate| match key {
+            Some(key) => gate.keys.set(key, |gate| gate.paused.begin(pause, now)),
+            None => gate.paused.begin(pause, now),
         });
         if is_new && key.is_none() {
-            store.announce_of(Some(&task.task), Kind::Paused, || What::Paused { reason: What::text(reason) });
+            store.announce_of(Some(&task.task), Kind::Paused, || What::Paused { reason });
         }
         Ok(is_new)
     }
@@ -259,8 +248,8 @@ impl Control for MemoryAdapter {
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
         let was_paused = store.change_gate(task, now, |gate| match key {
-            Some(key) => gate.keys.set(key, |gate| gate.paused.take().is_some()),
-            None => gate.paused.take().is_some(),
+            Some(key) => gate.keys.set(key, |gate| gate.paused.end(now)),
+            None => gate.paused.end(now),
         });
         if was_paused && key.is_none() {
             store.announce_of(Some(&task.task), Kind::Resumed, || What::Resumed);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::key_gates::KeyGates;
+use super::pauses::Paused;
 use super::starts::{Starts, kind};
 use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, Rate, TaskName};
 
@@ -27,8 +28,7 @@ pub(super) struct Settings {
     pub(super) declared_rate: Option<Rate>,
     pub(super) set_rate: Option<Rate>,
     starts: Starts,
-    /// Since when, and why.
-    pub(super) paused: Option<(u64, String)>,
+    pub(super) paused: Paused,
     pub(super) aliases: BTreeSet<TaskName>,
 }
 
@@ -64,8 +64,7 @@ impl Gates {
 
     /// The tasks of which time may open something.
     pub(super) fn timed(&self) -> impl Iterator<Item = &TaskName> {
-        let is_timed = |settings: &Settings| settings.rate().is_some() || settings.has_timed_keys();
-        self.by_task.iter().filter(move |(_, settings)| is_timed(settings)).map(|(name, _)| name)
+        self.by_task.iter().filter(|(_, settings)| settings.is_timed()).map(|(name, _)| name)
     }
 
     /// No job of this key starts before a time.
@@ -94,9 +93,9 @@ impl Gates {
             let settings = self.by_task.entry(name.clone()).or_default();
             settings.declared = settings.declared.or(former.declared);
             settings.set = settings.set.or(former.set);
-            settings.keys.adopt(former.keys, settings.per_key.is_none());
+            settings.keys.adopt(former.keys, settings.per_key.is_none(), now);
             settings.per_key = settings.per_key.or(former.per_key);
-            settings.paused = settings.paused.take().or(former.paused);
+            settings.paused.adopt(former.paused, now);
             if settings.rate().is_none() {
                 settings.starts = former.starts;
             }
@@ -110,6 +109,8 @@ impl Gates {
         let settings = self.by_task.entry(name.clone()).or_default();
         let (before, of_keys) = (settings.rate(), settings.keys.rates(settings.key_rate()));
         let changed = change(settings);
+        settings.paused.forget_over(now);
+        settings.keys.forget_over(now);
         settings.rate_has_changed(before, now);
         settings.keys.rates_have_changed(&of_keys, settings.key_rate(), now);
         if settings.is_empty() {
@@ -129,7 +130,7 @@ impl Gates {
 impl Settings {
     fn is_empty(&self) -> bool {
         let has_keys = self.per_key.is_some() || self.keys.any_set();
-        self.limit().is_none() && !has_keys && self.rate().is_none() && self.paused.is_none()
+        self.limit().is_none() && !has_keys && self.rate().is_none() && !self.paused.is_some()
     }
 
     /// Declares limits, and returns those that were declared before.
@@ -140,8 +141,18 @@ impl Settings {
         before
     }
 
-    pub(super) fn is_paused(&self, key: &LimitKey) -> bool {
-        self.per_key.is_some() && self.keys.get(key).is_some_and(|key| key.paused.is_some())
+    pub(super) fn is_paused(&self, key: &LimitKey, now: u64) -> bool {
+        self.per_key.is_some() && self.keys.get(key).is_some_and(|key| key.paused.at(now).is_some())
+    }
+
+    /// When pauses end by themselves, of the task and of its keys, also those that have ended.
+    pub(super) fn pauses_end_at(&self) -> impl Iterator<Item = u64> {
+        self.paused.until().into_iter().chain(self.keys.pauses_end_at())
+    }
+
+    /// Whether time may open the gate, or a key.
+    pub(super) fn is_timed(&self) -> bool {
+        self.rate().is_some() || self.has_timed_keys() || self.pauses_end_at().next().is_some()
     }
 
     /// How many jobs of this key may run at once.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::pauses::Paused;
 use super::starts::{Starts, kind};
 use crate::adapter::{LimitKey, Rate};
 
@@ -23,8 +24,7 @@ pub(super) struct KeyGate {
     pub(super) limit: Option<u32>,
     /// The rate that was set.
     pub(super) rate: Option<Rate>,
-    /// Since when it is paused, and why.
-    pub(super) paused: Option<(u64, String)>,
+    pub(super) paused: Paused,
     /// The starts that its rate counts.
     starts: Starts,
     /// It is closed until then, because the other side wants no more.
@@ -66,6 +66,16 @@ impl KeyGates {
     /// Whether a key has a rate of its own, or was closed.
     pub(super) fn any_timed(&self) -> bool {
         self.by_key.values().any(|key| key.rate.is_some() || key.closed_until > 0)
+    }
+
+    /// When the pauses of keys end by themselves, or have ended.
+    pub(super) fn pauses_end_at(&self) -> impl Iterator<Item = u64> {
+        self.by_key.values().filter_map(|key| key.paused.until())
+    }
+
+    /// Forgets the pauses that have ended by themselves.
+    pub(super) fn forget_over(&mut self, now: u64) {
+        self.by_key.values_mut().for_each(|key| key.paused.forget_over(now));
     }
 
     /// Changes what was set for a key.
@@ -115,11 +125,11 @@ impl KeyGates {
 
     /// The keys of another gate are those of this one, unless it has its own; with `keeps_starts`, so are the starts that the rate of
     /// each key counts.
-    pub(super) fn adopt(&mut self, former: Self, keeps_starts: bool) {
+    pub(super) fn adopt(&mut self, former: Self, keeps_starts: bool, now: u64) {
         for (key, theirs) in former.by_key {
             let own = self.by_key.entry(key).or_default();
             own.limit = own.limit.or(theirs.limit);
-            own.paused = own.paused.take().or(theirs.paused);
+            own.paused.adopt(theirs.paused, now);
             own.closed_until = own.closed_until.max(theirs.closed_until);
             if own.rate.is_none() && (theirs.rate.is_some() || keeps_starts) {
                 (own.rate, own.starts) = (theirs.rate, theirs.starts);

@@ -20,6 +20,7 @@ mod line;
 mod listener;
 mod listing;
 mod overview;
+mod pauses;
 mod queue;
 mod rates;
 mod record;

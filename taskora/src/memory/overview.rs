@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{Overview, TaskName, TaskOverview};
-use crate::job::{JobId, Timestamp};
+use crate::job::JobId;
 use crate::workflow::WorkflowState;
 
 impl Store {
@@ -26,12 +26,12 @@ impl Store {
         let came = |id: &JobId| self.jobs.get(id).map(|record| record.created_at);
         let first_behind = queue.behind().filter_map(came).min();
         let oldest = queue.heads().filter_map(came).chain(first_behind).min();
-        let paused = self.gates.get(task).and_then(|settings| settings.paused.clone());
+        let paused = self.gates.get(task).and_then(|settings| settings.paused.at(now));
         TaskOverview {
             task: task.to_string(),
             counts: queue.counts(),
             oldest_waiting: oldest.map(|came| Duration::from_millis(now.saturating_sub(came))),
-            paused: paused.map(|(since, reason)| (Timestamp::from_millis(since), reason)),
+            paused: paused.cloned(),
             blocked: self.why_closed(task),
         }
     }

@@ -1,5 +1,5 @@
-//! What time opens: rates, which count each start as what its job costs, and keys that are closed. Nothing of it is kept; it follows from
-//! the starts, and from the jobs that are next in line.
+//! What time opens: rates, which count each start as what its job costs, keys that are closed, and pauses that end by themselves. Nothing of it
+//! is kept; it follows from the starts, and from the jobs that are next in line.
 
 use super::gates::Settings;
 use super::store::Store;
@@ -54,9 +54,15 @@ impl Store {
         lanes.into_iter().flatten().filter_map(move |key| self.key_opens_at(line, key, since))
     }
 
+    /// When pauses of this task, and of its keys, end by themselves that hold at `since`.
+    fn pauses_end_at(&self, task: &TaskName, since: u64) -> impl Iterator<Item = u64> {
+        let ends = self.gates.get(task).into_iter().flat_map(Settings::pauses_end_at);
+        ends.filter(move |at| *at > since)
+    }
+
     /// Whether time may open the gate of a task, or one of its lanes.
     pub(super) fn is_timed(&self, task: &TaskName) -> bool {
-        self.gates.get(task).is_some_and(|settings| settings.rate().is_some() || settings.has_timed_keys())
+        self.gates.get(task).is_some_and(Settings::is_timed)
     }
 
     /// The tasks of which time has opened the gate, or a lane, since the last call.
@@ -65,7 +71,8 @@ impl Store {
         let has_opened = |task: &&TaskName| {
             let lines = self.gates.lines_of(task);
             let of_keys = lines.iter().flat_map(|line| self.lanes_open_at(line, before));
-            lines.iter().filter_map(|line| self.opens_at(line, before)).chain(of_keys).any(|at| at <= now)
+            let of_lines = lines.iter().filter_map(|line| self.opens_at(line, before));
+            of_lines.chain(of_keys).chain(self.pauses_end_at(task, before)).any(|at| at <= now)
         };
         self.gates.timed().filter(has_opened).cloned().collect()
     }
@@ -81,7 +88,8 @@ impl Store {
         let opens = |task: &TaskName| {
             let waits = self.queues.get(task).is_some_and(|queue| queue.has_waiting());
             let of_task = waits.then(|| self.opens_at(task, self.clock)).flatten();
-            of_task.into_iter().chain(self.lanes_open_at(task, self.clock)).min()
+            let of_keys = self.lanes_open_at(task, self.clock);
+            of_task.into_iter().chain(of_keys).chain(self.pauses_end_at(task, self.clock)).min()
         };
         tasks.iter().filter_map(opens).min()
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{Queues, key_length};
-use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey};
+use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey, NewPause};
 use crate::contract::{Task, TaskOptions};
 use crate::dispatch::IntoKey;
 use crate::rate::Rate;
@@ -80,7 +80,8 @@ impl<'a> Queues<'a> {
     /// has [prefetched](crate::WorkerBuilder::prefetch) still start; jobs are dispatched, become due and expire as before. A pause
     /// survives deploys and restarts.
     ///
-    /// Returns whether the task was not paused before; if it was, the first reason stays. `false` may also mean that this call has
+    /// Returns whether the task was not paused before. If it was, the first pause stays, with its reason, and ends when the later of both does: one
+    /// without [`lasting`](TaskPause::lasting) ends last, with `resume`. `false` may also mean that this call has
     /// paused it: if an answer is lost, the call is repeated.
     ///
     /// ```
@@ -95,13 +96,14 @@ impl<'a> Queues<'a> {
     /// ```
     ///
     /// # Errors
-    /// If the store cannot be reached.
+    /// [`AdapterError::Config`] for a key of a task without limits by key, and for a pause that lasts less than 1 ms or more than 365 days;
+    /// [`AdapterError::NeedsLevel`] while processes of an older version run that would ignore it; otherwise if the store cannot be reached.
     pub fn pause<T: Task>(&self) -> TaskPause<'a> {
         TaskPause {
             setup: self.setup,
             task: gated(T::NAME, &T::OPTIONS),
             key: AskedKey::of::<T>(),
-            reason: String::new(),
+            pause: NewPause::default(),
         }
     }
 
@@ -294,7 +296,7 @@ pub struct TaskPause<'a> {
     setup: &'a Setup,
     task: GatedTask,
     key: AskedKey,
-    reason: String,
+    pause: NewPause,
 }
 
 impl TaskPause<'_> {
@@ -317,7 +319,35 @@ impl TaskPause<'_> {
 
     /// Why; [`Gate::paused`] tells it.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = reason.into();
+        self.pause.reason = reason.into();
+        self
+    }
+
+    /// Who pauses it; [`Gate::paused`] tells it.
+    pub fn by(mut self, who: impl Into<String>) -> Self {
+        self.pause.by = who.into();
+        self
+    }
+
+    /// The pause ends by itself after this time, 1 ms to 365 days, by the store's clock; by default it ends with [`resume`](Queues::resume).
+    /// No worker polls for that. [`Gate::paused`] tells when.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn send_email() {}
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let hour = Duration::from_secs(3_600);
+    /// app.queues().pause::<SendEmail>().reason("provider down").by("ada").lasting(hour).await?;
+    /// let pause = app.queues().gate::<SendEmail>().await?.paused.expect("it is paused");
+    /// assert_eq!((&*pause.by, &*pause.reason), ("ada", "provider down"));
+    /// let lasts = pause.until.expect("it ends by itself").as_millis() - pause.since.as_millis();
+    /// assert_eq!(lasts, 3_600_000);
+    /// # Ok(()) }
+    /// ```
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.pause.lasting = Some(time);
         self
     }
 }
@@ -327,10 +357,11 @@ impl<'a> IntoFuture for TaskPause<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { setup, task, key, reason } = self;
+        let Self { setup, task, key, pause } = self;
         Box::pin(async move {
+            pause.check()?;
             let key = key.checked(&task)?;
-            setup.adapter().control().pause(&task, key.as_ref(), &reason).await
+            setup.adapter().control().pause(&task, key.as_ref(), pause).await
         })
     }
 }

@@ -254,7 +254,8 @@ impl World<'_> {
                 self.set = max;
             }
             Step::Pause(of) => {
-                let paused = self.adapter.control().pause(&self.task, Self::key(of).as_ref(), "why").await;
+                let paused =
+                    self.adapter.control().pause(&self.task, Self::key(of).as_ref(), "why".into()).await;
                 assert!(paused.expect("pause"), "{path:?}");
                 self.paused[of as usize] = true;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use taskora::adapter::{
-    Adapter, ClaimedJob, Collected, Ended, Ending, GatedTask, Inspection, JobQuery, WorkflowEnded,
+    Adapter, ClaimedJob, Collected, Ended, Ending, Gate, GatedTask, Inspection, JobQuery, WorkflowEnded,
 };
 use taskora::workflow::WorkflowId;
 use taskora::{AdapterError, JobCounts, JobId, JobState, Timestamp};
@@ -58,20 +58,18 @@ impl Snapshot {
                 snapshot.seen.push((format!("{state} jobs of {task}"), format!("{jobs:?}")));
             }
             let mut gate = adapter.control().gate(&GatedTask::new(task), None).await?;
-            let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
+            snapshot.pause_of(task, &mut gate);
             let opens = gate.opens_at.take();
             snapshot.seen.push((format!("gate of {task}"), format!("{gate:?}")));
             for number in 0..3 {
                 let key = limit_key(number);
                 let mut gate = adapter.control().gate(&GatedTask::new(task), Some(&key)).await?;
-                let since = gate.paused.as_mut().map(|(since, _)| std::mem::take(since));
-                snapshot.times.push((format!("pause of key `{key}` of {task}"), since));
+                snapshot.pause_of(&format!("key `{key}` of {task}"), &mut gate);
                 snapshot.times.push((format!("opening of key `{key}` of {task}"), gate.opens_at.take()));
                 snapshot.seen.push((format!("key `{key}` of {task}"), format!("{gate:?}")));
                 let gathered = adapter.control().collected(&GatedTask::new(task), &key, 2).await?;
                 snapshot.gathered(&format!("under `{key}` of {task}"), gathered);
             }
-            snapshot.times.push((format!("pause of {task}"), since));
             snapshot.times.push((format!("opening of {task}"), opens));
         }
         let overview = adapter.inspection().overview().await?;
@@ -79,7 +77,7 @@ impl Snapshot {
         snapshot.seen.push(("workflows".into(), format!("{flows:?}")));
         // a task that has only settings is known to one of them
         for task in overview.tasks.iter().filter(|task| task.counts != JobCounts::default()) {
-            let paused = task.paused.as_ref().map(|(_, reason)| reason);
+            let paused = task.paused.as_ref().map(|pause| (&pause.reason, &pause.by, pause.until.is_some()));
             let shown = (&task.counts, task.blocked.as_ref(), paused, task.oldest_waiting.is_some());
             snapshot.seen.push((format!("overview of {}", task.task), format!("{shown:?}")));
         }
@@ -89,6 +87,14 @@ impl Snapshot {
             snapshot.times.extend(part.times);
         }
         Ok(snapshot)
+    }
+
+    /// Takes the times out of a pause.
+    fn pause_of(&mut self, of: &str, gate: &mut Gate) {
+        let pause = gate.paused.as_mut();
+        let times = pause.map(|pause| (std::mem::take(&mut pause.since), pause.until.take()));
+        self.times.push((format!("pause of {of}"), times.map(|(since, _)| since)));
+        self.times.push((format!("end of the pause of {of}"), times.and_then(|(_, until)| until)));
     }
 
     fn gathered(&mut self, what: &str, gathered: Option<Collected>) {

@@ -79,8 +79,8 @@ pub(super) enum Change {
     DeclareKeys(Option<PerKey>),
     SetKey(u8, Option<u8>),
     SetKeyRate(u8, Option<Pace>),
-    /// Of the task, or of a key.
-    Pause(Option<u8>),
+    /// Of the task, or of a key; how long it lasts, in fives of seconds.
+    Pause(Option<u8>, Option<u8>),
     Resume(Option<u8>),
 }
 

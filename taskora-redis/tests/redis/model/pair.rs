@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use taskora::adapter::{
     Admission, Admissions, Admitted, CallId, Cancellation, Claim, ClaimedJob, Control, DeclaredLimit,
-    Enqueued, EventId, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, RenewLease, Signals,
-    TaskClaim, TaskName, Workflows,
+    Enqueued, EventId, Exchange, GatedTask, Inspection, JobReport, Jobs, NewJob, NewPause, RenewLease,
+    Signals, TaskClaim, TaskName, Workflows,
 };
 use taskora::{AdapterError, App, Blocked, JobId, LogEntry, LogLevel, MemoryAdapter, Retention, Timestamp};
 use taskora_redis::RedisAdapter;
@@ -297,9 +297,10 @@ impl<'a> Pair<'a> {
                 let key = limit_key(key);
                 both!(self, |adapter| adapter.set_rate(task, Some(&key), pace.map(Pace::rate)));
             }
-            Change::Pause(key) => {
-                let key = key.map(limit_key);
-                both!(self, |adapter| adapter.pause(task, key.as_ref(), "why"));
+            Change::Pause(key, lasting) => {
+                let (key, mut pause) = (key.map(limit_key), NewPause::from("why").by("ada"));
+                pause.lasting = lasting.map(|fives| Duration::from_secs(5) * u32::from(fives));
+                both!(self, |adapter| adapter.pause(task, key.as_ref(), pause.clone()));
             }
             Change::Resume(key) => {
                 let key = key.map(limit_key);

@@ -1,8 +1,17 @@
 //! Limits, and what happens under them. Whichever write fails, no job is held back for ever.
 
-use taskora::adapter::{Control, DeclaredLimit, GatedTask, Rate};
+use taskora::adapter::{Control, DeclaredLimit, GatedTask, NewPause, Rate};
 
 use super::*;
+
+/// How long a pause lasts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+async fn pause(world: &mut World, time: Duration) -> Outcome {
+    world.patience = time;
+    let pause = NewPause::from("why").by("ada").lasting(time);
+    of("pause", world.adapter.pause(&GatedTask::new(TASK), None, pause).await).map(drop)
+}
 
 impl Act {
     pub(super) fn is_of_gates(self) -> bool {
@@ -16,6 +25,9 @@ impl Act {
                 | Self::RateClaim
                 | Self::RateOpen
                 | Self::RateSet
+                | Self::PauseSet
+                | Self::PauseLonger
+                | Self::PauseOver
         )
     }
 
@@ -33,6 +45,15 @@ impl Act {
                 of("shift", adapter.shift_clock(Duration::from_millis(101)).await)?;
             }
             return Ok(());
+        }
+        match self {
+            Self::PauseSet => return Ok(()),
+            Self::PauseLonger => return pause(world, PAUSE).await,
+            Self::PauseOver => {
+                pause(world, PAUSE).await?;
+                return of("shift", adapter.shift_clock(PAUSE + Duration::from_millis(1)).await);
+            }
+            _ => {}
         }
         let max = if self == Self::GateClaim { 6 } else { 2 };
         of("set_limit", adapter.set_limit(&GatedTask::new(TASK), None, Some(max)).await)?;
@@ -54,7 +75,9 @@ impl Act {
                 let settle = jobs.map(complete).collect();
                 of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
             }
-            Self::GateClaim | Self::RateClaim | Self::RateOpen => {
+            Self::PauseSet => pause(world, PAUSE).await,
+            Self::PauseLonger => pause(world, 2 * PAUSE).await,
+            Self::GateClaim | Self::RateClaim | Self::RateOpen | Self::PauseOver => {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 9).await).map(drop)
             }
             Self::RateSet => {
@@ -83,4 +106,9 @@ async fn a_gate_that_fails_at_any_write() {
 #[tokio::test]
 async fn a_rate_that_fails_at_any_write() {
     run(&[Act::RateClaim, Act::RateOpen, Act::RateSet]).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_ends_by_itself_fails_at_any_write() {
+    run(&[Act::PauseSet, Act::PauseLonger, Act::PauseOver]).await;
 }

@@ -155,7 +155,7 @@ fn change() -> impl Strategy<Value = Change> {
         3 => prop::option::weighted(0.9, per_key()).prop_map(Change::DeclareKeys),
         1 => (0..3u8, prop::option::weighted(0.7, 1..4u8)).prop_map(|(key, max)| Change::SetKey(key, max)),
         1 => (0..3u8, pace()).prop_map(|(key, pace)| Change::SetKeyRate(key, pace)),
-        1 => prop::option::of(0..3u8).prop_map(Change::Pause),
+        2 => (prop::option::of(0..3u8), prop::option::of(1..5u8)).prop_map(|(key, lasting)| Change::Pause(key, lasting)),
         2 => prop::option::of(0..3u8).prop_map(Change::Resume),
     ]
 }
