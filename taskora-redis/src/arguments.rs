@@ -63,6 +63,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("revive", &["again", "jobs"]),
     ("schedule", &["name"]),
+    ("paused", &["cursor", "count"]),
     ("set_gate", &["level", "task", "aliases", "what", "value", "lasting", "by"]),
     ("shift", &["by"]),
     ("sign", &["process", "about"]),

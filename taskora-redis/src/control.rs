@@ -1,5 +1,6 @@
 //! Limits, rates and pauses of tasks.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const GATES: u16 = 2;
 const LANES: u16 = 3;
 /// The level of a namespace that has pauses which end by themselves: older processes would not see their end.
 const PAUSES: u16 = 4;
+
+/// How many closed tasks a call looks at that asks which are paused.
+const PAGE: usize = 100;
 
 #[async_trait]
 impl Control for RedisAdapter {
@@ -103,6 +107,27 @@ impl Control for RedisAdapter {
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError> {
         let (level, what) = of_key("-", key);
         self.set_gate(task, level, &what, "", &NewPause::default()).await
+    }
+
+    async fn paused(&self) -> Result<Vec<(TaskName, Pause)>, AdapterError> {
+        let what = "the answer to `paused`";
+        // a page may have some of an earlier one again
+        let (mut all, mut cursor) = (BTreeMap::new(), b"0".to_vec());
+        loop {
+            let answer = self.inner.script(&SCRIPTS.paused, |call, _| {
+                call.put("cursor", &cursor).put("count", PAGE);
+            });
+            let mut values = array(answer.await?, what)?.into_iter();
+            cursor = bytes(values.next().ok_or_else(|| nonsense(format!("{what} is empty")))?, what)?;
+            while let Some(task) = values.next() {
+                let [p, x] = [(); 2].map(|()| bytes(values.next().unwrap_or(Value::Nil), what));
+                let task = TaskName::from(String::from_utf8_lossy(&bytes(task, what)?));
+                all.extend(read_pause(&p?, &x?).map(|pause| (task, pause)));
+            }
+            if cursor == b"0" {
+                return Ok(all.into_iter().collect());
+            }
+        }
     }
 
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {

@@ -95,6 +95,7 @@ commands!(
     note,
     overview,
     pause_schedule,
+    paused,
     processes,
     promote,
     put_schedules,

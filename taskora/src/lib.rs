@@ -132,7 +132,9 @@ pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLeve
 pub use memory::MemoryAdapter;
 pub use policy::{Backoff, OnExpire, Retention, RetentionLimit, RetryPolicy, Ttl};
 #[cfg(feature = "runtime")]
-pub use queues::{Drained, Purge, Purged, Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
+pub use queues::{
+    Drained, PausedTask, Purge, Purged, Queues, TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume,
+};
 pub use rate::Rate;
 #[cfg(feature = "runtime")]
 pub use schedules::{

@@ -2,6 +2,7 @@
 
 mod drained;
 mod gates;
+mod pauses;
 mod purge;
 
 use crate::adapter::{AdapterError, LimitKey};
@@ -12,7 +13,8 @@ use crate::setup::Setup;
 
 pub use drained::Drained;
 pub(crate) use gates::gated;
-pub use gates::{TaskGate, TaskLimit, TaskPause, TaskRate, TaskResume};
+pub use gates::{TaskGate, TaskLimit, TaskRate};
+pub use pauses::{PausedTask, TaskPause, TaskResume};
 pub use purge::{Purge, Purged};
 
 /// The queues of an app's tasks, see [`App::queues`](crate::App::queues).

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taskora::adapter::AdapterError;
 use taskora::prelude::*;
 use taskora::{Blocked, WorkerBuilder};
 
@@ -93,5 +94,57 @@ on_both! {
         assert!(app.queues().resume::<Send>().await.unwrap());
         assert_eq!(result(&job).await.unwrap(), 1);
         worker.shutdown().await.unwrap();
+    }
+
+    async fn operators_pause_by_name(store: Store) {
+        let (app, board, probe) = (store.app().await, store.app().await, Probe::new());
+        let queues = board.queues();
+        // it has told the aliases
+        app.queues().limit::<Send>().set(9).await.unwrap();
+        assert!(queues.pause_task("send").reason("provider down").by("ada").await.unwrap());
+        assert!(!queues.pause_task("send-before").await.unwrap(), "an alias stands for its task");
+        assert!(queues.pause_task("report").lasting(Duration::from_secs(3_600)).await.unwrap());
+        let paused: Vec<String> = queues.paused().await.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(paused.len(), 2);
+        assert!(paused[0].starts_with("report is paused until "), "{paused:?}");
+        assert_eq!(paused[1], "send is paused by ada: provider down");
+        let worker = builder(&app, &probe).start().await.unwrap();
+        let job = app.dispatch(Send { n: 1 }).await.unwrap();
+        assert_eq!(info(&job).await.blocked, Some(Blocked::Paused));
+        assert_eq!(queues.gate_task("send").await.unwrap().to_string(), "0 of 9, paused by ada: provider down");
+        queues.limit_task("send").set(5).await.unwrap();
+        queues.rate_task("send").set(50, SOON).await.unwrap();
+        assert!(queues.resume_task("send").await.unwrap());
+        assert!(queues.resume_task("report").await.unwrap());
+        assert_eq!(result(&job).await.unwrap(), 1);
+        let gate = app.queues().gate::<Send>().await.unwrap();
+        assert_eq!((gate.limit(), gate.rate().map(|rate| rate.max), gate.paused), (Some(5), Some(50), None));
+        assert!(queues.paused().await.unwrap().is_empty());
+        // a key, too
+        assert!(queues.pause_task("report").key("acme").by("ada").await.unwrap());
+        assert_eq!(app.queues().gate::<Report>().key("acme").await.unwrap().to_string(), "0 of 2, paused by ada");
+        assert!(queues.paused().await.unwrap().is_empty(), "its task is not");
+        assert!(queues.resume_task("report").key("acme").await.unwrap());
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn what_no_task_is_called_is_refused(store: Store) {
+        let app = store.app().await;
+        let queues = app.queues();
+        for name in ["", "@", "a\nb"] {
+            let refused = [
+                queues.pause_task(name).await.map(drop),
+                queues.resume_task(name).await.map(drop),
+                queues.limit_task(name).set(1).await,
+                queues.rate_task(name).reset().await,
+                queues.gate_task(name).await.map(drop),
+            ];
+            for refused in refused {
+                assert!(matches!(&refused, Err(AdapterError::Config(why)) if why.contains("task")), "{refused:?}");
+            }
+        }
+        // one that nobody knows is no mistake: its first job may come later
+        assert!(queues.pause_task("not-yet").await.unwrap());
+        assert_eq!(&*queues.paused().await.unwrap()[0].task, "not-yet");
     }
 }

@@ -122,6 +122,13 @@ function gate.times_of(name, key)
   return until_in(set[1]), pause and pause.ends or 0
 end
 
+-- `p` and `x` of the pause of a task, if it is paused. An alias has none.
+function gate.pause_of(task)
+  local set = call('HMGET', K.gate .. task, 'p', 'x', 'g')
+  if set[3] or not pauses.holds(set[1], set[2]) then return nil end
+  return set[1], set[2] or ''
+end
+
 -- Whether a key is paused, also if the gate has nothing else, and when that ends by itself.
 function gate.pause_of_key(task, key)
   local set = call('HMGET', K.gate .. task, 'p' .. key, 'x' .. key, 'g')

@@ -105,6 +105,9 @@ pub trait Control: Send + Sync {
     /// Ends a pause of a task, or of one of its keys. Returns whether there was one.
     async fn resume(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
 
+    /// All tasks that are paused, in the order of their names; paused keys are not among them.
+    async fn paused(&self) -> Result<Vec<(TaskName, Pause)>, AdapterError>;
+
     /// What is known about the gate of a task, or of one of its keys.
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
 
@@ -260,6 +263,11 @@ impl Control for NoControl {
 
     async fn resume(&self, _: &GatedTask, _: Option<&LimitKey>) -> Result<bool, AdapterError> {
         Self::refuse()
+    }
+
+    /// Nothing can be paused.
+    async fn paused(&self) -> Result<Vec<(TaskName, Pause)>, AdapterError> {
+        Ok(Vec::new())
     }
 
     async fn gate(&self, _: &GatedTask, _: Option<&LimitKey>) -> Result<Gate, AdapterError> {

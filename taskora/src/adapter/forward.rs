@@ -11,9 +11,9 @@ use super::{
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
     Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection,
     JobCounts, JobData, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
-    NewPause, NewTick, NewWorkflow, Once, Overview, PutSchedule, Rate, RemoveOutcome, RenewLease, Renewal,
-    RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep,
-    WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome, RenewLease,
+    Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered,
+    Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -154,6 +154,7 @@ forward! {
         async set_rate(task: &GatedTask, key: Option<&LimitKey>, rate: Option<Rate>) -> Result<(), AdapterError>;
         async pause(task: &GatedTask, key: Option<&LimitKey>, pause: NewPause) -> Result<bool, AdapterError>;
         async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
+        async paused() -> Result<Vec<(TaskName, Pause)>, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
         async close_key(lease: &Lease, time: Duration) -> Result<(), AdapterError>;

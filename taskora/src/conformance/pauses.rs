@@ -247,3 +247,34 @@ pub(super) async fn each_state_of_a_pause_is_sound(f: &impl Fixture) {
     checked("resumed before its end").await;
     assert_eq!(room(&adapter).await, 2);
 }
+
+pub(super) async fn the_paused_tasks_are_listed(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    let control = adapter.control();
+    assert!(control.paused().await.unwrap().is_empty());
+    let renamed = GatedTask { aliases: vec![OTHER.into()], ..task() };
+    let pause = || NewPause::from("why").by("ada").lasting(HOUR);
+    assert!(control.pause(&renamed, None, pause()).await.unwrap());
+    // what is only full, or has a paused key, is not paused
+    control.set_limit(&GatedTask::new("full"), None, Some(1)).await.unwrap();
+    put(&adapter, ["a", "b"].map(|id| super::kit::job(id, "full"))).await;
+    assert_eq!(Caller::new(&adapter).claim(9, &["full"]).await.len(), 1);
+    let mut expected = vec![(task().task, paused(&adapter).await)];
+    assert_eq!(second.control().paused().await.unwrap(), expected);
+    // many, more than a page
+    for number in 0..250 {
+        assert!(control.pause(&GatedTask::new(format!("t{number:03}")), None, "".into()).await.unwrap());
+    }
+    let all = second.control().paused().await.unwrap();
+    let names: Vec<&str> = all.iter().map(|(task, _)| &**task).collect();
+    assert_eq!((names.len(), names[0], names[1], names[250]), (251, TASK, "t000", "t249"));
+    for number in 0..250 {
+        assert!(control.resume(&GatedTask::new(format!("t{number:03}")), None).await.unwrap());
+    }
+    expected.extend([("t".into(), Pause::default())]);
+    assert!(control.pause(&GatedTask::new("t"), None, NewPause::default().lasting(2 * HOUR)).await.unwrap());
+    expected[1].1 = control.gate(&GatedTask::new("t"), None).await.unwrap().paused.unwrap();
+    assert_eq!(second.control().paused().await.unwrap(), expected);
+    f.advance(HOUR).await;
+    assert_eq!(second.control().paused().await.unwrap(), expected[1..], "what has ended is not among them");
+}

@@ -339,6 +339,7 @@ macro_rules! __conformance_checks {
                 a_pause_that_cannot_last_so_long_is_refused
                 a_pause_keeps_its_end_when_its_task_is_renamed
                 each_state_of_a_pause_is_sound
+                the_paused_tasks_are_listed
             }
             idempotency {
                 a_key_stands_for_its_job_longer_than_the_job_is_kept

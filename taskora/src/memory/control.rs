@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::store::Store;
 use crate::adapter::{
     AdapterError, Collected, Control, DeclaredLimit, Gate, GatedTask, KeyTaken, Kind, Lease, LimitKey,
-    NewPause, PerKey, Rate, TaskName, What, no_limit_of_zero,
+    NewPause, Pause, PerKey, Rate, TaskName, What, no_limit_of_zero,
 };
 use crate::job::{Blocked, JobId, Timestamp, millis};
 
@@ -255,6 +255,10 @@ impl Control for MemoryAdapter {
             store.announce_of(Some(&task.task), Kind::Resumed, || What::Resumed);
         }
         Ok(was_paused)
+    }
+
+    async fn paused(&self) -> Result<Vec<(TaskName, Pause)>, AdapterError> {
+        Ok(self.0.lock().gates.paused(self.0.now()))
     }
 
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError> {

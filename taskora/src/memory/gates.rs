@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::key_gates::KeyGates;
 use super::pauses::Paused;
 use super::starts::{Starts, kind};
-use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, PerKey, Rate, TaskName};
+use crate::adapter::{DeclaredLimit, GatedTask, LimitKey, Pause, PerKey, Rate, TaskName};
 
 /// All gates.
 #[derive(Default)]
@@ -118,6 +118,15 @@ impl Gates {
             self.of_alias.retain(|_, task| *task != name);
         }
         changed
+    }
+
+    /// The tasks that are paused, in order.
+    pub(super) fn paused(&self, now: u64) -> Vec<(TaskName, Pause)> {
+        let pause =
+            |(name, settings): (&TaskName, &Settings)| Some((name.clone(), settings.paused.at(now)?.clone()));
+        let mut paused: Vec<_> = self.by_task.iter().filter_map(pause).collect();
+        paused.sort_by(|a, b| a.0.cmp(&b.0));
+        paused
     }
 
     /// The names that share a gate with this one.

@@ -1,13 +1,13 @@
-//! Limits, rates and pauses of tasks, as operators see and change them.
+//! Limits and rates of tasks, as operators see and change them.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::{Queues, key_length};
-use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey, NewPause};
+use crate::adapter::{AdapterError, Gate, GatedTask, LimitKey, TaskName};
 use crate::contract::{Task, TaskOptions};
-use crate::dispatch::IntoKey;
+use crate::dispatch::{IntoKey, check_task_name};
 use crate::rate::Rate;
 use crate::setup::Setup;
 
@@ -36,6 +36,22 @@ impl<'a> Queues<'a> {
     /// With [`key`](TaskLimit::key), the limit of one key.
     pub fn limit<T: Task>(&self) -> TaskLimit<'a> {
         TaskLimit { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
+    }
+
+    /// The same for a task by its name, for programs that do not have its type. A name may be an alias: it then stands for the task that has
+    /// declared it. If no worker has, jobs under aliases are not concerned. Whether the task has limits by key is not checked: what is
+    /// set for a key waits for them.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// app.queues().limit_task("report").set(20).await?;
+    /// assert_eq!(app.queues().gate_task("report").await?.limit(), Some(20));
+    /// # Ok(()) }
+    /// ```
+    pub fn limit_task(&self, task: impl Into<TaskName>) -> TaskLimit<'a> {
+        TaskLimit { setup: self.setup, task: GatedTask::new(task), key: AskedKey::of_name() }
     }
 
     /// The rate of a task, to change it while everything runs: how many of its jobs start in a time, in all processes together.
@@ -67,6 +83,11 @@ impl<'a> Queues<'a> {
         }
     }
 
+    /// The same for a task by its name, as with [`limit_task`](Queues::limit_task).
+    pub fn rate_task(&self, task: impl Into<TaskName>) -> TaskRate<'a> {
+        TaskRate { setup: self.setup, task: GatedTask::new(task), key: AskedKey::of_name(), burst: None }
+    }
+
     /// When awaited, what is known about the limit, the rate and the pause of a task, and how many of its jobs run. With
     /// [`key`](TaskGate::key), what is known about the limit of one key, and how many jobs hold it.
     ///
@@ -76,69 +97,44 @@ impl<'a> Queues<'a> {
         TaskGate { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
     }
 
-    /// Pauses a task: no worker is handed a job of it until it is [resumed](Queues::resume). Jobs that run go on, and jobs that a worker
-    /// has [prefetched](crate::WorkerBuilder::prefetch) still start; jobs are dispatched, become due and expire as before. A pause
-    /// survives deploys and restarts.
-    ///
-    /// Returns whether the task was not paused before. If it was, the first pause stays, with its reason, and ends when the later of both does: one
-    /// without [`lasting`](TaskPause::lasting) ends last, with `resume`. `false` may also mean that this call has
-    /// paused it: if an answer is lost, the call is repeated.
-    ///
-    /// ```
-    /// # use taskora::prelude::*;
-    /// # #[task] async fn send_email() {}
-    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
-    /// # let app = App::new(MemoryAdapter::new());
-    /// app.queues().pause::<SendEmail>().reason("provider down").await?;
-    /// assert_eq!(app.queues().gate::<SendEmail>().await?.to_string(), "0, paused: provider down");
-    /// app.queues().resume::<SendEmail>().await?;
-    /// # Ok(()) }
-    /// ```
+    /// The same for a task by its name, as with [`limit_task`](Queues::limit_task).
     ///
     /// # Errors
-    /// [`AdapterError::Config`] for a key of a task without limits by key, and for a pause that lasts less than 1 ms or more than 365 days;
-    /// [`AdapterError::NeedsLevel`] while processes of an older version run that would ignore it; otherwise if the store cannot be reached.
-    pub fn pause<T: Task>(&self) -> TaskPause<'a> {
-        TaskPause {
-            setup: self.setup,
-            task: gated(T::NAME, &T::OPTIONS),
-            key: AskedKey::of::<T>(),
-            pause: NewPause::default(),
-        }
-    }
-
-    /// Ends a pause. When awaited, returns whether the task was paused. `false` may also mean that this call has ended the pause: if an
-    /// answer is lost, the call is repeated. With [`key`](TaskResume::key), ends the pause of one key.
-    ///
-    /// # Errors
-    /// [`AdapterError::Config`] for a key of a task without limits by key; otherwise if the store cannot be reached.
-    pub fn resume<T: Task>(&self) -> TaskResume<'a> {
-        TaskResume { setup: self.setup, task: gated(T::NAME, &T::OPTIONS), key: AskedKey::of::<T>() }
+    /// [`AdapterError::Config`] for a name that no task can have; otherwise if the store cannot be reached.
+    pub fn gate_task(&self, task: impl Into<TaskName>) -> TaskGate<'a> {
+        TaskGate { setup: self.setup, task: GatedTask::new(task), key: AskedKey::of_name() }
     }
 }
 
 /// The key that an operator asks about, if any.
 #[derive(Debug)]
-struct AskedKey {
-    /// Whether the task has limits by key.
-    is_limited: bool,
+pub(super) struct AskedKey {
+    /// Whether the contract has limits by key; `None` for a task that is asked for by its name, whose contract is unknown.
+    is_limited: Option<bool>,
     /// The key as text; `None` within if that is none.
     asked: Option<Option<String>>,
 }
 
 impl AskedKey {
-    const fn of<T: Task>() -> Self {
-        Self { is_limited: T::OPTIONS.key_limit().is_some(), asked: None }
+    pub(super) const fn of<T: Task>() -> Self {
+        Self { is_limited: Some(T::OPTIONS.key_limit().is_some()), asked: None }
     }
 
-    fn ask(&mut self, key: &impl IntoKey) {
+    pub(super) const fn of_name() -> Self {
+        Self { is_limited: None, asked: None }
+    }
+
+    pub(super) fn ask(&mut self, key: &impl IntoKey) {
         self.asked = Some(key.to_key());
     }
 
-    fn checked(self, task: &GatedTask) -> Result<Option<LimitKey>, AdapterError> {
-        let Some(key) = self.asked else { return Ok(None) };
+    pub(super) fn checked(self, task: &GatedTask) -> Result<Option<LimitKey>, AdapterError> {
         let task = &task.task;
-        if !self.is_limited {
+        if self.is_limited.is_none() {
+            check_task_name(task).map_err(|error| AdapterError::Config(error.to_string()))?;
+        }
+        let Some(key) = self.asked else { return Ok(None) };
+        if self.is_limited == Some(false) {
             return Err(AdapterError::Config(format!(
                 "`{task}` is not limited by key; add `limit(key = .., max = ..)` or drop `.key(..)`"
             )));
@@ -286,112 +282,5 @@ impl TaskRate<'_> {
     pub async fn reset(self) -> Result<(), AdapterError> {
         let key = self.key.checked(&self.task)?;
         self.setup.adapter().control().set_rate(&self.task, key.as_ref(), None).await
-    }
-}
-
-/// A pause that is awaited, see [`Queues::pause`].
-#[derive(Debug)]
-#[must_use = "nothing is paused until this is awaited"]
-pub struct TaskPause<'a> {
-    setup: &'a Setup,
-    task: GatedTask,
-    key: AskedKey,
-    pause: NewPause,
-}
-
-impl TaskPause<'_> {
-    /// Pauses the jobs of this key alone, of a task with `limit(key = ..)` or `fair(key = ..)`.
-    ///
-    /// ```
-    /// # use taskora::prelude::*;
-    /// # #[task(limit(key = |t| t.tenant, max = 2))] async fn report(tenant: String) {}
-    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
-    /// # let app = App::new(MemoryAdapter::new());
-    /// app.queues().pause::<Report>().key("acme").reason("unpaid").await?;
-    /// assert_eq!(app.queues().gate::<Report>().key("acme").await?.to_string(), "0, paused: unpaid");
-    /// assert!(app.queues().resume::<Report>().key("acme").await?);
-    /// # Ok(()) }
-    /// ```
-    pub fn key(mut self, key: impl IntoKey) -> Self {
-        self.key.ask(&key);
-        self
-    }
-
-    /// Why; [`Gate::paused`] tells it.
-    pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.pause.reason = reason.into();
-        self
-    }
-
-    /// Who pauses it; [`Gate::paused`] tells it.
-    pub fn by(mut self, who: impl Into<String>) -> Self {
-        self.pause.by = who.into();
-        self
-    }
-
-    /// The pause ends by itself after this time, 1 ms to 365 days, by the store's clock; by default it ends with [`resume`](Queues::resume).
-    /// No worker polls for that. [`Gate::paused`] tells when.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use taskora::prelude::*;
-    /// # #[task] async fn send_email() {}
-    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
-    /// # let app = App::new(MemoryAdapter::new());
-    /// let hour = Duration::from_secs(3_600);
-    /// app.queues().pause::<SendEmail>().reason("provider down").by("ada").lasting(hour).await?;
-    /// let pause = app.queues().gate::<SendEmail>().await?.paused.expect("it is paused");
-    /// assert_eq!((&*pause.by, &*pause.reason), ("ada", "provider down"));
-    /// let lasts = pause.until.expect("it ends by itself").as_millis() - pause.since.as_millis();
-    /// assert_eq!(lasts, 3_600_000);
-    /// # Ok(()) }
-    /// ```
-    pub fn lasting(mut self, time: Duration) -> Self {
-        self.pause.lasting = Some(time);
-        self
-    }
-}
-
-impl<'a> IntoFuture for TaskPause<'a> {
-    type Output = Result<bool, AdapterError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self { setup, task, key, pause } = self;
-        Box::pin(async move {
-            pause.check()?;
-            let key = key.checked(&task)?;
-            setup.adapter().control().pause(&task, key.as_ref(), pause).await
-        })
-    }
-}
-
-/// The end of a pause that is awaited, see [`Queues::resume`].
-#[derive(Debug)]
-#[must_use = "nothing is resumed until this is awaited"]
-pub struct TaskResume<'a> {
-    setup: &'a Setup,
-    task: GatedTask,
-    key: AskedKey,
-}
-
-impl TaskResume<'_> {
-    /// Ends the pause of this key alone.
-    pub fn key(mut self, key: impl IntoKey) -> Self {
-        self.key.ask(&key);
-        self
-    }
-}
-
-impl<'a> IntoFuture for TaskResume<'a> {
-    type Output = Result<bool, AdapterError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self { setup, task, key } = self;
-        Box::pin(async move {
-            let key = key.checked(&task)?;
-            setup.adapter().control().resume(&task, key.as_ref()).await
-        })
     }
 }

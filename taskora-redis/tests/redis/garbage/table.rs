@@ -316,7 +316,7 @@ pub(crate) fn values() -> Vec<Damage> {
         add("cancel", "=active", value.clone(), vec!["active"]);
         add("blobs", "=large", value.clone(), vec!["large"]);
         add("progress", "=active", value.clone(), vec!["active"]);
-        for field in ["d", "o", "rd", "ro", "k", "kn", "qn", "l", "g", "x"] {
+        for field in ["d", "o", "rd", "ro", "k", "kn", "qn", "l", "g", "x", "xn"] {
             add("gate:send-email", field, value.clone(), vec![]);
         }
         add("held", "=n1", value.clone(), vec![]);
