@@ -103,9 +103,9 @@ function gate.judge(task)
   local own = gate.of(task)
   if not own then return open(task) end
   if own.pause_ends and own.pause_ends <= now then
-    -- it goes, and this judges the gate without it
-    gate.set(own.name, '', { p = '' })
-    return
+    -- aliases stay, until somebody changes the gate
+    call('HDEL', K.gate .. own.name, 'p', 'x')
+    own.pause_ends = nil
   end
   if own.rate then rate.set_right(own) end
   gate.room(own)

@@ -78,7 +78,12 @@ function lanes.open_due(task)
     local one = key_of(key)
     local closed_until, pause_ends = gate.times_of(own and own.name or task, one)
     if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. one] = '' }) end
-    if pause_ends > 0 and pause_ends <= now then gate.set(task, '', { ['p' .. one] = '' }) end
+    if pause_ends > 0 and pause_ends <= now then
+      call('HDEL', K.gate .. (own and own.name or task), 'p' .. one, 'x' .. one)
+      S.gates = nil
+      lanes.freed(task, one)
+      gather.freed(task, gather.lane_of(one))
+    end
     lanes.changed(task, key)
     -- it may be garbage, of a lane that is not parked
     if (tonumber(call('ZSCORE', K.opening .. task, key) or '') or math.huge) <= now then call('ZREM', K.opening .. task, key) end
