@@ -296,7 +296,7 @@ pub(super) async fn many_events_come_in_pages(f: &impl Fixture) {
         put(&adapter, (0..100).map(|n| job(&format!("{:04}", hundred * 100 + n), TASK))).await;
     }
     for _ in 0..30 {
-        put(&adapter, [job(&crate::job::JobId::new().to_string(), TASK)]).await;
+        put(&adapter, [job(crate::job::JobId::new().as_str(), TASK)]).await;
     }
     let events = within(PATIENCE, "all events", ear.events()).await;
     assert_eq!(events.len(), 1_230);

@@ -111,6 +111,7 @@ fn acknowledged(history: &History, snapshot: &Snapshot, findings: &mut Findings)
 fn completions(history: &History, ends: &HashMap<String, &End>, findings: &mut Findings) {
     let mut started: HashMap<&str, HashSet<u64>> = HashMap::new();
     let mut accepted: HashMap<&str, Vec<(&str, Option<u64>)>> = HashMap::new();
+    let mut revivals: HashMap<&str, usize> = HashMap::new();
     for line in &history.lines {
         match &line.record {
             Record::Started { job, nonce, .. } => {
@@ -121,11 +122,14 @@ fn completions(history: &History, ends: &HashMap<String, &End>, findings: &mut F
             {
                 accepted.entry(job).or_default().push((state, *nonce));
             }
+            Record::Reviving { job } => *revivals.entry(job).or_default() += 1,
             _ => {}
         }
     }
     for (job, accepted) in &accepted {
-        if accepted.len() > 1 {
+        // each retry is one more end
+        let revived = revivals.get(job).copied().unwrap_or(0);
+        if accepted.len() > 1 + revived {
             findings.add(
                 "I2",
                 (*job).to_owned(),
@@ -133,7 +137,10 @@ fn completions(history: &History, ends: &HashMap<String, &End>, findings: &mut F
             );
         }
         // lost jobs are for I1
-        if let (Some(end), Some((state, nonce))) = (ends.get(*job), accepted.first())
+        // its workers may have died too often in its second life, which no worker settles
+        let is_stalled = revived > 0 && ends.get(*job).is_some_and(|end| end.letter == b'S');
+        if let (Some(end), Some((state, nonce))) = (ends.get(*job), accepted.last())
+            && !is_stalled
             && (end.state() != *state || (*state == "completed" && end.nonce != *nonce))
         {
             let message = format!("{accepted:?} was accepted, and {end:?} is stored");

@@ -62,6 +62,11 @@ pub enum Record {
         /// The answer.
         outcome: String,
     },
+    /// Somebody is about to retry a job that was cancelled: it may end once more.
+    Reviving {
+        /// The job.
+        job: String,
+    },
     /// How a job ended, as its handle was told.
     Seen {
         /// The job, or the workflow.

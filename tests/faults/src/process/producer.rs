@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use taskora::prelude::*;
-use taskora::{DispatchError, Schedule, ScheduleError};
+use taskora::{ActionError, DispatchError, Schedule, ScheduleError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -146,9 +146,17 @@ impl Desk {
             };
             let duplicate = |handle: &JobHandle<Done>| matches!(handle.outcome(), Outcome::Duplicate(_));
             let handle = self.insist(id.as_str(), false, dispatch, duplicate).await;
+            if kind == 1 && number.is_multiple_of(5) {
+                self.change(id.as_str(), "run now", || handle.run_now()).await;
+            }
             if kind == 6 {
                 tokio::time::sleep(moment).await;
                 self.cancel(id.as_str(), || handle.cancel("by its producer")).await;
+                // whoever awaits it from here on is told of its last end
+                if number.is_multiple_of(3) {
+                    self.ledger.write(Record::Reviving { job: id.to_string() });
+                    self.change(id.as_str(), "retry", || handle.retry()).await;
+                }
             }
             if self.settings.looks {
                 self.look(&handle).await;
@@ -354,6 +362,23 @@ impl Desk {
                     return;
                 }
                 Err(error) => self.failed(job, "cancel", &error, asked),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Does something with a job, if its state allows that by now.
+    async fn change<F>(&self, job: &str, what: &str, call: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), ActionError>>,
+    {
+        loop {
+            let asked = now();
+            match call().await {
+                Ok(()) | Err(ActionError::State { .. } | ActionError::Job(JobError::NotFound { .. })) => {
+                    return;
+                }
+                Err(error) => self.failed(job, what, &error, asked),
             }
             tokio::time::sleep(AGAIN).await;
         }
