@@ -30,5 +30,6 @@ return function(name, prefix, arguments)
   end
   -- Writes are not rolled back. Until a repair, commands check for jobs that a failed command may have left in two places.
   try('SET', K.damaged, name, 'EX', '604800')
+  pcall(events.lose)
   error(result, 0)
 end

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{Acted, Actions, MAX_ACTIONS, Revival};
-use taskora::{AdapterError, JobId, JobState};
+use taskora::{AdapterError, JobId, JobState, Timestamp};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, newer, nonsense};
@@ -39,9 +39,22 @@ impl Actions for RedisAdapter {
         self.withdraw_all(ids, reason, b"c").await
     }
 
-    async fn delete(&self, ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError> {
-        let what = if unfinished.is_some() { b"d" } else { b"e" };
-        self.withdraw_all(ids, unfinished.unwrap_or_default(), what).await
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
+        self.withdraw_all(ids, reason, b"d").await
+    }
+
+    async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError> {
+        let mut acted = Vec::with_capacity(jobs.len());
+        for page in jobs.chunks(MAX_ACTIONS) {
+            let answer = self.inner.script(&SCRIPTS.discard, |call, how| {
+                call.put("again", u8::from(how.repeat));
+                for (id, ended_at) in page {
+                    call.list(id::store(id)).list(ended_at.as_millis());
+                }
+            });
+            acted.extend(read_all(answer.await?, page.len(), "the answer to `discard`")?);
+        }
+        Ok(acted)
     }
 }
 

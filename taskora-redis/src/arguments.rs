@@ -18,6 +18,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("confirm", &["suspects"]),
     ("counts", &["task"]),
     ("declare", &["schedules"]),
+    ("discard", &["again", "jobs"]),
     ("due_schedules", &["worker"]),
     ("declare_limits", &["level", "limits"]),
     ("details", &["id", "most"]),

@@ -40,12 +40,8 @@ impl Events for RedisAdapter {
             page.events.extend(entry.events(id, kinds).filter(|event| event.id > after || !is_of(after, id)));
             page.last = id;
         }
-        page.more = page.last < newest;
-        if !page.more && page.last > newest {
-            // the stream is gone, and with it what was after this
-            page.events.push(Entry::read(&[]).gap(after));
-            page.last = newest;
-        }
+        // without an entry there is nothing more, whatever the last one is
+        page.more = !is_first && page.last < newest;
         Ok(page)
     }
 
@@ -66,8 +62,8 @@ fn is_of(event: EventId, entry: EventId) -> bool {
     (stream, step) == (of, number)
 }
 
-/// Whether the entry is that of the event, or the next one.
+/// Whether nothing is missing between the event and the entry: it is that of the event, or the next one if the event is the last of its own.
 fn follows(event: EventId, entry: EventId) -> bool {
-    let ((stream, step, _), (of, number, _)) = (event.parts(), entry.parts());
-    stream == of && (number == step || Some(number) == step.checked_add(1))
+    let ((stream, step, index), (of, number, _)) = (event.parts(), entry.parts());
+    stream == of && (number == step || index == EventId::WHOLE && Some(number) == step.checked_add(1))
 }

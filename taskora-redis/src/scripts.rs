@@ -80,6 +80,7 @@ commands!(
     counts,
     declare,
     declare_limits,
+    discard,
     details,
     due_schedules,
     enqueue,

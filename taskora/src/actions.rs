@@ -83,8 +83,7 @@ impl<Out> JobHandle<Out> {
     pub async fn delete(&self) -> Result<(), ActionError> {
         self.make_sure().await?;
         let ids = std::slice::from_ref(self.id());
-        let acted =
-            self.actions().delete(ids, Some(DELETED)).await.map_err(|source| self.adapter_error(source))?;
+        let acted = self.actions().delete(ids, DELETED).await.map_err(|source| self.adapter_error(source))?;
         Action::Delete.judge(self.id(), only(acted))
     }
 

@@ -146,24 +146,19 @@ impl<'a> DeadLetters<'a> {
     /// # Errors
     /// As [`DeadLetters::retry`].
     pub async fn retry_over(self, time: Duration) -> Result<DeadLetterReport, AdapterError> {
-        let counts = self.setup.adapter().inspection().counts(&self.task).await?;
-        let known = match self.state {
-            JobState::Cancelled => counts.cancelled,
-            JobState::Expired => counts.expired,
-            _ => counts.failed,
-        };
-        let all = u32::try_from(known.min(self.limit).max(1)).unwrap_or(u32::MAX);
-        let (mut report, mut number, mut pages) = (DeadLetterReport::default(), 0, self.pages());
-        while let Some(jobs) = pages.next().await? {
-            for jobs in jobs.chunks(MAX_ACTIONS) {
-                let revival = |(job, number): (&JobInfo, u32)| {
-                    let delay = (time / all).saturating_mul(number).min(time);
-                    Some(Revival { id: job.id.clone(), ended_at: job.finished_at?, delay })
-                };
-                let revivals = jobs.iter().zip(number..).filter_map(revival).collect();
-                number = number.saturating_add(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
-                report.add(&self.setup.adapter().actions().revive(revivals).await?);
+        let (mut jobs, mut pages) = (Vec::new(), self.pages());
+        while let Some(page) = pages.next().await? {
+            jobs.extend(page.into_iter().filter_map(ended));
+        }
+        let apart = time / u32::try_from(jobs.len().max(1)).unwrap_or(u32::MAX);
+        let (mut report, mut delay) = (DeadLetterReport::default(), Duration::ZERO);
+        for jobs in jobs.chunks(MAX_ACTIONS) {
+            let mut revivals = Vec::with_capacity(jobs.len());
+            for (id, ended_at) in jobs {
+                revivals.push(Revival { id: id.clone(), ended_at: *ended_at, delay });
+                delay += apart;
             }
+            report.add(&self.setup.adapter().actions().revive(revivals).await?);
         }
         Ok(report)
     }
@@ -174,10 +169,10 @@ impl<'a> DeadLetters<'a> {
     /// As [`DeadLetters::retry`].
     pub async fn discard(self) -> Result<DeadLetterReport, AdapterError> {
         let (mut report, mut pages) = (DeadLetterReport::default(), self.pages());
-        while let Some(jobs) = pages.next().await? {
+        while let Some(page) = pages.next().await? {
+            let jobs: Vec<(JobId, Timestamp)> = page.into_iter().filter_map(ended).collect();
             for jobs in jobs.chunks(MAX_ACTIONS) {
-                let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-                report.add(&self.setup.adapter().actions().delete(&ids, None).await?);
+                report.add(&self.setup.adapter().actions().discard(jobs.to_vec()).await?);
             }
         }
         Ok(report)
@@ -215,6 +210,11 @@ impl<'a> DeadLetters<'a> {
         let query = JobQuery { filter: self.filter.clone(), ..JobQuery::new(self.task.as_str(), self.state) };
         Pages { setup: self.setup, query: Some(query), left: self.limit }
     }
+}
+
+/// A job, and when it ended.
+fn ended(job: JobInfo) -> Option<(JobId, Timestamp)> {
+    Some((job.id, job.finished_at?))
 }
 
 impl DeadLetterReport {

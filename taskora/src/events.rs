@@ -125,8 +125,16 @@ impl Listener {
                 }
             }
             if !self.more {
+                let arrival = async {
+                    if self.arrivals.changed().await.is_err() {
+                        // nobody says so any more
+                        std::future::pending::<()>().await;
+                    }
+                };
                 // a message may be lost
-                let _ = tokio::time::timeout(KEEP, self.arrivals.changed()).await;
+                let _ = tokio::time::timeout(KEEP, arrival).await;
+                // whoever drops this now asks at once the next time
+                self.more = true;
             }
             match self.adapter.events().listen(self.kinds, Some(self.cursor)).await {
                 Ok(page) => {

@@ -55,7 +55,7 @@ function commands.exchange()
   end
   if side == 0 then
     S.heard = false
-  elseif events.is_anybody_there() then
+  elseif events.has_ears() then
     side = side - 1
   end
   local is_plain = side == 0

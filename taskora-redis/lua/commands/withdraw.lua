@@ -1,17 +1,17 @@
 -- flags: allow-oom
 -- Ends jobs that are not active as cancelled, or deletes jobs that are not active.
--- Arguments: repeat (1 if the outcome of a first try is unknown); `c` cancels those that have not ended, `e` deletes those that have, `d`
---   deletes both; reason; ids (at most 100)
+-- Arguments: repeat (1 if the outcome of a first try is unknown); `c` cancels those that have not ended, `d` deletes all; reason; ids (at
+--   most 100)
 -- Returns: for each: `1` it is done, or what keeps it from that, see lib/act.lua
 -- Events: pushes ends to waiters
 function commands.withdraw()
-  local is_deleted, ends_only, answers, known, withdrawn = argv[A.what] ~= 'c', argv[A.what] == 'e', {}, {}, {}
+  local is_deleted, answers, known, withdrawn = argv[A.what] == 'd', {}, {}, {}
   for i = A.ids, #argv do
     local id = argv[i]
     local answer, task, text, done, place = act.on(id, not is_deleted)
     if known[id] then
       answer = is_deleted and 'N' or 'X'
-    elseif place and place ~= 'active' and not ends_only then
+    elseif place and place ~= 'active' then
       if is_deleted then gathered('discards')[id] = true end
       workflow.withdraw(task, id, text, call('HGET', K.life, id), argv[A.reason])
       withdrawn[#withdrawn + 1] = { task, id }

@@ -11,6 +11,7 @@ events.WINDOW = 30000
 local KEPT = '10000' -- how many entries are kept
 local LIFE = '3600000' -- how long the stream is kept after the last one has listened
 local TEXT = 1024 -- the longest error or reason
+local MOST = 4096 -- longer progress is not told
 local BITS = {
   e = 1, s = 2, p = 4, c = 8, r = 16, f = 32, x = 64, t = 128, l = 256, k = 512, v = 1024, d = 2048, w = 4096, z = 8192, o = 16384,
   n = 32768,
@@ -34,6 +35,7 @@ end
 -- the time in which somebody has listened last, the kinds of it and of the one before, and when the stream was begun
 local function parse()
   local text = try('GET', K.ears)
+  S.has_ears = text ~= false
   if type(text) ~= 'string' then return nil end
   local time, last, before, begun = match(text, '^(%d+) (%d+) (%d+) (%d+)$')
   return tonumber(time), tonumber(last), tonumber(before), begun
@@ -52,9 +54,10 @@ local function heard()
   return S.heard
 end
 
--- whether anybody listens to anything
-function events.is_anybody_there()
-  return heard() ~= false
+-- whether there is a key that says who listens, perhaps to nothing any more
+function events.has_ears()
+  heard()
+  return S.has_ears
 end
 
 function events.are_heard(kind)
@@ -72,7 +75,7 @@ function events.add(kind, task, id, one, other)
   if not events.are_heard(kind) then return end
   local rest = one or ''
   if other then rest = rest .. sub(other, 1, TEXT) end
-  if #rest < 65536 then put(kind, task, id, rest) end
+  if #rest <= MOST then put(kind, task, id, rest) end
 end
 
 -- The same of an end, in the form of lib/ends.lua.
@@ -89,29 +92,43 @@ function events.due(at)
   return at > now and pack('>I6', at) or ZERO6
 end
 
--- Writes what this command has told. A failure of this must not fail the command.
+-- Writes what this command has told, unless the stream is gone: then the next one who listens begins another one.
 function events.write()
-  local list = S.told
+  local text = now6 .. concat(S.told)
   S.told = nil
-  try('XADD', K.events, 'MAXLEN', '~', KEPT, S.begun .. '-*', 'e', now6 .. concat(list))
+  try('XADD', K.events, 'NOMKSTREAM', 'MAXLEN', '~', KEPT, S.begun .. '-*', 'e', text)
   try('PUBLISH', K.told, '1')
 end
 
--- Somebody listens to these kinds.
+-- This command has failed after it may have changed something.
+function events.lose()
+  if not heard() then return end
+  S.told = nil
+  put('B', '', '', u32(ALL - 1))
+  events.write()
+end
+
+-- Somebody listens to these kinds. Returns the id of the last entry.
 function events.hear(kinds)
   local known = heard() or 0
-  local time, last, before, begun = parse()
+  local time, last, before = parse()
   local this = floor(now / events.WINDOW)
   local passed = time and this - time or 2
   if passed <= 0 then kinds, this = join(kinds, last), time
   elseif passed == 1 then before = last
   else before = 0 end
-  -- numbers begin anew with a new stream
-  if not begun or call('EXISTS', K.events) == 0 then begun = digits(now) end
+  local newest = call('XREVRANGE', K.events, '+', '-', 'COUNT', '1')[1]
+  -- a stream has one beginning, whatever becomes of `ears`
+  local begun = newest and match(newest[1], '^(%d+)%-') or digits(now)
   call('SET', K.ears, digits(this) .. ' ' .. digits(kinds) .. ' ' .. digits(before) .. ' ' .. begun, 'PX', digits(2 * events.WINDOW))
   S.begun = begun
-  local fresh = join(kinds, 0, known)
-  if fresh > 0 then put('B', '', '', u32(fresh)) end
-  if S.told then events.write() end
+  local fresh = newest and join(kinds, 0, known) or ALL - 1
+  local id = newest and newest[1]
+  if fresh > 0 then
+    put('B', '', '', u32(fresh))
+    id = call('XADD', K.events, 'MAXLEN', '~', KEPT, begun .. '-*', 'e', now6 .. concat(S.told))
+    S.told = nil
+  end
   call('PEXPIRE', K.events, LIFE)
+  return id
 end

@@ -2,7 +2,9 @@
 -- the others, behind a byte for the layout. So a sweep knows which tasks nobody serves, and what to keep of them.
 local NOTED = 60000 -- how often a task is noted, in milliseconds
 local SERVED = 180000 -- how long a task counts as served
-local KEPT = 86400000 -- how long a task is remembered that nobody serves
+local KEPT = 86400000 -- how long a task is remembered that nobody serves, and of which there is nothing
+local WEEK = 604800000 -- how long finished jobs are kept at least of a task that no sweep has named
+local MANY = 10000 -- and how many of them
 local LOOKS = 8 -- how many tasks, and entries, one sweep looks at
 local LAYOUT = '\1'
 
@@ -30,7 +32,7 @@ function registry.sign(names, age, keep)
   pages(set, function(...) call('HSET', K.registry, ...) end)
 end
 
--- Some of the tasks that nobody serves, each with what is kept of it: that of its last sweep, or else this one's.
+-- Some of the tasks that nobody serves, each with what is kept of it: that of its last sweep, or else this one's, and a week at least.
 function registry.strangers(age, keep)
   local names, strangers = {}, {}
   for _, task in ipairs(call('SRANDMEMBER', K.tasks, LOOKS)) do
@@ -39,8 +41,12 @@ function registry.strangers(age, keep)
   table.sort(names, is_before)
   for i, entry in ipairs(fields_of(K.registry, names)) do
     local seen, its_age, its_keep = parse(entry)
+    if not seen then
+      its_age = { C = math.max(age.C, WEEK), F = math.max(age.F, WEEK) }
+      its_keep = { C = math.max(keep.C, MANY), F = math.max(keep.F, MANY) }
+    end
     if not seen or seen + SERVED <= now then
-      strangers[#strangers + 1] = { task = names[i], age = its_age or age, keep = its_keep or keep, is_known = seen ~= nil }
+      strangers[#strangers + 1] = { task = names[i], age = its_age, keep = its_keep, is_known = seen ~= nil }
     end
   end
   return strangers
@@ -51,10 +57,11 @@ function registry.tidy(strangers)
   local some, gone = call('HRANDFIELD', K.registry, LOOKS, 'WITHVALUES'), {}
   for i = 1, #some, 2 do
     local seen = parse(some[i + 1])
-    if not seen or seen + KEPT <= now then gone[#gone + 1] = some[i] end
+    if not seen or seen + KEPT <= now and not line.has_any(some[i]) then gone[#gone + 1] = some[i] end
   end
   if #gone > 0 then call('HDEL', K.registry, unpack(gone)) end
   for _, stranger in ipairs(strangers) do
-    if not stranger.is_known and not line.has_any(stranger.task) then call('SREM', K.tasks, stranger.task) end
+    local task = stranger.task
+    if not stranger.is_known and not line.has_any(task) and not call('ZSCORE', K.due, task) then call('SREM', K.tasks, task) end
   end
 end

@@ -89,8 +89,8 @@ async fn a_lost_answer_changes_nothing() {
         [Acted::Is(JobState::Cancelled)]
     );
     cut();
-    assert_eq!(adapter.delete(&["a".into()], None).await.expect("delete"), [Acted::Done]);
-    assert_eq!(adapter.delete(&["a".into()], None).await.expect("delete"), [Acted::NotFound]);
+    assert_eq!(adapter.delete(&["a".into()], "gone").await.expect("delete"), [Acted::Done]);
+    assert_eq!(adapter.delete(&["a".into()], "gone").await.expect("delete"), [Acted::NotFound]);
 }
 
 fn line(message: &str) -> LogEntry {

@@ -7,6 +7,7 @@ mod cluster;
 mod conformance;
 mod costs;
 mod epochs;
+mod events;
 mod faults;
 mod flows;
 mod garbage;

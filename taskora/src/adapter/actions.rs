@@ -27,10 +27,13 @@ pub trait Actions: Send + Sync {
     /// leaves active jobs alone.
     async fn withdraw(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
 
-    /// Removes jobs that have ended, as if they had been trimmed. With a reason, also jobs that have not ended and are not active: whoever
-    /// awaits one is told that it was cancelled, for this reason. Such a job may also be removed by the next sweep only; until then it
-    /// is cancelled.
-    async fn delete(&self, ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError>;
+    /// Removes jobs that are not active, as if they had been trimmed. Whoever awaits a job that has not ended is told that it was
+    /// cancelled, for this reason. Such a job may also be removed by the next sweep only; until then it is cancelled.
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
+
+    /// Removes jobs that have ended at these times, as if they had been trimmed. A job that has ended at another time is left alone, as by
+    /// [`revive`](Actions::revive).
+    async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError>;
 }
 
 /// The most jobs of one call.
@@ -86,7 +89,11 @@ impl Actions for NoActions {
         Self::refuse()
     }
 
-    async fn delete(&self, _: &[JobId], _: Option<&str>) -> Result<Vec<Acted>, AdapterError> {
+    async fn delete(&self, _: &[JobId], _: &str) -> Result<Vec<Acted>, AdapterError> {
+        Self::refuse()
+    }
+
+    async fn discard(&self, _: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError> {
         Self::refuse()
     }
 }

@@ -85,7 +85,7 @@ pub enum What {
         /// The attempt, from 1.
         attempt: u32,
     },
-    /// The handler reported progress.
+    /// The handler reported progress. More than 4 KiB of it are not told.
     Progress {
         /// The value.
         value: Value,
@@ -165,6 +165,8 @@ pub enum What {
 impl What {
     /// The longest error or reason that an event tells, in bytes.
     pub const MAX_TEXT: usize = 1024;
+    /// The longest progress that an event tells, in bytes of JSON.
+    pub const MAX_PROGRESS: usize = 4096;
 
     /// Its kind; `None` for a gap.
     #[must_use]

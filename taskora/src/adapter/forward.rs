@@ -169,7 +169,8 @@ forward! {
         async revive(jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError>;
         async promote(id: &JobId) -> Result<Acted, AdapterError>;
         async withdraw(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
-        async delete(ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError>;
+        async delete(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
+        async discard(jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError>;
     }
     Upkeep by upkeep {
         async repair(finding: &Finding) -> Result<RepairOutcome, AdapterError>;

@@ -73,7 +73,7 @@ pub trait Jobs: Send + Sync {
     ///
     /// For tasks that nobody serves, it does the same, except that it makes no job ready and wakes no worker: a few at a time, so that
     /// repeated sweeps get round to all of them. Nobody serves a task that no sweep has named for [`Swept::SERVED`]. Its finished jobs go by
-    /// the retention of the last sweep that has named it, or by that of this sweep if there was none.
+    /// the retention of the last sweep that has named it. If there was none, they go by that of this sweep, and not before seven days.
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn revive_later(adapter: &Arc<dyn Adapter>, id: &str, delay: Du
 
 pub(super) async fn delete(adapter: &Arc<dyn Adapter>, id: &str) -> Acted {
     let ids = [id.into()];
-    adapter.actions().delete(&ids, Some("gone")).await.expect("delete").pop().expect("one answer")
+    adapter.actions().delete(&ids, "gone").await.expect("delete").pop().expect("one answer")
 }
 
 pub(super) async fn withdraw(adapter: &Arc<dyn Adapter>, id: &str) -> Acted {

@@ -10,7 +10,7 @@ use super::kit::{
     retry, state, sweep, within,
 };
 use crate::adapter::{Acted, Adapter, Ending, Enqueued, JobCounts, NewJob, Settled};
-use crate::job::JobState;
+use crate::job::{JobState, Timestamp};
 use crate::policy::Retention;
 use crate::workflow::WorkflowState;
 
@@ -157,15 +157,19 @@ pub(super) async fn one_of_many_completed_jobs_is_deleted(f: &impl Fixture) {
     }
 }
 
-pub(super) async fn without_a_reason_only_what_has_ended_is_deleted(f: &impl Fixture) {
+pub(super) async fn only_what_has_ended_then_is_discarded(f: &impl Fixture) {
     let adapter = f.adapter().await;
     one_in_each_state(&adapter).await;
-    let states = JobState::ALL.iter().filter(|state| **state != JobState::Expired);
-    for state in states {
-        let ids = [state.as_str().into()];
-        let acted = adapter.actions().delete(&ids, None).await.unwrap();
+    let discard = async |id: &str, at| adapter.actions().discard(vec![(id.into(), at)]).await.unwrap();
+    for state in JobState::ALL.iter().filter(|state| **state != JobState::Expired) {
+        let id = state.as_str();
+        let at = info(&adapter, id).await.finished_at.unwrap_or_default();
+        let another = Timestamp::from_millis(at.as_millis() + 1);
+        assert_eq!(discard(id, another).await, [Acted::Is(*state)], "{id}");
+        let acted = discard(id, at).await;
         assert_eq!(acted, [if state.is_terminal() { Acted::Done } else { Acted::Is(*state) }]);
     }
+    assert_eq!(discard("nobody", Timestamp::default()).await, [Acted::NotFound]);
     let counts = adapter.inspection().counts(TASK).await.unwrap();
     assert_eq!((counts.waiting, counts.delayed, counts.active), (1, 2, 1));
 }
@@ -204,5 +208,5 @@ pub(super) async fn nothing_to_do_is_nothing(f: &impl Fixture) {
     let actions = adapter.actions();
     assert_eq!(actions.revive(Vec::new()).await.unwrap(), []);
     assert_eq!(actions.withdraw(&[], "why").await.unwrap(), []);
-    assert_eq!(actions.delete(&[], None).await.unwrap(), []);
+    assert_eq!(actions.delete(&[], "why").await.unwrap(), []);
 }

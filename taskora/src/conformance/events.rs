@@ -47,6 +47,14 @@ impl Ear {
         }
     }
 
+    /// Longer than a lease, and listens on meanwhile.
+    async fn outlast_a_lease(&self, f: &impl Fixture) {
+        for _ in 0..2 {
+            f.advance(LEASE / 2 + MOMENT).await;
+            self.adapter.events().listen(self.kinds, None).await.expect("listen");
+        }
+    }
+
     /// The same in words.
     async fn told(&mut self) -> Vec<String> {
         self.events().await.iter().map(shown).collect()
@@ -129,7 +137,7 @@ pub(super) async fn each_end_is_told(f: &impl Fixture) {
         adapter.jobs().cancel(&id.into(), "why").await.expect("cancel");
     }
     worker.settle(&flagged, AttemptEnd::Cancel).await;
-    f.advance(LEASE + MOMENT).await;
+    ear.outlast_a_lease(f).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     let ends = [
         "fails failed 1: no",
@@ -152,7 +160,7 @@ pub(super) async fn what_comes_back_is_told(f: &impl Fixture) {
     let back = worker.claim_one().await;
     worker.claim_one().await;
     worker.settle(&back, AttemptEnd::release()).await;
-    f.advance(LEASE + MOMENT).await;
+    ear.outlast_a_lease(f).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(ear.told().await, ["a released for later", "b released", "c rescued 1"]);
 }

@@ -94,7 +94,14 @@ pub(super) async fn finished_jobs_that_nobody_ever_served_go_too(f: &impl Fixtur
     adapter.jobs().cancel(&"a".into(), "why").await.expect("cancel");
     // its place in line is passed
     Caller::new(&adapter).claim(1, &[OTHER]).await;
-    f.advance(HOUR).await;
+    f.advance(HOUR * 24 * 6).await;
+    sweep(&adapter, &[TASK], kept(MOMENT)).await;
+    assert_eq!(
+        state(&adapter, "a").await,
+        Some(JobState::Cancelled),
+        "nobody knows how long it should be kept"
+    );
+    f.advance(HOUR * 25).await;
     sweep(&adapter, &[TASK], kept(MOMENT)).await;
     assert_eq!(state(&adapter, "a").await, None);
 }

@@ -155,7 +155,7 @@ macro_rules! __conformance_checks {
                 what_has_ended_is_deleted_at_once
                 what_waits_is_deleted_by_the_next_sweep_at_the_latest
                 one_of_many_completed_jobs_is_deleted
-                without_a_reason_only_what_has_ended_is_deleted
+                only_what_has_ended_then_is_discarded
                 what_runs_is_not_deleted
                 a_node_is_neither_deleted_nor_promoted
                 whoever_waits_for_a_deleted_job_is_told

@@ -67,16 +67,29 @@ impl Store {
         }
     }
 
-    fn delete(&mut self, id: &JobId, unfinished: Option<&str>, now: u64) -> Acted {
+    fn delete(&mut self, id: &JobId, reason: &str, now: u64) -> Acted {
         let state = match self.acted_on(id) {
             Ok(record) => record.phase.state(),
             Err(acted) => return acted,
         };
-        match unfinished {
-            _ if state.is_terminal() => {}
-            Some(reason) if state != JobState::Active => drop(self.cancel(id, reason, now)),
-            _ => return Acted::Is(state),
+        if state == JobState::Active {
+            return Acted::Is(state);
         }
+        if !state.is_terminal() {
+            self.cancel(id, reason, now);
+        }
+        self.remove(id)
+    }
+
+    fn discard(&mut self, id: &JobId, ended_at: Timestamp) -> Acted {
+        match self.acted_on(id).map(|record| &record.phase) {
+            Err(acted) => acted,
+            Ok(Phase::Ended { at, .. }) if Timestamp::from_millis(*at) == ended_at => self.remove(id),
+            Ok(phase) => Acted::Is(phase.state()),
+        }
+    }
+
+    fn remove(&mut self, id: &JobId) -> Acted {
         self.announce(id, Kind::Deleted, || What::Deleted);
         self.forget(id);
         Acted::Done
@@ -108,8 +121,13 @@ impl Actions for MemoryAdapter {
         Ok(ids.iter().map(|id| store.withdraw(id, reason, now)).collect())
     }
 
-    async fn delete(&self, ids: &[JobId], unfinished: Option<&str>) -> Result<Vec<Acted>, AdapterError> {
+    async fn delete(&self, ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError> {
         let (mut store, now) = (self.0.lock(), self.0.now());
-        Ok(ids.iter().map(|id| store.delete(id, unfinished, now)).collect())
+        Ok(ids.iter().map(|id| store.delete(id, reason, now)).collect())
+    }
+
+    async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError> {
+        let mut store = self.0.lock();
+        Ok(jobs.iter().map(|(id, ended_at)| store.discard(id, *ended_at)).collect())
     }
 }

@@ -1,14 +1,18 @@
 //! Which tasks sweeps serve, and what they keep.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::store::Store;
 use crate::adapter::{Swept, TaskName};
 use crate::job::millis;
-use crate::policy::Retention;
+use crate::policy::{Retention, RetentionLimit};
 
 /// How often the sweeps of a task are noted, in milliseconds.
 const NOTED: u64 = 60_000;
+/// How long finished jobs are kept at least of a task that no sweep has named, and how many of them.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const MANY: usize = 10_000;
 
 /// The tasks that sweeps have named: when, and what their finished jobs are kept by.
 #[derive(Default)]
@@ -24,11 +28,17 @@ impl Registry {
         }
     }
 
-    /// What is kept of a task that nobody serves, or `None` if somebody does; `otherwise` if nobody ever has.
-    fn kept(&self, task: &TaskName, otherwise: Retention, now: u64) -> Option<Retention> {
-        let Some((seen, retention)) = self.0.get(task) else { return Some(otherwise) };
+    /// What is kept of a task that nobody serves, or `None` if somebody does. If nobody ever has, what this sweep keeps, and a week at least.
+    fn kept(&self, task: &TaskName, own: Retention, now: u64) -> Option<Retention> {
+        let Some((seen, retention)) = self.0.get(task) else {
+            return Some(own.completed(longer(own.completed)).failed(longer(own.failed)));
+        };
         (*seen + millis(Swept::SERVED) <= now).then_some(*retention)
     }
+}
+
+fn longer(own: RetentionLimit) -> RetentionLimit {
+    RetentionLimit::new(own.age.max(WEEK), own.count.max(MANY))
 }
 
 impl Store {

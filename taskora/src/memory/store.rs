@@ -241,9 +241,10 @@ impl Store {
             record.add_log(line);
         }
         if let Some(progress) = notes.progress {
-            let value = serde_json::from_slice(&progress);
+            let value =
+                serde_json::from_slice(&progress).ok().filter(|_| progress.len() <= What::MAX_PROGRESS);
             record.progress = Some(progress);
-            if let Ok(value) = value {
+            if let Some(value) = value {
                 self.announce(&notes.lease.id, Kind::Progress, || What::Progress { value });
             }
         }

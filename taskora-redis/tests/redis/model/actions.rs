@@ -40,7 +40,7 @@ impl Pair<'_> {
                 });
                 let is_gone = matches!(known, Some(JobState::Completed | JobState::Failed));
                 if is_gone && !self.revived.contains(&id) {
-                    both!(self, |adapter| adapter.delete(std::slice::from_ref(&id), None));
+                    both!(self, |adapter| adapter.delete(std::slice::from_ref(&id), "gone"));
                     self.registered.remove(&end_of(&id));
                 }
             }

@@ -39,7 +39,7 @@ impl Act {
             }
             Self::OperatorDelete => {
                 let ids = [MADE[2], "urgent", "delayed", "failed", "r1", "r2"].map(Into::into);
-                of("delete", adapter.delete(&ids, Some("gone")).await).map(drop)
+                of("delete", adapter.delete(&ids, "gone").await).map(drop)
             }
             other => Err(format!("{other:?} is none of an operator's")),
         }

@@ -139,6 +139,8 @@ impl Desk {
                 let dispatch = self.app.dispatch(Work { act: act.clone() }).id(id.clone());
                 match kind {
                     1 => dispatch.delay(delay),
+                    // it ends at once when it is cancelled, so it can be retried
+                    6 if number.is_multiple_of(3) => dispatch.delay(delay + Duration::from_millis(100)),
                     4 => dispatch.priority(priority),
                     _ => dispatch,
                 }
@@ -146,7 +148,8 @@ impl Desk {
             };
             let duplicate = |handle: &JobHandle<Done>| matches!(handle.outcome(), Outcome::Duplicate(_));
             let handle = self.insist(id.as_str(), false, dispatch, duplicate).await;
-            if kind == 1 && number.is_multiple_of(5) {
+            // where a least delay is checked, none is cut short
+            if kind == 1 && number.is_multiple_of(5) && self.settings.least_delay.is_zero() {
                 self.change(id.as_str(), "run now", || handle.run_now()).await;
             }
             if kind == 6 {

@@ -158,15 +158,22 @@ fn prepare(stage: &mut Stage, proxy: &Proxy, role: &str, script: &str) {
     }
 }
 
-/// The attempts that more than one handler began.
+/// The attempts that more than one handler began, in one life of their job.
 fn begun_twice(history: &History) -> Vec<(String, u32)> {
-    let mut begun: HashMap<(String, u32), usize> = HashMap::new();
+    let (mut begun, mut lives): (HashMap<_, usize>, HashMap<_, usize>) = Default::default();
     for line in &history.lines {
-        if let Record::Started { job, attempt, .. } = &line.record {
-            *begun.entry((job.clone(), *attempt)).or_default() += 1;
+        match &line.record {
+            Record::Started { job, attempt, .. } => *begun.entry((job.clone(), *attempt)).or_default() += 1,
+            Record::Reviving { job } => *lives.entry(job.clone()).or_default() += 1,
+            _ => {}
         }
     }
-    begun.into_iter().filter(|(_, times)| *times > 1).map(|(attempt, _)| attempt).collect()
+    let is_twice = |(job, times): (&String, usize)| times > 1 + lives.get(job).copied().unwrap_or(0);
+    begun
+        .into_iter()
+        .filter(|((job, _), times)| is_twice((job, *times)))
+        .map(|(attempt, _)| attempt)
+        .collect()
 }
 
 async fn adapter(proxy: &Proxy) -> RedisAdapter {
