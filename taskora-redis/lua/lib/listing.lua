@@ -75,7 +75,7 @@ end
 -- an entry of a list; nothing for one that taskora has not written, whose number is not below this one
 local function entry_in(text, below)
   local number = #text > 6 and read('>I6', text)
-  return number and number < below and { number = number, entry = sub(text, 7), id = sub(text, 7) } or nil
+  return number and number < below and { number = number, entry = sub(text, 7), id = sub(text, 7), is_listed = true } or nil
 end
 
 -- The index of the first entry of a list whose number is not below this one. Numbers grow along the list.

@@ -54,7 +54,8 @@ end
 function listing.job(page, part, entry, stored, i)
   local id, text, head, past = entry.id, stored.texts[i], stored.heads[i], stored.lives[i]
   local bytes = #(text or '') + #(head or '') + #(past or '')
-  if not id or not text or stored.marks[i] == 1 then return nil, bytes end
+  -- a tombstone is an entry of the list; its job may have another place, since it was replaced or revived
+  if not id or not text or stored.marks[i] == 1 and entry.is_listed then return nil, bytes end
   local is_node, state, wanted = byte(id) == 42, page.state, page.wanted
   local own = not is_node and text or workflow.record_in(text)
   local is_newer = is_node and workflow.is_newer_node(text) or own and record.is_newer(own) or false

@@ -11,8 +11,8 @@ use super::kit::{
 };
 use super::{Fixture, assert_sound};
 use crate::adapter::{
-    Acted, Adapter, Admission, Admitted, AttemptEnd, BlockingStates, Ending, Enqueued, JobCounts, JobReport,
-    NewJob, Otherwise, Revival, Rule, Settled,
+    Acted, Adapter, Admission, Admitted, AttemptEnd, BlockingStates, Ending, Enqueued, JobCounts, JobQuery,
+    JobReport, NewJob, Otherwise, Revival, Rule, Settled,
 };
 use crate::job::{JobState, LogEntry, LogLevel};
 use crate::policy::{Retention, Ttl};
@@ -182,6 +182,10 @@ pub(super) async fn a_job_that_was_cancelled_in_the_line_is_revived(f: &impl Fix
     let counts = adapter.inspection().counts(TASK).await.unwrap();
     assert_eq!(counts, JobCounts { waiting: 3, ..JobCounts::default() });
     assert_sound(f).await;
+    let listed = adapter.inspection().list(&JobQuery::new(TASK, JobState::Waiting)).await.unwrap().jobs;
+    let mut listed: Vec<&str> = listed.iter().map(|job| job.id.as_str()).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ["a", "b", "c"], "each is shown once");
     let mut worker = Caller::new(&adapter);
     let claimed = worker.claim(9, &[TASK]).await;
     assert_eq!(ids(&claimed), ["a", "c", "b"]);
