@@ -102,7 +102,8 @@ end
 function gate.judge(task)
   local own = gate.of(task)
   if not own then return open(task) end
-  if own.pause_ends and own.pause_ends <= now then
+  local is_over = own.pause_ends and own.pause_ends <= now
+  if is_over then
     -- aliases stay, until somebody changes the gate
     call('HDEL', K.gate .. own.name, 'p', 'x')
     own.pause_ends = nil
@@ -112,6 +113,8 @@ function gate.judge(task)
   for _, one in ipairs(own.lines) do
     if gate.is_open(own, one) then open(one) else close(own, one) end
   end
+  -- perhaps there is no gate any more
+  if is_over then S.gates = nil end
 end
 
 -- Another job may be the next one of this task. It may cost less than the one for which its gate is closed.

@@ -7,7 +7,9 @@ use super::Fixture;
 use super::gate_kit::{
     declare, gate, got, idle_worker, limit, pause, pause_for, put_numbered, resume, room, set, task,
 };
-use super::kit::{Caller, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, put, state, sweep};
+use super::kit::{
+    Caller, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, prioritised, put, state, sweep,
+};
 use crate::adapter::{Adapter, AdapterError, Gate, GatedTask, NewPause, Pause};
 use crate::job::{Blocked, JobState};
 use crate::policy::Retention;
@@ -45,6 +47,14 @@ pub(super) async fn a_pause_ends_at_its_time_and_not_before(f: &impl Fixture) {
     assert!(!resume(&adapter).await, "there is none any more");
     assert!(pause(&adapter, "again").await, "and a new one is a new one");
     assert_eq!(paused(&adapter).await.reason, "again");
+}
+
+pub(super) async fn a_job_with_a_priority_goes_when_the_pause_is_over(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    put(&adapter, [prioritised("a", TASK, 5)]).await;
+    assert!(pause_for(&adapter, HOUR).await);
+    f.advance(HOUR).await;
+    assert_eq!(ids(&Caller::new(&adapter).claim(9, &[TASK]).await), ["a"]);
 }
 
 pub(super) async fn a_pause_that_nobody_looks_at_ends(f: &impl Fixture) {
