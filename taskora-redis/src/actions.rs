@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use redis::Value;
-use taskora::adapter::{Acted, Actions, MAX_ACTIONS, Revival};
+use taskora::adapter::{Acted, Actions, Revival};
 use taskora::{AdapterError, JobId, JobState, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -14,17 +14,13 @@ use crate::scripts::SCRIPTS;
 #[async_trait]
 impl Actions for RedisAdapter {
     async fn revive(&self, jobs: Vec<Revival>) -> Result<Vec<Acted>, AdapterError> {
-        let mut acted = Vec::with_capacity(jobs.len());
-        for page in jobs.chunks(MAX_ACTIONS) {
-            let answer = self.inner.script(&SCRIPTS.revive, |call, how| {
-                call.put("again", u8::from(how.repeat));
-                for job in page {
-                    call.list(id::store(&job.id)).list(job.ended_at.as_millis()).list(millis(job.delay));
-                }
-            });
-            acted.extend(read_all(answer.await?, page.len(), "the answer to `revive`")?);
-        }
-        Ok(acted)
+        let answer = self.inner.script(&SCRIPTS.revive, |call, how| {
+            call.put("again", u8::from(how.repeat));
+            for job in &jobs {
+                call.list(id::store(&job.id)).list(job.ended_at.as_millis()).list(millis(job.delay));
+            }
+        });
+        read_all(answer.await?, jobs.len(), "the answer to `revive`")
     }
 
     async fn promote(&self, id: &JobId) -> Result<Acted, AdapterError> {
@@ -44,17 +40,13 @@ impl Actions for RedisAdapter {
     }
 
     async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError> {
-        let mut acted = Vec::with_capacity(jobs.len());
-        for page in jobs.chunks(MAX_ACTIONS) {
-            let answer = self.inner.script(&SCRIPTS.discard, |call, how| {
-                call.put("again", u8::from(how.repeat));
-                for (id, ended_at) in page {
-                    call.list(id::store(id)).list(ended_at.as_millis());
-                }
-            });
-            acted.extend(read_all(answer.await?, page.len(), "the answer to `discard`")?);
-        }
-        Ok(acted)
+        let answer = self.inner.script(&SCRIPTS.discard, |call, how| {
+            call.put("again", u8::from(how.repeat));
+            for (id, ended_at) in &jobs {
+                call.list(id::store(id)).list(ended_at.as_millis());
+            }
+        });
+        read_all(answer.await?, jobs.len(), "the answer to `discard`")
     }
 }
 
@@ -65,18 +57,14 @@ impl RedisAdapter {
         reason: &str,
         what: &[u8],
     ) -> Result<Vec<Acted>, AdapterError> {
-        let mut acted = Vec::with_capacity(ids.len());
-        for page in ids.chunks(MAX_ACTIONS) {
-            let answer = self.inner.script(&SCRIPTS.withdraw, |call, how| {
-                call.put("again", u8::from(how.repeat)).put("what", what);
-                call.put("reason", reason);
-                for id in page {
-                    call.list(id::store(id));
-                }
-            });
-            acted.extend(read_all(answer.await?, page.len(), "the answer to `withdraw`")?);
-        }
-        Ok(acted)
+        let answer = self.inner.script(&SCRIPTS.withdraw, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("what", what);
+            call.put("reason", reason);
+            for id in ids {
+                call.list(id::store(id));
+            }
+        });
+        read_all(answer.await?, ids.len(), "the answer to `withdraw`")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::adapter::{Acted, AdapterError, JobFilter, JobQuery, Listed, MAX_ACTIONS, Revival};
+use crate::inspect::filters;
 use crate::job::{JobId, JobInfo, JobState, Timestamp};
 use crate::setup::Setup;
 
@@ -70,35 +71,7 @@ impl<'a> DeadLetters<'a> {
         self
     }
 
-    /// Only jobs whose error, or the reason of whose cancellation, contains this text.
-    pub fn error_contains(mut self, text: impl Into<String>) -> Self {
-        self.filter.error = Some(text.into());
-        self
-    }
-
-    /// Only jobs whose payload, as JSON, contains this text.
-    pub fn payload_contains(mut self, text: impl Into<String>) -> Self {
-        self.filter.payload = Some(text.into());
-        self
-    }
-
-    /// Only jobs with this annotation. With several calls, only those that have all of them.
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.filter.meta.push((key.into(), value.into()));
-        self
-    }
-
-    /// Only jobs that ended then or later.
-    pub const fn since(mut self, time: Timestamp) -> Self {
-        self.filter.since = Some(time);
-        self
-    }
-
-    /// Only jobs that ended then or earlier.
-    pub const fn until(mut self, time: Timestamp) -> Self {
-        self.filter.until = Some(time);
-        self
-    }
+    filters!();
 
     /// Only so many of them, the last ones that ended. All of them by default.
     pub const fn limit(mut self, jobs: usize) -> Self {

@@ -2,10 +2,12 @@
 
 mod cursor;
 mod details;
+mod filters;
 mod list;
 
 pub use cursor::{Cursor, InvalidCursor};
 pub use details::JobDetails;
+pub(crate) use filters::filters;
 pub use list::{AskJobs, JobPage, ListError};
 
 use std::future::IntoFuture;

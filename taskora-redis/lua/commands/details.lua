@@ -1,5 +1,5 @@
 -- flags: no-writes
--- What is stored with a job, beside what `inspect` returns.
+-- Payload, result and keys of a job; `inspect` returns the rest.
 -- Arguments: id; how many bytes the payload and the result may have to be returned
 -- Returns: nothing if it is unknown, else: length of its payload, the payload, length of its result, the result (-1 and empty if there is none;
 --   empty if it is too long), the key by which limits count it, the field of the key that it was stored under (each empty if there is none),

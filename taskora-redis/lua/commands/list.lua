@@ -1,14 +1,14 @@
 -- flags: no-writes
 -- A page of the jobs of a task that are in one state, see lib/listing.lua.
 -- Arguments: task; state; part, number and entry of the place behind which it begins (the number is empty: at the start); how many jobs to
---   return, and how many entries to look at, at most; then what is looked for, each empty or behind a `=`: what the error contains, what the
---   payload contains, how the id begins; from when and until when it ended (empty: whenever); pairs of annotations, as JSON
+--   return, and how many entries to look at, at most; then the filters, each empty or `=` and a text: the error contains it, the
+--   payload contains it, the id begins with it; then the earliest and the latest time of the end (empty: any), and pairs of annotations, as JSON
 -- Returns: how many entries were looked at; part, number and entry of the last one (nothing: it was the last of all); for each job: id,
 --   what `inspect` returns, and 1 if a later version wrote it. What is beyond 1 MiB is left to another call
 local BYTES, CHUNK, STEPS = 1048576, 50, 12
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
--- what is looked for; nothing if that is anything
+-- the text of a filter; nothing if there is none
 local function given(text)
   return byte(text) == 61 and sub(text, 2) or nil
 end

@@ -12,7 +12,6 @@ function commands.withdraw()
     if known[id] then
       answer = is_deleted and 'N' or 'X'
     elseif place and place ~= 'active' then
-      if is_deleted then gathered('discards')[id] = true end
       workflow.withdraw(task, id, text, call('HGET', K.life, id), argv[A.reason])
       withdrawn[#withdrawn + 1] = { task, id }
       answer, known[id] = '1', true

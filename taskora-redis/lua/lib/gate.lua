@@ -196,8 +196,8 @@ local function adopt_pause(name, alias, one)
 end
 
 -- A task becomes an alias of this gate: its limits, its rate and its pause stay, unless the gate has its own. Returns the aliases that
--- come with it, and the name of the gate that it had until now.
-local function adopt(name, settings, alias)
+-- come with it, and the name of the gate that it had until now. The keys that have settings of their own are added to `of_keys`.
+local function adopt(name, settings, alias, of_keys)
   local key = K.gate .. alias
   local theirs = by_field(call('HMGET', key, unpack(SETTINGS)))
   local former = theirs.g
@@ -210,7 +210,9 @@ local function adopt(name, settings, alias)
   end
   local all = call('HGETALL', key)
   for i = 1, #all, 2 do
-    if key_in(all[i]) and not match(all[i], '^[px]') then
+    local of_key = key_in(all[i])
+    if of_key then of_keys[of_key] = true end
+    if of_key and not match(all[i], '^[px]') then
       call('HSETNX', K.gate .. name, all[i], all[i + 1])
       call('HDEL', key, all[i])
     end
@@ -256,7 +258,7 @@ end
 -- key. Returns the former values.
 function gate.set(task, aliases, changes)
   local name, settings = read_settings(task)
-  local key, lines, is_line, joining, judged = K.gate .. name, { name }, { [name] = true }, {}, {}
+  local key, lines, is_line, joining, judged, of_keys = K.gate .. name, { name }, { [name] = true }, {}, {}, {}
   local function add(alias)
     if is_line[alias] then return end
     is_line[alias] = true
@@ -265,7 +267,7 @@ function gate.set(task, aliases, changes)
   for _, alias in ipairs(names_in(settings.l)) do add(alias) end
   for _, alias in ipairs(names_in(aliases)) do
     if alias ~= name then
-      local more, former = adopt(name, settings, alias)
+      local more, former = adopt(name, settings, alias, of_keys)
       judged[#judged + 1] = former or nil
       for _, one in ipairs({ alias, unpack(more) }) do
         add(one)
@@ -273,9 +275,9 @@ function gate.set(task, aliases, changes)
       end
     end
   end
-  local before, old_rate, of_key, single, counters = {}, rate.of(settings), nil, call('HLEN', key), nil
-  local of_keys = match(changes.k or '', ' (.*)$')
-  if of_keys then changes.k = numbered(changes.k, of_keys, counter_of('', settings.k)) end
+  local before, old_rate, single, counters = {}, rate.of(settings), call('HLEN', key), nil
+  local per_key = match(changes.k or '', ' (.*)$')
+  if per_key then changes.k = numbered(changes.k, per_key, counter_of('', settings.k)) end
   for _, value in pairs(settings) do
     if value then single = single - 1 end
   end
@@ -296,7 +298,7 @@ function gate.set(task, aliases, changes)
       counters = { former, counter_of(one, settings.k, value) }
     end
     if one then
-      of_key, single = one, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
+      of_keys[one], single = true, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
     else
       settings[field] = value ~= '' and value or nil
     end
@@ -328,11 +330,11 @@ function gate.set(task, aliases, changes)
   S.gates = nil
   for _, one in ipairs(lines) do
     gate.judge(one)
-    if of_key then
+    for of_key in pairs(of_keys) do
       lanes.freed(one, of_key)
       gather.freed(one, gather.lane_of(of_key))
-      line.leave_ready(one)
     end
+    if next(of_keys) then line.leave_ready(one) end
     if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end
   end
   for _, one in ipairs(judged) do

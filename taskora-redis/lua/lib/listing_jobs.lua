@@ -1,4 +1,4 @@
--- What is known about the jobs of a page, and whether they are among those that are looked for.
+-- Reads the jobs of a page, and applies the filters of a search.
 
 -- an id as users know it
 local function shown(id)
@@ -33,8 +33,8 @@ local function without_payload(text, own)
   return sub(text, 1, #text - #own) .. sub(own, 1, record.payload_at(own) - 1)
 end
 
--- What is stored of these entries: records, heads, histories, and which of them wait as tombstones. `page` has the task, the state, and
--- what is remembered from entry to entry.
+-- Reads the records, heads and histories of these entries, and which of them are tombstones. `page` has the task and the state, and keeps
+-- what later entries need again.
 function listing.read(page, part, found)
   local ids = {}
   for i, entry in ipairs(found) do ids[i] = entry.id or '' end

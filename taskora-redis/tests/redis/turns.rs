@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use taskora::App;
 use taskora::adapter::{
-    ClaimedJob, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, PerKey,
+    ClaimedJob, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, NewPause, PerKey,
+    TaskClaim,
 };
 use taskora_redis::RedisAdapter;
 
@@ -56,6 +58,22 @@ impl Bench {
     }
 }
 
+/// Declares that `report` had another name until now.
+async fn rename(adapter: &RedisAdapter) {
+    let renamed = GatedTask { task: "report".into(), aliases: vec![TASK.into()] };
+    let limit = DeclaredLimit::none(renamed).per_key(Some(PerKey::fair()));
+    adapter.declare_limits(vec![limit]).await.expect("declare_limits");
+}
+
+/// A worker of the task under both names looks for work.
+async fn look(adapter: &RedisAdapter) {
+    let mut call = exchange("both", 1, Vec::new(), 1);
+    let claim = call.claim.as_mut().expect("a claim");
+    let other = TaskClaim { task: "report".into(), ..claim.tasks[0].clone() };
+    claim.tasks = [claim.tasks[0].clone(), other].into();
+    adapter.exchange(call).await.expect("exchange");
+}
+
 #[tokio::test]
 async fn a_closed_key_is_forgotten_in_time_although_its_task_is_an_alias_now() {
     let mut bench = Bench::start(PerKey::fair()).await;
@@ -65,13 +83,28 @@ async fn a_closed_key_is_forgotten_in_time_although_its_task_is_an_alias_now() {
     let lease = &bench.running[0].lease;
     bench.adapter.close_key(lease, Duration::from_secs(60)).await.expect("close_key");
     bench.round().await;
-    let renamed = GatedTask { task: "report".into(), aliases: vec![TASK.into()] };
-    let limit = DeclaredLimit::none(renamed).per_key(Some(PerKey::fair()));
-    bench.adapter.declare_limits(vec![limit]).await.expect("declare_limits");
+    rename(&bench.adapter).await;
     assert_eq!(is_closed(&bench.server).trim(), "1", "the key is closed under the new name");
     bench.adapter.shift_clock(Duration::from_secs(61)).await.expect("shift_clock");
-    bench.round().await;
+    look(&bench.adapter).await;
     assert_eq!(is_closed(&bench.server).trim(), "0");
+}
+
+#[tokio::test]
+async fn the_pause_of_a_key_ends_in_time_although_its_task_is_an_alias_now() {
+    let bench = Bench::start(PerKey::fair()).await;
+    let is_paused = |server: &Server| server.cli(&["HEXISTS", "{taskora}:gate:report", "pacme"]);
+    let mut pause = NewPause::from("why");
+    pause.lasting = Some(Duration::from_secs(60));
+    let (task, key) = (GatedTask::new(TASK), LimitKey::new("acme").expect("a key"));
+    bench.adapter.pause(&task, Some(&key), pause).await.expect("pause");
+    rename(&bench.adapter).await;
+    assert_eq!(is_paused(&bench.server).trim(), "1", "the key is paused under the new name");
+    let report = App::new(bench.adapter.clone()).check().await.expect("check");
+    assert!(report.is_clean(), "{report}");
+    bench.adapter.shift_clock(Duration::from_secs(61)).await.expect("shift_clock");
+    look(&bench.adapter).await;
+    assert_eq!(is_paused(&bench.server).trim(), "0");
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Cursor;
+use super::{Cursor, filters};
 use crate::adapter::{AdapterError, JobFilter, JobQuery};
-use crate::job::{JobInfo, JobState, Timestamp};
+use crate::job::{JobInfo, JobState};
 use crate::setup::Setup;
 
 /// How long a page may take before it is returned as it is.
@@ -87,40 +87,11 @@ impl<'a> AskJobs<'a> {
         Self { setup, task, state, filter, limit: Self::LIMIT, after: None, budget: Self::BUDGET }
     }
 
-    /// Only jobs whose [error](JobInfo::error) contains this text: the message of the last error, or the reason of a cancellation.
-    pub fn error_contains(mut self, text: impl Into<String>) -> Self {
-        self.filter.error = Some(text.into());
-        self
-    }
-
-    /// Only jobs whose payload contains this text. The payload is JSON as it was stored: `.payload_contains(r#""tenant":"acme""#)`. Of a
-    /// workflow's step that waits for results, it is what is stored in their place.
-    pub fn payload_contains(mut self, text: impl Into<String>) -> Self {
-        self.filter.payload = Some(text.into());
-        self
-    }
+    filters!();
 
     /// Only jobs whose id begins with this text.
     pub fn id_prefix(mut self, text: impl Into<String>) -> Self {
         self.filter.id_prefix = Some(text.into());
-        self
-    }
-
-    /// Only jobs with this annotation. With several calls, only those that have all of them.
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.filter.meta.push((key.into(), value.into()));
-        self
-    }
-
-    /// Only jobs that ended then or later.
-    pub const fn since(mut self, time: Timestamp) -> Self {
-        self.filter.since = Some(time);
-        self
-    }
-
-    /// Only jobs that ended then or earlier.
-    pub const fn until(mut self, time: Timestamp) -> Self {
-        self.filter.until = Some(time);
         self
     }
 
@@ -195,7 +166,7 @@ impl<'a> IntoFuture for AskJobs<'a> {
 mod tests {
     use super::*;
     use crate::adapter::NewJob;
-    use crate::{App, MemoryAdapter};
+    use crate::{App, MemoryAdapter, Timestamp};
 
     async fn app_with(jobs: usize) -> App {
         let app = App::new(MemoryAdapter::new());

@@ -20,10 +20,10 @@ impl<'a> Queues<'a> {
     /// test. It deletes nothing, and keeps nobody from dispatching: the next job may come right after.
     ///
     /// A job stored under an alias counts for the alias, so name it, too, or use [`drained_of`](Queues::drained_of). A step of a workflow that
-    /// waits for other steps counts from when it is released: name the tasks of all steps. Jobs of a [paused](Queues::pause) task wait, so the
-    /// task is not drained.
+    /// waits for other steps counts from when it is released: name the tasks of all steps. So do the first steps of a workflow too large to be
+    /// started by one call. Jobs of a [paused](Queues::pause) task wait, so the task is not drained.
     ///
-    /// It asks the store at once, and then once a second. Nothing else in taskora polls. If the store cannot be reached, it asks again.
+    /// It asks the store at once, and then once a second. If the store cannot be reached, it asks again.
     ///
     /// ```
     /// # use std::time::Duration;
