@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{Call, Email, Kind, Rule, Shape, Times};
+use crate::{Call, Email, Kind, Operator, Rule, Shape, Times};
 
 /// What a worker is started with.
 #[derive(Clone, Debug)]
@@ -76,6 +76,11 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// Makes one such call. False once it found nothing to do.
     fn call(&mut self, _: Call) -> impl Future<Output = Result<bool>> + Send {
         async { bail!("single calls are not implemented for this contender") }
+    }
+
+    /// Does what an operator does; what is returned is kept until the process ends.
+    fn operate(&mut self, _: Operator) -> impl Future<Output = Result<Box<dyn Any + Send>>> + Send {
+        async { bail!("this contender has nothing for operators") }
     }
 
     /// Stores so many schedules, whose handlers call [`lagged`](crate::lagged).

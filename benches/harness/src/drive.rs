@@ -17,7 +17,7 @@ use crate::contender::{Contender, Setup};
 use crate::handled::{self, Watch};
 use crate::meter::{Reading, Server};
 use crate::order::RUNS;
-use crate::{Call, Email, Kind, Order, Sample, Times};
+use crate::{Call, Email, Kind, Operator, Order, Sample, Times};
 
 /// The delay of the jobs of a `Due` workload; some libraries know whole seconds only.
 const LATER: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
     let mut bench = Bench::<C> { runtime, order, server: Server::connect(&order.url)?, kept: Vec::new() };
     match order.kind {
         Kind::Dispatch { callers, batch } => bench.dispatch(callers, batch),
-        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates } => {
+        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator } => {
             if schedules > 0 {
                 bench.schedule(schedules, Times::Daily)?;
             }
@@ -37,6 +37,9 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
             let dispatcher = bench.connect()?;
             bench.fill(&dispatcher, delayed, Some(NEVER))?;
             bench.fill(&dispatcher, jobs + waiting, None)?;
+            if operator != Operator::Away {
+                bench.operate(operator)?;
+            }
             let moments = watch([warm_up(jobs), jobs], 0);
             bench.start_worker(Setup { concurrency, prefetch, tasks, gates })?;
             bench.drain(&moments, jobs)
@@ -125,6 +128,17 @@ impl<C: Contender> Bench<'_, C> {
         let kept = self.spawned(async move {
             let worker = contender.start_worker(setup).await?;
             Ok((contender, worker))
+        })?;
+        self.kept.push(kept);
+        Ok(())
+    }
+
+    /// The operator has a connection of its own, as in another process.
+    fn operate(&mut self, operator: Operator) -> Result<()> {
+        let mut contender = self.connect()?;
+        let kept = self.spawned(async move {
+            let kept = contender.operate(operator).await?;
+            Ok((contender, kept))
         })?;
         self.kept.push(kept);
         Ok(())
@@ -299,6 +313,8 @@ impl<C: Contender> Bench<'_, C> {
         let further = [
             ("third longest", at(2)),
             ("calls", Some(calls)),
+            ("scripts", Some(taken.len() as f64)),
+            ("ms in scripts per call", Some(taken.iter().sum::<f64>() / 1e3 / calls)),
             ("redis CPU ms in all", Some((end.redis_us - start.redis_us) / 1e3)),
             ("left at the limit", more.then_some(1.0)),
         ];

@@ -43,6 +43,8 @@ pub enum Kind {
         /// The tasks without jobs have limits, rates or limits by key, and one is paused.
         #[serde(default)]
         gates: bool,
+        #[serde(default)]
+        operator: Operator,
     },
     /// A worker empties a queue of items that are run in batches.
     Batches { concurrency: usize },
@@ -86,6 +88,25 @@ pub enum Call {
     Sweep,
     /// A claim, when all jobs have become due.
     Claim,
+    /// An overview of all tasks.
+    Overview,
+    /// A page of 50 of the waiting jobs of one task, a hundred of them one after the other.
+    Page,
+    /// A search of the waiting jobs of one task for a text that none has.
+    Search,
+}
+
+/// What an operator does meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operator {
+    /// Nothing.
+    #[default]
+    Away,
+    /// Listens to all events.
+    Listens,
+    /// Has paused a task without jobs that the worker serves.
+    Paused,
 }
 
 /// When schedules tick.

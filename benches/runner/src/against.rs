@@ -10,7 +10,7 @@ use crate::workspace::workspace;
 
 /// What is copied of the workspace of the benches.
 const DRIVER: &[&str] = &["Cargo.toml", "Cargo.lock", "harness", "taskora"];
-/// The name of the contender's package, in the target directory that both checkouts share.
+/// The name of the contender's package.
 const PACKAGE: &str = "bench-against";
 
 /// Builds the contender on the taskora in `checkout`, and answers where it is. It is this checkout's contender, so that both
@@ -23,7 +23,8 @@ pub fn build(checkout: &Path, programs: &Path) -> Result<PathBuf> {
     }
     let name = checkout.to_string_lossy().replace(['/', '\\', ':'], "-");
     let place = programs.join("against").join(name);
-    let target = programs.parent().context("the programs are in a target directory")?;
+    // in one of its own: both checkouts have crates of the same names and places, which cargo would take for the same
+    let target = place.join("target");
     std::fs::create_dir_all(&place)?;
     for entry in std::fs::read_dir(&checkout)? {
         let entry = entry?;
@@ -37,12 +38,12 @@ pub fn build(checkout: &Path, programs: &Path) -> Result<PathBuf> {
         }
         let status = Command::new("cargo")
             .args(["build", "--release", "--quiet", "--package", PACKAGE, "--target-dir"])
-            .arg(target)
+            .arg(&target)
             .current_dir(place.join("benches"))
             .status()
             .context("cannot start `cargo`")?;
         if status.success() {
-            return Ok(programs.join(PACKAGE));
+            return Ok(target.join("release").join(PACKAGE));
         }
         eprintln!("`{}` does not build on the taskora in `{shown}`", driver.join("taskora").display());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Call, Kind, Rule, Shape};
+use harness::{Call, Kind, Operator, Rule, Shape};
 
 use crate::contenders::{AGAINST, RAW, TASKORA};
 
@@ -106,9 +106,9 @@ impl Workload {
     /// The kind, smaller in a quick run.
     pub fn kind(&self, size: &Size) -> Kind {
         match self.kind {
-            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates } => {
+            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator } => {
                 let waiting = size.fixed(waiting);
-                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates }
+                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator }
             }
             Kind::Workflow { shape, size: steps, callers, concurrency } => {
                 Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
@@ -199,22 +199,72 @@ fn dispatch(callers: usize, batch: usize) -> Kind {
 }
 
 fn process(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 0, gates: false }
+    Kind::Process {
+        concurrency,
+        prefetch: 0,
+        tasks: 1,
+        waiting: 0,
+        delayed: 0,
+        schedules: 0,
+        gates: false,
+        operator: Operator::Away,
+    }
 }
 
 /// The same while one job of the task is delayed.
 fn one_delayed(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 1, schedules: 0, gates: false }
+    Kind::Process {
+        concurrency,
+        prefetch: 0,
+        tasks: 1,
+        waiting: 0,
+        delayed: 1,
+        schedules: 0,
+        gates: false,
+        operator: Operator::Away,
+    }
 }
 
 /// The same while there is a schedule.
 fn one_schedule(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 1, waiting: 0, delayed: 0, schedules: 1, gates: false }
+    Kind::Process {
+        concurrency,
+        prefetch: 0,
+        tasks: 1,
+        waiting: 0,
+        delayed: 0,
+        schedules: 1,
+        gates: false,
+        operator: Operator::Away,
+    }
 }
 
 /// The same beside 49 tasks with limits, rates or limits by key, of which one is paused.
 fn beside_gates(concurrency: usize) -> Kind {
-    Kind::Process { concurrency, prefetch: 0, tasks: 50, waiting: 0, delayed: 0, schedules: 0, gates: true }
+    Kind::Process {
+        concurrency,
+        prefetch: 0,
+        tasks: 50,
+        waiting: 0,
+        delayed: 0,
+        schedules: 0,
+        gates: true,
+        operator: Operator::Away,
+    }
+}
+
+/// Fifty tasks, and what an operator does.
+fn operated(tasks: usize, operator: Operator) -> Kind {
+    Kind::Process {
+        concurrency: 100,
+        prefetch: 0,
+        tasks,
+        waiting: 0,
+        delayed: 0,
+        schedules: 0,
+        gates: false,
+        operator,
+    }
 }
 
 fn workflow(shape: Shape, size: usize) -> Kind {
@@ -237,6 +287,7 @@ pub fn all() -> Vec<Workload> {
         delayed: 0,
         schedules: 0,
         gates: false,
+        operator: Operator::Away,
     };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
@@ -266,6 +317,13 @@ pub fn all() -> Vec<Workload> {
         rate("process-100-batches", "items, in batches of 100", Kind::Batches { concurrency: 100 })
             .only_taskora()
             .beside_previous(),
+        rate(
+            "process-100-listener",
+            "process, concurrency 100, somebody listens to all events",
+            operated(1, Operator::Listens),
+        )
+        .only_taskora()
+        .beside_previous(),
         rate("latency", "idle worker: dispatch to start", Kind::Latency).unit(Unit::Milliseconds).jobs(150),
         rate("memory", "memory of a waiting job", Kind::Memory { keys: 0 })
             .unit(Unit::BytesPerJob)
@@ -364,8 +422,18 @@ pub fn all() -> Vec<Workload> {
             .beside_previous(),
         of_taskora("tasks-1", "process, concurrency 100, 1 task registered", 1, 0),
         of_taskora("tasks-50", "process, concurrency 100, 50 tasks registered", 50, 0).beside_previous(),
+        rate(
+            "tasks-50-paused",
+            "process, concurrency 100, 50 tasks registered, one of them paused",
+            operated(50, Operator::Paused),
+        )
+        .only_taskora()
+        .beside_previous(),
         longest("sweep-500", "sweep of 500 tasks with 50k lapsed leases: longest script", Call::Sweep),
         longest("claim-500", "claim from 500 tasks with 50k jobs due at once: longest script", Call::Claim),
+        longest("overview-500", "overview of 500 tasks: longest script", Call::Overview),
+        longest("page-1m", "page of 50 of 1M waiting jobs: longest script", Call::Page).jobs(1_000_000),
+        longest("search-100k", "search of 100k waiting jobs: longest script", Call::Search).jobs(100_000),
     ]
 }
 
@@ -397,6 +465,7 @@ fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usiz
             delayed: 0,
             schedules: 0,
             gates: false,
+            operator: Operator::Away,
         },
     )
     .only_taskora()

@@ -1,6 +1,7 @@
 //! taskora, with its defaults.
 
 mod flow;
+mod operate;
 mod schedules;
 mod storm;
 
@@ -8,7 +9,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use harness::{Call, Contender, Email, Kind, Rule, Setup, Shape, Times};
+use harness::{Call, Contender, Email, Kind, Operator, Rule, Setup, Shape, Times};
 use taskora::adapter::Due;
 use taskora::prelude::*;
 use taskora_redis::RedisAdapter;
@@ -197,6 +198,10 @@ impl Contender for Taskora {
 
     async fn call(&mut self, call: Call) -> Result<bool> {
         self.caller.as_mut().context("no calls are made here")?.call(call).await
+    }
+
+    async fn operate(&mut self, operator: Operator) -> Result<Box<dyn Any + Send>> {
+        operate::run(&self.app, operator).await
     }
 
     async fn schedule(&mut self, count: usize, times: Times) -> Result<()> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use harness::{Call, Email};
 use serde::{Deserialize, Serialize};
 use taskora::__private::{Handler, HandlerOptions, Ran, ReadArguments, Scope, Task, WorkerState};
 use taskora::adapter::{CallId, Claim, Due, Exchange, Jobs, NewJob, TaskClaim, TaskName};
-use taskora::{JobId, Retention, WorkerBuilder};
+use taskora::{App, Cursor, JobId, JobState, Retention, WorkerBuilder};
 use taskora_redis::RedisAdapter;
 
 use crate::{SendEmail, contract};
@@ -90,11 +90,17 @@ pub(crate) struct Caller {
     adapter: RedisAdapter,
     tasks: Arc<[TaskName]>,
     number: u64,
+    /// Where a list goes on.
+    cursor: Option<Cursor>,
 }
 
 impl Caller {
     pub(crate) fn new(adapter: RedisAdapter) -> Self {
-        Self { adapter, tasks: (0..TASKS).map(name).collect(), number: 0 }
+        Self { adapter, tasks: (0..TASKS).map(name).collect(), number: 0, cursor: None }
+    }
+
+    fn app(&self) -> App {
+        App::new(self.adapter.clone())
     }
 
     pub(crate) async fn prepare(&mut self, call: Call, emails: Vec<Email>) -> Result<()> {
@@ -102,6 +108,12 @@ impl Caller {
         match call {
             Call::Claim => {
                 dispatch(&self.adapter, emails, Due::After(moment)).await?;
+            }
+            Call::Overview => dispatch(&self.adapter, emails, Due::Now).await?,
+            Call::Page | Call::Search => {
+                for emails in emails.chunks(500) {
+                    self.app().dispatch_many(emails.iter().cloned().map(contract)).await?;
+                }
             }
             Call::Sweep => {
                 dispatch(&self.adapter, emails, Due::Now).await?;
@@ -115,6 +127,30 @@ impl Caller {
     pub(crate) async fn call(&mut self, call: Call) -> Result<bool> {
         match call {
             Call::Claim => self.claim(100, Duration::from_secs(3600)).await,
+            Call::Overview => {
+                let overview = self.app().inspect().overview().await?;
+                ensure!(overview.tasks.len() == TASKS, "the overview has {} tasks", overview.tasks.len());
+                Ok(false)
+            }
+            Call::Page => {
+                let page = self
+                    .app()
+                    .inspect()
+                    .list(SendEmail::NAME, JobState::Waiting)
+                    .after(self.cursor.take())
+                    .await?;
+                ensure!(page.jobs.len() == 50, "a page has {} jobs", page.jobs.len());
+                (self.cursor, self.number) = (page.next, self.number + 1);
+                Ok(self.number < 100)
+            }
+            Call::Search => {
+                let app = self.app();
+                let ask = app.inspect().list(SendEmail::NAME, JobState::Waiting).payload_contains("nowhere");
+                let page = ask.after(self.cursor.take()).await?;
+                ensure!(page.jobs.is_empty(), "a search for nothing has found something");
+                self.cursor = page.next;
+                Ok(self.cursor.is_some())
+            }
             Call::Sweep => Ok(self.adapter.sweep(&self.tasks, Retention::default()).await?.more),
         }
     }
