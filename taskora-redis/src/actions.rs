@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use redis::Value;
-use taskora::adapter::{Acted, Actions, Revival};
+use taskora::adapter::{Acted, Actions, Due, NewJob, Revival};
 use taskora::{AdapterError, JobId, JobState, Timestamp};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, newer, nonsense};
-use crate::codec::{millis, state};
+use crate::codec::{millis, pack, state};
 use crate::id;
 use crate::scripts::SCRIPTS;
 
@@ -48,6 +48,19 @@ impl Actions for RedisAdapter {
         });
         read_all(answer.await?, jobs.len(), "the answer to `discard`")
     }
+
+    async fn replace(&self, id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError> {
+        let with = NewJob { due: Due::Now, replace_failed: false, tick: None, ..with };
+        let (id, new) = (id::store(id), pack(with).map_err(AdapterError::Config)?);
+        let answer = self.inner.script_carrying(new.size(), &SCRIPTS.replace, |call, _| {
+            call.put("id", &id).put("reason", reason).put("new_id", &new.id).put("record", &new.rest);
+            call.put("payload", new.payload.as_deref().unwrap_or_default());
+        });
+        match bytes(answer.await?, "the answer to `replace`")?.as_slice() {
+            b"O" => Err(AdapterError::Config("a job is replaced by one of its own task".to_owned())),
+            answer => read(answer),
+        }
+    }
 }
 
 impl RedisAdapter {
@@ -82,6 +95,7 @@ fn read(answer: &[u8]) -> Result<Acted, AdapterError> {
         b"1" => Acted::Done,
         b"N" => Acted::NotFound,
         b"?" => return Err(newer("the job")),
+        b"T" => Acted::Taken,
         b"w" => Acted::Is(JobState::Waiting),
         b"d" => Acted::Is(JobState::Delayed),
         b"r" => Acted::Is(JobState::Retrying),

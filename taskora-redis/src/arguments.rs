@@ -62,6 +62,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("remove_schedule", &["again", "name"]),
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
+    ("replace", &["id", "reason", "new_id", "record", "payload"]),
     ("revive", &["again", "jobs"]),
     ("schedule", &["name"]),
     ("paused", &["cursor", "count"]),

@@ -41,8 +41,18 @@ pub const UPKEEP: &[&str] = &[
 ];
 
 /// The calls that a process makes once a minute, for a payload that it cannot decode, or on request.
-pub const SELDOM: &[&str] =
-    &["discard", "gate", "listen", "paused", "processes", "release_key", "set_gate", "sign", "withdraw"];
+pub const SELDOM: &[&str] = &[
+    "discard",
+    "gate",
+    "listen",
+    "paused",
+    "processes",
+    "release_key",
+    "replace",
+    "set_gate",
+    "sign",
+    "withdraw",
+];
 
 /// Every call to Redis by its name.
 #[must_use]

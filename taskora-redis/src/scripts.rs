@@ -105,6 +105,7 @@ commands!(
     remove_schedule,
     renew,
     repair,
+    replace,
     revive,
     schedule,
     set_gate,

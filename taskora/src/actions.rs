@@ -1,11 +1,16 @@
 //! What can be done with one job.
 
+mod replacement;
+
 use std::time::Duration;
 
 use crate::adapter::{Acted, Actions, Revival};
+use crate::contract::Task;
+use crate::dispatch::{Dispatch, Dispatchable};
 use crate::error::{Action, ActionError};
 use crate::handle::JobHandle;
 use crate::job::JobInfo;
+pub use replacement::{RERUN_OF, Replacement};
 
 /// How often a job that ends again in between is asked about anew.
 const TRIES: usize = 5;
@@ -85,6 +90,44 @@ impl<Out> JobHandle<Out> {
         let ids = std::slice::from_ref(self.id());
         let acted = self.actions().delete(ids, DELETED).await.map_err(|source| self.adapter_error(source))?;
         Action::Delete.judge(self.id(), only(acted))
+    }
+
+    /// Replaces a job that is waiting, delayed or retrying, for example because its payload is wrong. In one step, the job ends as
+    /// cancelled, with the reason "replaced by" and the new id, and a new job of the same task is stored. The new one keeps the old
+    /// one's priority, annotations and due time; a job that waits goes behind the others of its priority. It takes over a key of
+    /// `deduplicate`, `debounce` or `idempotency`. Its annotation [`RERUN_OF`] is the old id. Attempts count from 0, and everything else is
+    /// as the contract says. A run of a schedule is replaced by a job that is none.
+    ///
+    /// Await it to get the handle of the new job; set its [`id`](Replacement::id) before that if you want to choose it. You can repeat
+    /// a replacement with an id of your own, for example after an [`AdapterError`](crate::AdapterError): it happens once.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # use std::time::Duration;
+    /// # #[task] async fn send_email(to: String) {}
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let job = app.dispatch(SendEmail { to: "ada@exmaple.org".into() }).delay(Duration::from_secs(60)).await?;
+    /// let corrected = job.replace(SendEmail { to: "ada@example.org".into() }).await?;
+    /// assert_eq!(job.state().await?, Some(JobState::Cancelled));
+    /// assert_eq!(corrected.state().await?, Some(JobState::Delayed));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ActionError`]; [`ActionError::State`] if the job runs or has ended, [`ActionError::IdTaken`] if there is a job with the new
+    /// id, [`ActionError::Refused`] if the new job cannot be stored.
+    pub fn replace<T: Task<Output = Out>>(&self, task: T) -> Replacement<Out> {
+        Replacement::new(self, &task)
+    }
+
+    /// Dispatches another job with the annotation [`RERUN_OF`], which is this job's id, for example to do again what has ended, with
+    /// another payload. This job stays as it is, whatever its state. Like any dispatch, it takes options and happens when you await it.
+    pub fn rerun<T: Task<Output = Out>>(&self, task: T) -> Dispatch<Self>
+    where
+        Out: 'static,
+    {
+        task.__into_dispatch(self.setup()).meta(RERUN_OF, self.id().to_string())
     }
 
     fn actions(&self) -> &dyn Actions {

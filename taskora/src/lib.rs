@@ -86,6 +86,8 @@ mod worker;
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
+pub use actions::{RERUN_OF, Replacement};
+#[cfg(feature = "runtime")]
 pub use adapter::{
     Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
     Pause, TaskOverview, What,

@@ -1,9 +1,10 @@
 //! What operators do with single jobs.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use taskora::prelude::*;
-use taskora::{Action, ActionError};
+use taskora::{Action, ActionError, DispatchError, Outcome, RERUN_OF};
 
 use crate::support::{Probe, Store, failure, info, on_both, quick, result, until_state};
 
@@ -26,8 +27,18 @@ async fn rests(ctx: &Context) -> Result<u32, TaskError> {
     if ctx.attempt() == 1 { Err(TaskError::msg("not yet")) } else { Ok(ctx.attempt()) }
 }
 
+#[task]
+async fn double(n: u32) -> u32 {
+    n * 2
+}
+
+#[task(limit(key = given, max = 1))]
+async fn given(n: u32) -> u32 {
+    n
+}
+
 async fn worker(app: &App, probe: &Probe) -> Worker {
-    quick(app).state(probe.clone()).register_all(tasks![Charge, Held, Rests]).start().await.unwrap()
+    quick(app).state(probe.clone()).register_all(tasks![Charge, Double, Held, Rests]).start().await.unwrap()
 }
 
 /// The state of a job that could not be changed, and what was said.
@@ -124,6 +135,84 @@ on_both! {
             other => panic!("{other}"),
         }
         worker.shutdown().await.unwrap();
+    }
+
+    async fn a_job_is_replaced_before_it_runs(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let wrong = app.dispatch(Double { n: 20 }).priority(7).meta("tenant", "acme");
+        let wrong = wrong.delay(Duration::from_secs(3600)).id("wrong").await.unwrap();
+        let right = app.job::<Double>("wrong").replace(Double { n: 21 }).id("right").await.unwrap();
+        assert_eq!((right.id().as_str(), right.outcome()), ("right", &Outcome::Enqueued));
+        match result(&wrong).await.unwrap_err() {
+            JobError::Cancelled { reason, .. } => assert_eq!(reason, "replaced by right"),
+            other => panic!("{other}"),
+        }
+        let stored = info(&right).await;
+        assert_eq!((stored.state, stored.priority), (JobState::Delayed, 7));
+        assert!(stored.due_at.is_some_and(|due| due > stored.created_at), "still to come");
+        let pairs = [("tenant", "acme"), (RERUN_OF, "wrong")];
+        assert_eq!(stored.meta, pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+
+        // once more, as after an error
+        let again = wrong.replace(Double { n: 21 }).id("right").await.unwrap();
+        assert_eq!(again.id(), right.id());
+        let (state, action, text) = refused(wrong.replace(Double { n: 22 }).await.unwrap_err());
+        assert_eq!((state, action), (JobState::Cancelled, Action::Replace));
+        assert_eq!(
+            text,
+            "job `wrong` is cancelled: only a waiting, delayed or retrying job can be replaced; `rerun` dispatches another \
+             one in any state"
+        );
+
+        right.run_now().await.unwrap();
+        let worker = worker(&app, &probe).await;
+        assert_eq!(result(&right).await.unwrap(), 42);
+        let rerun = right.rerun(Double { n: 4 }).priority(2).await.unwrap();
+        assert_eq!(result(&rerun).await.unwrap(), 8);
+        assert_eq!(info(&rerun).await.meta, [(RERUN_OF.to_owned(), "right".to_owned())]);
+        assert_eq!(info(&right).await.state, JobState::Completed, "as it was");
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn what_does_not_replace_a_job_says_why(store: Store) {
+        let app = store.app().await;
+        let job = app.dispatch(Double { n: 1 }).id("job").await.unwrap();
+        app.dispatch(Held {}).id("held").await.unwrap();
+        let error = job.replace(Double { n: 2 }).id("held").await.unwrap_err();
+        assert!(matches!(&error, ActionError::IdTaken { new, .. } if new.as_str() == "held"));
+        assert_eq!(
+            error.to_string(),
+            "job `job` was not replaced: there is a job `held` already, so the new one needs another id"
+        );
+        let error = job.replace(Double { n: 2 }).id("").await.unwrap_err();
+        assert!(matches!(&error, ActionError::Refused { source: DispatchError::InvalidId(_), .. }), "{error}");
+        let error = app.job::<Double>("held").replace(Double { n: 2 }).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Job(JobError::OtherTask { .. })), "{error}");
+        // the same result, but another task
+        let error = job.replace(Charge {}).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Job(JobError::OtherTask { .. })), "{error}");
+        let error = app.job::<Double>("nobody").replace(Double { n: 2 }).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Job(JobError::NotFound { .. })), "{error}");
+        assert_eq!(job.state().await.unwrap(), Some(JobState::Waiting), "as it was");
+
+        let flow = app.dispatch(chain((Double { n: 1 },))).await.unwrap();
+        let node = app.job::<Double>(format!("{}#0", flow.id()));
+        let error = node.replace(Double { n: 2 }).await.unwrap_err();
+        assert!(matches!(&error, ActionError::PartOfWorkflow { .. }), "{error}");
+    }
+
+    async fn a_replaced_job_keeps_its_keys(store: Store) {
+        let app = store.app().await;
+        let hour = Duration::from_secs(3600);
+        let dispatch = || app.dispatch(Double { n: 1 }).deduplicate("key").delay(hour).into_future();
+        let old = dispatch().await.unwrap();
+        let new = old.replace(Double { n: 2 }).await.unwrap();
+        assert_eq!(dispatch().await.unwrap().outcome(), &Outcome::Duplicate(new.id().clone()));
+
+        let old = app.dispatch(Given { n: 1 }).limit_key("acme").delay(hour).await.unwrap();
+        let new = old.replace(Given { n: 2 }).await.unwrap();
+        let details = app.inspect().job(new.id()).await.unwrap().expect("known");
+        assert_eq!(details.limit_key.as_deref(), Some("acme"));
     }
 
     async fn what_cannot_be_changed_says_why(store: Store) {

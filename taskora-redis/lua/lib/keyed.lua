@@ -131,6 +131,35 @@ local function let_in(front, id, field, is_free)
   return is_free
 end
 
+-- A job that will be stored takes over the keys of another one, and its place behind a third one; what belongs to a schedule stays.
+-- `is_due`: the new job goes into its line, where a debounced key is free. Returns whether it waits behind another job.
+function keyed.hand_over(task, from, to, is_due)
+  local value = call('HGET', K.keyed, from)
+  local role, other, field, next_id = keyed.split(value)
+  if not role or sub(field, 1, 2) == OF_SCHEDULE or role == 'd' and is_due then return false end
+  if keyed.waits(role) and keyed.front_of(from, value) ~= other then return false end
+  if role == 'i' then
+    once.pass_on(field, from, to)
+  elseif not keyed.waits(role) then
+    local owner = call('HGET', K.uniq, field)
+    if owner and sub(owner, 7) == from then call('HSET', K.uniq, field, sub(owner, 1, 6) .. to) end
+  end
+  if next_id then
+    local behind, front, _, last = keyed.split(call('HGET', K.keyed, next_id))
+    if keyed.waits(behind) and front == from then call('HSET', K.keyed, next_id, pack_waiting(to, last, field)) end
+  end
+  if keyed.waits(role) then
+    local before, first = keyed.split(call('HGET', K.keyed, other))
+    call('HSET', K.keyed, to, pack_waiting(other, next_id, field))
+    call('HSET', K.keyed, other, keyed.waits(before) and pack_waiting(first, to, field) or pack_role('u', to, field))
+    call('ZADD', K.behind .. task, digits(now), to)
+  else
+    call('HSET', K.keyed, to, role == 'i' and value or pack_role(role, other, field))
+  end
+  call('HDEL', K.keyed, from)
+  return keyed.waits(role)
+end
+
 -- A job that waited behind another one has ended: the one behind it waits for that one now.
 local function close_ranks(id)
   local _, front, field, next_id = keyed.split(call('HGET', K.keyed, id))

@@ -18,6 +18,12 @@ function once.hold(name, life, fingerprint, id)
   call('SET', K.idem .. name, pack('>I6', expiry.sum(now, life)) .. fingerprint .. id, 'PX', digits(life))
 end
 
+-- the key stands for another job from now on
+function once.pass_on(name, from, to)
+  local value = try('GET', K.idem .. name)
+  if type(value) == 'string' and sub(value, 15) == from then call('SET', K.idem .. name, sub(value, 1, 14) .. to, 'KEEPTTL') end
+end
+
 -- frees the key of a job or workflow that has ended without completing
 function once.free(name, id)
   local value = try('GET', K.idem .. name)

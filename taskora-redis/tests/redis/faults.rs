@@ -82,6 +82,16 @@ async fn a_lost_answer_changes_nothing() {
     cut();
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Done);
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Is(JobState::Waiting));
+    let other = job("c");
+    for _ in 0..2 {
+        cut();
+        let acted = adapter.replace(&"b".into(), other.clone(), "replaced by c").await.expect("replace");
+        assert_eq!(acted, Acted::Done);
+    }
+    assert_eq!(adapter.replace(&"c".into(), job("b"), "no").await.expect("replace"), Acted::Taken);
+    let ended = adapter.job(&"b".into()).await.expect("job").and_then(|info| info.finished_at);
+    let revival = Revival { id: "b".into(), ended_at: ended.expect("it has"), delay: Duration::ZERO };
+    assert_eq!(adapter.revive(vec![revival]).await.expect("revive"), [Acted::Done]);
     cut();
     assert_eq!(adapter.withdraw(&["b".into()], "why").await.expect("withdraw"), [Acted::Done]);
     assert_eq!(

@@ -13,7 +13,7 @@ mod schedules;
 use std::time::Duration;
 
 use taskora::adapter::{
-    Admissions, AttemptEnd, ClaimedJob, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows,
+    Actions, Admissions, AttemptEnd, ClaimedJob, Due, Jobs, NewJob, NewWorkflow, Otherwise, Rule, Workflows,
 };
 use taskora::{OnExpire, Retention, RetentionLimit, Ttl};
 
@@ -57,6 +57,9 @@ enum Act {
     OperatorPromote,
     OperatorWithdraw,
     OperatorDelete,
+    OperatorReplace,
+    OperatorReplaceOwner,
+    OperatorReplaceFollower,
     Start,
     StartLarge,
     Stage,
@@ -201,6 +204,7 @@ impl Act {
             Self::CancelWorkflow => "cancel_workflow",
             Self::OperatorRevive => "revive",
             Self::OperatorPromote => "promote",
+            Self::OperatorReplace | Self::OperatorReplaceOwner | Self::OperatorReplaceFollower => "replace",
             Self::OperatorWithdraw | Self::OperatorDelete => "withdraw",
             Self::Start | Self::StartLarge => "start_workflow",
             Self::Stage => "stage_workflow",
@@ -259,7 +263,7 @@ impl Act {
                 of("start", adapter.start(late).await)?;
                 of("shift", adapter.shift_clock(Duration::from_secs(7)).await)?;
             }
-            Self::CancelOwner | Self::AdmitAndCancel => {
+            Self::CancelOwner | Self::AdmitAndCancel | Self::OperatorReplaceOwner => {
                 let later = |job: &ClaimedJob| {
                     let delay = Duration::from_secs(600);
                     job.settlement(AttemptEnd::Retry { error: "again".into(), delay })
@@ -393,6 +397,12 @@ impl Act {
             Self::CancelDelayed => of("cancel", adapter.cancel(&"delayed".into(), "why").await).map(drop),
             Self::CancelOwner => of("cancel", adapter.cancel(&"k1".into(), "why").await).map(drop),
             Self::CancelFollower => of("cancel", adapter.cancel(&"k2".into(), "why").await).map(drop),
+            Self::OperatorReplaceOwner => {
+                of("replace", adapter.replace(&"k1".into(), job("new4"), "replaced").await).map(drop)
+            }
+            Self::OperatorReplaceFollower => {
+                of("replace", adapter.replace(&"k2".into(), job("new5"), "replaced").await).map(drop)
+            }
             Self::CancelActive => of("cancel", adapter.cancel(&"active".into(), "why").await).map(drop),
             Self::CancelNode => of("cancel", adapter.cancel(&"chord#1".into(), "why").await).map(drop),
             Self::CancelWorkflow => {

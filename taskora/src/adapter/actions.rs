@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::AdapterError;
+use super::{AdapterError, NewJob};
 use crate::job::{JobId, JobState, Timestamp};
 use crate::workflow::WorkflowId;
 
@@ -34,6 +34,23 @@ pub trait Actions: Send + Sync {
     /// Removes jobs that have ended at these times, as if they had been trimmed. A job that has ended at another time is left alone, as by
     /// [`revive`](Actions::revive).
     async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError>;
+
+    /// *Replaces* a job that is waiting, delayed or retrying: stores a new one, and ends the old one as cancelled, in one step. The new job
+    /// has the priority of the old one and becomes ready when the old one would have, at the end of its line;
+    /// [`NewJob::priority`], [`NewJob::due`] and [`NewJob::replace_failed`] do not matter. Its attempts count from 0, and a ttl runs from when
+    /// it is ready. It takes over the key of [`Rule::Deduplicate`](super::Rule::Deduplicate), [`Rule::Debounce`](super::Rule::Debounce) or
+    /// [`Rule::Once`](super::Rule::Once) that the old one would have freed, and its place if the old one waits behind another job. A run of a
+    /// schedule is replaced by a job that is none.
+    ///
+    /// The answer is [`Acted::Taken`] if the new job's id is known. If the old job was already cancelled for this reason and the new id
+    /// is known, the answer is [`Acted::Done`]: so a reason that names the new id makes the call repeatable. A new job of another task is
+    /// refused with [`AdapterError::Config`].
+    ///
+    /// An adapter that replaces no jobs refuses the call.
+    async fn replace(&self, id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError> {
+        let _ = (id, with, reason);
+        Err(AdapterError::Config("this adapter does not replace jobs".to_owned()))
+    }
 }
 
 /// The most jobs of one call.
@@ -63,6 +80,8 @@ pub enum Acted {
     Is(JobState),
     /// The job is a node of this workflow, and nothing has changed.
     PartOf(WorkflowId),
+    /// Only for [`Actions::replace`]: the id of the new job is known, and nothing has changed.
+    Taken,
 }
 
 /// The actions of an adapter that has none: it refuses each call.

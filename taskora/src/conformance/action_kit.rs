@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kit::info;
-use crate::adapter::{Acted, Adapter, Revival};
+use crate::adapter::{Acted, Adapter, NewJob, Revival};
 use crate::job::Timestamp;
 
 /// When a job has ended.
@@ -29,4 +29,10 @@ pub(super) async fn delete(adapter: &Arc<dyn Adapter>, id: &str) -> Acted {
 pub(super) async fn withdraw(adapter: &Arc<dyn Adapter>, id: &str) -> Acted {
     let ids = [id.into()];
     adapter.actions().withdraw(&ids, "why").await.expect("withdraw").pop().expect("one answer")
+}
+
+/// Replaces a job, for a reason that names the new one.
+pub(super) async fn replace(adapter: &Arc<dyn Adapter>, id: &str, with: NewJob) -> Acted {
+    let reason = format!("replaced by {}", with.id);
+    adapter.actions().replace(&id.into(), with, &reason).await.expect("replace")
 }

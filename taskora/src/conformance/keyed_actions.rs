@@ -1,11 +1,11 @@
 //! Jobs with keys that are revived, promoted, withdrawn and deleted.
 
 use super::Fixture;
-use super::action_kit::{delete, revive, withdraw};
+use super::action_kit::{delete, replace, revive, withdraw};
 use super::admission_kit::deduplicated;
 use super::gate_kit::task;
 use super::kit::{Caller, MOMENT, TASK, complete, fail, ids, job, put, retry, state};
-use super::lane_kit::{claim_all, holders, per_key, put_keyed};
+use super::lane_kit::{claim_all, holders, keyed, per_key, put_keyed};
 use crate::adapter::{Acted, Admitted, Otherwise, PerKey};
 use crate::job::JobState;
 
@@ -87,4 +87,31 @@ pub(super) async fn who_waits_behind_a_withdrawn_job_goes(f: &impl Fixture) {
     assert_eq!(revive(&adapter, "a").await, Acted::Done);
     assert_eq!(state(&adapter, "a").await, Some(JobState::Waiting), "beside the owner of its key");
     assert_eq!(ids(&worker.claim(9, &[TASK]).await), ["a"]);
+}
+
+pub(super) async fn a_replacement_waits_for_its_own_key(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::at_most(1)).await;
+    put_keyed(&adapter, &["a1", "b1", "a2", "b2"]).await;
+    let mut worker = Caller::new(&adapter);
+    let running = worker.claim(9, &[TASK]).await;
+    assert_eq!(ids(&running), ["a1", "b1"]);
+    assert_eq!(replace(&adapter, "a2", keyed("c1")).await, Acted::Done);
+    assert_eq!(replace(&adapter, "b2", keyed("b3")).await, Acted::Done);
+    assert_eq!(ids(&claim_all(&adapter).await), ["c1"], "under another key");
+    worker.settle(&running[1], complete("1")).await;
+    assert_eq!(ids(&claim_all(&adapter).await), ["b3"]);
+}
+
+pub(super) async fn a_replaced_holder_of_an_ordered_key_lets_go(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::ordered()).await;
+    put_keyed(&adapter, &["a1", "a2"]).await;
+    let mut worker = Caller::new(&adapter);
+    worker.run_one(retry("no", MOMENT * 60)).await;
+    assert!(claim_all(&adapter).await.is_empty(), "the first one has the key");
+    assert_eq!(replace(&adapter, "a1", keyed("a3")).await, Acted::Done);
+    assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), "a2");
+    f.advance(MOMENT * 61).await;
+    assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), "a3");
 }

@@ -74,6 +74,7 @@ mod overview;
 mod pauses;
 mod queued_ticks;
 mod rates;
+mod replacements;
 mod replacing;
 mod rescues;
 mod retention;

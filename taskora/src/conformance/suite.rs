@@ -161,6 +161,19 @@ macro_rules! __conformance_checks {
                 whoever_waits_for_a_deleted_job_is_told
                 nothing_to_do_is_nothing
             }
+            replacements {
+                the_new_job_runs_in_place_of_the_old_one
+                a_large_payload_replaces_a_small_one
+                what_is_to_come_keeps_its_time
+                a_job_that_was_due_is_due
+                a_replacement_begins_its_own_ttl
+                only_what_does_not_run_and_has_not_ended_is_replaced
+                a_known_id_or_another_task_replaces_nothing
+                a_replacement_may_be_repeated
+                a_replacement_wakes_a_worker_and_ends_waits
+                the_new_job_owns_the_key
+                the_new_job_is_debounced_and_known_by_its_idempotency_key
+            }
             reviving {
                 a_failed_job_waits_again_as_if_it_were_new
                 each_end_in_vain_is_revived
@@ -418,6 +431,8 @@ macro_rules! __conformance_checks {
                 a_lane_is_left_by_what_is_withdrawn_or_deleted
                 a_key_is_free_once_its_owner_is_deleted
                 who_waits_behind_a_withdrawn_job_goes
+                a_replacement_waits_for_its_own_key
+                a_replaced_holder_of_an_ordered_key_lets_go
             }
             lanes {
                 a_limit_by_key_holds_over_all_workers

@@ -54,6 +54,30 @@ impl JobRequest {
         }
     }
 
+    /// The task that the job will belong to.
+    pub(crate) fn task(&self) -> Expected {
+        Expected::new(self.task.clone(), &self.contract)
+    }
+
+    /// Whether limits count it by a key that only the caller of its dispatch knows.
+    pub(crate) const fn needs_key(&self) -> bool {
+        self.takes_key && self.limit_key.is_none()
+    }
+
+    /// The job, in the place of another one: with its annotations, with the name under which that one is stored, which may be an older one
+    /// of the task, and with the key by which limits count that one, unless it has its own.
+    pub(crate) fn in_place_of(
+        self,
+        id: JobId,
+        task: String,
+        meta: Vec<(String, String)>,
+        limit_key: Option<String>,
+    ) -> Result<NewJob, DispatchError> {
+        let limit_key = self.limit_key.or(limit_key);
+        let options = DispatchOptions { meta, ..DispatchOptions::default() };
+        new_job(id, task.into(), self.payload?, &self.contract, (limit_key, self.cost), options)
+    }
+
     /// Of a task whose contract is not known here.
     pub(crate) fn raw(setup: &Setup, task: TaskName, payload: &impl Serialize) -> Self {
         let payload = encode(setup, &task, payload);

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::adapter::Acted;
-use crate::error::JobError;
+use crate::error::{DispatchError, JobError};
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// Why a job could not be retried, run now or deleted. Nothing has changed, unless an answer of the store was lost
+/// Why a job could not be retried, run now, deleted or replaced. Nothing has changed, unless an answer of the store was lost
 /// ([`JobError::Adapter`]): then it may have been done. You can repeat it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +32,22 @@ pub enum ActionError {
         /// The workflow.
         workflow: WorkflowId,
     },
+    /// The id of a job that was to replace this one is known already.
+    #[error("job `{id}` was not replaced: there is a job `{new}` already, so the new one needs another id")]
+    IdTaken {
+        /// The job that was to be replaced.
+        id: JobId,
+        /// The id of the new one.
+        new: JobId,
+    },
+    /// The job that was to replace this one cannot be stored.
+    #[error("job `{id}` was not replaced: {source}")]
+    Refused {
+        /// The job that was to be replaced.
+        id: JobId,
+        /// What is wrong with the new one.
+        source: DispatchError,
+    },
     /// The job is unknown, it belongs to another task than the handle, or the store could not be asked.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -47,6 +63,8 @@ pub enum Action {
     RunNow,
     /// [`JobHandle::delete`](crate::JobHandle::delete).
     Delete,
+    /// [`JobHandle::replace`](crate::JobHandle::replace).
+    Replace,
 }
 
 impl Action {
@@ -57,13 +75,17 @@ impl Action {
             Self::Retry => state.may_be_revived(),
             Self::RunNow => matches!(state, JobState::Delayed | JobState::Retrying),
             Self::Delete => !matches!(state, JobState::Active),
+            Self::Replace => {
+                matches!(state, JobState::Waiting | JobState::Delayed | JobState::Retrying)
+            }
         }
     }
 
     /// What became of a job that this was done with.
     pub(crate) fn judge(self, id: &JobId, acted: Acted) -> Result<(), ActionError> {
         match acted {
-            Acted::Done => Ok(()),
+            // the caller knows the id that is taken
+            Acted::Done | Acted::Taken => Ok(()),
             Acted::NotFound => Err(JobError::NotFound { id: id.clone() }.into()),
             Acted::Is(state) => Err(ActionError::State { id: id.clone(), state, action: self }),
             Acted::PartOf(workflow) => Err(ActionError::PartOfWorkflow { id: id.clone(), workflow }),
@@ -77,6 +99,9 @@ impl fmt::Display for Action {
             Self::Retry => "only a job that has failed, was cancelled or has expired can be retried",
             Self::RunNow => "only a delayed or retrying job can be run now",
             Self::Delete => "a job can be deleted when it does not run; cancel it first",
+            Self::Replace => {
+                "only a waiting, delayed or retrying job can be replaced; `rerun` dispatches another one in any state"
+            }
         })
     }
 }

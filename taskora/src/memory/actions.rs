@@ -6,7 +6,7 @@ use super::adapter::MemoryAdapter;
 use super::line::Line;
 use super::record::{Phase, Record};
 use super::store::Store;
-use crate::adapter::{Acted, Actions, AdapterError, CancelOutcome, Kind, Revival, What};
+use crate::adapter::{Acted, Actions, AdapterError, CancelOutcome, Due, Ending, Kind, NewJob, Revival, What};
 use crate::job::{JobId, JobState, Timestamp, millis};
 
 impl Store {
@@ -89,6 +89,52 @@ impl Store {
         }
     }
 
+    fn replace_job(
+        &mut self,
+        id: &JobId,
+        with: NewJob,
+        reason: &str,
+        now: u64,
+    ) -> Result<Acted, AdapterError> {
+        let record = match self.acted_on(id) {
+            Ok(record) => record,
+            Err(acted) => return Ok(acted),
+        };
+        let is_known = self.jobs.contains_key(&with.id);
+        let due = match &record.phase {
+            Phase::Ended { ending: Ending::Cancelled(known), .. } if is_known && known == reason => {
+                return Ok(Acted::Done);
+            }
+            phase @ (Phase::Ended { .. } | Phase::Active { .. }) => return Ok(Acted::Is(phase.state())),
+            Phase::Delayed { due, .. } => Some(*due).filter(|due| *due > now),
+            _ => None,
+        };
+        if record.new.task != with.task {
+            return Err(AdapterError::Config("a job is replaced by one of its own task".to_owned()));
+        }
+        if is_known {
+            return Ok(Acted::Taken);
+        }
+        let (new, task) = (with.id.clone(), with.task.clone());
+        let job = NewJob {
+            priority: record.new.priority,
+            due: Due::Now,
+            replace_failed: false,
+            tick: None,
+            ..with
+        };
+        self.add_new(job, due.unwrap_or(now), now);
+        let line = match self.hand_over(id, &new) {
+            Some(front) => Line::Behind(front),
+            None => due.map_or(Line::Back, Line::Due),
+        };
+        self.enter_line(&new, line);
+        self.announce_enqueued(&new, due);
+        self.cancel(id, reason, now);
+        self.wake([task]);
+        Ok(Acted::Done)
+    }
+
     fn remove(&mut self, id: &JobId) -> Acted {
         self.announce(id, Kind::Deleted, || What::Deleted);
         self.forget(id);
@@ -129,5 +175,10 @@ impl Actions for MemoryAdapter {
     async fn discard(&self, jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError> {
         let mut store = self.0.lock();
         Ok(jobs.iter().map(|(id, ended_at)| store.discard(id, *ended_at)).collect())
+    }
+
+    async fn replace(&self, id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError> {
+        with.check()?;
+        self.0.lock().replace_job(id, with, reason, self.0.now())
     }
 }

@@ -268,6 +268,37 @@ impl Store {
         Some(held)
     }
 
+    /// A new job takes over the keys of another one, and its place behind a third one, which is returned. What belongs to a schedule
+    /// stays.
+    pub(super) fn hand_over(&mut self, from: &JobId, to: &JobId) -> Option<JobId> {
+        let record = self.jobs.get_mut(from)?;
+        let once = record.once.take();
+        let held = record.held.take_if(|held| !held.key.is_of_schedule());
+        let front = match &record.phase {
+            Phase::Behind(front) => Some(front.clone()),
+            _ => None,
+        };
+        if let Some(key) = &once {
+            self.keys.pass_on(key, from.as_str(), to.as_str());
+        }
+        if let Some(held) = &held
+            && let Some(owner) = self.keys.owners.get_mut(&held.key).filter(|owner| owner.id == *from)
+        {
+            owner.id = to.clone();
+        }
+        let next = held.as_ref().and_then(|held| held.next.clone()).filter(|next| self.is_behind(next, from));
+        if let Some(next) = next {
+            self.enter_line(&next, Line::Behind(to.clone()));
+        }
+        if let Some(record) = self.jobs.get_mut(to) {
+            (record.held, record.once) = (held, once);
+        }
+        let front = front?;
+        let held = self.jobs.get_mut(&front)?.held.as_mut().filter(|held| !held.key.is_of_schedule())?;
+        held.next = Some(to.clone());
+        Some(front)
+    }
+
     /// A job has ended: the one behind it joins its line, and owns the key unless another job does.
     pub(super) fn pass_key_on(&mut self, id: &JobId, now: u64) {
         let Some(Held { key, next: Some(next) }) = self.free_key(id) else { return };

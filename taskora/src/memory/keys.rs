@@ -53,6 +53,13 @@ impl Keys {
         self.once.insert(key, Standing { until, fingerprint: once.fingerprint, id });
     }
 
+    /// The key stands for another job from now on.
+    pub(super) fn pass_on(&mut self, key: &OnceKey, from: &str, to: &str) {
+        if let Some(standing) = self.once.get_mut(key).filter(|known| known.id == from) {
+            to.clone_into(&mut standing.id);
+        }
+    }
+
     /// What the key stood for has ended without completing.
     pub(super) fn give_up(&mut self, key: Option<OnceKey>, id: &str) {
         if let Some(key) = key.filter(|key| self.once.get(key).is_some_and(|known| known.id == id)) {

@@ -1,7 +1,7 @@
 //! What operators do with single jobs.
 
 use proptest::prelude::{Just, Strategy, prop_oneof};
-use taskora::adapter::{Acted, Actions, Inspection, Revival};
+use taskora::adapter::{Acted, Actions, Inspection, NewJob, Revival};
 use taskora::{JobId, JobState};
 
 use super::operation::{Target, fives};
@@ -44,6 +44,24 @@ impl Pair<'_> {
                     self.registered.remove(&end_of(&id));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// By a job of its own task.
+    pub(super) fn replace(&mut self, target: Target, mut new: NewJob) -> Result<(), String> {
+        if new.id == Target::Job(0).id() && self.is_used_up()? {
+            return Ok(());
+        }
+        let (id, reason) = (target.id(), format!("replaced by {}", new.id));
+        let old = self.memory.0.block_on(Inspection::job(&self.memory.1, &id));
+        if let Some(old) = old.map_err(|error| error.to_string())? {
+            new.task = old.task.into();
+        }
+        let acted = both!(self, |adapter| adapter.replace(&id, new.clone(), &reason));
+        self.subjects.jobs.insert(new.id.clone());
+        if acted == Acted::Done {
+            self.registered.remove(&end_of(&new.id));
         }
         Ok(())
     }

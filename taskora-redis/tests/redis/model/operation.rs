@@ -46,6 +46,8 @@ pub(super) enum Operation {
     Note(Vec<(u8, Report)>),
     Cancel(Target),
     Act(Act, Target),
+    /// The target is replaced by a new job.
+    Replace(Target, Job),
     Sweep {
         tasks: u8,
     },

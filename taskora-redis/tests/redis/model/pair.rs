@@ -230,6 +230,7 @@ impl<'a> Pair<'a> {
                 both!(self, |adapter| adapter.cancel(&target.id(), "why"));
             }
             Operation::Act(act, target) => self.act(*act, *target)?,
+            Operation::Replace(target, job) => self.replace(*target, job.new_job(self.start.1))?,
             Operation::Sweep { tasks } => {
                 let some = (0..3).filter(|number| tasks >> number & 1 == 1).map(task);
                 self.sweep(&some.collect::<Vec<_>>())?;
@@ -311,7 +312,7 @@ impl<'a> Pair<'a> {
     }
 
     /// A UUID v7 does not come again, not even when its job was trimmed.
-    fn is_used_up(&self) -> Result<bool, String> {
+    pub(super) fn is_used_up(&self) -> Result<bool, String> {
         let once = Target::Job(0).id();
         Ok(self.subjects.jobs.contains(&once)
             && !answered(self.memory.0.block_on(is_known(&self.memory.1, &once)))?)

@@ -1,6 +1,6 @@
 //! What operators do with single jobs. Whichever write fails, a job has ended or waits, and is never in two places.
 
-use taskora::adapter::{Actions, Inspection, Revival};
+use taskora::adapter::{Actions, Inspection, LimitKey, Revival};
 
 use super::*;
 
@@ -8,7 +8,11 @@ impl Act {
     pub(super) fn is_of_operators(self) -> bool {
         matches!(
             self,
-            Self::OperatorRevive | Self::OperatorPromote | Self::OperatorWithdraw | Self::OperatorDelete
+            Self::OperatorRevive
+                | Self::OperatorPromote
+                | Self::OperatorWithdraw
+                | Self::OperatorDelete
+                | Self::OperatorReplace
         )
     }
 
@@ -41,6 +45,14 @@ impl Act {
                 let ids = [MADE[2], "urgent", "delayed", "failed", "r1", "r2"].map(Into::into);
                 of("delete", adapter.delete(&ids, "gone").await).map(drop)
             }
+            Self::OperatorReplace => {
+                for (id, new) in [("delayed", "new1"), ("urgent", "new2"), ("r2", "new3")] {
+                    let new =
+                        NewJob { limit_key: LimitKey::new("key"), payload: vec![b'7'; 5000], ..job(new) };
+                    of("replace", adapter.replace(&id.into(), new, "replaced").await)?;
+                }
+                Ok(())
+            }
             other => Err(format!("{other:?} is none of an operator's")),
         }
     }
@@ -49,6 +61,11 @@ impl Act {
 #[tokio::test]
 async fn a_revival_or_a_promotion_that_fails_at_any_write() {
     run(&[Act::OperatorRevive, Act::OperatorPromote]).await;
+}
+
+#[tokio::test]
+async fn a_replacement_that_fails_at_any_write() {
+    run(&[Act::OperatorReplace, Act::OperatorReplaceOwner, Act::OperatorReplaceFollower]).await;
 }
 
 #[tokio::test]

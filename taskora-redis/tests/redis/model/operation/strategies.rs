@@ -174,6 +174,7 @@ pub(in crate::model) fn operation() -> impl Strategy<Value = Operation> {
         1 => prop::collection::vec((lease(), report), 1..3).prop_map(Operation::Note),
         2 => target().prop_map(Operation::Cancel),
         3 => (actions::act(), target()).prop_map(|(act, target)| Operation::Act(act, target)),
+        1 => (target(), job()).prop_map(|(target, job)| Operation::Replace(target, job)),
         1 => (1..8u8).prop_map(|tasks| Operation::Sweep { tasks }),
         2 => (1..=6u8).prop_map(Operation::Advance),
         2 => (0..3u8, change()).prop_map(|(task, change)| Operation::Gate { task, change }),
