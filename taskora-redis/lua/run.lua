@@ -18,6 +18,7 @@ return function(name, prefix, arguments)
   K, argv, S = space.keys, arguments, {
     command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
     is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false, holders = false, told = false,
+    news = false, is_awaited = false,
   }
   local clock = call('TIME')
   now = clock[1] * 1000 + floor(clock[2] / 1000)
@@ -26,6 +27,7 @@ return function(name, prefix, arguments)
   local ok, result = pcall(commands[name])
   if ok then
     if S.told then events.write() end
+    if S.news then waiters.tell_news() end
     return result
   end
   -- Writes are not rolled back. Until a repair, commands check for jobs that a failed command may have left in two places.

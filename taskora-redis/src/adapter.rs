@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    Actions, Adapter, Admissions, Cancellation, Control, Ended, Events, Inspection, Jobs, Schedules, Signals,
-    Upkeep, WorkListener, Workflows,
+    Actions, Adapter, Admissions, Cancellation, Control, Ended, Events, Inspection, JobNews, Jobs, Schedules,
+    Signals, Upkeep, WorkListener, Workflows,
 };
 use taskora::{AdapterError, JobId};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::codec::millis;
 use crate::config::RedisConfig;
@@ -138,5 +138,9 @@ impl Signals for RedisAdapter {
 
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError> {
         self.inner.push_connection().ended(id::store(id)).await
+    }
+
+    fn watch(&self, id: &JobId) -> watch::Receiver<Option<JobNews>> {
+        self.inner.push_connection().watch(id::store(id))
     }
 }

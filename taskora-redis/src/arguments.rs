@@ -90,7 +90,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("take_key", &["task", "lease", "id", "key"]),
     ("tick", &["ticks"]),
     ("trigger", &["name", "overlap", "job"]),
-    ("watch", &["tag", "ids"]),
+    ("watch", &["tag", "watches", "ids"]),
     ("withdraw", &["again", "what", "reason", "ids"]),
     ("workflow", &["id", "from", "count"]),
 ];

@@ -3,6 +3,8 @@
 
 mod actor;
 mod arrivals;
+mod calls;
+mod watches;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,11 +13,12 @@ use std::time::Duration;
 
 use redis::PushInfo;
 use taskora::AdapterError;
-use taskora::adapter::{Cancellation, Ended, RenewLease, Renewal};
+use taskora::adapter::{Cancellation, Ended, JobNews, RenewLease, Renewal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::arrivals::Arrivals;
+use self::watches::Watches;
 use crate::connect::Use;
 use crate::link::Link;
 use crate::settings::Settings;
@@ -34,6 +37,10 @@ enum Request {
     Await {
         id: Vec<u8>,
         answer: oneshot::Sender<Answer>,
+    },
+    Watch {
+        id: Vec<u8>,
+        watcher: watch::Sender<Option<JobNews>>,
     },
     Listen,
     /// Somebody listens to events.
@@ -93,6 +100,12 @@ impl PushConnection {
         reply.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
+    pub(crate) fn watch(&self, id: Vec<u8>) -> watch::Receiver<Option<JobNews>> {
+        let (watcher, news) = watch::channel(None);
+        let _ = self.requests.send(Request::Watch { id, watcher });
+        news
+    }
+
     pub(crate) fn listen(&self) -> broadcast::Receiver<Cancellation> {
         let receiver = self.cancels.subscribe();
         self.is_new.store(true, Ordering::Relaxed);
@@ -134,8 +147,15 @@ struct Outcome {
     result: Result<Registered, AdapterError>,
 }
 
-/// The connection, then a task and an end for each id.
-type Registered = (u64, Vec<(String, Vec<u8>)>);
+/// What Redis has answered.
+struct Registered {
+    /// The connection.
+    generation: u64,
+    /// A task and an end for each id.
+    ends: Vec<(String, Vec<u8>)>,
+    /// A state and a progress for each of the first ids, which are watched.
+    news: Vec<(Vec<u8>, Vec<u8>)>,
+}
 
 struct Actor {
     link: Arc<Link>,
@@ -144,12 +164,15 @@ struct Actor {
     cancels: broadcast::Sender<Cancellation>,
     is_connected: watch::Sender<bool>,
     waits: HashMap<Vec<u8>, Vec<oneshot::Sender<Answer>>>,
+    watches: Watches,
     /// When the deadlines of awaited workflows pass.
     deadlines: BTreeSet<(Instant, Vec<u8>)>,
     /// Awaited jobs that Redis has not been asked about on this connection.
     unregistered: VecDeque<Vec<u8>>,
     /// The connection on which the others were registered.
     generation: u64,
+    /// When all were registered again, because the store forgets those who have registered long ago.
+    refreshed: Instant,
     registering: bool,
     /// Registrations that have failed in a row.
     failures: u32,
@@ -180,9 +203,11 @@ impl Actor {
             cancels,
             is_connected,
             waits: HashMap::new(),
+            watches: Watches::default(),
             deadlines: BTreeSet::new(),
             unregistered: VecDeque::new(),
             generation: 0,
+            refreshed: Instant::now(),
             registering: false,
             failures: 0,
             registered,

@@ -14,6 +14,7 @@ use crate::error::JobError;
 use crate::job::{JobId, JobInfo, JobState, LogEntry};
 use crate::json::{self, Unreadable};
 use crate::setup::Setup;
+use crate::watcher::JobWatcher;
 
 /// What a dispatch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +195,7 @@ impl<Out> JobHandle<Out> {
         Ok(())
     }
 
-    fn check_task(&self, task: &str) -> Result<(), JobError> {
+    pub(crate) fn check_task(&self, task: &str) -> Result<(), JobError> {
         match &self.expected {
             Some(expected) if !expected.is(task) => Err(JobError::OtherTask {
                 id: self.id.clone(),
@@ -209,7 +210,7 @@ impl<Out> JobHandle<Out> {
         JobError::Adapter { id: self.id.clone(), source }
     }
 
-    fn undecodable<P>(&self, error: &Unreadable) -> JobError {
+    pub(crate) fn undecodable<P>(&self, error: &Unreadable) -> JobError {
         JobError::Undecodable {
             id: self.id.clone(),
             expected: std::any::type_name::<P>(),
@@ -235,11 +236,14 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
             .ended(&self.id)
             .await
             .map_err(|source| self.adapter_error(source))?;
+        let ended = ended.ok_or_else(|| JobError::NotFound { id: self.id.clone() })?;
+        self.check_task(&ended.task)?;
+        self.read_end(ended)
+    }
+
+    pub(crate) fn read_end(&self, ended: Ended) -> Result<Out, JobError> {
+        let Ended { task, attempts, ending } = ended;
         let id = self.id.clone();
-        let Some(Ended { task, attempts, ending }) = ended else {
-            return Err(JobError::NotFound { id });
-        };
-        self.check_task(&task)?;
         match ending {
             Ending::Completed(json) => json::read(&json).map_err(|error| self.undecodable::<Out>(&error)),
             Ending::Failed(message) => Err(JobError::Failed { task, id, message, attempts }),
@@ -247,6 +251,14 @@ impl<Out: DeserializeOwned> JobHandle<Out> {
             Ending::Expired => Err(JobError::Expired { id }),
             Ending::Stalled(message) => Err(JobError::Stalled { id, message }),
         }
+    }
+
+    /// Watches the job until it has ended: its progress, its state, and at last its end. What is new is pushed, not polled.
+    ///
+    /// See [`JobWatcher`] for what it tells.
+    #[must_use]
+    pub fn watch<P: DeserializeOwned>(&self) -> JobWatcher<P, Out> {
+        JobWatcher::new(self.clone())
     }
 
     /// Like [`JobHandle::result`], with a timeout. When it has passed, the handle asks the store for the job's state, which

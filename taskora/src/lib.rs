@@ -79,6 +79,8 @@ mod threads;
 #[cfg(feature = "runtime")]
 mod tuples;
 #[cfg(feature = "runtime")]
+mod watcher;
+#[cfg(feature = "runtime")]
 mod wording;
 #[cfg(feature = "runtime")]
 mod worker;
@@ -155,6 +157,8 @@ pub use taskora_macros::Task;
 #[cfg(feature = "runtime")]
 #[doc = include_str!("docs/task.md")]
 pub use taskora_macros::task;
+#[cfg(feature = "runtime")]
+pub use watcher::{JobWatcher, Watched};
 #[cfg(feature = "runtime")]
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
 #[cfg(feature = "runtime")]

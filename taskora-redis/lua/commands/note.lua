@@ -22,7 +22,10 @@ function commands.note()
     local task, member, id, progress, count = argv[i], argv[i + 1], argv[i + 2], argv[i + 3], tonumber(argv[i + 4])
     if call('ZSCORE', K.active .. task, member) then
       answer[#answer + 1] = '1'
-      if progress ~= '' then events.add('p', task, id, progress) end
+      if progress ~= '' then
+        events.add('p', task, id, progress)
+        waiters.add_news(task, id, 'a', progress)
+      end
       if byte(id) == 42 then
         -- a node's data is removed with its workflow
         local flow, number = workflow.node_of(id)

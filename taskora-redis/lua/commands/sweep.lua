@@ -58,6 +58,7 @@ local function rescue(task, budget, counts)
         pasts[#pasts + 1] = history.of_leaving(token, attempts, stalls + 1, message)
         counts.rescued[#counts.rescued + 1] = id
         events.add('k', task, id, u32(stalls + 1))
+        waiters.add_news(task, id, 'w')
         local deadline = expiry.of(id, text)
         if deadline then expiry.add(task, id, deadline) end
       end

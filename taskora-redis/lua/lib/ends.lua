@@ -1,7 +1,6 @@
 -- Every end of a job goes through here: `ends.add` for each, then `ends.write` once. The ends of nodes are written to their
 -- workflow, not to the task's indexes. An end is state, attempts (4), stalls (4), started (6, zero if no attempt ended it),
 -- finished (6), then the result, message or reason. States: C completed, F failed, S stalled, X cancelled, E expired.
-local INLINE = 32768 -- longer ends are not pushed: waiters fetch them
 local SLAB = 64 -- jobs beyond the limit are removed once there are this many
 ends.OWN_LIMIT = 100000 -- the limit of jobs with a caller's own id, which are kept by age
 
@@ -94,7 +93,7 @@ local function push(list, ids)
       at = at + 4
       if waiting then
         local task, id, text = list[at], list[at + 1], list[at + 3]
-        if #text > INLINE then text = '' end
+        if #text > waiters.INLINE then text = '' end
         waiters.tell(waiting, pack('B', #id) .. id .. pack('B', #task) .. task .. text)
       end
     end

@@ -82,6 +82,7 @@ local function settle_one(task, member, entry, past, reason)
   else
     line.to_front(task, id, text)
   end
+  if S.is_awaited then waiters.add_news(task, id, string.lower(state)) end
   local pasts = gathered('pasts')
   pasts[#pasts + 1] = id
   pasts[#pasts + 1] = history.of_leaving(token, past_attempts, stalls, message)
@@ -112,6 +113,7 @@ function settle.all(first, names, is_plain, keep_completed, keep_failed)
     if call('EXISTS', K.life) == 1 then lives = fields_of(K.life, ids) end
     if call('EXISTS', K.cancel) == 1 then reasons = fields_of(K.cancel, ids) end
     awaited = call('EXISTS', K.waiters) == 1
+    S.is_awaited = awaited
   end
   local any_end, any_side = false, awaited or false
   for i = 1, count do

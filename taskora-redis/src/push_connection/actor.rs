@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{PushInfo, PushKind, Value};
-use taskora::AdapterError;
-use taskora::adapter::{Cancellation, RenewLease, Renewal};
+use taskora::adapter::Cancellation;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Actor, Answer, Outcome, Registered, Renewals, Request, arrivals};
-use crate::answer::{array, bytes, letters, nonsense, text};
-use crate::codec::{End, Reader, millis};
+use super::calls::{register, renew};
+use super::{Actor, Answer, Outcome, Registered, Request, arrivals};
+use crate::codec::{End, Reader};
 use crate::fault::{again, pause};
 use crate::id;
-use crate::link::Link;
-use crate::scripts::SCRIPTS;
 
-/// The most leases, or waits, in one call.
-const PAGE: usize = 256;
 /// Answers may be large: fewer of them go in one call.
 const MAX_WAITS: usize = 64;
 /// How often a connection is checked while a caller awaits something or listens for cancellations on it. A silent connection
 /// is noticed after this, plus the time of one call.
 const CHECK: Duration = Duration::from_secs(8);
+/// How often everything is registered again; the store forgets those who registered more than an hour ago.
+const REFRESH: Duration = Duration::from_secs(1200);
 /// The longest sleep.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -80,6 +77,10 @@ impl Actor {
                     self.unregistered.push_back(id);
                 }
             }
+            Request::Watch { id, watcher } => {
+                self.watches.add(id.clone(), watcher);
+                self.unregistered.push_back(id);
+            }
             Request::Listen => self.listening = true,
             Request::Follow => {
                 tokio::spawn(arrivals::follow(self.link.shared_settings(), self.arrivals.clone()));
@@ -102,7 +103,7 @@ impl Actor {
                         let _ = self.cancels.send(Cancellation::Of(id));
                     }
                 } else {
-                    self.end_pushed(&message);
+                    self.read_pushed(generation, &message);
                 }
             }
             _ => {}
@@ -113,18 +114,29 @@ impl Actor {
         matches!(channel, Some(Value::BulkString(channel)) if channel == self.cancel_channel.as_bytes())
     }
 
-    /// Length and id, length and task, and the end, unless it is too long to be pushed.
-    fn end_pushed(&mut self, message: &[u8]) {
+    /// Whether anybody waits for the job, or watches it.
+    fn wants(&self, id: &[u8]) -> bool {
+        self.waits.contains_key(id) || self.watches.has(id)
+    }
+
+    /// Length and id, length and task, and what is new, or the end; either is left out if it is too long to be pushed.
+    fn read_pushed(&mut self, generation: u64, message: &[u8]) {
         let mut reader = Reader(message);
         let mut next = || {
             let len = reader.u8()?;
             Some(reader.take(len.into())?.to_vec())
         };
         let (Some(id), Some(Ok(task))) = (next(), next().map(String::from_utf8)) else {
-            tracing::warn!("a pushed end cannot be read");
+            tracing::warn!("a pushed message cannot be read");
             return;
         };
-        if !self.waits.contains_key(&id) {
+        if !self.wants(&id) {
+            return;
+        }
+        if reader.0.first().is_some_and(u8::is_ascii_lowercase) {
+            if self.watches.hear(&id, task, reader.0, generation) {
+                self.unregistered.push_back(id);
+            }
             return;
         }
         match End::read(reader.0) {
@@ -133,7 +145,9 @@ impl Actor {
         }
     }
 
+    /// The job has ended, is unknown, or cannot be asked about.
     fn answer(&mut self, id: &[u8], answer: impl Fn() -> Answer) {
+        self.watches.end(id);
         for wait in self.waits.remove(id).unwrap_or_default() {
             let _ = wait.send(answer());
         }
@@ -143,11 +157,15 @@ impl Actor {
         self.registering = false;
         self.failures = if outcome.result.is_ok() { 0 } else { self.failures.saturating_add(1) };
         match outcome.result {
-            Ok((generation, ends)) => {
+            Ok(Registered { generation, ends, news }) => {
                 if generation != self.generation {
                     // this is another connection than the one on which the others were registered
                     self.register_all_but(&outcome.ids);
                     self.generation = generation;
+                }
+                let known = outcome.ids.iter().zip(&ends).zip(news);
+                for ((id, (task, _)), (letter, progress)) in known {
+                    self.watches.learn(id, task, &letter, progress, generation);
                 }
                 for (id, (task, end)) in outcome.ids.iter().zip(ends) {
                     if task.is_empty() {
@@ -193,6 +211,14 @@ impl Actor {
         }
     }
 
+    /// Registers again now and then.
+    fn refresh(&mut self) {
+        if self.refreshed.elapsed() >= REFRESH {
+            self.refreshed = Instant::now();
+            self.register_all();
+        }
+    }
+
     fn register_all(&mut self) {
         self.register_all_but(&[]);
     }
@@ -204,7 +230,9 @@ impl Actor {
         for id in &self.unregistered {
             known.remove(id);
         }
-        self.unregistered = self.waits.keys().filter(|id| !known.contains(id)).cloned().collect();
+        let watched = self.watches.ids().filter(|id| !self.waits.contains_key(*id));
+        self.unregistered =
+            self.waits.keys().chain(watched).filter(|id| !known.contains(id)).cloned().collect();
     }
 
     /// Forgets callers that no longer wait, and checks that the connection is alive while it is needed.
@@ -213,8 +241,10 @@ impl Actor {
             waits.retain(|wait| !wait.is_closed());
             !waits.is_empty()
         });
+        self.watches.tidy();
+        self.refresh();
         let generation = self.link.generation();
-        if generation != 0 && (self.listening || !self.waits.is_empty()) {
+        if generation != 0 && (self.listening || !self.waits.is_empty() || !self.watches.is_empty()) {
             let (link, pushes) = (Arc::clone(&self.link), self.pushes.clone());
             tokio::spawn(async move {
                 // every user may send it, whatever its permissions
@@ -237,7 +267,7 @@ impl Actor {
             return;
         }
         let is_lost = live != self.generation;
-        if is_lost && !self.waits.is_empty() {
+        if is_lost && !(self.waits.is_empty() && self.watches.is_empty()) {
             self.register_all();
             self.generation = live;
         }
@@ -246,9 +276,16 @@ impl Actor {
             && let Some(id) = self.unregistered.pop_front()
         {
             // the waiting caller may be gone
-            if self.waits.contains_key(&id) {
+            if self.wants(&id) {
                 ids.push(id);
             }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids.sort_by_key(|id| !self.watches.has(id));
+        let watches = ids.partition_point(|id| self.watches.has(id));
+        for id in &ids {
+            self.watches.ask(id);
         }
         if ids.is_empty() && !(self.listening && live == 0) {
             return;
@@ -260,57 +297,10 @@ impl Actor {
             if failures > 0 {
                 tokio::time::sleep(pause(failures)).await;
             }
-            let result = register(&link, &tag, &ids).await;
+            let result = register(&link, &tag, &ids, watches).await;
             let _ = registered.send(Outcome { ids, result });
         });
     }
-}
-
-async fn register(link: &Link, tag: &str, ids: &[Vec<u8>]) -> Result<Registered, AdapterError> {
-    if ids.is_empty() {
-        return Ok((link.connect().await?, Vec::new()));
-    }
-    let (generation, answer) = link
-        .script_on(&SCRIPTS.watch, |call, _| {
-            call.put("tag", tag);
-            for id in ids {
-                call.list(id);
-            }
-        })
-        .await?;
-    let values = array(answer, "the answer to `watch`")?;
-    if values.len() != 2 * ids.len() {
-        return Err(nonsense("`watch` answered another number of jobs"));
-    }
-    let mut values = values.into_iter();
-    let mut ends = Vec::with_capacity(ids.len());
-    while let (Some(task), Some(end)) = (values.next(), values.next()) {
-        ends.push((text(task, "a task's name")?, bytes(end, "the end of a job")?));
-    }
-    Ok((generation, ends))
-}
-
-async fn renew(link: &Link, leases: &[RenewLease]) -> Renewals {
-    let mut renewals = Vec::with_capacity(leases.len());
-    for page in leases.chunks(PAGE) {
-        let answer = link
-            .script(&SCRIPTS.renew, |call, _| {
-                for RenewLease { lease, length } in page {
-                    let id = id::store(&lease.id);
-                    call.list(&*lease.task).list(id::member(&id, lease)).list(id).list(millis(*length));
-                }
-            })
-            .await?;
-        for letter in letters(answer, page.len(), "the answer to `renew`")? {
-            renewals.push(match letter {
-                b'E' => Renewal::Extended,
-                b'C' => Renewal::Cancelled,
-                b'L' => Renewal::Lost,
-                other => return Err(nonsense(format!("a renewal ended in {other}"))),
-            });
-        }
-    }
-    Ok(renewals)
 }
 
 #[cfg(test)]
@@ -320,6 +310,14 @@ mod tests {
     use super::*;
     use crate::config::RedisConfig;
 
+    fn actor() -> Actor {
+        let settings = RedisConfig::new("redis://localhost").check().expect("a valid configuration");
+        let (registered, _outcomes) = mpsc::unbounded_channel();
+        let (pushes, _pushed) = mpsc::unbounded_channel();
+        let (cancels, connected) = (broadcast::channel(1).0, watch::channel(false).0);
+        Actor::new(&Arc::new(settings), cancels, connected, registered, pushes, arrivals::Arrivals::default())
+    }
+
     fn wait(actor: &mut Actor, id: &[u8]) -> oneshot::Receiver<Answer> {
         let (answer, reply) = oneshot::channel();
         actor.take(Request::Await { id: id.to_vec(), answer });
@@ -328,18 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_that_comes_between_a_push_and_the_first_answer_is_registered() {
-        let settings = RedisConfig::new("redis://localhost").check().expect("a valid configuration");
-        let (registered, _outcomes) = mpsc::unbounded_channel();
-        let (pushes, _pushed) = mpsc::unbounded_channel();
-        let (cancels, connected) = (broadcast::channel(1).0, watch::channel(false).0);
-        let mut actor = Actor::new(
-            &Arc::new(settings),
-            cancels,
-            connected,
-            registered,
-            pushes,
-            arrivals::Arrivals::default(),
-        );
+        let mut actor = actor();
         let _first = wait(&mut actor, b"a");
         let _other = wait(&mut actor, b"b");
         // both are sent on a new connection, and the end of one is pushed before their answer is read
@@ -347,7 +334,25 @@ mod tests {
         actor.answer(b"a", || Ok(None));
         let _again = wait(&mut actor, b"a");
         let ends = ids.iter().map(|_| ("task".to_owned(), Vec::new())).collect();
-        actor.settle(Outcome { ids, result: Ok((1, ends)) });
+        actor.settle(Outcome { ids, result: Ok(Registered { generation: 1, ends, news: Vec::new() }) });
         assert_eq!(Vec::from(actor.unregistered), [b"a".to_vec()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_long_registers_again() {
+        let mut actor = actor();
+        let _waits = wait(&mut actor, b"a");
+        let (watcher, _news) = watch::channel(None);
+        actor.take(Request::Watch { id: b"b".to_vec(), watcher });
+        actor.unregistered.clear();
+        actor.check();
+        assert!(actor.unregistered.is_empty());
+        tokio::time::advance(REFRESH).await;
+        actor.check();
+        let mut ids = Vec::from(std::mem::take(&mut actor.unregistered));
+        ids.sort();
+        assert_eq!(ids, [b"a", b"b"]);
+        actor.check();
+        assert!(actor.unregistered.is_empty());
     }
 }

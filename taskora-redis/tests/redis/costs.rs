@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use taskora::adapter::{Collect, Control, DeclaredLimit, GatedTask, Jobs, LimitKey, NewJob, PerKey, Rate};
+use taskora::adapter::{
+    Collect, Control, DeclaredLimit, GatedTask, Jobs, LimitKey, NewJob, PerKey, Rate, Signals,
+};
 use taskora_redis::RedisAdapter;
 
 use crate::kit::{TASK, complete, exchange, job, patient};
@@ -73,6 +75,32 @@ async fn a_plain_job_pays_for_no_gate() {
     assert_eq!(adapter.exchange(call).await.expect("claim").jobs.len(), 1);
     let beside = costs(&server, &adapter, 3).await;
     assert_eq!(beside, [12, 15, 20], "beside a task that is at its limit, exchanges look for closed gates");
+}
+
+#[tokio::test]
+async fn a_plain_job_pays_for_no_watcher() {
+    let server = Server::start();
+    let adapter = RedisAdapter::connect(patient(server.url())).await.expect("connect");
+    costs(&server, &adapter, 0).await;
+    let waiting = |id: &str| NewJob { task: "other".into(), ..job(id) };
+    adapter.enqueue(vec![waiting("awaited"), waiting("watched")]).await.expect("enqueue");
+    let awaits = tokio::spawn({
+        let adapter = adapter.clone();
+        async move { adapter.ended(&"awaited".into()).await }
+    });
+    while server.cli(&["HLEN", "{taskora}:waiters"]) != "1" {
+        tokio::task::yield_now().await;
+    }
+    let beside = costs(&server, &adapter, 1).await;
+    let mut news = adapter.watch(&"watched".into());
+    news.wait_for(Option::is_some).await.expect("it is told");
+    assert!(server.cli(&["HGET", "{taskora}:waiters", "=watched"]).ends_with('+'), "it is flagged");
+    assert_eq!(
+        costs(&server, &adapter, 2).await,
+        beside,
+        "beside a job that is watched as beside one that is awaited"
+    );
+    awaits.abort();
 }
 
 #[tokio::test]

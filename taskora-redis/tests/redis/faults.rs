@@ -6,8 +6,8 @@ use crate::kit::{PATIENCE, complete, drain, exchange, job, patient, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use taskora::adapter::{
-    Acted, Actions, Cancellation, Ending, Enqueued, Inspection, JobReport, Jobs, RenewLease, Renewal,
-    Revival, Settled, Signals,
+    Acted, Actions, Cancellation, Ending, Enqueued, Inspection, JobNews, JobReport, Jobs, RenewLease,
+    Renewal, Revival, Settled, Signals,
 };
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -190,6 +190,41 @@ async fn a_wait_survives_a_restart_and_lost_connections() {
         let ended = timeout(PATIENCE, wait).await.expect("in time").expect("no panic").expect("no error");
         assert_eq!(ended.expect("known").ending, Ending::Completed(b"null".to_vec()));
     }
+}
+
+#[tokio::test]
+async fn a_watch_survives_a_restart_and_lost_connections() {
+    let mut server = Server::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+    let (adapter, other) = (connect(&server).await, connect(&server).await);
+    adapter.enqueue(vec![job("a")]).await.expect("enqueue");
+    let mut news = adapter.watch(&"a".into());
+    let claimed = other.exchange(exchange("w", 1, Vec::new(), 1)).await.expect("claim").jobs.remove(0);
+    let note = async |progress: &str| {
+        let progress = Some(progress.as_bytes().to_vec());
+        let report = JobReport { lease: claimed.lease.clone(), progress, logs: Vec::new() };
+        assert_eq!(other.note(vec![report]).await.expect("note"), [true]);
+    };
+    let mut until = async |progress: &str| {
+        let is_it = |news: &Option<JobNews>| {
+            news.as_ref().is_some_and(|news| news.progress.as_deref() == Some(progress.as_bytes()))
+        };
+        timeout(PATIENCE, news.wait_for(is_it)).await.expect("in time").expect("it is told");
+    };
+    note("1").await;
+    until("1").await;
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    note("2").await;
+    until("2").await;
+    server.kill();
+    server.restart();
+    note("3").await;
+    until("3").await;
+    note("4").await;
+    until("4").await;
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    other.exchange(exchange("w", 2, vec![complete(&claimed)], 0)).await.expect("settle");
+    let ended = timeout(PATIENCE, adapter.ended(&"a".into())).await.expect("in time").expect("no error");
+    assert_eq!(ended.expect("known").ending, Ending::Completed(b"null".to_vec()));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
     Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection,
-    JobCounts, JobData, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
+    JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
     NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome, RenewLease,
     Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered,
     Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
@@ -118,6 +118,7 @@ forward! {
         async ended(id: &JobId) -> Result<Option<Ended>, AdapterError>;
         sync work() -> Box<dyn WorkListener>;
         sync cancellations() -> broadcast::Receiver<Cancellation>;
+        sync watch(id: &JobId) -> watch::Receiver<Option<JobNews>>;
     }
     Inspection by inspection {
         async job(id: &JobId) -> Result<Option<JobInfo>, AdapterError>;

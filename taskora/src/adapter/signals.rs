@@ -1,12 +1,13 @@
 //! What a store pushes: work, cancellations, and the ends of jobs.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::{AdapterError, Ended, Exchange, Exchanged};
-use crate::job::JobId;
+use crate::job::{JobId, JobState};
 
 /// What is pushed: work, cancellations, and the ends of jobs.
 #[async_trait]
@@ -21,6 +22,46 @@ pub trait Signals: Send + Sync {
     /// Waits until the job has ended, and returns how; `None` if the job is unknown (never dispatched, or trimmed). Does not
     /// poll, and survives reconnects. Dropping the future ends the wait.
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError>;
+
+    /// What is new about an unfinished job, for those who watch it. Does not poll, and survives reconnects. Dropping the receiver
+    /// ends the watch; nobody pays for a job that nobody watches.
+    ///
+    /// The value is `None` until the store has answered, and stays `None` for a job that is unknown or has ended. Then it is what the store
+    /// knows about the job, and is replaced, so that a slow receiver sees the newest:
+    ///
+    /// - when [`Jobs::note`](super::Jobs::note) has kept a progress: the job is active;
+    /// - when an attempt is over and another one follows: it failed, was released, or was rescued from a dead worker;
+    /// - when the connection was lost: what the store knows then.
+    ///
+    /// The start of an attempt is not told, nor what becomes of a job that waits. The job's end is not told either, and nothing after it:
+    /// [`Signals::ended`] says how it ends, and what was told to a receiver before is in it by then.
+    ///
+    /// By default, nothing is told.
+    fn watch(&self, id: &JobId) -> watch::Receiver<Option<JobNews>> {
+        let _ = id;
+        watch::channel(None).1
+    }
+}
+
+/// What is known about an unfinished job, see [`Signals::watch`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct JobNews {
+    /// Its task.
+    pub task: String,
+    /// Its state, as far as it was told.
+    pub state: JobState,
+    /// Its latest progress, as JSON.
+    pub progress: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for JobNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // progress may be as confidential as the payload
+        f.debug_struct("JobNews")
+            .field("task", &self.task)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A message of [`Signals::cancellations`].

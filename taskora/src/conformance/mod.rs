@@ -88,6 +88,7 @@ mod throttling;
 mod ticks;
 mod upkeep;
 mod wakes;
+mod watching;
 mod workflow_ends;
 mod workflow_retention;
 mod workflow_steps;

@@ -236,6 +236,14 @@ macro_rules! __conformance_checks {
                 x40_notes_without_a_valid_lease_are_refused
                 notes_stay_over_attempts_and_after_the_end
             }
+            watching {
+                the_newest_progress_is_told
+                a_watch_begins_with_what_is_known
+                what_follows_an_attempt_is_told
+                a_rescue_is_told
+                a_long_progress_is_told
+                there_is_no_news_of_an_end
+            }
             retention {
                 the_newest_completed_jobs_are_kept_by_count
                 the_newest_failed_jobs_are_kept_by_count

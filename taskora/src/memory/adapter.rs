@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::key::Key;
 use super::listener::MemoryListener;
@@ -15,9 +15,9 @@ use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
-    Inspection, JobCounts, JobData, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
-    Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
-    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow,
+    Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule,
+    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -165,6 +165,11 @@ impl Signals for MemoryAdapter {
             Some(Err(told)) => Ok(told.await.ok()),
             None => Ok(None),
         }
+    }
+
+    fn watch(&self, id: &JobId) -> watch::Receiver<Option<JobNews>> {
+        let mut store = self.0.lock();
+        store.jobs.get_mut(id).map_or_else(|| watch::channel(None).1, Record::watch)
     }
 }
 

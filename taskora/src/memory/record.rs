@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::collects::Item;
 use super::key::{Held, OnceKey};
 use super::line::Place;
-use crate::adapter::{AdapterError, Ended, Ending, JobData, Lease, LimitKey, NewJob, NodeRef, StoredValue};
+use crate::adapter::{
+    AdapterError, Ended, Ending, JobData, JobNews, Lease, LimitKey, NewJob, NodeRef, StoredValue,
+};
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
 /// Everything about one job. Data that a remote store keeps separately is simply empty here.
@@ -33,6 +35,8 @@ pub(super) struct Record {
     pub(super) progress: Option<Vec<u8>>,
     pub(super) logs: VecDeque<LogEntry>,
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
+    /// Who watches the job.
+    pub(super) watchers: Option<watch::Sender<Option<JobNews>>>,
     /// The key that it holds: limits by key count it.
     pub(super) holds: Option<LimitKey>,
     /// The key that it was stored under, while it may own that key.
@@ -115,6 +119,7 @@ impl Record {
             progress: None,
             logs: VecDeque::new(),
             waiters: Vec::new(),
+            watchers: None,
             holds: None,
             held: None,
             once: None,
@@ -196,6 +201,31 @@ impl Record {
             | Phase::Behind(_)
             | Phase::Delayed { .. }
             | Phase::Active { .. } => None,
+        }
+    }
+
+    /// Another one watches the job. Like those before, it is told what is known now.
+    pub(super) fn watch(&mut self) -> watch::Receiver<Option<JobNews>> {
+        if matches!(self.phase, Phase::Ended { .. }) {
+            return watch::channel(None).1;
+        }
+        let watchers = self.watchers.get_or_insert_with(|| watch::channel(None).0);
+        let watcher = watchers.subscribe();
+        self.tell_watchers();
+        watcher
+    }
+
+    /// Tells those who watch the job what is known about it.
+    pub(super) fn tell_watchers(&mut self) {
+        if self.watchers.as_ref().is_some_and(|watchers| watchers.receiver_count() == 0) {
+            self.watchers = None;
+        }
+        if let Some(watchers) = &self.watchers {
+            watchers.send_replace(Some(JobNews {
+                task: self.new.task.to_string(),
+                state: self.phase.state(),
+                progress: self.progress.clone(),
+            }));
         }
     }
 

@@ -198,6 +198,7 @@ impl Store {
         self.count_attempt(id, Some(error));
         let due_at = Timestamp::from_millis(if let Line::Due(due) = line { due } else { now });
         let state = self.enter_line(id, line);
+        self.tell_watchers(id);
         let attempt = self.jobs.get(id).map_or(0, |record| record.attempts);
         self.announce(id, Kind::Retrying, || What::Retrying { attempt, error: text, due_at });
         state
@@ -210,6 +211,7 @@ impl Store {
             _ => None,
         };
         let state = self.enter_line(id, line);
+        self.tell_watchers(id);
         self.announce(id, Kind::Released, || What::Released { due_at });
         state
     }
@@ -244,6 +246,7 @@ impl Store {
             let value =
                 serde_json::from_slice(&progress).ok().filter(|_| progress.len() <= What::MAX_PROGRESS);
             record.progress = Some(progress);
+            record.tell_watchers();
             if let Some(value) = value {
                 self.announce(&notes.lease.id, Kind::Progress, || What::Progress { value });
             }
@@ -359,9 +362,16 @@ impl Store {
             }
             None => {
                 let state = self.enter_line(id, Line::Front);
+                self.tell_watchers(id);
                 self.announce(id, Kind::Rescued, || What::Rescued { stalls });
                 state
             }
+        }
+    }
+
+    fn tell_watchers(&mut self, id: &JobId) {
+        if let Some(record) = self.jobs.get_mut(id) {
+            record.tell_watchers();
         }
     }
 

@@ -155,6 +155,7 @@ impl Store {
             self.keys.give_up(once, id.as_str());
         }
         if let Some(record) = self.jobs.get_mut(id) {
+            record.watchers = None;
             let waiters = std::mem::take(&mut record.waiters);
             for (waiter, ended) in waiters.into_iter().zip(std::iter::repeat_with(|| record.ended())) {
                 // the waiter may have given up
