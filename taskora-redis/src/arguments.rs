@@ -63,11 +63,13 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("revive", &["again", "jobs"]),
+    ("quiet", &["worker", "quiet"]),
     ("schedule", &["name"]),
     ("paused", &["cursor", "count"]),
     ("set_gate", &["level", "task", "aliases", "what", "value", "lasting", "by"]),
     ("shift", &["by"]),
     ("sign", &["process", "about"]),
+    ("sign_off", &["worker"]),
     ("stage_workflow", &["nonce", "life", "fields"]),
     ("start_workflow", &["again", "count", "first"]),
     (
@@ -84,6 +86,8 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
             "workflows_keep",
             "process",
             "about",
+            "worker",
+            "worker_about",
         ],
     ),
     ("take_key", &["task", "lease", "id", "key"]),
@@ -91,6 +95,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("trigger", &["name", "overlap", "job"]),
     ("watch", &["tag", "ids"]),
     ("withdraw", &["again", "what", "reason", "ids"]),
+    ("workers", &["cursor", "count", "jobs"]),
     ("workflow", &["id", "from", "count"]),
 ];
 

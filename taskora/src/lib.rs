@@ -83,12 +83,14 @@ mod wording;
 #[cfg(feature = "runtime")]
 mod worker;
 #[cfg(feature = "runtime")]
+mod workers;
+#[cfg(feature = "runtime")]
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
 pub use adapter::{
     Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    Pause, TaskOverview, What,
+    Pause, TaskOverview, What, WorkerInfo, WorkerState,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -155,6 +157,8 @@ pub use taskora_macros::Task;
 pub use taskora_macros::task;
 #[cfg(feature = "runtime")]
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
+#[cfg(feature = "runtime")]
+pub use workers::{Workers, WorkersError};
 #[cfg(feature = "runtime")]
 pub use workflow::{
     Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,

@@ -17,7 +17,8 @@ use crate::adapter::{
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
     Inspection, JobCounts, JobData, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow, Once,
     Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule, Swept,
-    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -144,6 +145,22 @@ impl Jobs for MemoryAdapter {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         Ok(self.0.lock().sweep(tasks, retention, self.0.now()))
+    }
+
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        report.worker.check()?;
+        Ok(self.0.lock().sweep_for(report, tasks, retention, self.0.now()))
+    }
+
+    async fn sign_off(&self, report: &WorkerReport) -> Result<(), AdapterError> {
+        report.worker.check()?;
+        self.0.lock().sign_off(report, self.0.now());
+        Ok(())
     }
 }
 
@@ -276,6 +293,10 @@ impl Inspection for MemoryAdapter {
 
     async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
         Ok(self.0.lock().jobs.get(id).map(Record::data))
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
+        Ok(self.0.lock().live_workers(self.0.now()))
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

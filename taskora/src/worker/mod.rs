@@ -3,7 +3,7 @@
 //! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `supervise` polls its
 //! handler, `judge` says how it ends, `engine` settles it. `batch` does for several jobs what `attempt` does for one.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
-//! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, `registry` knows the handlers,
+//! sweeps the store and says with `report` what the worker does. `calls` has the engine's calls in flight, `capacity` counts, `registry` knows the handlers,
 //! and `pace` is what a running worker can be told.
 
 #![cfg_attr(
@@ -28,6 +28,7 @@ mod limits;
 mod outcomes;
 mod pace;
 mod registry;
+mod report;
 mod reporter;
 mod signals;
 mod store;
