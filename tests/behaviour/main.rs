@@ -47,4 +47,5 @@ mod shutdown_signals;
 mod stall;
 mod stopped;
 mod timeout;
+mod workers;
 mod workflow;

@@ -1,10 +1,11 @@
 -- The workers that say what they do. Each entry: the last sign of life (6), after how long a silence the worker is gone, in milliseconds (6),
 -- whether it is to claim nothing (1: 0 or 1), the length of the JSON about it (4), that JSON, and the ids of its jobs as JSON.
 local LOOKS = 4 -- each sign of life looks at this many other workers
+local LONGEST = 604800000 -- no silence may be longer, in milliseconds
 
 local function is_live(entry)
   local heard, silence = u48_at(entry, 1), u48_at(entry, 7)
-  return heard and silence and heard + silence > now
+  return heard and silence and heard < now + LONGEST and heard + math.min(silence, LONGEST) > now
 end
 
 -- the entry of a live worker

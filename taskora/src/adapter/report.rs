@@ -52,7 +52,7 @@ pub struct WorkerEntry {
     pub state: WorkerState,
     /// How long it has run.
     pub up: Duration,
-    /// After how long a silence it counts as gone; [`WorkerEntry::SILENCE`] by default.
+    /// After how long a silence it counts as gone; [`WorkerEntry::SILENCE`] by default, at most [`WorkerEntry::LONGEST_SILENCE`].
     pub silence: Duration,
 }
 
@@ -63,6 +63,8 @@ impl WorkerEntry {
     pub const MAX_TASKS: usize = 1_000;
     /// After how long a silence a worker counts as gone that sweeps every five seconds.
     pub const SILENCE: Duration = Duration::from_secs(30);
+    /// No worker is silent for longer.
+    pub const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 24 * 3_600);
 
     /// A worker of this process that has just started and does nothing.
     #[must_use]

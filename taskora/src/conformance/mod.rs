@@ -87,6 +87,7 @@ mod throttling;
 mod ticks;
 mod upkeep;
 mod wakes;
+mod workers;
 mod workflow_ends;
 mod workflow_retention;
 mod workflow_steps;

@@ -10,7 +10,6 @@ use tokio::sync::broadcast;
 use super::key::Key;
 use super::listener::MemoryListener;
 use super::queue::Queue;
-use super::record::Record;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
@@ -292,7 +291,9 @@ impl Inspection for MemoryAdapter {
     }
 
     async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
-        Ok(self.0.lock().jobs.get(id).map(Record::data))
+        let (store, now) = (self.0.lock(), self.0.now());
+        let Some(record) = store.jobs.get(id) else { return Ok(None) };
+        Ok(Some(JobData { is_served: store.registry.is_served(&record.new.task, now), ..record.data() }))
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {

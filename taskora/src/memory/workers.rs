@@ -20,7 +20,8 @@ struct Known {
 
 impl Known {
     fn is_live(&self, now: u64) -> bool {
-        self.heard.saturating_add(millis(self.entry.silence)) > now
+        let silence = self.entry.silence.min(WorkerEntry::LONGEST_SILENCE);
+        self.heard.saturating_add(millis(silence)) > now
     }
 }
 

@@ -284,6 +284,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let sweeper =
             Sweeper { adapter: adapter.clone(), reports: reports.clone(), tasks: names, retention, interval };
         let sweeper = tokio::spawn(sweeper.run(orders_sender.clone(), tick_times));
+        let id = worker.clone();
         let engine = Engine::new(
             self.app.clone(),
             Settings { worker, cancel_grace: self.cancel_grace },
@@ -305,8 +306,8 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             ended
         });
         let store = self.app.setup().adapter();
-        tracing::info!(tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
-        Ok(Worker { engine, orders: orders_sender, pace, grace: self.shutdown_grace })
+        tracing::info!(%id, tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
+        Ok(Worker { engine, orders: orders_sender, pace, grace: self.shutdown_grace, id })
     }
 
     fn check(&self) -> Result<(), WorkerError> {

@@ -37,6 +37,7 @@ mod sweeper;
 mod ticker;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -81,12 +82,18 @@ pub struct Worker {
     orders: mpsc::UnboundedSender<Order>,
     pace: watch::Sender<Pace>,
     grace: Duration,
+    id: Arc<str>,
 }
 
 impl Worker {
     /// Settings of a worker that runs jobs of this app.
     pub fn builder(app: &App) -> WorkerBuilder<()> {
         WorkerBuilder::new(app)
+    }
+
+    /// Its id, which no other worker has. By it, [`Inspect::workers`](crate::Inspect::workers) and [`Workers`](crate::Workers) know this worker.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Stops claiming, lets running attempts finish within the builder's
@@ -141,7 +148,11 @@ impl Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pace = *self.pace.borrow();
-        f.debug_struct("Worker").field("grace", &self.grace).field("pace", &pace).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .field("grace", &self.grace)
+            .field("pace", &pace)
+            .finish_non_exhaustive()
     }
 }
 

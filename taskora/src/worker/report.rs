@@ -48,7 +48,8 @@ impl Reports {
         let mut entry = WorkerEntry::new(id);
         entry.program = Program::this();
         entry.tasks = tasks.iter().take(WorkerEntry::MAX_TASKS).cloned().collect();
-        entry.silence = sweep.saturating_mul(MISSED).max(WorkerEntry::SILENCE);
+        entry.silence =
+            sweep.saturating_mul(MISSED).clamp(WorkerEntry::SILENCE, WorkerEntry::LONGEST_SILENCE);
         Self { entry, started: Instant::now(), pace, engine, is_known: AtomicBool::new(false) }
     }
 
