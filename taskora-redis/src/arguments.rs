@@ -64,11 +64,13 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("replace", &["id", "reason", "new_id", "record", "payload"]),
     ("revive", &["again", "jobs"]),
+    ("quiet", &["worker", "quiet"]),
     ("schedule", &["name"]),
     ("paused", &["cursor", "count"]),
     ("set_gate", &["level", "task", "aliases", "what", "value", "lasting", "by"]),
     ("shift", &["by"]),
     ("sign", &["process", "about"]),
+    ("sign_off", &["worker"]),
     ("stage_workflow", &["nonce", "life", "fields"]),
     ("start_workflow", &["again", "count", "first"]),
     (
@@ -85,6 +87,8 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
             "workflows_keep",
             "process",
             "about",
+            "worker",
+            "worker_about",
         ],
     ),
     ("take_key", &["task", "lease", "id", "key"]),
@@ -92,6 +96,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("trigger", &["name", "overlap", "job"]),
     ("watch", &["tag", "watches", "ids"]),
     ("withdraw", &["again", "what", "reason", "ids"]),
+    ("workers", &["cursor", "count", "jobs"]),
     ("workflow", &["id", "from", "count"]),
 ];
 

@@ -109,6 +109,10 @@ impl Control for RedisAdapter {
         self.set_gate(task, level, &what, "", &NewPause::default()).await
     }
 
+    async fn quiet(&self, worker: &str, is_quiet: bool) -> Result<bool, AdapterError> {
+        self.keep_quiet(worker, is_quiet).await
+    }
+
     async fn paused(&self) -> Result<Vec<(TaskName, Pause)>, AdapterError> {
         let what = "the answer to `paused`";
         // a page may have some of an earlier one again

@@ -21,7 +21,7 @@ impl RedisAdapter {
         if values.is_empty() {
             return Ok(None);
         }
-        let [length, payload, size, result, limit_key, field, log_lines] =
+        let [length, payload, size, result, limit_key, field, log_lines, is_served] =
             exactly(Value::Array(values), WHAT)?;
         let mut data = JobData::new(read_value(number(&length, WHAT)?, payload)?);
         if number::<i64>(&size, WHAT)? >= 0 {
@@ -34,6 +34,7 @@ impl RedisAdapter {
         data.limit_key = text(limit_key)?;
         data.key = id::key_in(&bytes(field, WHAT)?).map(|(_, key)| key);
         data.log_lines = number(&log_lines, WHAT)?;
+        data.is_served = number::<u8>(&is_served, WHAT)? == 1;
         Ok(Some(data))
     }
 }

@@ -1,7 +1,7 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview, Schedules};
+use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview, Schedules, WorkerInfo};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -66,6 +66,10 @@ impl Inspection for RedisAdapter {
 
     async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
         self.data(id).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
+        self.live_workers(true).await
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

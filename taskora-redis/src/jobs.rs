@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use redis::Value;
 use taskora::adapter::{
     AttemptEnd, CallId, CancelOutcome, ClaimedJob, Enqueued, Exchange, Exchanged, JobReport, Jobs, Lease,
-    NewJob, RenewLease, Renewal, Settlement, Swept, TaskName,
+    NewJob, RenewLease, Renewal, Settlement, Swept, TaskName, WorkerReport,
 };
 use taskora::{AdapterError, JobId, LogEntry, Retention, Timestamp};
 
@@ -22,7 +22,7 @@ use crate::inner::{Inner, Round};
 use crate::link::Link;
 use crate::process::check_level;
 use crate::scripts::SCRIPTS;
-use crate::{id, tasks};
+use crate::{id, tasks, workers};
 
 /// The most large payloads fetched in one call.
 const MAX_BLOBS: usize = 16;
@@ -88,11 +88,38 @@ impl Jobs for RedisAdapter {
     }
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
+        self.sweep_and_say(None, tasks, retention).await
+    }
+
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        report.worker.check()?;
+        self.sweep_and_say(Some(report), tasks, retention).await
+    }
+
+    async fn sign_off(&self, report: &WorkerReport) -> Result<(), AdapterError> {
+        self.forget_worker(report).await
+    }
+}
+
+impl RedisAdapter {
+    async fn sweep_and_say(
+        &self,
+        report: Option<&WorkerReport>,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
         let own = tasks::names(tasks);
         let Retention { completed, failed, workflows, .. } = retention;
         let settings = self.inner.settings();
         let is_new = settings.process.serves(tasks);
         let about = settings.process.about();
+        let (worker, worker_about) =
+            report.map_or(("", Vec::new()), |report| (&*report.worker.id, workers::pack(&report.worker)));
         let round = self.inner.round(tasks);
         let answer = self.inner.script(&SCRIPTS.sweep, |call, _| {
             call.put("tasks", &own).put("from", round.from).put("carry", u8::from(round.carry));
@@ -100,10 +127,23 @@ impl Jobs for RedisAdapter {
             call.put("failed_age", millis(failed.age)).put("failed_keep", failed.count);
             call.put("workflows_age", millis(workflows.age)).put("workflows_keep", workflows.count);
             call.put("process", &settings.process.name).put("about", &about);
+            call.put("worker", worker).put("worker_about", &worker_about);
         });
         let what = "the answer to `sweep`";
-        let [rescued, stalled, more, from, carry, rescued_ids, stalled_ids, level, raised_by, created, ticks] =
-            exactly(answer.await?, what)?;
+        let [
+            rescued,
+            stalled,
+            more,
+            from,
+            carry,
+            rescued_ids,
+            stalled_ids,
+            level,
+            raised_by,
+            created,
+            ticks,
+            quiet,
+        ] = exactly(answer.await?, what)?;
         let (from, carry) = (number(&from, what)?, number::<u8>(&carry, what)? == 1);
         self.inner.end_round(tasks, Round { from, carry });
         let level = number(&level, what)?;
@@ -124,6 +164,7 @@ impl Jobs for RedisAdapter {
             stalled_ids: ids(stalled_ids)?,
             more: number::<u8>(&more, "`more`")? == 1,
             ticks: number::<u8>(&ticks, "`ticks`")? == 1,
+            quiet: number::<u8>(&quiet, "`quiet`")? == 1,
         })
     }
 }

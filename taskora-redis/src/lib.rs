@@ -112,6 +112,7 @@ mod tasks;
 mod tls;
 mod upkeep;
 mod work;
+mod workers;
 mod workflows;
 
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! What is in the namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use redis::Value;
@@ -40,9 +40,16 @@ impl RedisAdapter {
                 break;
             }
         }
+        let workers = self.live_workers(false).await?;
+        let mut served: HashMap<&str, usize> = HashMap::new();
+        for task in workers.iter().flat_map(|worker| &worker.tasks) {
+            *served.entry(task).or_default() += 1;
+        }
         overview.tasks = tasks.into_values().collect();
-        let processes = self.processes().await?;
-        overview.workers = processes.iter().filter(|process| process.is_worker()).count();
+        for task in &mut overview.tasks {
+            task.workers = served.get(&*task.task).copied().unwrap_or_default();
+        }
+        overview.workers = workers.len();
         Ok(overview)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use taskora::adapter::{SCHEDULES, TaskName};
+use taskora::adapter::{Program, SCHEDULES, TaskName};
 use taskora::{AdapterError, Timestamp};
 
 use crate::codec::Reader;
@@ -24,6 +24,7 @@ const MAX_TASKS: usize = 1_000;
 pub(crate) struct Process {
     pub(crate) name: String,
     since: u64,
+    host: String,
     build: String,
     pub(crate) program: String,
     last_sign: Mutex<Option<Instant>>,
@@ -34,11 +35,13 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let Program { host, name: program, build, .. } = Program::this();
         Self {
             name: uuid::Uuid::now_v7().simple().to_string(),
             since,
-            build: build(),
-            program: program(),
+            host,
+            build,
+            program,
             last_sign: Mutex::new(None),
             served: Mutex::default(),
         }
@@ -75,7 +78,7 @@ impl Process {
         let tasks: BTreeSet<&str> = tasks.filter(|task| *task != SCHEDULES).take(MAX_TASKS).collect();
         let text = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "host": host(),
+            "host": self.host,
             "pid": std::process::id(),
             "since": self.since,
             "program": self.program,
@@ -127,10 +130,6 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
-    pub(crate) fn is_worker(&self) -> bool {
-        self.roles.iter().any(|role| role == "worker")
-    }
-
     /// Fields that a later version adds are ignored, and fields that it leaves out are empty.
     pub(crate) fn read(name: &[u8], entry: &[u8]) -> Option<Self> {
         let mut reader = Reader(entry);
@@ -172,28 +171,4 @@ pub(crate) fn check_level(level: u64, raised_by: &str) -> Result<(), AdapterErro
         "the namespace was raised to level {level} by `{raised_by}`, and this process understands level {LEVEL}; \
          use a newer taskora-redis"
     )))
-}
-
-fn host() -> String {
-    let read = |path| std::fs::read_to_string(path).ok();
-    let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok());
-    name.unwrap_or_default().trim().to_owned()
-}
-
-/// Identifies this executable: a hash of its length and modification time; empty if unknown.
-fn build() -> String {
-    let about = || {
-        let file = std::env::current_exe().and_then(std::fs::metadata).ok()?;
-        let written = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some((file.len(), written.as_nanos()))
-    };
-    // the same in each process, and in each release of the compiler
-    about().map_or_else(String::new, |about| {
-        redis::Script::new(&format!("{about:?}")).get_hash().get(..16).unwrap_or_default().to_owned()
-    })
-}
-
-fn program() -> String {
-    let path = std::env::current_exe().ok();
-    path.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).unwrap_or_default()
 }

@@ -100,6 +100,7 @@ commands!(
     processes,
     promote,
     put_schedules,
+    quiet,
     raise_level,
     release_key,
     remove_schedule,
@@ -111,6 +112,7 @@ commands!(
     set_gate,
     shift,
     sign,
+    sign_off,
     stage_workflow,
     start_workflow,
     sweep,
@@ -119,6 +121,7 @@ commands!(
     trigger,
     watch,
     withdraw,
+    workers,
     workflow,
 );
 
@@ -163,6 +166,7 @@ modules!(
     tokens,
     turns,
     waiters,
+    workers,
     workflow_move,
     workflow_read,
     workflow_release,

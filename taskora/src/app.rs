@@ -17,6 +17,7 @@ use crate::job::JobId;
 use crate::policy::Retention;
 use crate::queues::Queues;
 use crate::setup::{Setup, Shared};
+use crate::workers::Workers;
 use crate::workflow::{Starts, WorkflowHandle, WorkflowId};
 
 /// An application: dispatches jobs, and workers are built on it. Cheap to clone; a process may have several. You may keep it
@@ -125,6 +126,12 @@ impl App {
     #[must_use]
     pub const fn queues(&self) -> Queues<'_> {
         Queues::new(&self.setup)
+    }
+
+    /// The workers, in all processes: pause and resume one. [`Inspect::workers`] lists them.
+    #[must_use]
+    pub const fn workers(&self) -> Workers<'_> {
+        Workers::new(&self.setup)
     }
 
     /// Looks into the queues of the tasks, and changes nothing.

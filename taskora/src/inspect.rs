@@ -14,7 +14,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::adapter::{AdapterError, GatedTask, LimitKey, Overview};
+use crate::adapter::{AdapterError, GatedTask, LimitKey, Overview, WorkerInfo};
 use crate::contract::Collects;
 use crate::dispatch::IntoKey;
 use crate::job::{JobId, JobState, Timestamp};
@@ -60,6 +60,36 @@ impl<'a> Inspect<'a> {
     /// If the store cannot be reached.
     pub async fn overview(&self) -> Result<Overview, AdapterError> {
         self.setup.adapter().inspection().overview().await
+    }
+
+    /// The workers that are alive, in all processes, by id: where each runs, which tasks it serves, how many of its places are taken, and which jobs run
+    /// in it. A worker says so with each of its sweeps, every five seconds by default, so this may be a few seconds old. One that was silent for
+    /// 30 seconds is not among them (if its [`sweep`](crate::WorkerBuilder::sweep) is longer than five seconds: for six times that), nor is
+    /// one that has shut down.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn greet() {}
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let worker = Worker::builder(&app).register::<Greet>().concurrency(10).start().await?;
+    /// # tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    /// // within a second
+    /// let workers = app.inspect().workers().await?;
+    /// assert_eq!((workers[0].running, workers[0].concurrency), (0, 10));
+    /// assert!(workers[0].serves("greet"));
+    ///
+    /// worker.shutdown().await?;
+    /// assert!(app.inspect().workers().await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A store looks at a bounded number of workers in one step.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
+        self.setup.adapter().inspection().workers().await
     }
 
     /// All that is stored about a job: its state, its payload and its result, its keys. `None` if it was never dispatched, or was removed since. What is

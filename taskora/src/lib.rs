@@ -85,6 +85,8 @@ mod wording;
 #[cfg(feature = "runtime")]
 mod worker;
 #[cfg(feature = "runtime")]
+mod workers;
+#[cfg(feature = "runtime")]
 pub mod workflow;
 
 #[cfg(feature = "runtime")]
@@ -92,7 +94,7 @@ pub use actions::{RERUN_OF, Replacement};
 #[cfg(feature = "runtime")]
 pub use adapter::{
     Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    Pause, TaskOverview, What,
+    Pause, TaskOverview, What, WorkerInfo, WorkerState,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -161,6 +163,8 @@ pub use taskora_macros::task;
 pub use watcher::{JobWatcher, Watched};
 #[cfg(feature = "runtime")]
 pub use worker::{HandlerSet, Worker, WorkerBuilder};
+#[cfg(feature = "runtime")]
+pub use workers::{Workers, WorkersError};
 #[cfg(feature = "runtime")]
 pub use workflow::{
     Dag, Graph, Workflow, WorkflowBuilder, WorkflowError, WorkflowHandle, WorkflowId, WorkflowState,

@@ -48,4 +48,5 @@ mod stall;
 mod stopped;
 mod timeout;
 mod watching;
+mod workers;
 mod workflow;

@@ -3,9 +3,11 @@
 -- ready, ends workflows past their deadline, wakes workers, trims finished jobs. All tasks share one budget: the answer says with
 -- which task the next call begins. Some tasks that nobody serves are looked after, too.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
---   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua)
+--   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua); id of the worker (empty: it says
+--   nothing of itself), what it says (see lib/workers.lua)
 -- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
---   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it, when it was created, whether a schedule is due (0 or 1)
+--   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it, when it was created, whether a schedule is due
+--   (0 or 1), whether the worker is to claim nothing (0 or 1)
 -- Events: pushes ends to waiters; wakes a worker per task with waiting jobs
 local RESCUES, REMOVALS, TASKS, NAMED = 100, 256, 128, 5
 
@@ -125,6 +127,7 @@ function commands.sweep()
   age.F, keep.F = tonumber(argv[A.failed_age]), tonumber(argv[A.failed_keep])
   S.careful = call('EXISTS', K.damaged) == 1
   processes.sign(argv[A.process], argv[A.about])
+  local is_quiet = workers.sign(argv[A.worker], argv[A.worker_about])
   if workflow.expire_late() then more = true end
 
   -- the tasks in turn, within the budget
@@ -186,5 +189,6 @@ function commands.sweep()
   return {
     #counts.rescued, #counts.stalled, more and 1 or 0, at, carry and 1 or 0,
     first_of(counts.rescued), first_of(counts.stalled), level[1], level[2], level[3], look and look <= now and 1 or 0,
+    is_quiet and 1 or 0,
   }
 end

@@ -32,6 +32,12 @@ function registry.sign(names, age, keep)
   pages(set, function(...) call('HSET', K.registry, ...) end)
 end
 
+-- whether a sweep has named the task lately
+function registry.is_served(task)
+  local seen = parse(call('HGET', K.registry, task))
+  return seen ~= nil and seen + SERVED > now
+end
+
 -- Some of the tasks that nobody serves, each with what is kept of it: that of its last sweep, or else this one's, and a week at least.
 function registry.strangers(age, keep)
   local names, strangers = {}, {}

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use redis::{Commands, Connection};
 use taskora::adapter::{
     Admissions, AttemptEnd, Collect, Control, DeclaredLimit, Due, GatedTask, JobReport, Jobs, LimitKey,
-    NewJob, NewNode, NewPause, NewWorkflow, PerKey, Rate, Schedules, Signals, Workflows,
+    NewJob, NewNode, NewPause, NewWorkflow, PerKey, Rate, Schedules, Signals, WorkerEntry, WorkerReport,
+    Workflows,
 };
 use taskora::{LogEntry, LogLevel, OnExpire, Retention, RetentionLimit, Timestamp, Ttl};
 use taskora_redis::{RedisAdapter, WIRE_VERSION};
@@ -52,6 +53,7 @@ async fn a_drained_namespace_is_empty() {
     let adapter = RedisAdapter::connect(patient(server.url()).test_clock()).await.expect("connect");
     one_job_in_each_state(&adapter, &server).await;
     adapter.shift_clock(Duration::from_secs(3600)).await.expect("shift the clock");
+    adapter.sign_off(&report()).await.expect("sign off");
     let none = RetentionLimit::new(Duration::from_secs(1), 0);
     // what is active is rescued, what is delayed is due; the second round takes what stalled or was flagged
     for worker in ["x", "y", "z"] {
@@ -81,6 +83,20 @@ async fn a_drained_namespace_is_empty() {
     );
 }
 
+/// What a worker says that runs a job.
+fn report() -> WorkerReport {
+    let mut entry = WorkerEntry::new("w");
+    entry.program.host = "host".to_owned();
+    entry.program.pid = 7;
+    entry.program.name = "mailer".to_owned();
+    entry.program.build = "0123456789abcdef".to_owned();
+    entry.tasks = vec![TASK.into()];
+    entry.running = 1;
+    entry.jobs = vec!["active".into()];
+    entry.up = Duration::from_secs(60);
+    WorkerReport::new(entry)
+}
+
 /// Jobs called after where they are.
 async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
     let ended =
@@ -104,7 +120,8 @@ async fn one_job_in_each_state(adapter: &RedisAdapter, server: &Server) {
     });
     adapter.renew(renewed.to_vec()).await.expect("renew");
     adapter.shift_clock(Duration::from_secs(60)).await.expect("shift the clock");
-    adapter.sweep(&[TASK.into()], Retention::default()).await.expect("sweep");
+    adapter.sweep_for(&report(), &[TASK.into()], Retention::default()).await.expect("sweep");
+    adapter.quiet("w", true).await.expect("quiet");
     adapter.cancel(&"flagged".into(), "user asked").await.expect("cancel");
     let line = LogEntry::new(LogLevel::Info, "sending", Timestamp::from_millis(1), 1);
     let notes =

@@ -9,6 +9,7 @@ mod key_rates;
 mod keys;
 mod lanes;
 mod schedules;
+mod workers;
 
 use std::time::Duration;
 
@@ -127,6 +128,8 @@ enum Act {
     Trigger,
     Pause,
     RemoveSchedule,
+    WorkerQuiet,
+    WorkerSignOff,
 }
 
 impl Act {
@@ -219,6 +222,8 @@ impl Act {
             Self::Trigger => "trigger",
             Self::Pause => "pause_schedule",
             Self::RemoveSchedule => "remove_schedule",
+            Self::WorkerQuiet => "quiet",
+            Self::WorkerSignOff => "sign_off",
         }
     }
 
@@ -303,6 +308,7 @@ impl Act {
                     world.by_hand(words);
                 }
             }
+            _ if self.is_of_workers() => self.prepare_workers(world).await?,
             _ if self.is_of_operators() => self.prepare_operators(world).await?,
             _ if self.is_of_costs() => self.prepare_costs(world).await?,
             _ if self.is_of_gates() => self.prepare_gates(world).await?,
@@ -387,10 +393,12 @@ impl Act {
                 of("exchange", world.exchange(&[TASK, OTHER], Vec::new(), 4).await).map(drop)
             }
             Self::ClaimLate => of("exchange", world.exchange(&[TASK], Vec::new(), 20).await).map(drop),
-            Self::Rescue | Self::Stall | Self::Expire => world.sweep_once(Retention::default()).await,
+            Self::Rescue | Self::Stall | Self::Expire => {
+                world.sweep_once(Retention::default()).await.map(drop)
+            }
             Self::Remove => {
                 let none = RetentionLimit::new(Duration::from_secs(1), 0);
-                world.sweep_once(Retention::all(none)).await
+                world.sweep_once(Retention::all(none)).await.map(drop)
             }
             Self::CancelWaiting => of("cancel", adapter.cancel(&MADE[2].into(), "why").await).map(drop),
             Self::CancelUrgent => of("cancel", adapter.cancel(&"urgent".into(), "why").await).map(drop),
@@ -418,6 +426,7 @@ impl Act {
             Self::Note => world.first(First::Note).await,
             Self::Watch => world.first(First::Watch).await,
             Self::Repair => world.repair().await.map(drop),
+            _ if self.is_of_workers() => self.act_on_workers(world).await,
             _ if self.is_of_operators() => self.act_on_operators(world).await,
             _ if self.is_of_costs() => self.act_on_costs(world).await,
             _ if self.is_of_gates() => self.act_on_gates(world).await,

@@ -111,6 +111,15 @@ pub trait Control: Send + Sync {
     /// What is known about the gate of a task, or of one of its keys.
     async fn gate(&self, task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
 
+    /// Says whether a worker is to claim nothing. The mark is kept with what the store shows of the worker, and is gone with it. The worker
+    /// hears of it with its next [sweep](super::Jobs::sweep_for). Returns whether there is such a worker.
+    ///
+    /// An adapter that does not know its workers refuses the call.
+    async fn quiet(&self, worker: &str, is_quiet: bool) -> Result<bool, AdapterError> {
+        let _ = (worker, is_quiet);
+        Err(AdapterError::Config("this adapter does not know its workers".to_owned()))
+    }
+
     /// A worker knows the key of a job that it has claimed, and that does not hold it: because the job was stored before its task had
     /// limits by key, or it is a node of a workflow, whose first claim is from the line of its task. The job keeps this key, unless
     /// it has one. It holds it now, or it waits in the lane of its key, without having used up an attempt. A job that is to be

@@ -17,6 +17,9 @@ pub struct JobData {
     pub key: Option<String>,
     /// How many log lines it has.
     pub log_lines: usize,
+    /// Whether some worker serves its task: a sweep has named it within [`Swept::SERVED`](super::Swept::SERVED). `true` from an adapter that
+    /// does not know.
+    pub is_served: bool,
 }
 
 impl JobData {
@@ -26,7 +29,7 @@ impl JobData {
     /// A job of which only the payload is known.
     #[must_use]
     pub const fn new(payload: StoredValue) -> Self {
-        Self { payload, result: None, limit_key: None, key: None, log_lines: 0 }
+        Self { payload, result: None, limit_key: None, key: None, log_lines: 0, is_served: true }
     }
 }
 

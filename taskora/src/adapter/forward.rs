@@ -13,7 +13,7 @@ use super::{
     JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
     NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome, RenewLease,
     Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered,
-    Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -107,6 +107,8 @@ forward! {
         async note(reports: Vec<JobReport>) -> Result<Vec<bool>, AdapterError>;
         async cancel(id: &JobId, reason: &str) -> Result<CancelOutcome, AdapterError>;
         async sweep(tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
+        async sweep_for(report: &WorkerReport, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
+        async sign_off(report: &WorkerReport) -> Result<(), AdapterError>;
     }
     Admissions by admissions {
         async admit(admissions: Vec<Admission>) -> Result<Vec<Admitted>, AdapterError>;
@@ -127,6 +129,7 @@ forward! {
         async list(query: &JobQuery) -> Result<Listed, AdapterError>;
         async details(id: &JobId) -> Result<Option<JobData>, AdapterError>;
         async overview() -> Result<Overview, AdapterError>;
+        async workers() -> Result<Vec<WorkerInfo>, AdapterError>;
         async now() -> Result<Timestamp, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;
@@ -157,6 +160,7 @@ forward! {
         async resume(task: &GatedTask, key: Option<&LimitKey>) -> Result<bool, AdapterError>;
         async paused() -> Result<Vec<(TaskName, Pause)>, AdapterError>;
         async gate(task: &GatedTask, key: Option<&LimitKey>) -> Result<Gate, AdapterError>;
+        async quiet(worker: &str, is_quiet: bool) -> Result<bool, AdapterError>;
         async take_key(lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError>;
         async close_key(lease: &Lease, time: Duration) -> Result<(), AdapterError>;
         async collected(task: &GatedTask, key: &LimitKey, limit: usize) -> Result<Option<Collected>, AdapterError>;

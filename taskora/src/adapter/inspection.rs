@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AdapterError, JobData, JobQuery, Listed, Overview};
+use super::{AdapterError, JobData, JobQuery, Listed, Overview, WorkerInfo};
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 
 /// Reading.
@@ -55,6 +55,14 @@ pub trait Inspection: Send + Sync {
     /// An adapter that has none refuses the call.
     async fn overview(&self) -> Result<Overview, AdapterError> {
         Err(AdapterError::Config("this adapter has no overview".to_owned()))
+    }
+
+    /// The workers that are alive, by id: those that have swept within [their time](super::WorkerEntry::silence) and have not signed off. A store
+    /// looks at a bounded number of them in one step.
+    ///
+    /// An adapter that knows none refuses the call.
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
+        Err(AdapterError::Config("this adapter does not know its workers".to_owned()))
     }
 
     /// What time it is for the store.

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use super::{
-    AdapterError, Collect, Exchange, Exchanged, JobReport, LimitKey, RenewLease, Renewal, TaskName, TickStamp,
+    AdapterError, Collect, Exchange, Exchanged, JobReport, LimitKey, RenewLease, Renewal, TaskName,
+    TickStamp, WorkerReport,
 };
 use crate::job::{JobId, JobState};
 use crate::policy::{Retention, Ttl};
@@ -75,6 +76,33 @@ pub trait Jobs: Send + Sync {
     /// repeated sweeps get round to all of them. Nobody serves a task that no sweep has named for [`Swept::SERVED`]. Its finished jobs go by
     /// the retention of the last sweep that has named it. If there was none, they go by that of this sweep, and not before seven days.
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError>;
+
+    /// The [sweep](Jobs::sweep) of a worker, which also says what it does. The store shows that until the worker sweeps again, has been silent
+    /// for [`WorkerEntry::silence`](super::WorkerEntry::silence), or [signs off](Jobs::sign_off). [`Swept::quiet`] says whether it is to claim
+    /// nothing, see [`Control::quiet`](super::Control::quiet). A call that sweeps again for [`Swept::more`] is another report.
+    ///
+    /// By default it only sweeps.
+    ///
+    /// # Errors
+    /// [`AdapterError::Config`] for an id that [no worker can have](super::WorkerEntry::check).
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        let _ = report;
+        self.sweep(tasks, retention).await
+    }
+
+    /// The last report of a worker that has shut down: it is not shown any more. By default it does nothing.
+    ///
+    /// # Errors
+    /// As [`sweep_for`](Jobs::sweep_for).
+    async fn sign_off(&self, report: &WorkerReport) -> Result<(), AdapterError> {
+        let _ = report;
+        Ok(())
+    }
 }
 
 /// A job to store.
@@ -220,6 +248,8 @@ pub struct Swept {
     pub more: bool,
     /// A schedule is due, and nobody has asked for it in time. Only if the sweep names [`SCHEDULES`](super::SCHEDULES).
     pub ticks: bool,
+    /// The worker is to claim nothing, see [`Control::quiet`](super::Control::quiet). Only from [`Jobs::sweep_for`].
+    pub quiet: bool,
 }
 
 impl Swept {

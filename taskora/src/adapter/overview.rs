@@ -15,7 +15,7 @@ pub struct Overview {
     pub running_workflows: usize,
     /// Workflows that have ended with all their steps, and are still known.
     pub ended_workflows: usize,
-    /// Processes with workers that gave a sign of life within the last three minutes. A store in this process's memory counts none.
+    /// Workers that are alive, see [`Inspect::workers`](crate::Inspect::workers).
     pub workers: usize,
 }
 
@@ -35,4 +35,6 @@ pub struct TaskOverview {
     pub paused: Option<Pause>,
     /// Why no worker may claim any of its jobs now: the pause, the limit or the rate of the task; `None` if one may.
     pub blocked: Option<Blocked>,
+    /// How many of the workers that are alive serve this name. 0: its jobs wait until a worker comes that does.
+    pub workers: usize,
 }

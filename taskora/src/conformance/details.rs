@@ -3,10 +3,11 @@
 use super::Fixture;
 use super::admission_kit::{admit, unique};
 use super::flow_kit::{chain, start};
-use super::kit::{Caller, TASK, complete, fail, job, put};
+use super::kit::{Caller, MOMENT, OTHER, TASK, complete, fail, job, put, sweep};
 use super::lane_kit::keyed;
-use crate::adapter::{Adapter, AttemptEnd, JobData, JobReport, NewJob, StoredValue};
+use crate::adapter::{Adapter, AttemptEnd, JobData, JobReport, NewJob, StoredValue, Swept};
 use crate::job::{LogEntry, LogLevel, Timestamp};
+use crate::policy::Retention;
 
 async fn of(adapter: &dyn Adapter, id: &str) -> Option<JobData> {
     adapter.inspection().details(&id.into()).await.expect("details")
@@ -25,6 +26,7 @@ pub(super) async fn what_is_stored_with_a_job_is_shown(f: &impl Fixture) {
         .await;
     admit(&adapter, unique("one", TASK)).await;
     start(&adapter, chain("flow", 1)).await;
+    sweep(&adapter, &[TASK], Retention::default()).await;
     let data = known(&*second, "done").await;
     assert_eq!(data, JobData::new(StoredValue::new(b"\"done\"")));
     assert_eq!(known(&*second, "big").await.payload, StoredValue::new(&big));
@@ -62,4 +64,18 @@ pub(super) async fn what_is_too_long_is_left_out(f: &impl Fixture) {
     let left_out = StoredValue { len: long.len(), json: None };
     let data = known(&*adapter, "long").await;
     assert_eq!((data.payload, data.result), (left_out.clone(), Some(left_out)));
+}
+
+pub(super) async fn whether_anybody_serves_a_job_is_known(f: &impl Fixture) {
+    let (adapter, second) = (f.adapter().await, f.second().await);
+    put(&adapter, [job("a", TASK), job("b", OTHER)]).await;
+    let are_served = async || (known(&*second, "a").await.is_served, known(&*second, "b").await.is_served);
+    assert_eq!(are_served().await, (false, false));
+    sweep(&adapter, &[TASK], Retention::default()).await;
+    assert_eq!(are_served().await, (true, false));
+    f.advance(Swept::SERVED - MOMENT).await;
+    assert_eq!(are_served().await, (true, false));
+    sweep(&adapter, &[OTHER], Retention::default()).await;
+    f.advance(MOMENT).await;
+    assert_eq!(are_served().await, (false, true));
 }

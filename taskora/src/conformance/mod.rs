@@ -89,6 +89,7 @@ mod ticks;
 mod upkeep;
 mod wakes;
 mod watching;
+mod workers;
 mod workflow_ends;
 mod workflow_retention;
 mod workflow_steps;

@@ -605,6 +605,18 @@ macro_rules! __conformance_checks {
             details {
                 what_is_stored_with_a_job_is_shown
                 what_is_too_long_is_left_out
+                whether_anybody_serves_a_job_is_known
+            }
+            workers {
+                a_worker_is_shown_as_it_describes_itself
+                a_sweep_for_a_worker_sweeps
+                a_silent_worker_is_gone
+                a_worker_that_signs_off_is_gone
+                a_worker_is_told_to_claim_nothing
+                a_worker_without_a_proper_id_is_refused
+                there_may_be_hundreds_of_workers
+                what_is_too_much_of_a_worker_is_left_out
+                an_overview_counts_the_workers_of_each_task
             }
             overview {
                 an_overview_has_every_task

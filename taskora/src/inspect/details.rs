@@ -4,14 +4,15 @@ use serde::de::DeserializeOwned;
 
 use crate::adapter::{JobData, StoredValue};
 use crate::error::JobError;
-use crate::job::JobInfo;
+use crate::job::{Blocked, JobInfo, JobState};
 use crate::json;
 
 /// All that is stored about a job, see [`Inspect::job`](super::Inspect::job).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobDetails {
-    /// Its state, and what goes with it.
+    /// Its state, and what goes with it. Here, a waiting job that nothing else holds back may be blocked because
+    /// [no worker](Blocked::NoWorker) serves its task.
     pub info: JobInfo,
     /// The length of its payload in bytes.
     pub payload_len: usize,
@@ -29,8 +30,11 @@ pub struct JobDetails {
 }
 
 impl JobDetails {
-    pub(super) fn new(info: JobInfo, data: JobData) -> Self {
-        let JobData { payload, result, limit_key, key, log_lines, .. } = data;
+    pub(super) fn new(mut info: JobInfo, data: JobData) -> Self {
+        let JobData { payload, result, limit_key, key, log_lines, is_served, .. } = data;
+        if info.state == JobState::Waiting && !is_served {
+            info.blocked.get_or_insert(Blocked::NoWorker);
+        }
         let result_len = result.as_ref().map(|result| result.len);
         Self { info, payload_len: payload.len, result_len, limit_key, key, log_lines, payload, result }
     }

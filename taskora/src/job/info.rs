@@ -66,6 +66,8 @@ pub enum Blocked {
     Gathering,
     /// As many jobs of its task have started as its rate allows for now.
     Rate,
+    /// No worker has served its task for three minutes. Only [`Inspect::job`](crate::Inspect::job) says so.
+    NoWorker,
 }
 
 impl JobInfo {

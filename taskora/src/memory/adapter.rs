@@ -10,14 +10,14 @@ use tokio::sync::{broadcast, watch};
 use super::key::Key;
 use super::listener::MemoryListener;
 use super::queue::Queue;
-use super::record::Record;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
     Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow,
     Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule,
-    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkflowEnded, WorkflowRecord, Workflows,
+    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -144,6 +144,22 @@ impl Jobs for MemoryAdapter {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         Ok(self.0.lock().sweep(tasks, retention, self.0.now()))
+    }
+
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        report.worker.check()?;
+        Ok(self.0.lock().sweep_for(report, tasks, retention, self.0.now()))
+    }
+
+    async fn sign_off(&self, report: &WorkerReport) -> Result<(), AdapterError> {
+        report.worker.check()?;
+        self.0.lock().sign_off(report, self.0.now());
+        Ok(())
     }
 }
 
@@ -280,7 +296,13 @@ impl Inspection for MemoryAdapter {
     }
 
     async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {
-        Ok(self.0.lock().jobs.get(id).map(Record::data))
+        let (store, now) = (self.0.lock(), self.0.now());
+        let Some(record) = store.jobs.get(id) else { return Ok(None) };
+        Ok(Some(JobData { is_served: store.registry.is_served(&record.new.task, now), ..record.data() }))
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
+        Ok(self.0.lock().live_workers(self.0.now()))
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

@@ -265,6 +265,10 @@ impl Control for MemoryAdapter {
         Ok(self.0.lock().gate(&task.task, key, self.0.now()))
     }
 
+    async fn quiet(&self, worker: &str, is_quiet: bool) -> Result<bool, AdapterError> {
+        Ok(self.0.lock().keep_quiet(worker, is_quiet, self.0.now()))
+    }
+
     async fn take_key(&self, lease: &Lease, key: &LimitKey) -> Result<KeyTaken, AdapterError> {
         Ok(self.0.lock().take_key(lease, key, self.0.now()))
     }

@@ -12,6 +12,7 @@ mod events;
 mod exchange;
 mod flow;
 mod gates;
+mod history;
 mod key;
 mod key_gates;
 mod keys;
@@ -33,6 +34,7 @@ mod starts;
 mod store;
 mod transitions;
 mod upkeep;
+mod workers;
 mod workflow;
 
 pub use adapter::MemoryAdapter;

@@ -18,7 +18,7 @@ impl Store {
             tasks,
             running_workflows: running.count(),
             ended_workflows: self.flows.done.len(),
-            workers: 0,
+            workers: self.workers.count(now),
         }
     }
 
@@ -33,6 +33,7 @@ impl Store {
             oldest_waiting: oldest.map(|came| Duration::from_millis(now.saturating_sub(came))),
             paused: paused.cloned(),
             blocked: self.why_closed(task),
+            workers: self.workers.of(task, now),
         }
     }
 }

@@ -28,12 +28,17 @@ impl Registry {
         }
     }
 
+    /// Whether a sweep has named the task lately.
+    pub(super) fn is_served(&self, task: &TaskName, now: u64) -> bool {
+        self.0.get(task).is_some_and(|(seen, _)| *seen + millis(Swept::SERVED) > now)
+    }
+
     /// What is kept of a task that nobody serves, or `None` if somebody does. If nobody ever has, what this sweep keeps, and a week at least.
     fn kept(&self, task: &TaskName, own: Retention, now: u64) -> Option<Retention> {
-        let Some((seen, retention)) = self.0.get(task) else {
+        let Some((_, retention)) = self.0.get(task) else {
             return Some(own.completed(longer(own.completed)).failed(longer(own.failed)));
         };
-        (*seen + millis(Swept::SERVED) <= now).then_some(*retention)
+        (!self.is_served(task, now)).then_some(*retention)
     }
 }
 

@@ -11,12 +11,14 @@ use super::calls::Answer;
 use super::events::Stream;
 use super::flow::Flows;
 use super::gates::Gates;
+use super::history::History;
 use super::keys::Keys;
 use super::line::{Left, Line};
 use super::queue::Queue;
 use super::record::{Phase, Record};
 use super::registry::Registry;
 use super::signal::Wakes;
+use super::workers::Workers;
 use crate::adapter::{
     AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, Kind,
     NewJob, RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName, What,
@@ -37,6 +39,8 @@ pub(super) struct Store {
     pub(super) keys: Keys,
     pub(super) schedules: Book,
     pub(super) registry: Registry,
+    pub(super) workers: Workers,
+    pub(super) history: History,
     pub(super) stream: Stream,
     pub(super) calls: HashMap<(Arc<str>, u8), Answer>,
     pub(super) wakes: Wakes,
@@ -61,6 +65,8 @@ impl Store {
             keys: Keys::default(),
             schedules: Book::default(),
             registry: Registry::default(),
+            workers: Workers::default(),
+            history: History,
             stream: Stream::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),

@@ -15,8 +15,10 @@ use super::keeper::Keeper;
 use super::leases::Leases;
 use super::pace::Pace;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
+use super::report::Reports;
+use super::sweeper::Sweeper;
 use super::ticker::Ticker;
-use super::{Worker, limits, reporter, sweeper};
+use super::{Worker, limits, reporter};
 use crate::adapter::{DeclaredLimit, PerKey, SCHEDULES, TaskName};
 use crate::app::App;
 use crate::context::StopReason;
@@ -258,7 +260,7 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         let (reporter, reports) = mpsc::unbounded_channel();
         tokio::spawn(reporter::run(adapter.clone(), reports));
         let (orders_sender, orders) = mpsc::unbounded_channel();
-        let (pace, told) = watch::channel(Pace { concurrency: self.concurrency, is_paused: false });
+        let (pace, told) = watch::channel(Pace::new(self.concurrency));
         let (retention, interval) = (self.app.setup().retention(), self.sweep);
         let worker: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let mut ticker = ticks.then(|| Ticker::start(&self.app, &worker, schedules));
@@ -274,11 +276,15 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             }
         })
         .await;
+        let served = names.clone();
         names.extend(ticks.then(|| TaskName::from(SCHEDULES)));
         let tick_times = ticker.as_ref().map(|ticker| ticker.times.clone());
-        let sweeping =
-            sweeper::run(adapter.clone(), names, retention, interval, orders_sender.clone(), tick_times);
-        let sweeper = tokio::spawn(sweeping);
+        let reports =
+            Arc::new(Reports::new(worker.clone(), &served, interval, pace.clone(), orders_sender.clone()));
+        let sweeper =
+            Sweeper { adapter: adapter.clone(), reports: reports.clone(), tasks: names, retention, interval };
+        let sweeper = tokio::spawn(sweeper.run(orders_sender.clone(), tick_times));
+        let id = worker.clone();
         let engine = Engine::new(
             self.app.clone(),
             Settings { worker, cancel_grace: self.cancel_grace },
@@ -288,15 +294,20 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
             Channels { ticker, orders, pace: told, reporter },
         );
         let keep_orders_open = orders_sender.clone();
+        let store = engine.store();
         let helpers = Helpers { tasks: [sweeper, declaring], leases, _keeping: keeping };
         let engine = tokio::spawn(async move {
             let ended = engine.run().await;
+            helpers.stop();
+            if ended.is_ok() && !store.is_away() {
+                reports.sign_off(&*store.adapter).await;
+            }
             drop((helpers, keep_orders_open));
             ended
         });
         let store = self.app.setup().adapter();
-        tracing::info!(tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
-        Ok(Worker { engine, orders: orders_sender, pace, grace: self.shutdown_grace })
+        tracing::info!(%id, tasks = said, concurrency = self.concurrency, ?store, "the worker has started");
+        Ok(Worker { engine, orders: orders_sender, pace, grace: self.shutdown_grace, id })
     }
 
     fn check(&self) -> Result<(), WorkerError> {
@@ -365,9 +376,15 @@ struct Helpers {
     _keeping: watch::Sender<()>,
 }
 
+impl Helpers {
+    fn stop(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
 impl Drop for Helpers {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.stop();
         // nobody renews the leases of attempts that still run
         self.leases.stop_all(StopReason::LeaseLost);
         tracing::info!("the worker has stopped");

@@ -16,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::ready::Ready;
@@ -31,9 +31,10 @@ use super::leases::Leases;
 use super::outcomes::Outcomes;
 use super::pace::Pace;
 use super::registry::ErasedHandler;
+use super::report::Doing;
 use super::store::Store;
 use super::ticker::Ticking;
-use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, Settlement, TaskName};
+use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, Settlement, TaskName, WorkerEntry};
 use crate::app::App;
 use crate::context::Context;
 use crate::error::WorkerError;
@@ -53,6 +54,8 @@ pub(crate) enum Order {
     LimitsDeclared,
     /// End: the store does not work with this version.
     End(AdapterError),
+    /// Say what the worker does.
+    Report(oneshot::Sender<Doing>),
 }
 
 /// Messages from attempts to the engine.
@@ -163,6 +166,10 @@ impl Engine {
         }
     }
 
+    pub(crate) fn store(&self) -> Arc<Store> {
+        self.store.clone()
+    }
+
     /// Runs until it was told to stop and has stopped, or until the store refuses to work with it at all.
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
         loop {
@@ -222,6 +229,8 @@ impl Engine {
                 self.look_for_work();
             }
             Event::Order(Order::End(error)) => self.refusals.fatal = Some(error),
+            // who has asked may be gone
+            Event::Order(Order::Report(answer)) => drop(answer.send(self.doing())),
             Event::ClaimAgain => self.on_claim_again(),
             Event::StoreLost => {}
             Event::GraceEnds => self.on_grace_ends(),
@@ -333,6 +342,14 @@ impl Engine {
         self.accept_all(answer.jobs, asked);
         // the room for them may be gone since they were asked for
         self.shed();
+    }
+
+    fn doing(&self) -> Doing {
+        Doing {
+            running: self.running + self.threads,
+            jobs: self.leases.some(WorkerEntry::MAX_JOBS, self.ready.iter().flat_map(Ready::contexts)),
+            is_stopping: self.stopping.is_some(),
+        }
     }
 
     /// Does everything that can be done now.

@@ -1,6 +1,6 @@
 //! The leases that a worker holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +74,15 @@ impl Leases {
     /// Tells every attempt to stop.
     pub(crate) fn stop_all(&self, reason: StopReason) {
         self.held().values().for_each(|held| held.context.stop(reason));
+    }
+
+    /// The jobs of leases that are held for others than these, in order of their ids: the first so many.
+    pub(crate) fn some<'a>(&self, most: usize, but: impl Iterator<Item = &'a Context>) -> Vec<JobId> {
+        let but: HashSet<&JobId> = but.map(Context::id).collect();
+        let mut ids: Vec<JobId> = self.held().keys().filter(|id| !but.contains(id)).cloned().collect();
+        ids.sort_unstable();
+        ids.truncate(most);
+        ids
     }
 
     /// The leases that have used up `share` of their length, or that were last extended at `missed` or before.

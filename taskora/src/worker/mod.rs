@@ -3,7 +3,7 @@
 //! A job's path through these files: `engine` claims it, `attempt` runs it with the input from `input`, `supervise` polls its
 //! handler, `judge` says how it ends, `engine` settles it. `batch` does for several jobs what `attempt` does for one.
 //! Beside them, `keeper` renews leases, `reporter` writes progress and logs, `limits` declares the limits of tasks, and `sweeper`
-//! sweeps the store. `calls` has the engine's calls in flight, `capacity` counts, `registry` knows the handlers,
+//! sweeps the store and says with `report` what the worker does. `calls` has the engine's calls in flight, `capacity` counts, `registry` knows the handlers,
 //! and `pace` is what a running worker can be told.
 
 #![cfg_attr(
@@ -28,6 +28,7 @@ mod limits;
 mod outcomes;
 mod pace;
 mod registry;
+mod report;
 mod reporter;
 mod signals;
 mod store;
@@ -36,6 +37,7 @@ mod sweeper;
 mod ticker;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -80,12 +82,18 @@ pub struct Worker {
     orders: mpsc::UnboundedSender<Order>,
     pace: watch::Sender<Pace>,
     grace: Duration,
+    id: Arc<str>,
 }
 
 impl Worker {
     /// Settings of a worker that runs jobs of this app.
     pub fn builder(app: &App) -> WorkerBuilder<()> {
         WorkerBuilder::new(app)
+    }
+
+    /// Its id, which no other worker has. By it, [`Inspect::workers`](crate::Inspect::workers) and [`Workers`](crate::Workers) know this worker.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Stops claiming, lets running attempts finish within the builder's
@@ -140,7 +148,11 @@ impl Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pace = *self.pace.borrow();
-        f.debug_struct("Worker").field("grace", &self.grace).field("pace", &pace).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .field("grace", &self.grace)
+            .field("pace", &pace)
+            .finish_non_exhaustive()
     }
 }
 

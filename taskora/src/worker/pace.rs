@@ -10,10 +10,23 @@ use crate::error::WorkerError;
 pub(crate) struct Pace {
     pub(crate) concurrency: usize,
     pub(crate) is_paused: bool,
+    /// It was told from outside to claim nothing.
+    pub(crate) is_quiet: bool,
+}
+
+impl Pace {
+    /// At first, with this concurrency.
+    pub(crate) const fn new(concurrency: usize) -> Self {
+        Self { concurrency, is_paused: false, is_quiet: false }
+    }
+
+    pub(crate) const fn claims_nothing(self) -> bool {
+        self.is_paused || self.is_quiet
+    }
 }
 
 /// Tells it, if it is something else than before.
-fn tell(pace: &watch::Sender<Pace>, change: impl FnOnce(&mut Pace)) {
+pub(crate) fn tell(pace: &watch::Sender<Pace>, change: impl FnOnce(&mut Pace)) {
     pace.send_if_modified(|pace| {
         let before = *pace;
         change(pace);
@@ -84,13 +97,13 @@ impl Worker {
         tell(&self.pace, |pace| pace.is_paused = true);
     }
 
-    /// Claims again, at once, after a [pause](Worker::pause).
+    /// Claims again, at once, after a [pause](Worker::pause). One from outside, with [`Workers::pause`](crate::Workers::pause), goes on.
     pub fn resume(&self) {
         tell(&self.pace, |pace| pace.is_paused = false);
     }
 
-    /// Whether it is [paused](Worker::pause).
+    /// Whether it is [paused](Worker::pause), by this handle or [from outside](crate::Workers::pause).
     pub fn is_paused(&self) -> bool {
-        self.pace.borrow().is_paused
+        self.pace.borrow().claims_nothing()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use taskora::adapter::{
     Adapter, AdapterError, Cancellation, Exchange, Exchanged, Forward, JobCounts, JobReport, RenewLease,
-    Renewal, Swept, TaskName, WorkListener, WorkflowRecord,
+    Renewal, Swept, TaskName, WorkListener, WorkerReport, WorkflowRecord,
 };
 use taskora::{JobId, JobInfo, Retention, WorkflowId};
 use tokio::sync::{Notify, broadcast, watch};
@@ -220,6 +220,22 @@ impl Forward for Switch {
         self.check()?;
         self.refusal.check(Called::Sweep(tasks))?;
         self.inner.jobs().sweep(tasks, retention).await
+    }
+
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        self.check()?;
+        self.refusal.check(Called::Sweep(tasks))?;
+        self.inner.jobs().sweep_for(report, tasks, retention).await
+    }
+
+    async fn sign_off(&self, report: &WorkerReport) -> Result<(), AdapterError> {
+        self.check()?;
+        self.inner.jobs().sign_off(report).await
     }
 
     async fn counts(&self, task: &str) -> Result<JobCounts, AdapterError> {

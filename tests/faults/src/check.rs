@@ -65,7 +65,8 @@ pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Findings::default();
     for key in &snapshot.keys {
         let is_baseline =
-            ["meta", "seq", "front", "tasks", "clock", "procs", "registry", DECLARED].contains(&key.as_str());
+            ["meta", "seq", "front", "tasks", "clock", "procs", "registry", "workers", DECLARED]
+                .contains(&key.as_str());
         // these pass by themselves
         let passes = ["call:", "stage:", "throttle:", "idem:"].iter().any(|kind| key.starts_with(kind))
             || key == "wfgone"

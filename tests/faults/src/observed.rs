@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use taskora::adapter::{
     Adapter, AdapterError, AttemptEnd, CallId, DeclaredLimit, DueSchedules, Exchange, Exchanged, Forward,
     KeyTaken, Lease, LimitKey, PerKey, RenewLease, Renewal, Settled, Swept, TaskName, WorkListener,
+    WorkerReport,
 };
 use taskora::{Retention, Task};
 use tokio::sync::Notify;
@@ -60,6 +61,13 @@ impl Witness {
             *last = (call.number, now());
         }
         last.1
+    }
+
+    /// What a sweep has rescued.
+    fn rescued(&self, swept: &Swept) {
+        if swept.rescued + swept.stalled > 0 {
+            self.ledger.write(Record::Rescued { jobs: swept.rescued, stalled: swept.stalled });
+        }
     }
 
     /// Before the call; answers when it was asked for first.
@@ -199,9 +207,18 @@ impl Forward for Observed {
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
         let swept = self.inner.jobs().sweep(tasks, retention).await?;
-        if swept.rescued + swept.stalled > 0 {
-            self.witness.ledger.write(Record::Rescued { jobs: swept.rescued, stalled: swept.stalled });
-        }
+        self.witness.rescued(&swept);
+        Ok(swept)
+    }
+
+    async fn sweep_for(
+        &self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+    ) -> Result<Swept, AdapterError> {
+        let swept = self.inner.jobs().sweep_for(report, tasks, retention).await?;
+        self.witness.rescued(&swept);
         Ok(swept)
     }
 

@@ -101,7 +101,7 @@ pub struct Snapshot {
 /// What may be there when nothing is left to do, beside what the indexes hold.
 const AT_REST: &[&str] = &[
     "meta", "seq", "front", "tasks", "jobs", "blobs", "done", "progress", "clock", "wfdone", "wfgone",
-    "procs", "registry", "damaged", DECLARED,
+    "procs", "registry", "workers", "damaged", DECLARED,
 ];
 /// The limits by key that the code of this task declares.
 pub const DECLARED: &str = "gate:serve";

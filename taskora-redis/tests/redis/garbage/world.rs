@@ -12,7 +12,7 @@ use redis::Connection;
 use taskora::adapter::{
     Admission, Admissions, Admitted, AttemptEnd, BlockingStates, CallId, Claim, ClaimedJob, Due, Exchange,
     Exchanged, Inspection, JobReport, Jobs, NewJob, NewWorkflow, Otherwise, RenewLease, Rule, Schedules,
-    Settled, Settlement, Signals, TaskClaim, Upkeep, Workflows,
+    Settled, Settlement, Signals, TaskClaim, Upkeep, WorkerEntry, WorkerReport, Workflows,
 };
 use taskora::{
     AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
@@ -211,7 +211,7 @@ impl World {
             }
             First::Sweep => {
                 of("shift", adapter.shift_clock(Duration::from_secs(61)).await)?;
-                of("sweep", adapter.sweep(&tasks(&[TASK, OTHER]), Retention::default()).await).map(drop)
+                self.sweep_once(Retention::default()).await.map(drop)
             }
             First::Tick => {
                 of("shift", adapter.shift_clock(PERIOD).await)?;
@@ -279,6 +279,7 @@ impl World {
                 for id in ["o1", "o3", "o4"] {
                     of("job", adapter.job(&id.into()).await)?;
                 }
+                of("workers", adapter.workers().await)?;
                 of("workflow", adapter.workflow(&"chord".into(), true).await).map(drop)
             }
             First::Check => of("check", App::new(adapter).check().await).map(drop),
@@ -304,16 +305,25 @@ impl World {
 
     pub(crate) async fn sweep(&self, keep: Retention) -> Outcome {
         for _ in 0..200 {
-            if !of("sweep", self.adapter.sweep(&tasks(&[TASK, OTHER]), keep).await)?.more {
+            if !self.sweep_once(keep).await? {
                 return Ok(());
             }
         }
         Err("sweeps say for ever that there is more".into())
     }
 
-    #[cfg(feature = "failpoints")]
-    pub(crate) async fn sweep_once(&self, keep: Retention) -> Outcome {
-        of("sweep", self.adapter.sweep(&tasks(&[TASK, OTHER]), keep).await).map(drop)
+    /// One sweep, of a worker that says what it does. Returns whether there is more.
+    pub(crate) async fn sweep_once(&self, keep: Retention) -> Outcome<bool> {
+        let (report, tasks) = (self.report(), tasks(&[TASK, OTHER]));
+        Ok(of("sweep", self.adapter.sweep_for(&report, &tasks, keep).await)?.more)
+    }
+
+    /// What the worker says of itself.
+    pub(crate) fn report(&self) -> WorkerReport {
+        let mut entry = WorkerEntry::new("w");
+        entry.tasks = tasks(&[TASK, OTHER]);
+        entry.jobs = self.held.iter().map(|job| job.lease.id.clone()).collect();
+        WorkerReport::new(entry)
     }
 
     #[cfg(feature = "failpoints")]
@@ -400,6 +410,7 @@ impl World {
             of("shift", self.adapter.shift_clock(Duration::from_secs(3_600)).await)?;
         }
         self.sweep(keep).await?;
+        of("sign off", self.adapter.sign_off(&self.report()).await)?;
         let keys: Vec<Vec<u8>> =
             redis::cmd("KEYS").arg("*").query(&mut self.redis).map_err(|error| error.to_string())?;
         let keys = keys.iter().map(|key| key.escape_ascii().to_string());

@@ -79,7 +79,7 @@ impl Act {
                 let cheap = NewJob { priority: 999, cost: 2, ..job("c8") };
                 of("admit", adapter.admit(vec![following(cheap, "y")]).await).map(drop)
             }
-            Self::CostExpire => world.sweep_once(Retention::default()).await,
+            Self::CostExpire => world.sweep_once(Retention::default()).await.map(drop),
             other => Err(format!("{other:?} is not about costs")),
         }
     }

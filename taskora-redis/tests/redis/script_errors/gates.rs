@@ -92,7 +92,7 @@ impl Act {
                 let limits = vec![DeclaredLimit::none(task).max(Some(2))];
                 of("declare_limits", adapter.declare_limits(limits).await).map(drop)
             }
-            Self::GateRescue => world.sweep_once(Retention::default()).await,
+            Self::GateRescue => world.sweep_once(Retention::default()).await.map(drop),
             other => Err(format!("{other:?} is not about gates")),
         }
     }

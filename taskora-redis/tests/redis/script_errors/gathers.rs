@@ -93,7 +93,7 @@ impl Act {
                 let settle = world.held.iter().zip(ends).map(|(job, end)| job.settlement(end)).collect();
                 of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
             }
-            Self::GatherRescue => world.sweep_once(Retention::default()).await,
+            Self::GatherRescue => world.sweep_once(Retention::default()).await.map(drop),
             Self::GatherCancel => of("cancel", adapter.cancel(&"g2".into(), "why").await).map(drop),
             Self::GatherReplace => {
                 of("admit", adapter.admit(replacing(item("g8", "c", three()))).await).map(drop)

@@ -112,7 +112,7 @@ impl Act {
                 let settle = settle.collect();
                 of("exchange", world.exchange(&[TASK], settle, 9).await).map(drop)
             }
-            Self::LaneRescue => world.sweep_once(Retention::default()).await,
+            Self::LaneRescue => world.sweep_once(Retention::default()).await.map(drop),
             Self::LaneCancel => of("cancel", adapter.cancel(&"l2".into(), "why").await).map(drop),
             Self::LaneSet => {
                 let key = LimitKey::new("a");

@@ -12,13 +12,14 @@ impl Engine {
         }
         let was_paused = self.capacity.is_paused();
         self.capacity.set_concurrency(pace.concurrency);
-        self.capacity.set_paused(pace.is_paused);
+        let is_paused = pace.claims_nothing();
+        self.capacity.set_paused(is_paused);
         self.shed();
-        if pace.is_paused && !was_paused {
+        if is_paused && !was_paused {
             self.passes_on = true;
             // the next one that it is told was passed on
             self.due = None;
-        } else if was_paused && !pace.is_paused {
+        } else if was_paused && !is_paused {
             self.passes_on = false;
             self.calls.wake_early();
             self.may_have_work = true;

@@ -1,0 +1,89 @@
+//! The workers that say what they do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::store::Store;
+use crate::adapter::{Swept, TaskName, WorkerEntry, WorkerInfo, WorkerReport};
+use crate::job::{Timestamp, millis};
+use crate::policy::Retention;
+
+/// The workers, by id.
+#[derive(Default)]
+pub(super) struct Workers(HashMap<Arc<str>, Known>);
+
+struct Known {
+    heard: u64,
+    entry: WorkerEntry,
+    is_quiet: bool,
+}
+
+impl Known {
+    fn is_live(&self, now: u64) -> bool {
+        let silence = self.entry.silence.min(WorkerEntry::LONGEST_SILENCE);
+        self.heard.saturating_add(millis(silence)) > now
+    }
+}
+
+impl Workers {
+    /// A sign of life. Returns whether the worker is to claim nothing.
+    fn sign(&mut self, entry: &WorkerEntry, now: u64) -> bool {
+        self.0.retain(|_, known| known.is_live(now));
+        let is_quiet = self.0.get(&entry.id).is_some_and(|known| known.is_quiet);
+        let mut entry = entry.clone();
+        entry.tasks.truncate(WorkerEntry::MAX_TASKS);
+        entry.jobs.truncate(WorkerEntry::MAX_JOBS);
+        self.0.insert(entry.id.clone(), Known { heard: now, entry, is_quiet });
+        is_quiet
+    }
+
+    /// How many workers serve this task.
+    pub(super) fn of(&self, task: &str, now: u64) -> usize {
+        let live = self.0.values().filter(|known| known.is_live(now));
+        live.filter(|known| known.entry.tasks.iter().any(|name| **name == *task)).count()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self, now: u64) -> usize {
+        self.0.values().filter(|known| known.is_live(now)).count()
+    }
+}
+
+impl Store {
+    pub(super) fn sweep_for(
+        &mut self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        retention: Retention,
+        now: u64,
+    ) -> Swept {
+        let quiet = self.workers.sign(&report.worker, now);
+        self.history.add(&report.sums, now);
+        Swept { quiet, ..self.sweep(tasks, retention, now) }
+    }
+
+    pub(super) fn sign_off(&mut self, report: &WorkerReport, now: u64) {
+        self.workers.0.remove(&report.worker.id);
+        self.history.add(&report.sums, now);
+    }
+
+    /// Returns whether there is such a worker.
+    pub(super) fn keep_quiet(&mut self, worker: &str, is_quiet: bool, now: u64) -> bool {
+        let Some(known) = self.workers.0.get_mut(worker).filter(|known| known.is_live(now)) else {
+            return false;
+        };
+        known.is_quiet = is_quiet;
+        true
+    }
+
+    pub(super) fn live_workers(&self, now: u64) -> Vec<WorkerInfo> {
+        let live = self.workers.0.values().filter(|known| known.is_live(now));
+        let mut workers: Vec<WorkerInfo> = live
+            .map(|known| {
+                WorkerInfo::new(known.entry.clone(), Timestamp::from_millis(known.heard), known.is_quiet)
+            })
+            .collect();
+        workers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        workers
+    }
+}
