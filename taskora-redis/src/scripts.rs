@@ -159,6 +159,7 @@ modules!(
     schedules,
     settle,
     snapshot,
+    timeline,
     tokens,
     turns,
     waiters,

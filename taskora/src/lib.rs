@@ -89,8 +89,8 @@ pub mod workflow;
 
 #[cfg(feature = "runtime")]
 pub use adapter::{
-    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    Pause, TaskOverview, What,
+    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, Happened, InvalidEventId, JobCounts, Kind,
+    Overview, PastStep, Pause, TaskOverview, What,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -127,6 +127,7 @@ pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use inspect::{
     AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobDetails, JobPage, ListError,
+    Timeline,
 };
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
