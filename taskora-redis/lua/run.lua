@@ -18,7 +18,7 @@ return function(name, prefix, arguments)
   K, argv, S = space.keys, arguments, {
     command = name, tasks = false, terms = false, careful = false, ends = false, ended = false, cancels = false, is_moved = false,
     is_touched = false, is_claiming = false, is_keyed = false, leaving = false, any_done = false, heads = false, ticks = false, holders = false, told = false,
-    news = false, is_awaited = false,
+    news = false, is_awaited = false, passed = false,
   }
   local clock = call('TIME')
   now = clock[1] * 1000 + floor(clock[2] / 1000)

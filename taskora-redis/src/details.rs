@@ -6,6 +6,7 @@ use taskora::{AdapterError, JobId};
 
 use crate::adapter::RedisAdapter;
 use crate::answer::{array, bytes, exactly, number};
+use crate::codec::read_past;
 use crate::id;
 use crate::scripts::SCRIPTS;
 
@@ -21,7 +22,7 @@ impl RedisAdapter {
         if values.is_empty() {
             return Ok(None);
         }
-        let [length, payload, size, result, limit_key, field, log_lines, is_served] =
+        let [length, payload, size, result, limit_key, field, log_lines, is_served, past] =
             exactly(Value::Array(values), WHAT)?;
         let mut data = JobData::new(read_value(number(&length, WHAT)?, payload)?);
         if number::<i64>(&size, WHAT)? >= 0 {
@@ -35,6 +36,7 @@ impl RedisAdapter {
         data.key = id::key_in(&bytes(field, WHAT)?).map(|(_, key)| key);
         data.log_lines = number(&log_lines, WHAT)?;
         data.is_served = number::<u8>(&is_served, WHAT)? == 1;
+        data.past = read_past(&bytes(past, WHAT)?);
         Ok(Some(data))
     }
 }

@@ -163,6 +163,7 @@ modules!(
     schedules,
     settle,
     snapshot,
+    timeline,
     tokens,
     turns,
     waiters,

@@ -6,7 +6,7 @@ mod filters;
 mod list;
 
 pub use cursor::{Cursor, InvalidCursor};
-pub use details::JobDetails;
+pub use details::{JobDetails, Timeline};
 pub(crate) use filters::filters;
 pub use list::{AskJobs, JobPage, ListError};
 

@@ -93,8 +93,8 @@ pub mod workflow;
 pub use actions::{RERUN_OF, Replacement};
 #[cfg(feature = "runtime")]
 pub use adapter::{
-    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    Pause, TaskOverview, What, WorkerInfo, WorkerState,
+    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, Happened, InvalidEventId, JobCounts, Kind,
+    Overview, PastStep, Pause, TaskOverview, What, WorkerInfo, WorkerState,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -131,6 +131,7 @@ pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use inspect::{
     AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobDetails, JobPage, ListError,
+    Timeline,
 };
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};

@@ -46,6 +46,7 @@ mod shutdown;
 mod shutdown_signals;
 mod stall;
 mod stopped;
+mod timeline;
 mod timeout;
 mod watching;
 mod workers;

@@ -3,7 +3,7 @@
 -- Arguments: id; how many bytes the payload and the result may have to be returned
 -- Returns: nothing if it is unknown, else: length of its payload, the payload, length of its result, the result (-1 and empty if there is none;
 --   empty if it is too long), the key by which limits count it, the field of the key that it was stored under (each empty if there is none),
---   how many log lines it has, and whether a worker serves its task (0 or 1)
+--   how many log lines it has, whether a worker serves its task (0 or 1), and what happened to it, see lib/timeline.lua (empty: nothing is kept)
 
 -- the length of a field of a hash, and its value if it is not too long
 local function stored(key, field, most)
@@ -28,6 +28,8 @@ function commands.details()
     if size <= most then result = sub(done, 22) end
   end
   local _, _, field = keyed.split(call('HGET', K.keyed, id))
-  local is_served = registry.is_served(record.task_of(text))
-  return { length, payload, size, result, record.key_of(text) or '', field or '', call('LLEN', K.log .. id), is_served and 1 or 0 }
+  local is_served = registry.is_served(record.task_of(text)) and 1 or 0
+  return {
+    length, payload, size, result, record.key_of(text) or '', field or '', call('LLEN', K.log .. id), is_served, call('HGET', K.past, id) or '',
+  }
 end

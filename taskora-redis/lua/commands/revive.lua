@@ -8,7 +8,10 @@
 local function revive(task, id, text, done, delay)
   -- its tokens lie above those of its first life
   local since = math.max(now, (u48_at(done, 16) or 0) + 1)
+  local ended = timeline.end_of(done)
+  timeline.add(id, ended .. timeline.step('V', 0, ZERO6, pack('>I6', since)), 2, ended)
   call('HSET', K.life, id, history.of_leaving(since * tokens.SHARE, 0, 0, false))
+  timeline.write()
   local before = text
   local ttl_at = record.ttl_at(text)
   if ttl_at then text = expiry.start(task, id, text, ttl_at, now + delay) end

@@ -61,6 +61,7 @@ local function rescue(task, budget, counts)
         counts.rescued[#counts.rescued + 1] = id
         events.add('k', task, id, u32(stalls + 1))
         waiters.add_news(task, id, 'w')
+        timeline.add(id, timeline.step('K', attempts + 1, ZERO6, now6), 1)
         local deadline = expiry.of(id, text)
         if deadline then expiry.add(task, id, deadline) end
       end
@@ -70,6 +71,7 @@ local function rescue(task, budget, counts)
   if #front + #ranked > 0 then line.enter(task, nil, front, ranked) end
   if #newer > 0 then due.enter(task, newer) end
   pages(pasts, function(...) call('HSET', K.life, ...) end)
+  timeline.write()
   counts.leaving[#counts.leaving + 1] = { task, late }
   return #late
 end

@@ -40,8 +40,9 @@ function ends.forget(ids)
   pages(ids, function(...)
     call('HDEL', K.jobs, ...)
     call('HDEL', K.done, ...)
-    if call('EXISTS', K.blobs, K.progress) == 0 then return end
+    if call('EXISTS', K.blobs, K.progress, K.past) == 0 then return end
     call('HDEL', K.blobs, ...)
+    call('HDEL', K.past, ...)
     for i, noted in ipairs(call('HMGET', K.progress, ...)) do
       if noted then call('DEL', K.log .. select(i, ...)) end
     end

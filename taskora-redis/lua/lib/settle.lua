@@ -83,6 +83,8 @@ local function settle_one(task, member, entry, past, reason)
     line.to_front(task, id, text)
   end
   if S.is_awaited then waiters.add_news(task, id, string.lower(state)) end
+  -- one that waits for a worker of a later version comes and goes
+  if text then timeline.add(id, timeline.step(kind == 'R' and 'R' or 'L', number, started, now6, kind == 'R' and message), 1) end
   local pasts = gathered('pasts')
   pasts[#pasts + 1] = id
   pasts[#pasts + 1] = history.of_leaving(token, past_attempts, stalls, message)
@@ -94,6 +96,7 @@ local function write_returns()
   expiry.write()
   for task, list in pairs(S.delays or {}) do due.enter(task, list) end
   if S.pasts then pages(S.pasts, function(...) call('HSET', K.life, ...) end) end
+  timeline.write()
 end
 
 -- Settles the settlements in the arguments from `first` on. `is_plain`: no job has a history, is cancelled or awaited. Returns

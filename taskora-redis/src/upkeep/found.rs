@@ -41,6 +41,7 @@ fn part(name: &[u8]) -> Option<Part> {
     Some(match name {
         b"done" => Part::End,
         b"life" => Part::Life,
+        b"past" => Part::Past,
         b"cancel" => Part::CancelFlag,
         b"blobs" => Part::Payload,
         b"progress" => Part::Progress,

@@ -32,7 +32,7 @@ const BYTES: u64 = 512 * 1024;
 const GATHERED: usize = 200_000;
 
 /// The parts of jobs that have their own hash.
-const PARTS: [&str; 8] = ["done", "life", "cancel", "blobs", "progress", "waiters", "keyed", "held"];
+const PARTS: [&str; 9] = ["done", "life", "past", "cancel", "blobs", "progress", "waiters", "keyed", "held"];
 /// The indexes of a task that can be asked whether a job is in them.
 const SETS: [&str; 16] = [
     "active",

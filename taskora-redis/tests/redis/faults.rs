@@ -6,8 +6,8 @@ use crate::kit::{PATIENCE, complete, drain, exchange, job, patient, wait};
 use crate::proxy::{Fate, Proxy};
 use crate::server::Server;
 use taskora::adapter::{
-    Acted, Actions, Cancellation, Ending, Enqueued, Inspection, JobNews, JobReport, Jobs, RenewLease,
-    Renewal, Revival, Settled, Signals,
+    Acted, Actions, Cancellation, Ending, Enqueued, Happened, Inspection, JobNews, JobReport, Jobs,
+    RenewLease, Renewal, Revival, Settled, Signals,
 };
 use taskora::{AdapterError, CancelOutcome, JobId, JobState, LogEntry, LogLevel, Timestamp};
 use taskora_redis::{RedisAdapter, RedisConfig};
@@ -79,6 +79,9 @@ async fn a_lost_answer_changes_nothing() {
     cut();
     assert_eq!(adapter.revive(vec![revival.clone()]).await.expect("revive"), [Acted::Done]);
     assert_eq!(adapter.revive(vec![revival]).await.expect("revive"), [Acted::Is(JobState::Delayed)]);
+    let data = adapter.details(&"b".into()).await.expect("details").expect("it is known");
+    let what: Vec<_> = data.past.iter().map(|step| step.what).collect();
+    assert_eq!(what, [Happened::Cancelled, Happened::Revived], "once");
     cut();
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Done);
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Is(JobState::Waiting));

@@ -27,6 +27,7 @@ mod sentinel;
 mod server;
 mod server_warnings;
 #[cfg(feature = "rustls")]
+mod timeline;
 mod tls;
 mod turns;
 mod upkeep;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::job::Timestamp;
+
 /// What is stored with a job, beside [`JobInfo`](crate::JobInfo), see [`Inspection::details`](super::Inspection::details).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +22,9 @@ pub struct JobData {
     /// Whether some worker serves its task: a sweep has named it within [`Swept::SERVED`](super::Swept::SERVED). `true` from an adapter that
     /// does not know.
     pub is_served: bool,
+    /// What happened to it before, oldest first: the newest [`PastStep::MAX`]. Attempts after which another one followed, ends of earlier lives, and
+    /// revivals; not how it has ended, which [`JobInfo`](crate::JobInfo) says. Empty for a workflow's step.
+    pub past: Vec<PastStep>,
 }
 
 impl JobData {
@@ -29,8 +34,72 @@ impl JobData {
     /// A job of which only the payload is known.
     #[must_use]
     pub const fn new(payload: StoredValue) -> Self {
-        Self { payload, result: None, limit_key: None, key: None, log_lines: 0, is_served: true }
+        Self {
+            payload,
+            result: None,
+            limit_key: None,
+            key: None,
+            log_lines: 0,
+            is_served: true,
+            past: Vec::new(),
+        }
     }
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastStep {
+    /// What happened.
+    pub what: Happened,
+    /// The number of the attempt; for an end without an attempt, how many there were. 0 for a revival.
+    pub attempt: u32,
+    /// When the attempt was claimed, if that is known: not if its worker died.
+    pub started_at: Option<Timestamp>,
+    /// When this happened. A rescue is noticed some time after the worker's death.
+    pub at: Timestamp,
+    /// The error's message, or the reason of a cancellation, at most [`PastStep::MAX_ERROR`] bytes of it.
+    pub error: Option<String>,
+}
+
+impl PastStep {
+    /// How many are kept of a job.
+    pub const MAX: usize = 16;
+    /// The longest error that is kept, in bytes.
+    pub const MAX_ERROR: usize = 512;
+
+    /// The beginning of an error, as far as it is kept.
+    #[must_use]
+    pub fn text(error: &str) -> String {
+        let mut end = error.len().min(Self::MAX_ERROR);
+        while !error.is_char_boundary(end) {
+            end -= 1;
+        }
+        error.get(..end).unwrap_or_default().to_owned()
+    }
+}
+
+/// What happened to a job, see [`PastStep`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Happened {
+    /// An attempt failed, and another one followed.
+    Retried,
+    /// An attempt was handed back, and does not count.
+    Released,
+    /// The worker of an attempt died, and the job was taken back.
+    Rescued,
+    /// The job completed.
+    Completed,
+    /// The job failed with its last attempt.
+    Failed,
+    /// The job failed because its workers died too often.
+    Stalled,
+    /// The job was cancelled, before or during an attempt.
+    Cancelled,
+    /// The job was not started in time.
+    Expired,
+    /// Somebody made the job wait again.
+    Revived,
 }
 
 /// JSON in the store.

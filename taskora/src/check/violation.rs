@@ -198,6 +198,8 @@ pub enum Part {
     End,
     /// Its history: claims, attempts and stalls.
     Life,
+    /// What happened to it before.
+    Past,
     /// The cancel flag of an active job.
     CancelFlag,
     /// A large payload.

@@ -196,6 +196,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::End => "an end",
             Self::Life => "a history",
+            Self::Past => "a timeline",
             Self::CancelFlag => "a cancel flag",
             Self::Payload => "a payload",
             Self::Progress => "progress",

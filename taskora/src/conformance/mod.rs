@@ -71,6 +71,7 @@ mod listing;
 mod notes;
 mod ordered_lanes;
 mod overview;
+mod pasts;
 mod pauses;
 mod queued_ticks;
 mod rates;

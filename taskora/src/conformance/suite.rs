@@ -618,6 +618,14 @@ macro_rules! __conformance_checks {
                 what_is_too_much_of_a_worker_is_left_out
                 an_overview_counts_the_workers_of_each_task
             }
+            pasts {
+                attempts_after_which_another_one_followed_are_kept
+                nothing_is_kept_of_a_first_attempt
+                an_earlier_life_and_its_end_are_kept
+                the_newest_steps_are_kept_and_the_beginnings_of_errors
+                the_past_goes_with_its_job
+                nothing_is_kept_of_a_step_of_a_workflow
+            }
             overview {
                 an_overview_has_every_task
                 an_overview_says_what_is_held_back

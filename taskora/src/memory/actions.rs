@@ -31,7 +31,7 @@ impl Store {
             if let Some(queue) = self.queues.get_mut(&task) {
                 queue.remove(id, &record.phase);
             }
-            record.revive(self.last_token);
+            record.revive(self.last_token, now);
             record.start_by(due.unwrap_or(now));
         }
         self.enter_line(id, due.map_or(Line::Back, Line::Due));

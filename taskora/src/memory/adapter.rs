@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, watch};
 use super::key::Key;
 use super::listener::MemoryListener;
 use super::queue::Queue;
+use super::record::Record;
 use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,

@@ -21,6 +21,7 @@ mod line;
 mod listener;
 mod listing;
 mod overview;
+mod past;
 mod pauses;
 mod queue;
 mod rates;

@@ -8,7 +8,7 @@ use super::collects::Item;
 use super::key::{Held, OnceKey};
 use super::line::Place;
 use crate::adapter::{
-    AdapterError, Ended, Ending, JobData, JobNews, Lease, LimitKey, NewJob, NodeRef, StoredValue,
+    AdapterError, Ended, Ending, JobData, JobNews, Lease, LimitKey, NewJob, NodeRef, PastStep, StoredValue,
 };
 use crate::job::{Blocked, JobId, JobInfo, JobState, LogEntry, Timestamp, millis};
 
@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) waiters: Vec<oneshot::Sender<Ended>>,
     /// Who watches the job.
     pub(super) watchers: Option<watch::Sender<Option<JobNews>>>,
+    /// What happened to it before.
+    pub(super) past: VecDeque<PastStep>,
     /// The key that it holds: limits by key count it.
     pub(super) holds: Option<LimitKey>,
     /// The key that it was stored under, while it may own that key.
@@ -120,6 +122,7 @@ impl Record {
             logs: VecDeque::new(),
             waiters: Vec::new(),
             watchers: None,
+            past: VecDeque::new(),
             holds: None,
             held: None,
             once: None,
@@ -172,7 +175,8 @@ impl Record {
     }
 
     /// Begins a second life, in no index yet. Tokens up to this one belong to the first one.
-    pub(super) fn revive(&mut self, token: u64) {
+    pub(super) fn revive(&mut self, token: u64, now: u64) {
+        self.add_revival(now);
         self.phase = Phase::Between { from: None };
         self.token = token;
         (self.attempts, self.stalls) = (0, 0);
@@ -234,6 +238,7 @@ impl Record {
         let mut data = JobData::new(StoredValue::new(&self.new.payload));
         data.limit_key = self.new.limit_key.as_ref().map(LimitKey::to_string);
         data.log_lines = self.logs.len();
+        data.past = self.past.iter().cloned().collect();
         match &self.phase {
             Phase::Ended { ending: Ending::Completed(result), .. } => {
                 data.result = Some(StoredValue::new(result));

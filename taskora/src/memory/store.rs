@@ -20,8 +20,8 @@ use super::registry::Registry;
 use super::signal::Wakes;
 use super::workers::Workers;
 use crate::adapter::{
-    AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, JobReport, Kind,
-    NewJob, RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName, What,
+    AdapterError, AttemptEnd, CancelOutcome, Cancellation, Due, Ended, Ending, Enqueued, Happened, JobReport,
+    Kind, NewJob, RenewLease, Renewal, SCHEDULES, Settled, Settlement, Swept, TaskName, What,
 };
 use crate::job::{JobId, JobInfo, JobState, Timestamp, millis};
 use crate::policy::{Retention, RetentionLimit, Ttl};
@@ -187,21 +187,30 @@ impl Store {
                 Ending::Failed(error)
             }
             (None, AttemptEnd::Retry { error, delay }) => {
-                return Settled::Now(self.retry(id, error, later(delay, Line::Back), now));
+                return Settled::Now(self.retry(id, error, later(delay, Line::Back), claimed_at, now));
             }
-            (None, AttemptEnd::Release { delay }) => {
+            (None, end @ (AttemptEnd::Release { .. } | AttemptEnd::Cancel)) => {
+                let delay = if let AttemptEnd::Release { delay } = end { delay } else { Duration::ZERO };
+                self.note_attempt(id, Happened::Released, claimed_at, now);
                 return Settled::Now(self.hand_back(id, later(delay, Line::Front)));
             }
-            (None, AttemptEnd::Cancel) => return Settled::Now(self.hand_back(id, Line::Front)),
         };
         self.count_attempt(id, None);
         Settled::Now(self.finish(id, ending, claimed_at, now))
     }
 
     /// The job's attempt has failed, and another one follows.
-    fn retry(&mut self, id: &JobId, error: String, line: Line, now: u64) -> JobState {
+    fn retry(
+        &mut self,
+        id: &JobId,
+        error: String,
+        line: Line,
+        claimed_at: Option<u64>,
+        now: u64,
+    ) -> JobState {
         let text = What::text(&error);
         self.count_attempt(id, Some(error));
+        self.note_attempt(id, Happened::Retried, claimed_at, now);
         let due_at = Timestamp::from_millis(if let Line::Due(due) = line { due } else { now });
         let state = self.enter_line(id, line);
         self.tell_watchers(id);
@@ -368,6 +377,7 @@ impl Store {
             }
             None => {
                 let state = self.enter_line(id, Line::Front);
+                self.note_attempt(id, Happened::Rescued, None, now);
                 self.tell_watchers(id);
                 self.announce(id, Kind::Rescued, || What::Rescued { stalls });
                 state

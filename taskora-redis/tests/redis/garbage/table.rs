@@ -102,9 +102,9 @@ const SETS: [&str; 23] = [
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 6] = ["wait:", "completed:", "owncompleted:", "wake:", "rate:", "deferred"];
-const HASHES: [&str; 18] = [
-    "jobs", "blobs", "life", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer", "procs",
-    "registry", "workers", "sched", "schedrun", "held", "laned:", "rules:",
+const HASHES: [&str; 19] = [
+    "jobs", "blobs", "life", "past", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer",
+    "procs", "registry", "workers", "sched", "schedrun", "held", "laned:", "rules:",
 ];
 
 /// The key of the damaged task, or the only one.
@@ -303,6 +303,7 @@ pub(crate) fn values() -> Vec<Damage> {
         }
         for id in ["retrying", "released"] {
             add("life", &format!("={id}"), value.clone(), vec![id]);
+            add("past", &format!("={id}"), value.clone(), vec![]);
         }
         for id in ["done", "failed", "cancelled", "waiting", "active"] {
             add("done", &format!("={id}"), value.clone(), vec![id]);

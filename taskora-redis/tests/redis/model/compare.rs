@@ -122,6 +122,12 @@ impl Snapshot {
             let ended = adapter.signals().ended(id).await?;
             self.seen.push((format!("end of {id}"), shown(ended.as_ref())));
         }
+        let data = adapter.inspection().details(id).await?;
+        for (number, mut step) in data.map(|data| data.past).unwrap_or_default().into_iter().enumerate() {
+            self.times.push((format!("step {number} of {id}"), Some(std::mem::take(&mut step.at))));
+            self.times.push((format!("start of step {number} of {id}"), step.started_at.take()));
+            self.seen.push((format!("step {number} of {id}"), format!("{step:?}")));
+        }
         let logs = adapter.inspection().logs(id).await?;
         self.seen
             .push((format!("job {id}"), format!("{info:?} {:?} {:?} {logs:?}", info.progress, info.meta)));

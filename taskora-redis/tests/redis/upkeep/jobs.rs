@@ -200,6 +200,8 @@ async fn parts_of_jobs_that_are_gone_or_have_ended() {
         (format!("HSET @life =done {life}"), "a history", "done"),
         (format!("HSET @life *=first#1 {life}"), "a history", "first#1"),
         (format!("HSET @life *=gone#1 {life}"), "a history", "gone#1"),
+        ("HSET @past =gone \\x01".into(), "a timeline", "gone"),
+        ("HSET @past *=gone#1 \\x01".into(), "a timeline", "gone#1"),
         ("HSET @cancel =gone why".into(), "a cancel flag", "gone"),
         ("HSET @cancel =waiting why".into(), "a cancel flag", "waiting"),
         ("HSET @cancel =done why".into(), "a cancel flag", "done"),
