@@ -92,6 +92,10 @@ impl Reports {
     /// The store has answered this report.
     pub(crate) fn answered(&self, _report: &WorkerReport, swept: &Swept) {
         self.is_known.store(true, Ordering::Relaxed);
-        tell(&self.pace, |pace| pace.is_quiet = swept.quiet);
+        if self.pace.borrow().is_quiet != swept.quiet {
+            let told = if swept.quiet { "to claim nothing" } else { "that it may claim again" };
+            tracing::info!(worker = %self.entry.id, "the worker was told from outside {told}");
+            tell(&self.pace, |pace| pace.is_quiet = swept.quiet);
+        }
     }
 }
