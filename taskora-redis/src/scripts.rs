@@ -106,6 +106,7 @@ commands!(
     renew,
     repair,
     replace,
+    reprioritise,
     revive,
     schedule,
     set_gate,

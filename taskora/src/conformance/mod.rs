@@ -72,6 +72,7 @@ mod notes;
 mod ordered_lanes;
 mod overview;
 mod pauses;
+mod priorities;
 mod queued_ticks;
 mod rates;
 mod replacements;
