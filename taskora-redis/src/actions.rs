@@ -49,6 +49,14 @@ impl Actions for RedisAdapter {
         read_all(answer.await?, jobs.len(), "the answer to `discard`")
     }
 
+    async fn reprioritise(&self, id: &JobId, priority: i16) -> Result<Acted, AdapterError> {
+        let id = id::store(id);
+        let answer = self.inner.script(&SCRIPTS.reprioritise, |call, how| {
+            call.put("again", u8::from(how.repeat)).put("id", &id).put("priority", priority);
+        });
+        read(&bytes(answer.await?, "the answer to `reprioritise`")?)
+    }
+
     async fn replace(&self, id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError> {
         let with = NewJob { due: Due::Now, replace_failed: false, tick: None, ..with };
         let (id, new) = (id::store(id), pack(with).map_err(AdapterError::Config)?);

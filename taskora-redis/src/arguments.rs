@@ -63,6 +63,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("renew", &["leases"]),
     ("repair", &["code", "role", "task", "entry", "more"]),
     ("replace", &["id", "reason", "new_id", "record", "payload"]),
+    ("reprioritise", &["again", "id", "priority"]),
     ("revive", &["again", "jobs"]),
     ("quiet", &["worker", "quiet"]),
     ("schedule", &["name"]),

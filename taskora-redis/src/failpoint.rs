@@ -49,6 +49,7 @@ pub const SELDOM: &[&str] = &[
     "processes",
     "release_key",
     "replace",
+    "reprioritise",
     "set_gate",
     "sign",
     "withdraw",

@@ -107,6 +107,7 @@ commands!(
     renew,
     repair,
     replace,
+    reprioritise,
     revive,
     schedule,
     set_gate,

@@ -4,7 +4,7 @@ mod replacement;
 
 use std::time::Duration;
 
-use crate::adapter::{Acted, Actions, Revival};
+use crate::adapter::{Acted, Actions, MAX_PRIORITY, MIN_PRIORITY, Revival};
 use crate::contract::Task;
 use crate::dispatch::{Dispatch, Dispatchable};
 use crate::error::{Action, ActionError};
@@ -90,6 +90,32 @@ impl<Out> JobHandle<Out> {
         let ids = std::slice::from_ref(self.id());
         let acted = self.actions().delete(ids, DELETED).await.map_err(|source| self.adapter_error(source))?;
         Action::Delete.judge(self.id(), only(acted))
+    }
+
+    /// Gives a job that is waiting, delayed or retrying another priority: −1,000 to 1,000, higher goes first. A job that waits goes
+    /// behind the others of its new priority, as if it had just come. The jobs of an ordered key go in the order in which they came,
+    /// whatever their priority. Nothing changes if the job has this priority already.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// # #[task] async fn import(file: String) {}
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let job = app.dispatch(Import { file: "urgent.csv".into() }).await?;
+    /// job.reprioritise(9).await?;
+    /// assert_eq!(job.info().await?.map(|info| info.priority), Some(9));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ActionError`]; [`ActionError::State`] if the job runs or has ended, [`ActionError::InvalidPriority`] if there is no such priority.
+    pub async fn reprioritise(&self, priority: i16) -> Result<(), ActionError> {
+        if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+            return Err(ActionError::InvalidPriority { id: self.id().clone(), priority });
+        }
+        self.make_sure().await?;
+        let acted = self.actions().reprioritise(self.id(), priority).await;
+        Action::Reprioritise.judge(self.id(), acted.map_err(|source| self.adapter_error(source))?)
     }
 
     /// Replaces a job that is waiting, delayed or retrying, for example because its payload is wrong. In one step, the job ends as

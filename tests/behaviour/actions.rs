@@ -28,6 +28,11 @@ async fn rests(ctx: &Context) -> Result<u32, TaskError> {
 }
 
 #[task]
+async fn named(name: String, probe: State<Probe>) {
+    probe.saw(name);
+}
+
+#[task]
 async fn double(n: u32) -> u32 {
     n * 2
 }
@@ -174,6 +179,40 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
+    async fn a_job_gets_another_priority(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let jobs = app.dispatch_many(["a", "b", "c", "d"].map(|name| Named { name: name.into() })).await.unwrap();
+        let elsewhere = store.app().await;
+        elsewhere.job_raw(jobs[2].id()).reprioritise(9).await.unwrap();
+        jobs[0].reprioritise(-1).await.unwrap();
+        assert_eq!(info(&jobs[2]).await.priority, 9);
+        let page = app.inspect().list("named", JobState::Waiting).await.unwrap();
+        let listed: Vec<_> = page.jobs.iter().map(|info| info.id.clone()).collect();
+        assert_eq!(listed, [2, 1, 3, 0].map(|at: usize| jobs[at].id().clone()));
+
+        let worker = quick(&app).concurrency(1).state(probe.clone()).register::<Named>().start().await.unwrap();
+        for job in &jobs {
+            result(job).await.unwrap();
+        }
+        assert_eq!(probe.seen(), ["c", "b", "d", "a"]);
+        let (state, action, text) = refused(jobs[0].reprioritise(3).await.unwrap_err());
+        assert_eq!((state, action), (JobState::Completed, Action::Reprioritise));
+        assert_eq!(
+            text,
+            format!(
+                "job `{}` is completed: only a waiting, delayed or retrying job can get another priority",
+                jobs[0].id()
+            )
+        );
+        let error = app.job_raw("any").reprioritise(1_001).await.unwrap_err();
+        assert!(matches!(&error, ActionError::InvalidPriority { priority: 1_001, .. }));
+        assert_eq!(
+            error.to_string(),
+            "job `any` cannot get the priority 1001, which is outside -1000 to 1000"
+        );
+        worker.shutdown().await.unwrap();
+    }
+
     async fn what_does_not_replace_a_job_says_why(store: Store) {
         let app = store.app().await;
         let job = app.dispatch(Double { n: 1 }).id("job").await.unwrap();
@@ -218,19 +257,23 @@ on_both! {
     async fn what_cannot_be_changed_says_why(store: Store) {
         let app = store.app().await;
         let gone = app.job::<Charge>("nobody");
-        for error in [gone.retry().await, gone.run_now().await, gone.delete().await] {
+        for error in
+            [gone.retry().await, gone.run_now().await, gone.delete().await, gone.reprioritise(1).await]
+        {
             assert!(matches!(error.unwrap_err(), ActionError::Job(JobError::NotFound { .. })));
         }
         app.dispatch(Held {}).id("held").await.unwrap();
         let other = app.job::<Charge>("held");
-        for error in [other.retry().await, other.run_now().await, other.delete().await] {
+        for error in
+            [other.retry().await, other.run_now().await, other.delete().await, other.reprioritise(1).await]
+        {
             assert!(matches!(error.unwrap_err(), ActionError::Job(JobError::OtherTask { .. })));
         }
         assert_eq!(app.job::<Held>("held").state().await.unwrap(), Some(JobState::Waiting), "as it was");
 
         let flow = app.dispatch(chain((Held {},))).await.unwrap();
         let node = app.job_raw(format!("{}#0", flow.id()));
-        for error in [node.run_now().await, node.delete().await] {
+        for error in [node.run_now().await, node.delete().await, node.reprioritise(1).await] {
             let error = error.unwrap_err();
             assert!(matches!(&error, ActionError::PartOfWorkflow { workflow, .. } if workflow == flow.id()));
             assert_eq!(

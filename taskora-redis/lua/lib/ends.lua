@@ -50,11 +50,26 @@ function ends.forget(ids)
   end)
 end
 
--- removes the oldest `count` jobs of a list of completed ones, at most 256; returns how many it removed
+-- which of these jobs with a caller's own id have a tombstone in their line, as one has that got another priority there; nothing if none
+local function buried(task, ids)
+  if #ids == 0 or call('EXISTS', K.tombstones .. task) == 0 then return nil end
+  return call('SMISMEMBER', K.tombstones .. task, unpack(ids))
+end
+
+-- Removes the oldest `count` jobs of a list of completed ones, at most 256; returns how many it removed. A caller's own id must not become
+-- free before its tombstone is gone.
 function ends.drop_completed(key, count)
   count = math.min(count, 256)
   local entries = call('LRANGE', key, 0, count - 1)
   for i, entry in ipairs(entries) do entries[i] = sub(entry, 7) end
+  local marks = sub(key, 1, #K.owncompleted) == K.owncompleted and buried(sub(key, #K.owncompleted + 1), entries)
+  for i, mark in ipairs(marks or {}) do
+    if mark == 1 then
+      entries = { unpack(entries, 1, i - 1) }
+      break
+    end
+  end
+  if #entries == 0 then return 0 end
   ends.forget(entries)
   call('LTRIM', key, #entries, -1)
   return #entries
@@ -78,6 +93,12 @@ end
 -- Removes an ended job, at once or, if its id must not become free yet, with the next sweep.
 function ends.remove(task, id, done)
   local key = ends.index_of(sub(done, 1, 1), task, id)
+  if byte(done) == 67 and byte(id) == 61 and buried(task, { id }) and buried(task, { id })[1] == 1 then
+    -- until then it is cancelled
+    call('HSET', K.done, id, 'X' .. sub(done, 2, 21) .. 'deleted')
+    call('ZADD', K.owncancelled .. task, '0', id)
+    return entries.remove(key, sub(done, 16, 21) .. id)
+  end
   if byte(done) == 67 then
     ends.forget({ id })
     return entries.remove(key, sub(done, 16, 21) .. id)

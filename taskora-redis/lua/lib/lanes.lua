@@ -313,6 +313,13 @@ function lanes.score_at_end(number, priority, is_ordered)
   return is_ordered and number or number - priority * line.BAND
 end
 
+-- A job of a lane has another priority, and goes behind the others of that one, unless the lane is ordered. `lanes.changed` must follow.
+function lanes.reorder(task, key, id, priority)
+  local own = gate.of(task)
+  if not gather.is_lane(key) and own and own.per_key and own.per_key.is_ordered then return end
+  call('ZADD', lane_of(task, key), 'XX', format('%.0f', line.arrivals(1) + 1 - priority * line.BAND), id)
+end
+
 -- Takes jobs out of a lane: ended ones, or such that are elsewhere.
 function lanes.remove(task, key, ids)
   pages(ids, function(...)

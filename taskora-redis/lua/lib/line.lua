@@ -157,6 +157,16 @@ function line.clear_head(task)
   line.still_ready(task)
 end
 
+-- A job has left the list, or waits elsewhere. Finding it there would cost more the longer the list is, so its entry stays as a tombstone.
+function line.bury(task, id)
+  local tombstones = K.tombstones .. task
+  call('SADD', tombstones, id)
+  if call('LLEN', K.wait .. task) <= call('SCARD', tombstones) then
+    -- the running claim knows how far it has read
+    if S.is_claiming then gathered('heads')[task] = true else line.clear_head(task) end
+  end
+end
+
 -- Removes ended jobs from the places where they waited; `leaving` has place, task and id of each, one after the other.
 function line.leave(leaving)
   local changed = {}
@@ -178,14 +188,8 @@ function line.leave(leaving)
       call('ZREM', K.prio .. task, id)
       line.still_ready(task)
     else
-      -- finding it in the list would cost more the longer the list is, so its entry stays as a tombstone
-      local tombstones = K.tombstones .. task
-      call('SADD', tombstones, id)
-      if call('LLEN', K.wait .. task) <= call('SCARD', tombstones) then
-        -- the running claim knows how far it has read
-        if S.is_claiming then gathered('heads')[task] = true else line.clear_head(task) end
-      end
-      if byte(id) == 42 and call('SISMEMBER', tombstones, id) == 1 then
+      line.bury(task, id)
+      if byte(id) == 42 and call('SISMEMBER', K.tombstones .. task, id) == 1 then
         -- its workflow must not be removed before the tombstone is
         local key = K.wf .. workflow.node_of(id)
         local tasks = call('HGET', key, 't') or '\n'

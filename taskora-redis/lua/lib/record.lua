@@ -75,6 +75,10 @@ function record.priority_of(text)
   return value
 end
 
+function record.with_priority(text, priority)
+  return sub(text, 1, R.priority - 1) .. pack('>I2', priority % 65536) .. sub(text, R.priority + 2)
+end
+
 -- whether its line is the list; flag 32 sends a job to the sorted set whatever its priority
 function record.is_listed(text)
   local flags, high, low = byte(text, R.flags, R.priority + 1)

@@ -85,6 +85,8 @@ async fn a_lost_answer_changes_nothing() {
     cut();
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Done);
     assert_eq!(adapter.promote(&"b".into()).await.expect("promote"), Acted::Is(JobState::Waiting));
+    cut();
+    assert_eq!(adapter.reprioritise(&"b".into(), 7).await.expect("reprioritise"), Acted::Done);
     let other = job("c");
     for _ in 0..2 {
         cut();

@@ -51,6 +51,15 @@ pub trait Actions: Send + Sync {
         let _ = (id, with, reason);
         Err(AdapterError::Config("this adapter does not replace jobs".to_owned()))
     }
+
+    /// A job that is waiting, delayed or retrying has this priority from now on. If it waits in a line, it goes behind all others of that
+    /// priority; in an ordered lane it stays where it is. Nothing changes if it has this priority already.
+    ///
+    /// An adapter whose jobs keep their priorities refuses the call.
+    async fn reprioritise(&self, id: &JobId, priority: i16) -> Result<Acted, AdapterError> {
+        let _ = (id, priority);
+        Err(AdapterError::Config("this adapter does not change priorities".to_owned()))
+    }
 }
 
 /// The most jobs of one call.

@@ -176,6 +176,7 @@ forward! {
         async withdraw(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
         async delete(ids: &[JobId], reason: &str) -> Result<Vec<Acted>, AdapterError>;
         async discard(jobs: Vec<(JobId, Timestamp)>) -> Result<Vec<Acted>, AdapterError>;
+        async reprioritise(id: &JobId, priority: i16) -> Result<Acted, AdapterError>;
         async replace(id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError>;
     }
     Upkeep by upkeep {

@@ -36,3 +36,7 @@ pub(super) async fn replace(adapter: &Arc<dyn Adapter>, id: &str, with: NewJob) 
     let reason = format!("replaced by {}", with.id);
     adapter.actions().replace(&id.into(), with, &reason).await.expect("replace")
 }
+
+pub(super) async fn reprioritise(adapter: &Arc<dyn Adapter>, id: &str, priority: i16) -> Acted {
+    adapter.actions().reprioritise(&id.into(), priority).await.expect("reprioritise")
+}

@@ -1,7 +1,7 @@
 //! Jobs with keys that are revived, promoted, withdrawn and deleted.
 
 use super::Fixture;
-use super::action_kit::{delete, replace, revive, withdraw};
+use super::action_kit::{delete, replace, reprioritise, revive, withdraw};
 use super::admission_kit::deduplicated;
 use super::gate_kit::task;
 use super::kit::{Caller, MOMENT, TASK, complete, fail, ids, job, put, retry, state};
@@ -114,4 +114,31 @@ pub(super) async fn a_replaced_holder_of_an_ordered_key_lets_go(f: &impl Fixture
     assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), "a2");
     f.advance(MOMENT * 61).await;
     assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), "a3");
+}
+
+pub(super) async fn a_priority_moves_a_job_in_its_lane(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::at_most(1)).await;
+    put_keyed(&adapter, &["a1", "a2", "b1", "b2"]).await;
+    assert_eq!(reprioritise(&adapter, "b2", 5).await, Acted::Done);
+    assert_eq!(reprioritise(&adapter, "a1", -5).await, Acted::Done);
+    let mut worker = Caller::new(&adapter);
+    let running = worker.claim(9, &[TASK]).await;
+    assert_eq!(ids(&running), ["b2", "a2"]);
+    for job in &running {
+        worker.settle(job, complete("1")).await;
+    }
+    assert_eq!(ids(&claim_all(&adapter).await), ["b1", "a1"]);
+}
+
+pub(super) async fn a_priority_moves_nothing_in_an_ordered_lane(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    per_key(&adapter, PerKey::ordered()).await;
+    put_keyed(&adapter, &["a1", "a2", "a3"]).await;
+    assert_eq!(reprioritise(&adapter, "a3", 5).await, Acted::Done);
+    assert_eq!(reprioritise(&adapter, "a1", -5).await, Acted::Done);
+    let mut worker = Caller::new(&adapter);
+    for expected in ["a1", "a2", "a3"] {
+        assert_eq!(worker.run_one(complete("1")).await.lease.id.as_str(), expected);
+    }
 }

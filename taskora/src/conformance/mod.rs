@@ -73,6 +73,7 @@ mod ordered_lanes;
 mod overview;
 mod pasts;
 mod pauses;
+mod priorities;
 mod queued_ticks;
 mod rates;
 mod replacements;

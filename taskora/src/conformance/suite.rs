@@ -174,6 +174,18 @@ macro_rules! __conformance_checks {
                 the_new_job_owns_the_key
                 the_new_job_is_debounced_and_known_by_its_idempotency_key
             }
+            priorities {
+                a_job_goes_behind_those_of_its_new_priority
+                a_priority_goes_there_and_back
+                the_same_priority_changes_nothing
+                what_is_to_come_has_its_priority_when_it_comes
+                only_what_does_not_run_and_has_not_ended_gets_another_priority
+                a_job_that_comes_back_has_its_new_priority
+                a_job_with_another_priority_ends_like_any_other
+                an_id_comes_again_after_its_job_had_another_priority
+                a_higher_priority_wakes_a_worker
+                who_waits_behind_another_job_has_its_priority_when_it_goes
+            }
             reviving {
                 a_failed_job_waits_again_as_if_it_were_new
                 each_end_in_vain_is_revived
@@ -441,6 +453,8 @@ macro_rules! __conformance_checks {
                 who_waits_behind_a_withdrawn_job_goes
                 a_replacement_waits_for_its_own_key
                 a_replaced_holder_of_an_ordered_key_lets_go
+                a_priority_moves_a_job_in_its_lane
+                a_priority_moves_nothing_in_an_ordered_lane
             }
             lanes {
                 a_limit_by_key_holds_over_all_workers

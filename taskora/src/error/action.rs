@@ -7,7 +7,7 @@ use crate::error::{DispatchError, JobError};
 use crate::job::{JobId, JobState};
 use crate::workflow::WorkflowId;
 
-/// Why a job could not be retried, run now, deleted or replaced. Nothing has changed, unless an answer of the store was lost
+/// Why a job could not be retried, run now, deleted, replaced or given another priority. Nothing has changed, unless an answer of the store was lost
 /// ([`JobError::Adapter`]): then it may have been done. You can repeat it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +48,18 @@ pub enum ActionError {
         /// What is wrong with the new one.
         source: DispatchError,
     },
+    /// There is no such priority.
+    #[error(
+        "job `{id}` cannot get the priority {priority}, which is outside {} to {}",
+        crate::adapter::MIN_PRIORITY,
+        crate::adapter::MAX_PRIORITY
+    )]
+    InvalidPriority {
+        /// The job.
+        id: JobId,
+        /// The priority that it was to get.
+        priority: i16,
+    },
     /// The job is unknown, it belongs to another task than the handle, or the store could not be asked.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -65,6 +77,8 @@ pub enum Action {
     Delete,
     /// [`JobHandle::replace`](crate::JobHandle::replace).
     Replace,
+    /// [`JobHandle::reprioritise`](crate::JobHandle::reprioritise).
+    Reprioritise,
 }
 
 impl Action {
@@ -75,7 +89,7 @@ impl Action {
             Self::Retry => state.may_be_revived(),
             Self::RunNow => matches!(state, JobState::Delayed | JobState::Retrying),
             Self::Delete => !matches!(state, JobState::Active),
-            Self::Replace => {
+            Self::Replace | Self::Reprioritise => {
                 matches!(state, JobState::Waiting | JobState::Delayed | JobState::Retrying)
             }
         }
@@ -99,6 +113,7 @@ impl fmt::Display for Action {
             Self::Retry => "only a job that has failed, was cancelled or has expired can be retried",
             Self::RunNow => "only a delayed or retrying job can be run now",
             Self::Delete => "a job can be deleted when it does not run; cancel it first",
+            Self::Reprioritise => "only a waiting, delayed or retrying job can get another priority",
             Self::Replace => {
                 "only a waiting, delayed or retrying job can be replaced; `rerun` dispatches another one in any state"
             }

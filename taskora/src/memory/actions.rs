@@ -135,6 +135,23 @@ impl Store {
         Ok(Acted::Done)
     }
 
+    fn reprioritise(&mut self, id: &JobId, priority: i16) -> Acted {
+        let record = match self.acted_on(id) {
+            Ok(record) => record,
+            Err(acted) => return acted,
+        };
+        if matches!(record.phase, Phase::Ended { .. } | Phase::Active { .. }) {
+            return Acted::Is(record.phase.state());
+        }
+        if record.new.priority != priority {
+            if let Some(record) = self.jobs.get_mut(id) {
+                record.new.priority = priority;
+            }
+            self.place_anew(id);
+        }
+        Acted::Done
+    }
+
     fn remove(&mut self, id: &JobId) -> Acted {
         self.announce(id, Kind::Deleted, || What::Deleted);
         self.forget(id);
@@ -180,5 +197,9 @@ impl Actions for MemoryAdapter {
     async fn replace(&self, id: &JobId, with: NewJob, reason: &str) -> Result<Acted, AdapterError> {
         with.check()?;
         self.0.lock().replace_job(id, with, reason, self.0.now())
+    }
+
+    async fn reprioritise(&self, id: &JobId, priority: i16) -> Result<Acted, AdapterError> {
+        Ok(self.0.lock().reprioritise(id, priority))
     }
 }

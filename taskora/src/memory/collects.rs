@@ -112,6 +112,17 @@ impl Collects {
         });
     }
 
+    /// An item goes to another place in its lane. It came when it came.
+    pub(super) fn move_to(&mut self, item: &Item, to: Place) {
+        self.change(&item.lane, |items| {
+            if let Some((id, at)) = items.jobs.remove(&item.place) {
+                items.came.remove(&(at, item.place));
+                items.jobs.insert(to, (id, at));
+                items.came.insert((at, to));
+            }
+        });
+    }
+
     /// What gathers under a key goes now. Returns whether there was something.
     pub(super) fn flush(&mut self, key: &LimitKey, now: u64) -> bool {
         let lane = BatchLane { key: key.clone(), is_returned: false };

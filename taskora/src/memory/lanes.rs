@@ -57,6 +57,15 @@ impl Lanes {
         self.change(key, |lane| drop(lane.jobs.remove(&place)));
     }
 
+    /// A job goes to another place in its lane, which keeps its turn.
+    pub(super) fn move_to(&mut self, key: &LimitKey, from: Place, to: Place) {
+        self.change(key, |lane| {
+            if let Some(id) = lane.jobs.remove(&from) {
+                lane.jobs.insert(to, id);
+            }
+        });
+    }
+
     /// A job of this lane was claimed: its next turn has this number.
     pub(super) fn served(&mut self, key: &LimitKey, turn: i64) {
         self.change(key, |lane| lane.turn = turn);

@@ -211,6 +211,20 @@ impl Queue {
         }
     }
 
+    /// Moves the job with this phase to another place in its line.
+    pub(super) fn move_in_line(&mut self, phase: &Phase, to: Place) {
+        match phase {
+            Phase::Waiting(from) => {
+                if let Some(id) = self.waiting.remove(from) {
+                    self.waiting.insert(to, id);
+                }
+            }
+            Phase::InLane(key, from) => self.lanes.move_to(key, *from, to),
+            Phase::Gathering(item) => self.collects.move_to(item, to),
+            _ => {}
+        }
+    }
+
     pub(super) fn remove(&mut self, id: &JobId, phase: &Phase) {
         match phase {
             Phase::Waiting(place) => drop(self.waiting.remove(place)),

@@ -69,6 +69,31 @@ impl Store {
         self.wakes.placed(id, queue);
     }
 
+    /// A job in line goes behind the others of its priority, which is another one than before.
+    pub(super) fn place_anew(&mut self, id: &JobId) {
+        let Some(record) = self.jobs.get(id) else { return };
+        let (task, priority) = (record.new.task.clone(), record.new.priority);
+        let is_ordered = self.per_key(&task).is_some_and(|per_key| per_key.ordered);
+        let is_moved = match record.phase {
+            Phase::InLane(..) => !is_ordered,
+            ref phase => phase.is_in_line(),
+        };
+        if !is_moved {
+            return;
+        }
+        let to = self.place_at_the_end(priority);
+        let (Some(record), Some(queue)) = (self.jobs.get_mut(id), self.queues.get_mut(&task)) else { return };
+        queue.move_in_line(&record.phase, to);
+        match &mut record.phase {
+            Phase::Waiting(place) | Phase::InLane(_, place) => *place = to,
+            Phase::Gathering(item) => item.place = to,
+            _ => {}
+        }
+        self.line_changed(&task, true);
+        self.wake_released();
+        self.wake([task]);
+    }
+
     /// A worker gets the right to run the job until the deadline.
     pub(super) fn enter_active(&mut self, id: &JobId, deadline: u64, now: u64) {
         let phase = self.jobs.get(id).map(|record| &record.phase);

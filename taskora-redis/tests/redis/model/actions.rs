@@ -2,7 +2,7 @@
 
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use taskora::adapter::{Acted, Actions, Inspection, NewJob, Revival};
-use taskora::{JobId, JobState};
+use taskora::{JobId, JobState, Retention};
 
 use super::operation::{Target, fives};
 use super::pair::{Pair, both, same};
@@ -14,6 +14,7 @@ pub(super) enum Act {
     Revive(u8),
     Promote,
     Withdraw,
+    Reprioritise(i16),
     /// Only of what is gone at once on Redis: what has a tombstone waits for it.
     Delete,
 }
@@ -23,6 +24,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
         4 => prop_oneof![3 => Just(0u8), 1 => 1..4u8].prop_map(Act::Revive),
         2 => Just(Act::Promote),
         2 => Just(Act::Withdraw),
+        3 => prop_oneof![Just(0i16), Just(-5), Just(9)].prop_map(Act::Reprioritise),
         1 => Just(Act::Delete),
     ]
 }
@@ -34,6 +36,14 @@ impl Pair<'_> {
             Act::Revive(delay) => self.revive(&id, delay)?,
             Act::Promote => drop(both!(self, |adapter| adapter.promote(&id))),
             Act::Withdraw => drop(both!(self, |adapter| adapter.withdraw(std::slice::from_ref(&id), "why"))),
+            // what has a tombstone is trimmed later on Redis
+            Act::Reprioritise(_) if self.retention.completed != Retention::default().completed => {}
+            Act::Reprioritise(priority) => {
+                let acted = both!(self, |adapter| adapter.reprioritise(&id, priority));
+                if acted == Acted::Done {
+                    self.revived.insert(id.clone());
+                }
+            }
             Act::Delete => {
                 let known = both!(self, |adapter| async {
                     Inspection::job(adapter, &id).await.map(|info| info.map(|info| info.state))

@@ -48,7 +48,7 @@ pub(super) struct Pair<'a> {
     /// The last event that each has told.
     pub(super) heard_until: [EventId; 2],
     /// What sweeps keep.
-    retention: Retention,
+    pub(super) retention: Retention,
     /// Jobs that were handed out, with leases that are valid or not: by the model, and by Redis.
     claimed: Vec<[ClaimedJob; 2]>,
     /// Each worker's last call, and how long ago by the model's clock.

@@ -13,6 +13,7 @@ impl Act {
                 | Self::OperatorWithdraw
                 | Self::OperatorDelete
                 | Self::OperatorReplace
+                | Self::OperatorReprioritise
         )
     }
 
@@ -45,6 +46,12 @@ impl Act {
                 let ids = [MADE[2], "urgent", "delayed", "failed", "r1", "r2"].map(Into::into);
                 of("delete", adapter.delete(&ids, "gone").await).map(drop)
             }
+            Self::OperatorReprioritise => {
+                for (id, priority) in [("r2", 9), ("urgent", 0), ("delayed", -3), ("n3", 4), ("i3", 4)] {
+                    of("reprioritise", adapter.reprioritise(&id.into(), priority).await)?;
+                }
+                Ok(())
+            }
             Self::OperatorReplace => {
                 for (id, new) in [("delayed", "new1"), ("urgent", "new2"), ("r2", "new3")] {
                     let new =
@@ -66,6 +73,11 @@ async fn a_revival_or_a_promotion_that_fails_at_any_write() {
 #[tokio::test]
 async fn a_replacement_that_fails_at_any_write() {
     run(&[Act::OperatorReplace, Act::OperatorReplaceOwner, Act::OperatorReplaceFollower]).await;
+}
+
+#[tokio::test]
+async fn a_priority_that_fails_at_any_write() {
+    run(&[Act::OperatorReprioritise]).await;
 }
 
 #[tokio::test]
