@@ -7,6 +7,7 @@ mod layout;
 pub(crate) mod new_workflow;
 mod reader;
 mod schedule;
+mod sums;
 mod workflow;
 
 pub(crate) use end::{End, Life, NEWER, cancelled, message, state, state_at};
@@ -15,4 +16,5 @@ pub(crate) use job::{Packed, Record, due_text, is_envelope, pack, pack_node, pla
 pub(crate) use layout::check_schedule_name;
 pub(crate) use reader::{Reader, millis, u48};
 pub(crate) use schedule::{SHOWN, pack_schedule, pack_version, read_schedule};
+pub(crate) use sums::{Fingerprint, Texts, pack_sums, read_block, read_text};
 pub(crate) use workflow::{FlowEnd, Head};

@@ -62,6 +62,8 @@ mod json;
 mod map;
 #[cfg(feature = "runtime")]
 mod memory;
+#[cfg(feature = "runtime")]
+mod pattern;
 mod policy;
 #[cfg(feature = "runtime")]
 mod queues;
@@ -89,8 +91,8 @@ pub mod workflow;
 
 #[cfg(feature = "runtime")]
 pub use adapter::{
-    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, InvalidEventId, JobCounts, Kind, Overview,
-    Pause, TaskOverview, What, WorkerInfo, WorkerState,
+    Adapter, AdapterError, CancelOutcome, Depth, ErrorSum, Event, EventId, Gate, InvalidEventId, JobCounts,
+    Kind, Overview, Pause, TaskOverview, What, WorkerInfo, WorkerState,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -126,7 +128,8 @@ pub use handler::Handler;
 pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use inspect::{
-    AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobDetails, JobPage, ListError,
+    AskCollected, AskJobs, Collected, Cursor, HistorySlot, Inspect, InvalidCursor, JobDetails, JobPage, Last,
+    ListError, Percentiles,
 };
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};
