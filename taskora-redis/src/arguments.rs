@@ -42,6 +42,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("flush", &["task", "aliases", "key"]),
     ("gate", &["task", "key"]),
     ("handshake", &["version", "min", "writer", "server", "process", "about"]),
+    ("history", &["task", "letter", "slots"]),
     ("inspect", &["id"]),
     (
         "list",
@@ -71,7 +72,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("set_gate", &["level", "task", "aliases", "what", "value", "lasting", "by"]),
     ("shift", &["by"]),
     ("sign", &["process", "about"]),
-    ("sign_off", &["worker"]),
+    ("sign_off", &["worker", "sums"]),
     ("stage_workflow", &["nonce", "life", "fields"]),
     ("start_workflow", &["again", "count", "first"]),
     (
@@ -90,6 +91,8 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
             "about",
             "worker",
             "worker_about",
+            "history",
+            "sums",
         ],
     ),
     ("take_key", &["task", "lease", "id", "key"]),

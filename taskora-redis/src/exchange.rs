@@ -162,11 +162,13 @@ impl<'a> Call<'a> {
                 let Ending::Completed(result) = End::read(&before)?.ending else { return None };
                 Some((node.node.checked_sub(1)?, result))
             });
+            let is_first = token == id::first_token(&stored, record.created_at, first_token);
             if record.payload.is_none() {
                 blobs.push((jobs.len(), stored));
             }
             // digits
             let flag = flags.get(claimed - 1).copied().unwrap_or(b'0');
+            let ready_at = (is_first && node.is_none() && !record.is_delayed).then_some(record.created_at);
             jobs.push(ClaimedJob {
                 node,
                 limit_key: record.limit_key,
@@ -179,6 +181,7 @@ impl<'a> Call<'a> {
                 attempt,
                 created_at: record.created_at,
                 claimed_at: now,
+                ready_at,
                 meta: record.meta,
                 cancelled: flag & 1 != 0,
             });

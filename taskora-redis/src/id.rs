@@ -4,9 +4,9 @@
 //! taskora generates UUIDs v7, which never occur again. Any other id may be used again once its job was trimmed; scripts
 //! recognise it by its `=`.
 
-use taskora::JobId;
 use taskora::adapter::Lease;
 use taskora::workflow::WorkflowId;
+use taskora::{JobId, Timestamp};
 use uuid::Uuid;
 
 /// The first byte of ids that are not UUIDs v7. A UUID that begins with this byte is stored as text, too.
@@ -117,6 +117,12 @@ pub(crate) fn load_workflow(stored: &[u8]) -> Option<WorkflowId> {
 /// A lease as a member of its task's active set: the stored id, a colon, the token.
 pub(crate) fn member(stored: &[u8], lease: &Lease) -> Vec<u8> {
     [stored, format!(":{}", lease.token).as_bytes()].concat()
+}
+
+/// The token of the first claim of a job that was created at this time; `of_generated` is that of one whose id was generated. See `lua/lib/tokens.lua`.
+pub(crate) fn first_token(stored: &[u8], created_at: Timestamp, of_generated: u64) -> u64 {
+    let is_own = stored.first() == Some(&TEXT);
+    if is_own { of_generated.max(created_at.as_millis().saturating_mul(1024) + 1) } else { of_generated }
 }
 
 #[cfg(test)]

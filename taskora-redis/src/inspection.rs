@@ -1,7 +1,9 @@
 //! Reading.
 
 use async_trait::async_trait;
-use taskora::adapter::{Inspection, JobData, JobQuery, Listed, Overview, Schedules, WorkerInfo};
+use taskora::adapter::{
+    HistoryStep, Inspection, JobData, JobQuery, Listed, Overview, Schedules, StoredHistory, WorkerInfo,
+};
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
 use crate::adapter::RedisAdapter;
@@ -70,6 +72,15 @@ impl Inspection for RedisAdapter {
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
         self.live_workers(true).await
+    }
+
+    async fn history(
+        &self,
+        task: &str,
+        step: HistoryStep,
+        slots: usize,
+    ) -> Result<StoredHistory, AdapterError> {
+        self.stored_history(task, step, slots).await
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

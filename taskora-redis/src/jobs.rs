@@ -18,6 +18,7 @@ use crate::arguments::Arguments;
 use crate::coalescer::Item;
 use crate::codec::{Packed, cancelled, is_envelope, millis, pack, plain_task};
 use crate::exchange::{Answer, Blob, Call};
+use crate::history::list_sums;
 use crate::inner::{Inner, Round};
 use crate::link::Link;
 use crate::process::check_level;
@@ -121,13 +122,15 @@ impl RedisAdapter {
         let (worker, worker_about) =
             report.map_or(("", Vec::new()), |report| (&*report.worker.id, workers::pack(&report.worker)));
         let round = self.inner.round(tasks);
-        let answer = self.inner.script(&SCRIPTS.sweep, |call, _| {
+        let answer = self.inner.script(&SCRIPTS.sweep, |call, how| {
             call.put("tasks", &own).put("from", round.from).put("carry", u8::from(round.carry));
             call.put("completed_age", millis(completed.age)).put("completed_keep", completed.count);
             call.put("failed_age", millis(failed.age)).put("failed_keep", failed.count);
             call.put("workflows_age", millis(workflows.age)).put("workflows_keep", workflows.count);
             call.put("process", &settings.process.name).put("about", &about);
             call.put("worker", worker).put("worker_about", &worker_about);
+            call.put("history", u8::from(report.is_some_and(|report| report.history)));
+            list_sums(call, report, how.repeat);
         });
         let what = "the answer to `sweep`";
         let [

@@ -84,6 +84,7 @@ mod fault;
 mod follow;
 mod from_env;
 mod gathered;
+mod history;
 mod id;
 mod inner;
 mod inspection;

@@ -7,6 +7,7 @@ use taskora::{AdapterError, JobId, Timestamp};
 use crate::adapter::RedisAdapter;
 use crate::answer::{bytes, exactly, nonsense, number, strings};
 use crate::codec::{Reader, millis, u48};
+use crate::history::list_sums;
 use crate::scripts::SCRIPTS;
 
 /// How many workers one call looks at.
@@ -89,8 +90,9 @@ impl RedisAdapter {
 
     pub(crate) async fn forget_worker(&self, report: &WorkerReport) -> Result<(), AdapterError> {
         report.worker.check()?;
-        let answer = self.inner.script(&SCRIPTS.sign_off, |call, _| {
+        let answer = self.inner.script(&SCRIPTS.sign_off, |call, how| {
             call.put("worker", &*report.worker.id);
+            list_sums(call, Some(report), how.repeat);
         });
         answer.await.map(drop)
     }

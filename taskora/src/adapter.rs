@@ -56,6 +56,7 @@ mod report;
 mod schedules;
 mod signals;
 mod stamps;
+mod sums;
 mod upkeep;
 mod workflows;
 
@@ -84,6 +85,7 @@ pub use report::*;
 pub use schedules::*;
 pub use signals::*;
 pub use stamps::*;
+pub use sums::*;
 pub use upkeep::*;
 pub use workflows::*;
 

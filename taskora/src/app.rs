@@ -53,6 +53,7 @@ impl App {
                 retention: Retention::default(),
                 timezone: None,
                 log_schedules: true,
+                history: true,
             },
         }
     }
@@ -264,6 +265,14 @@ impl AppBuilder {
     #[must_use]
     pub fn log_schedules(mut self, log: bool) -> Self {
         self.shared.log_schedules = log;
+        self
+    }
+
+    /// Whether this app's workers report what they have done, for [`Inspect::history`](crate::Inspect::history); true by default. What other workers report is
+    /// kept anyway.
+    #[must_use]
+    pub fn history(mut self, history: bool) -> Self {
+        self.shared.history = history;
         self
     }
 

@@ -5,6 +5,7 @@ mod items;
 mod running;
 mod stop;
 mod test;
+mod timing;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,7 @@ use running::Threads;
 pub(crate) use stop::StopReason;
 use stop::StopSignal;
 pub use test::{Reported, TestContext};
+use timing::Timing;
 
 /// The largest progress, and the largest fields of a log line, in bytes of JSON.
 const MAX_NOTE: usize = 64 * 1024;
@@ -65,6 +67,7 @@ struct Attempt {
     created_at: Timestamp,
     claimed_at: Timestamp,
     claimed: Instant,
+    timing: Timing,
     meta: Vec<(String, String)>,
     stop: StopSignal,
     threads: Threads,
@@ -94,6 +97,7 @@ impl Context {
                 created_at: job.created_at,
                 claimed_at: job.claimed_at,
                 claimed: Instant::now(),
+                timing: Timing::new(job.ready_at),
                 meta: std::mem::take(&mut job.meta),
                 stop: StopSignal::default(),
                 threads: Threads::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::adapter::{Acted, AdapterError, JobFilter, JobQuery, Listed, MAX_ACTIONS, Revival};
 use crate::inspect::filters;
 use crate::job::{JobId, JobInfo, JobState, Timestamp};
+use crate::pattern::pattern_of;
 use crate::setup::Setup;
 
 /// The dead letters of a task: its jobs that have failed, or, if you ask for them, that were cancelled or have expired. Narrow them down, then say
@@ -220,45 +221,5 @@ impl Pages<'_> {
             }
         }
         Ok(None)
-    }
-}
-
-/// The longest pattern, in characters.
-const LONGEST: usize = 200;
-
-/// An error with `#` in place of each word that has a digit.
-fn pattern_of(error: &str) -> String {
-    let mut pattern = String::new();
-    let mut rest = error;
-    while let Some(first) = rest.chars().next() {
-        let is_word = |letter: char| letter.is_alphanumeric();
-        let end = rest.find(|letter| is_word(letter) != is_word(first)).unwrap_or(rest.len());
-        let (part, tail) = rest.split_at(end);
-        if part.chars().any(|letter| letter.is_ascii_digit()) {
-            pattern.push('#')
-        } else {
-            pattern.push_str(part)
-        }
-        rest = tail;
-    }
-    pattern.chars().take(LONGEST).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_that_differ_in_numbers_only_have_one_pattern() {
-        for (error, pattern) in [
-            ("timeout after 30 s", "timeout after # s"),
-            ("no user 0191b0a6-0000-7000-8000-000000000001", "no user #-#-#-#-#"),
-            ("HTTP 502: bad gateway at 10:32:07.5", "HTTP #: bad gateway at #:#:#.#"),
-            ("", ""),
-            ("größer als 5€", "größer als #€"),
-        ] {
-            assert_eq!(pattern_of(error), pattern);
-        }
-        assert_eq!(pattern_of(&"é".repeat(500)).chars().count(), LONGEST);
     }
 }

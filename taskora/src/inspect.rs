@@ -3,11 +3,13 @@
 mod cursor;
 mod details;
 mod filters;
+mod history;
 mod list;
 
 pub use cursor::{Cursor, InvalidCursor};
 pub use details::{JobDetails, Timeline};
 pub(crate) use filters::filters;
+pub use history::{HistorySlot, Last, Percentiles};
 pub use list::{AskJobs, JobPage, ListError};
 
 use std::future::IntoFuture;
@@ -90,6 +92,38 @@ impl<'a> Inspect<'a> {
     /// If the store cannot be reached.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
         self.setup.adapter().inspection().workers().await
+    }
+
+    /// What has become of a task's jobs in the last minutes, hours or days, in slots of one minute, ten minutes or an hour, oldest first. The last slot is
+    /// the one that has begun. Workers report with their sweeps, so what they have done shows within five seconds.
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// use taskora::Last;
+    ///
+    /// # async fn example(app: App) -> Result<(), Box<dyn std::error::Error>> {
+    /// let slots = app.inspect().history("send-email", Last::hours(3)).await?;
+    /// assert_eq!(slots.len(), 180);
+    /// for slot in slots.iter().filter(|slot| slot.is_known) {
+    ///     let waiting = slot.depth.map_or(0, |depth| depth.waiting);
+    ///     println!("{}: {} completed, {} failed, {waiting} waiting", slot.at, slot.completed, slot.failed);
+    ///     if let Some(run) = slot.run {
+    ///         println!("95 % ran for {:?} at most", run.p95);
+    ///     }
+    ///     for error in &slot.errors {
+    ///         println!("{} times: {}", error.count, error.pattern);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The numbers are close, not exact: a report whose answer is lost is not repeated, and the process that dies takes its last five seconds with it. Steps
+    /// of workflows are counted as other jobs are. An alias is a task of its own here. Of a task that nobody has served, each slot is unknown.
+    ///
+    /// # Errors
+    /// If the store cannot be reached; [`AdapterError::Config`] if it keeps no history.
+    pub async fn history(&self, task: impl AsRef<str>, last: Last) -> Result<Vec<HistorySlot>, AdapterError> {
+        history::history(self.setup.adapter().inspection(), task.as_ref(), last).await
     }
 
     /// All that is stored about a job: its state, its payload and its result, its keys. `None` if it was never dispatched, or was removed since. What is

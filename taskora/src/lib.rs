@@ -62,6 +62,8 @@ mod json;
 mod map;
 #[cfg(feature = "runtime")]
 mod memory;
+#[cfg(feature = "runtime")]
+mod pattern;
 mod policy;
 #[cfg(feature = "runtime")]
 mod queues;
@@ -93,8 +95,8 @@ pub mod workflow;
 pub use actions::{RERUN_OF, Replacement};
 #[cfg(feature = "runtime")]
 pub use adapter::{
-    Adapter, AdapterError, CancelOutcome, Event, EventId, Gate, Happened, InvalidEventId, JobCounts, Kind,
-    Overview, PastStep, Pause, TaskOverview, What, WorkerInfo, WorkerState,
+    Adapter, AdapterError, CancelOutcome, Depth, ErrorSum, Event, EventId, Gate, Happened, InvalidEventId,
+    JobCounts, Kind, Overview, PastStep, Pause, TaskOverview, What, WorkerInfo, WorkerState,
 };
 #[cfg(feature = "runtime")]
 #[doc(hidden)]
@@ -130,8 +132,8 @@ pub use handler::Handler;
 pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use inspect::{
-    AskCollected, AskJobs, Collected, Cursor, Inspect, InvalidCursor, JobDetails, JobPage, ListError,
-    Timeline,
+    AskCollected, AskJobs, Collected, Cursor, HistorySlot, Inspect, InvalidCursor, JobDetails, JobPage, Last,
+    ListError, Percentiles, Timeline,
 };
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};

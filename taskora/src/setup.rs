@@ -16,6 +16,7 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     pub(crate) timezone: Option<String>,
     pub(crate) log_schedules: bool,
+    pub(crate) history: bool,
 }
 
 impl Setup {
@@ -40,6 +41,11 @@ impl Setup {
         let given = self.0.timezone.clone();
         let of_process = || std::env::var("TASKORA_TIMEZONE").ok().filter(|name| !name.is_empty());
         given.or_else(of_process).unwrap_or_else(|| "UTC".to_owned())
+    }
+
+    /// Whether its workers report what the history of tasks is made of.
+    pub(crate) fn keeps_history(&self) -> bool {
+        self.0.history
     }
 
     pub(crate) fn logs_schedules(&self) -> bool {

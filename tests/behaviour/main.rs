@@ -21,6 +21,7 @@ mod events;
 mod exhaustive;
 mod expiry;
 mod handle;
+mod history;
 mod ids;
 mod keys;
 mod lifecycle;

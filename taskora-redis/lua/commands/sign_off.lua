@@ -1,7 +1,8 @@
 -- A worker has shut down.
--- Arguments: its id
+-- Arguments: its id; what it has counted (see `sums.given`)
 -- Returns: 1
 function commands.sign_off()
   workers.sign_off(argv[A.worker])
+  sums.write(sums.given(A.sums))
   return 1
 end

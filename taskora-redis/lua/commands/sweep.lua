@@ -4,12 +4,17 @@
 -- which task the next call begins. Some tasks that nobody serves are looked after, too.
 -- Arguments: own tasks; number of the task to begin with; whether a task before it has more (0 or 1); age and number of completed
 --   jobs to keep, of failed ones, and of workflows; name of the process, its description (see lib/processes.lua); id of the worker (empty: it says
---   nothing of itself), what it says (see lib/workers.lua)
+--   nothing of itself), what it says (see lib/workers.lua), whether it keeps a history (0 or 1), what it has counted (see `sums.given`)
 -- Returns: rescued, stalled, more (0 or 1), number of the task to continue with, whether a task before it has more (0 or 1), ids
 --   of the first rescued jobs, of the first stalled jobs, level of the namespace, who raised it, when it was created, whether a schedule is due
 --   (0 or 1), whether the worker is to claim nothing (0 or 1)
 -- Events: pushes ends to waiters; wakes a worker per task with waiting jobs
 local RESCUES, REMOVALS, TASKS, NAMED = 100, 256, 128, 5
+
+local function count_stalled(counts, task, id)
+  counts.stalled[#counts.stalled + 1] = id
+  counts.failed[task] = (counts.failed[task] or 0) + 1
+end
 
 -- rescues jobs of a task with expired leases, at most `budget`; returns how many it looked at
 local function rescue(task, budget, counts)
@@ -38,14 +43,14 @@ local function rescue(task, budget, counts)
     elseif not text then
       -- damaged: no worker can run it
       ends.add_idle(task, id, 'S', past, 1, '')
-      counts.stalled[#counts.stalled + 1] = id
+      count_stalled(counts, task, id)
     else
       local reason = call('HGET', K.cancel, id)
       if reason then
         ends.add_idle(task, id, 'X', past, 1, reason)
       elseif stalls + 1 > record.stalls_allowed(text) then
         ends.add_idle(task, id, 'S', past, 1, '')
-        counts.stalled[#counts.stalled + 1] = id
+        count_stalled(counts, task, id)
       else
         local key, rule = lanes.key_of(task, text, true)
         if key then
@@ -123,7 +128,7 @@ end
 
 function commands.sweep()
   S.tasks = argv[A.tasks]
-  local names, counts, more = caller.names(), { rescued = {}, stalled = {}, leaving = {} }, false
+  local names, counts, more = caller.names(), { rescued = {}, stalled = {}, failed = {}, leaving = {} }, false
   local age, keep = {}, {}
   age.C, keep.C = tonumber(argv[A.completed_age]), tonumber(argv[A.completed_keep])
   age.F, keep.F = tonumber(argv[A.failed_age]), tonumber(argv[A.failed_keep])
@@ -144,7 +149,8 @@ function commands.sweep()
     expiries = expiries - expiry.sweep(task, expiries)
     visited[#visited + 1] = task
   end
-  registry.sign(visited, age, keep)
+  local keeps_history = argv[A.history] == '1'
+  local unseen = registry.sign(visited, age, keep, keeps_history)
   -- once a round, some tasks that nobody serves
   local strangers = at == #names and rescues > 0 and expiries > 0 and registry.strangers(age, keep) or {}
   for _, stranger in ipairs(strangers) do
@@ -185,6 +191,12 @@ function commands.sweep()
   end
   claim.wake(caller.present_in(K.ready))
   if retire.old(tonumber(argv[A.workflows_age]), tonumber(argv[A.workflows_keep])) then more = true end
+  local changes, texts = sums.given(A.sums)
+  for _, task in ipairs(unseen) do table.insert(list_in(changes, task), sums.depth(task)) end
+  if keeps_history then
+    for task, jobs in pairs(counts.failed) do table.insert(list_in(changes, task), sums.failed(jobs)) end
+  end
+  sums.write(changes, texts)
   local level = processes.level()
   -- `due` may be wrong after an error
   local look = caller.has(schedules.SELF) and tonumber(call('ZRANGE', K.schednext, 0, 0, 'WITHSCORES')[2] or '')

@@ -5,16 +5,23 @@ local function is_plain(task)
   return call('EXISTS', K.tombstones .. task, K.prio .. task, K.behind .. task, K.laned .. task, K.gate .. task) == 0
 end
 
--- how many jobs are waiting, delayed, active, completed, failed, cancelled and expired
-function overview.counts(task, has_line_only)
-  local waiting, ended = call('LLEN', K.wait .. task), { 0, 0, 0 }
+-- how many jobs are waiting, delayed and active
+function overview.depth(task, has_line_only)
+  local waiting = call('LLEN', K.wait .. task)
   if not has_line_only then
     waiting = math.max(waiting - call('SCARD', K.tombstones .. task), 0) + call('ZCARD', K.prio .. task)
       + call('ZCARD', K.behind .. task) + call('HLEN', K.laned .. task)
   end
-  local delayed, leases, completed = call('ZCARD', K.delayed .. task), call('ZCARD', K.active .. task), call('LLEN', K.completed .. task)
+  local delayed, leases = call('ZCARD', K.delayed .. task), call('ZCARD', K.active .. task)
   -- the sentinel is none
   if leases > 0 then leases = call('ZCOUNT', K.active .. task, '-inf', '(+inf') end
+  return waiting, delayed, leases
+end
+
+-- the same, and how many have completed, failed, were cancelled and have expired
+function overview.counts(task, has_line_only)
+  local waiting, delayed, leases = overview.depth(task, has_line_only)
+  local completed, ended = call('LLEN', K.completed .. task), { 0, 0, 0 }
   if call('EXISTS', K.failed .. task, K.cancelled .. task, K.expired .. task, K.owncompleted .. task, K.ownfailed .. task,
     K.owncancelled .. task, K.ownexpired .. task) > 0 then
     completed = completed + call('LLEN', K.owncompleted .. task)

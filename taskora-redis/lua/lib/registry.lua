@@ -1,5 +1,5 @@
 -- The tasks that sweeps have named: when (6), and what is kept of their finished jobs: age (6) and number (4) of completed ones, and of
--- the others, behind a byte for the layout. So a sweep knows which tasks nobody serves, and what to keep of them.
+-- the others, behind a byte for the layout; then, if a history is kept, when a sweep has looked how many jobs there are (6). So a sweep knows which tasks nobody serves, and what to keep of them.
 local NOTED = 60000 -- how often a task is noted, in milliseconds
 local SERVED = 180000 -- how long a task counts as served
 local KEPT = 86400000 -- how long a task is remembered that nobody serves, and of which there is nothing
@@ -20,16 +20,20 @@ local function parse(entry)
   return seen, { C = age_c, F = age_f }, { C = keep_c, F = keep_f }
 end
 
--- this sweep serves these tasks
-function registry.sign(names, age, keep)
-  local kept, set = pack_kept(age, keep), {}
+-- This sweep serves these tasks. If its worker `looks`, returns those that no sweep has looked at in this minute.
+function registry.sign(names, age, keep, looks)
+  local kept, set, unseen = pack_kept(age, keep), {}, {}
   for i, entry in ipairs(fields_of(K.registry, names)) do
     local seen = parse(entry)
-    if not seen or seen + NOTED <= now or sub(entry, 8, 27) ~= kept then
-      set[#set + 1], set[#set + 2] = names[i], LAYOUT .. now6 .. kept
+    local looked = seen and sub(entry, 28, 33) or ''
+    local is_due = looks and names[i] ~= schedules.SELF and floor((u48_at(looked, 1) or 0) / NOTED) ~= floor(now / NOTED)
+    if is_due then looked, unseen[#unseen + 1] = now6, names[i] end
+    if is_due or not seen or seen + NOTED <= now or sub(entry, 8, 27) ~= kept then
+      set[#set + 1], set[#set + 2] = names[i], LAYOUT .. now6 .. kept .. looked
     end
   end
   pages(set, function(...) call('HSET', K.registry, ...) end)
+  return unseen
 end
 
 -- whether a sweep has named the task lately

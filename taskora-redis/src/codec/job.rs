@@ -248,6 +248,8 @@ fn is_special(about: &[u8]) -> bool {
 /// A decoded record of a job.
 pub(crate) struct Record<'a> {
     pub(crate) created_at: Timestamp,
+    /// It was dispatched with a delay.
+    pub(crate) is_delayed: bool,
     pub(crate) priority: i16,
     pub(crate) max_attempts: u32,
     pub(crate) task: &'a str,
@@ -319,6 +321,7 @@ impl<'a> Record<'a> {
         let expires_at = expires_at.map(Timestamp::from_millis);
         Some(Self {
             created_at,
+            is_delayed: flags & DELAYED != 0,
             priority,
             max_attempts,
             task,

@@ -165,6 +165,9 @@ pub struct ClaimedJob {
     pub created_at: Timestamp,
     /// When it was claimed.
     pub claimed_at: Timestamp,
+    /// Since when it has waited, if this is its first claim and it was dispatched to start at once. `None` of all other jobs, and of nodes. A store may
+    /// leave it out.
+    pub ready_at: Option<Timestamp>,
     /// The dispatcher's own annotations.
     pub meta: Vec<(String, String)>,
     /// Whether it is already flagged as cancelled.

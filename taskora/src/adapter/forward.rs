@@ -9,11 +9,12 @@ use tokio::sync::{broadcast, watch};
 use super::{
     Acted, Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, Audit,
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
-    Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, Inspection,
-    JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey, Listed, NewJob,
-    NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome, RenewLease,
-    Renewal, RepairOutcome, Revival, Schedules, Signals, StoredSchedule, Swept, TaskName, Ticked, Triggered,
-    Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded, WorkflowRecord, Workflows,
+    Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, HistoryStep,
+    Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey,
+    Listed, NewJob, NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome,
+    RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredHistory, StoredSchedule, Swept,
+    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded,
+    WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -130,6 +131,7 @@ forward! {
         async details(id: &JobId) -> Result<Option<JobData>, AdapterError>;
         async overview() -> Result<Overview, AdapterError>;
         async workers() -> Result<Vec<WorkerInfo>, AdapterError>;
+        async history(task: &str, step: HistoryStep, slots: usize) -> Result<StoredHistory, AdapterError>;
         async now() -> Result<Timestamp, AdapterError>;
         async is_served_by_another_build(task: &str) -> Result<bool, AdapterError>;
         sync is_remote() -> bool;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AdapterError, JobData, JobQuery, Listed, Overview, WorkerInfo};
+use super::{AdapterError, HistoryStep, JobData, JobQuery, Listed, Overview, StoredHistory, WorkerInfo};
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 
 /// Reading.
@@ -63,6 +63,20 @@ pub trait Inspection: Send + Sync {
     /// An adapter that knows none refuses the call.
     async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
         Err(AdapterError::Config("this adapter does not know its workers".to_owned()))
+    }
+
+    /// What workers have reported of a task in the last so many slots of this length, the one that has begun included. A slot in which none has
+    /// reported is left out; a store may add older ones.
+    ///
+    /// An adapter that keeps no history refuses the call.
+    async fn history(
+        &self,
+        task: &str,
+        step: HistoryStep,
+        slots: usize,
+    ) -> Result<StoredHistory, AdapterError> {
+        let _ = (task, step, slots);
+        Err(AdapterError::Config("this adapter keeps no history".to_owned()))
     }
 
     /// What time it is for the store.

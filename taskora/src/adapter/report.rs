@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AdapterError, Program, TaskName};
+use super::{AdapterError, Program, TaskName, TaskSums};
 use crate::job::{JobId, Timestamp};
 
 /// What a worker says with a sweep, see [`Jobs::sweep_for`](super::Jobs::sweep_for).
@@ -12,24 +12,19 @@ use crate::job::{JobId, Timestamp};
 pub struct WorkerReport {
     /// What the store shows of it until its next sweep.
     pub worker: WorkerEntry,
-    /// What it has done since the last sweep that was answered, by task.
+    /// Whether a history of its tasks is kept: the store notes how many jobs of each have not ended, and which jobs the sweep itself makes fail.
+    pub history: bool,
+    /// What it has counted since its last report, by task; at most [`TaskSums::MAX_PER_REPORT`]. If the outcome of a call is unknown, a repeat may leave
+    /// them out: they are rather lost than added twice.
     pub sums: Vec<TaskSums>,
 }
 
 impl WorkerReport {
-    /// A report of this worker, without sums.
+    /// A report of this worker, without sums and history.
     #[must_use]
     pub const fn new(worker: WorkerEntry) -> Self {
-        Self { worker, sums: Vec::new() }
+        Self { worker, history: false, sums: Vec::new() }
     }
-}
-
-/// What a worker has done for a task since its last report.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskSums {
-    /// The task.
-    pub task: TaskName,
 }
 
 /// A worker, as it describes itself. Times are durations, because the store's clock counts.

@@ -56,6 +56,7 @@ mod following;
 mod gate_kit;
 mod gate_wakes;
 mod gates;
+mod history;
 mod idempotency;
 mod key_costs;
 mod key_pauses;

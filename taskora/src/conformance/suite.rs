@@ -640,6 +640,15 @@ macro_rules! __conformance_checks {
                 the_past_goes_with_its_job
                 nothing_is_kept_of_a_step_of_a_workflow
             }
+            history {
+                reports_are_added_up_in_slots
+                old_slots_go
+                the_first_sweep_of_a_minute_notes_how_many_jobs_there_are
+                jobs_that_a_sweep_ends_are_counted
+                the_last_report_of_a_worker_counts
+                frequent_errors_are_kept_among_many
+                a_first_claim_says_since_when_the_job_has_waited
+            }
             overview {
                 an_overview_has_every_task
                 an_overview_says_what_is_held_back

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use super::stop::StopSignal;
+use super::timing::Timing;
 use super::{Attempt, Context, PendingNotes, Report, StopReason, Threads};
 use crate::failure::{Failure, cut};
 use crate::job::JobId;
@@ -145,6 +146,7 @@ impl Context {
                 created_at: first.created_at,
                 claimed_at: first.claimed_at,
                 claimed: first.claimed,
+                timing: Timing::new(None),
                 meta: first.meta.clone(),
                 stop: StopSignal::default(),
                 threads: Threads::default(),

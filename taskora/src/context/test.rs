@@ -163,6 +163,7 @@ impl TestContext {
                 attempt: self.attempt,
                 created_at: now,
                 claimed_at: now,
+                ready_at: None,
                 meta: self.meta.clone(),
                 cancelled: self.cancelled,
                 node: None,

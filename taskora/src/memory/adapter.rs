@@ -15,10 +15,10 @@ use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
-    Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick, NewWorkflow,
-    Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals, StoredSchedule,
-    Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded,
-    WorkflowRecord, Workflows,
+    HistoryStep, Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick,
+    NewWorkflow, Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals,
+    StoredHistory, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo,
+    WorkerReport, WorkflowEnded, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -304,6 +304,16 @@ impl Inspection for MemoryAdapter {
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {
         Ok(self.0.lock().live_workers(self.0.now()))
+    }
+
+    async fn history(
+        &self,
+        task: &str,
+        step: HistoryStep,
+        slots: usize,
+    ) -> Result<StoredHistory, AdapterError> {
+        let (store, now) = (self.0.lock(), self.0.now());
+        Ok(store.history.read(task, step, slots.clamp(1, step.kept()), now))
     }
 
     async fn overview(&self) -> Result<Overview, AdapterError> {

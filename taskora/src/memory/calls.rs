@@ -18,4 +18,6 @@ pub(super) struct Claimed {
     /// The number of its batch in the answer.
     pub(super) batch: Option<u32>,
     pub(super) at: u64,
+    /// The job was never handed out before, neither in an earlier life.
+    pub(super) is_first: bool,
 }

@@ -7,7 +7,7 @@ use super::calls::{Answer, Claimed};
 use super::record::Record;
 use super::store::{PAGE, Store};
 use crate::adapter::{
-    Claim, ClaimedJob, Exchange, Exchanged, Kind, Lease, SCHEDULES, Settled, TaskName, What,
+    Claim, ClaimedJob, Due, Exchange, Exchanged, Kind, Lease, SCHEDULES, Settled, TaskName, What,
 };
 use crate::job::{JobId, Timestamp, millis};
 
@@ -137,12 +137,13 @@ impl Store {
         self.enter_active(id, deadline, now);
         let record = self.jobs.get_mut(id)?;
         self.last_token += 1;
+        let is_first = record.token == 0;
         record.token = self.last_token;
         let lease = Lease { id: id.clone(), task: record.new.task.clone(), token: record.token };
         let (attempt, key) = (record.attempts + 1, record.holds.clone());
         self.count_start(&lease.task, key.as_ref(), self.cost(id), now);
         self.announce(id, Kind::Started, || What::Started { attempt });
-        Some(Claimed { lease, attempt, batch: None, at: now })
+        Some(Claimed { lease, attempt, batch: None, at: now, is_first })
     }
 
     /// The answer as the caller gets it. A job that is gone since the first answer is left out.
@@ -163,6 +164,8 @@ impl Store {
                 attempt: claimed.attempt,
                 created_at: Timestamp::from_millis(record.created_at),
                 claimed_at: Timestamp::from_millis(claimed.at),
+                ready_at: (claimed.is_first && record.node.is_none() && record.new.due == Due::Now)
+                    .then(|| Timestamp::from_millis(record.created_at)),
                 meta: record.new.meta.clone(),
                 cancelled: record.flag.is_some(),
             })

@@ -66,7 +66,7 @@ impl Store {
             schedules: Book::default(),
             registry: Registry::default(),
             workers: Workers::default(),
-            history: History,
+            history: History::default(),
             stream: Stream::default(),
             calls: HashMap::new(),
             wakes: Wakes::default(),
@@ -299,6 +299,7 @@ impl Store {
     }
 
     pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
+        self.history.begin_sweep();
         self.open_gates(now);
         let mut swept = Swept { more: self.expire_flows(now), ..Swept::default() };
         for (task, retention) in &self.swept_tasks(tasks, retention, now) {
@@ -308,6 +309,7 @@ impl Store {
                 .map(|queue| queue.lapsed(now).take(PAGE + 1).map(|(_, id)| id.clone()).collect())
                 .unwrap_or_default();
             swept.more |= lapsed.len() > PAGE;
+            let stalled_before = swept.stalled;
             // the last job to come back goes first, and that must be the one whose lease expired first
             for id in lapsed.iter().take(PAGE).rev() {
                 let (count, ids) = match self.take_back(id, now) {
@@ -320,6 +322,7 @@ impl Store {
                     ids.push(id.clone());
                 }
             }
+            self.history.note_stalled(task, swept.stalled - stalled_before);
             swept.more |= self.expire_jobs(task, now);
             swept.more |= self.trim_old(task, *retention, now);
         }

@@ -58,8 +58,9 @@ impl Store {
         now: u64,
     ) -> Swept {
         let quiet = self.workers.sign(&report.worker, now);
-        self.history.add(&report.sums, now);
-        Swept { quiet, ..self.sweep(tasks, retention, now) }
+        let swept = Swept { quiet, ..self.sweep(tasks, retention, now) };
+        self.keep_history(report, tasks, now);
+        swept
     }
 
     pub(super) fn sign_off(&mut self, report: &WorkerReport, now: u64) {

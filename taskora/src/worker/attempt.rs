@@ -98,7 +98,10 @@ impl Attempt {
     async fn supervise(&self, input: &Composed) -> Ran {
         let handler = catch(|| self.handler.run(input, self.context.clone()));
         let timeout = self.handler.contract.timeout();
-        supervise(handler, &self.context, self.context.stopped(), timeout, self.grace).await
+        self.context.handler_starts();
+        let ran = supervise(handler, &self.context, self.context.stopped(), timeout, self.grace).await;
+        self.context.handler_has_ended();
+        ran
     }
 
     /// Decides what happens next.

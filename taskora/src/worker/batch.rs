@@ -98,7 +98,10 @@ impl BatchAttempt {
         let timeout = self.handler.contract.timeout();
         let run = async {
             let handler = catch(|| self.handler.run_batch(items, context.clone()));
-            Ok(supervise(handler, context, context.items_stopped(), timeout, self.grace).await)
+            context.handler_starts();
+            let ran = supervise(handler, context, context.items_stopped(), timeout, self.grace).await;
+            context.handler_has_ended();
+            Ok(ran)
         };
         // a future may panic while it is dropped
         catch(|| Box::pin(run))

@@ -17,6 +17,7 @@ use super::pace::Pace;
 use super::registry::{ErasedHandler, HandlerSet, Register, Registry, TaskList};
 use super::report::Reports;
 use super::sweeper::Sweeper;
+use super::tally::Tally;
 use super::ticker::Ticker;
 use super::{Worker, limits, reporter};
 use crate::adapter::{DeclaredLimit, PerKey, SCHEDULES, TaskName};
@@ -277,17 +278,24 @@ impl<S: Clone + Send + Sync + 'static> WorkerBuilder<S> {
         })
         .await;
         let served = names.clone();
+        let tally = self.app.setup().keeps_history().then(Arc::<Tally>::default);
         names.extend(ticks.then(|| TaskName::from(SCHEDULES)));
         let tick_times = ticker.as_ref().map(|ticker| ticker.times.clone());
-        let reports =
-            Arc::new(Reports::new(worker.clone(), &served, interval, pace.clone(), orders_sender.clone()));
+        let reports = Arc::new(Reports::new(
+            worker.clone(),
+            &served,
+            interval,
+            pace.clone(),
+            orders_sender.clone(),
+            tally.clone(),
+        ));
         let sweeper =
             Sweeper { adapter: adapter.clone(), reports: reports.clone(), tasks: names, retention, interval };
         let sweeper = tokio::spawn(sweeper.run(orders_sender.clone(), tick_times));
         let id = worker.clone();
         let engine = Engine::new(
             self.app.clone(),
-            Settings { worker, cancel_grace: self.cancel_grace },
+            Settings { worker, cancel_grace: self.cancel_grace, tally },
             runnables,
             capacity.with_ticks(ticks),
             (leases.clone(), heartbeat),

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::backoff::StoreBackoff;
 use super::capacity::Reservation;
 use super::store::{Refused, Store, backoff, ends_the_worker, until_answered};
-use crate::adapter::{CallId, Exchange, Exchanged, Lease, TaskClaim, WorkListener, step_aside};
+use super::tally::Sent;
+use crate::adapter::{CallId, Exchange, Exchanged, TaskClaim, WorkListener, step_aside};
 
 /// The most exchanges in flight at a time.
 const EXCHANGES: usize = 2;
@@ -31,8 +32,8 @@ pub(crate) struct Call {
     /// Its number among all calls.
     number: u64,
     answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
-    /// The leases that it settles.
-    pub(crate) sent: Vec<Lease>,
+    /// What it settles.
+    pub(crate) sent: Vec<Sent>,
     pub(crate) reservation: Option<Reservation>,
     /// The most jobs that it claims.
     pub(crate) limit: usize,
@@ -220,9 +221,9 @@ impl Calls {
     }
 }
 
-fn summary(exchange: &Exchange) -> (usize, Vec<Lease>) {
+fn summary(exchange: &Exchange) -> (usize, Vec<Sent>) {
     let limit = exchange.claim.as_ref().map_or(0, |claim| claim.limit);
-    (limit, exchange.settle.iter().map(|settlement| settlement.lease.clone()).collect())
+    (limit, exchange.settle.iter().map(Sent::new).collect())
 }
 
 fn locked(backoff: &Mutex<StoreBackoff>) -> std::sync::MutexGuard<'_, StoreBackoff> {

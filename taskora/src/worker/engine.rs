@@ -33,6 +33,7 @@ use super::pace::Pace;
 use super::registry::ErasedHandler;
 use super::report::Doing;
 use super::store::Store;
+use super::tally::{Sent, Tally};
 use super::ticker::Ticking;
 use crate::adapter::{AdapterError, AttemptEnd, Exchanged, Settled, Settlement, TaskName, WorkerEntry};
 use crate::app::App;
@@ -71,6 +72,8 @@ enum Ended {
 pub(crate) struct Settings {
     pub(crate) worker: Arc<str>,
     pub(crate) cancel_grace: Duration,
+    /// What counts how attempts end, unless the app keeps no history.
+    pub(crate) tally: Option<Arc<Tally>>,
 }
 
 pub(crate) struct Engine {
@@ -311,15 +314,7 @@ impl Engine {
 
     fn on_answer(&mut self, call: Call, answer: Exchanged) {
         let Call { sent, reservation, limit, asked, work_epoch, .. } = call;
-        for (at, lease) in sent.iter().enumerate() {
-            self.leases.give_up(lease);
-            if answer.settled.get(at) == Some(&Settled::Stale) {
-                tracing::warn!(
-                    job = %lease.id, task = %lease.task,
-                    "the outcome of an attempt was refused: its lease had passed, and the job was rescued"
-                );
-            }
-        }
+        self.on_settled(&sent, &answer.settled);
         if let Some(reservation) = reservation {
             self.capacity.release(reservation);
             if limit > 0 {
@@ -349,6 +344,23 @@ impl Engine {
             running: self.running + self.threads,
             jobs: self.leases.some(WorkerEntry::MAX_JOBS, self.ready.iter().flat_map(Ready::contexts)),
             is_stopping: self.stopping.is_some(),
+        }
+    }
+
+    /// The store has answered what these outcomes were.
+    pub(in crate::worker) fn on_settled(&self, sent: &[Sent], settled: &[Settled]) {
+        for (at, outcome) in sent.iter().enumerate() {
+            let lease = &outcome.lease;
+            let attempt = self.leases.give_up(lease);
+            let Some(settled) = settled.get(at) else { continue };
+            if *settled == Settled::Stale {
+                tracing::warn!(
+                    job = %lease.id, task = %lease.task,
+                    "the outcome of an attempt was refused: its lease had passed, and the job was rescued"
+                );
+            } else if let Some(tally) = &self.settings.tally {
+                tally.count(outcome, *settled, attempt.as_ref());
+            }
         }
     }
 

@@ -43,11 +43,11 @@ impl Leases {
         self.held().insert(context.id().clone(), Held { context, length, since: asked });
     }
 
-    pub(crate) fn give_up(&self, lease: &Lease) {
+    /// Returns the attempt that has held it.
+    pub(crate) fn give_up(&self, lease: &Lease) -> Option<Context> {
         let mut held = self.held();
-        if held.get(&lease.id).is_some_and(|held| held.context.lease() == lease) {
-            held.remove(&lease.id);
-        }
+        held.get(&lease.id).filter(|held| held.context.lease() == lease)?;
+        held.remove(&lease.id).map(|held| held.context)
     }
 
     fn early(&self) -> MutexGuard<'_, HashMap<JobId, Instant>> {

@@ -34,6 +34,7 @@ mod signals;
 mod store;
 mod supervise;
 mod sweeper;
+mod tally;
 mod ticker;
 
 use std::fmt;

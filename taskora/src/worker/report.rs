@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::engine::Order;
 use super::pace::{Pace, tell};
+use super::tally::Tally;
 use crate::adapter::{Adapter, Program, Swept, TaskName, WorkerEntry, WorkerReport, WorkerState};
 use crate::job::JobId;
 
@@ -33,6 +34,8 @@ pub(crate) struct Reports {
     started: Instant,
     pace: watch::Sender<Pace>,
     engine: mpsc::UnboundedSender<Order>,
+    /// What was counted, if the app keeps a history.
+    tally: Option<Arc<Tally>>,
     /// Whether the store has had a report.
     is_known: AtomicBool,
 }
@@ -44,13 +47,14 @@ impl Reports {
         sweep: Duration,
         pace: watch::Sender<Pace>,
         engine: mpsc::UnboundedSender<Order>,
+        tally: Option<Arc<Tally>>,
     ) -> Self {
         let mut entry = WorkerEntry::new(id);
         entry.program = Program::this();
         entry.tasks = tasks.iter().take(WorkerEntry::MAX_TASKS).cloned().collect();
         entry.silence =
             sweep.saturating_mul(MISSED).clamp(WorkerEntry::SILENCE, WorkerEntry::LONGEST_SILENCE);
-        Self { entry, started: Instant::now(), pace, engine, is_known: AtomicBool::new(false) }
+        Self { entry, started: Instant::now(), pace, engine, tally, is_known: AtomicBool::new(false) }
     }
 
     /// What the worker does now; `None` if its engine has ended.
@@ -86,7 +90,16 @@ impl Reports {
             pace if pace.claims_nothing() => WorkerState::Paused,
             _ => WorkerState::Running,
         };
-        WorkerReport::new(entry)
+        let mut report = WorkerReport::new(entry);
+        report.history = self.tally.is_some();
+        // gone if the store does not get it, because nobody knows whether it has
+        report.sums = self.tally.as_ref().map(|tally| tally.take()).unwrap_or_default();
+        report
+    }
+
+    /// Whether there is more than one report has told.
+    pub(crate) fn has_more(&self) -> bool {
+        self.tally.as_ref().is_some_and(|tally| !tally.is_empty())
     }
 
     /// The store has answered this report.

@@ -9,7 +9,7 @@ use super::backoff::random;
 use super::engine::Order;
 use super::report::Reports;
 use super::ticker::TickTimes;
-use crate::adapter::{Adapter, AdapterError, Swept, TaskName};
+use crate::adapter::{Adapter, AdapterError, Swept, TaskName, TaskSums};
 use crate::policy::Retention;
 
 /// The first sweep comes within this share of the interval, so that a worker that has started is soon known.
@@ -63,7 +63,9 @@ impl Sweeper {
             if let Some(ticks) = ticks.filter(|_| swept.ticks) {
                 let _ = ticks.send(tokio::time::Instant::now());
             }
-            if !swept.more {
+            // a few outcomes may have come since; they need no call of their own
+            let is_full = report.sums.len() == TaskSums::MAX_PER_REPORT && self.reports.has_more();
+            if !swept.more && !is_full {
                 break;
             }
         }

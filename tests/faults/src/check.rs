@@ -68,7 +68,9 @@ pub fn after_retention(snapshot: &Snapshot) -> Vec<Finding> {
             ["meta", "seq", "front", "tasks", "clock", "procs", "registry", "workers", DECLARED]
                 .contains(&key.as_str());
         // these pass by themselves
-        let passes = ["call:", "stage:", "throttle:", "idem:"].iter().any(|kind| key.starts_with(kind))
+        let passes = ["call:", "stage:", "throttle:", "idem:", "history:", "patterns:"]
+            .iter()
+            .any(|kind| key.starts_with(kind))
             || key == "wfgone"
             || key == "damaged";
         if !is_baseline && !passes {

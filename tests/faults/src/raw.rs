@@ -106,8 +106,19 @@ const AT_REST: &[&str] = &[
 /// The limits by key that the code of this task declares.
 pub const DECLARED: &str = "gate:serve";
 /// What may be there of each task, job, worker or workflow.
-const AT_REST_OF: &[&str] =
-    &["log:", "completed:", "failed:", "cancelled:", "expired:", "call:", "wf:", "noted:", "stage:"];
+const AT_REST_OF: &[&str] = &[
+    "log:",
+    "completed:",
+    "failed:",
+    "cancelled:",
+    "expired:",
+    "call:",
+    "wf:",
+    "noted:",
+    "stage:",
+    "history:",
+    "patterns:",
+];
 
 /// Reads a namespace.
 ///

@@ -102,9 +102,28 @@ const SETS: [&str; 23] = [
 ];
 const FLOWS: [&str; 4] = ["wfdue", "wfdone", "wfgone", "wfrun"];
 const LISTS: [&str; 6] = ["wait:", "completed:", "owncompleted:", "wake:", "rate:", "deferred"];
-const HASHES: [&str; 19] = [
-    "jobs", "blobs", "life", "past", "cancel", "done", "progress", "waiters", "uniq", "keyed", "timer",
-    "procs", "registry", "workers", "sched", "schedrun", "held", "laned:", "rules:",
+const HASHES: [&str; 21] = [
+    "jobs",
+    "blobs",
+    "life",
+    "past",
+    "cancel",
+    "done",
+    "progress",
+    "waiters",
+    "uniq",
+    "keyed",
+    "timer",
+    "procs",
+    "registry",
+    "workers",
+    "history:",
+    "patterns:",
+    "sched",
+    "schedrun",
+    "held",
+    "laned:",
+    "rules:",
 ];
 
 /// The key of the damaged task, or the only one.

@@ -10,6 +10,7 @@ use crate::adapter::{AdapterError, Claim, Exchange, Settlement};
 use crate::context::StopReason;
 use crate::error::WorkerError;
 use crate::worker::store::ends_the_worker;
+use crate::worker::tally::Sent;
 
 /// The longest grace period, a year; a longer one is cut to this.
 const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -106,6 +107,10 @@ impl Engine {
         };
         let call = async { tokio::join!(adapter.jobs().exchange(last.clone()), earlier).0 };
         let mut answer = tokio::time::timeout_at(deadline, call).await;
+        if let Ok(Ok(answer)) = &answer {
+            let sent: Vec<Sent> = last.settle.iter().map(Sent::new).collect();
+            self.on_settled(&sent, &answer.settled);
+        }
         self.on_answers(late);
         if let Ok(Err(error)) = &answer
             && !error.is_retryable()
