@@ -323,7 +323,9 @@ impl World {
         let mut entry = WorkerEntry::new("w");
         entry.tasks = tasks(&[TASK, OTHER]);
         entry.jobs = self.held.iter().map(|job| job.lease.id.clone()).collect();
-        WorkerReport::new(entry)
+        let mut report = WorkerReport::new(entry);
+        report.history = true;
+        report
     }
 
     #[cfg(feature = "failpoints")]
@@ -421,8 +423,10 @@ impl World {
             .filter(|key| !key.starts_with("{taskora}:stage:") && !key.starts_with("{taskora}:throttle:"))
             .filter(|key| {
                 let name = key.strip_prefix("{taskora}:").unwrap_or(key);
-                // a gate stays for the jobs to come
-                let is_kept = ["call:", "aside:", "gate:", "rate:"].iter().any(|kept| name.starts_with(kept));
+                // a gate stays for the jobs to come, and a history expires
+                let is_kept = ["call:", "aside:", "gate:", "rate:", "history:", "patterns:"]
+                    .iter()
+                    .any(|kept| name.starts_with(kept));
                 !usual.contains(&name) && !is_kept
             })
             .collect())
