@@ -8,7 +8,8 @@ use super::admission_kit::deduplicated;
 use super::flow_kit::{flow, node, start};
 use super::gate_kit::{got, idle_worker, limit, pause, resume, task};
 use super::kit::{
-    Caller, LEASE, MOMENT, QUIET, TASK, claim, complete, fail, ids, info, job, put, retry, state, sweep,
+    Caller, LEASE, MARGIN, MOMENT, QUIET, TASK, claim, complete, fail, ids, info, job, put, retry, state,
+    sweep,
 };
 use super::lane_kit::{key, keyed, waiting};
 use crate::adapter::{
@@ -96,9 +97,9 @@ pub(super) async fn s104_a_full_batch_goes_at_once(f: &impl Fixture) {
     assert!(take(&mut worker, 9).await.is_empty());
     put_items(&adapter, rule, &["a3", "a4"]).await;
     assert_eq!(batches(&take(&mut worker, 9).await), [["a1", "a2", "a3"]]);
-    f.advance(LONG - MOMENT).await;
+    f.advance(LONG - MARGIN).await;
     assert!(take(&mut worker, 9).await.is_empty(), "what is left gathers anew");
-    f.advance(MOMENT * 2).await;
+    f.advance(MARGIN * 2).await;
     assert_eq!(batches(&take(&mut worker, 9).await), [["a4"]]);
 }
 

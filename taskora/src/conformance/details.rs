@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::admission_kit::{admit, unique};
 use super::flow_kit::{chain, start};
-use super::kit::{Caller, MOMENT, OTHER, TASK, complete, fail, job, put, sweep};
+use super::kit::{Caller, MARGIN, OTHER, TASK, complete, fail, job, put, sweep};
 use super::lane_kit::keyed;
 use crate::adapter::{Adapter, AttemptEnd, JobData, JobReport, NewJob, StoredValue, Swept};
 use crate::job::{LogEntry, LogLevel, Timestamp};
@@ -73,9 +73,9 @@ pub(super) async fn whether_anybody_serves_a_job_is_known(f: &impl Fixture) {
     assert_eq!(are_served().await, (false, false));
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(are_served().await, (true, false));
-    f.advance(Swept::SERVED - MOMENT).await;
+    f.advance(Swept::SERVED - MARGIN).await;
     assert_eq!(are_served().await, (true, false));
     sweep(&adapter, &[OTHER], Retention::default()).await;
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     assert_eq!(are_served().await, (false, true));
 }

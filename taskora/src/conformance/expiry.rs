@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Fixture;
 use super::flow_kit::{flow, node, record, start};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, PATIENCE, QUIET, TASK, complete, delayed, ended, ending, fail, ids, info,
-    job, prioritised, put, renew, retry, state, sweep, within,
+    Caller, LEASE, MARGIN, MOMENT, OTHER, PATIENCE, QUIET, TASK, complete, delayed, ended, ending, fail, ids,
+    info, job, prioritised, put, renew, retry, state, sweep, within,
 };
 use crate::adapter::{
     Adapter, AttemptEnd, CancelOutcome, Due, Ending, Enqueued, JobCounts, NewJob, NewNode, Renewal, Settled,
@@ -62,7 +62,7 @@ pub(super) async fn s073_a_job_that_is_started_in_time_does_not_expire(f: &impl 
         let ttl = info.expires_at.expect("a deadline").as_millis() - info.created_at.as_millis();
         assert_eq!(u128::from(ttl), TTL.as_millis());
     }
-    f.advance(TTL - MOMENT).await;
+    f.advance(TTL - MARGIN).await;
     sweep(&adapter, &[TASK], Retention::default()).await;
     let mut worker = Caller::new(&adapter);
     let (a, b) = (worker.claim_one().await, worker.claim_one().await);
@@ -132,7 +132,7 @@ pub(super) async fn a_retry_that_would_be_too_late_fails_the_job(f: &impl Fixtur
     assert_eq!(ending(&adapter, "a").await, Ending::Failed("broken".into()), "with its own error");
     assert_eq!(ended(&adapter, "a").await.unwrap().attempts, 1);
     assert_eq!(info(&adapter, "a").await.started_at, Some(jobs[0].claimed_at));
-    assert_eq!(worker.settle(&jobs[1], retry("no", TTL - MOMENT)).await, Settled::Now(JobState::Retrying));
+    assert_eq!(worker.settle(&jobs[1], retry("no", TTL - MARGIN)).await, Settled::Now(JobState::Retrying));
     assert!(info(&adapter, "b").await.expires_at.is_some());
     f.advance(TTL).await;
     // a retry without a delay counts as one, too
@@ -204,7 +204,7 @@ pub(super) async fn an_expired_job_can_be_replaced_and_cancelled_no_more(f: &imp
     assert_eq!(adapter.jobs().enqueue(vec![brief("a")]).await.unwrap(), [Enqueued::Duplicate]);
     let again = NewJob { replace_failed: true, ..brief("a") };
     assert_eq!(adapter.jobs().enqueue(vec![again]).await.unwrap(), [Enqueued::New]);
-    f.advance(TTL - MOMENT).await;
+    f.advance(TTL - MARGIN).await;
     assert_eq!(Caller::new(&adapter).claim_one().await.lease.id, "a".into(), "its time runs anew");
 }
 
@@ -234,10 +234,10 @@ pub(super) async fn x14_a_node_that_expires_ends_its_workflow(f: &impl Fixture) 
         f.advance(TTL * 2).await;
         worker.run_one(complete("1")).await;
         // its time begins when it could run and its delay is over
-        f.advance(TTL * 2 - MOMENT).await;
+        f.advance(TTL * 2 - MARGIN).await;
         sweep(&adapter, &[TASK], Retention::default()).await;
         assert_eq!(record(&adapter, id).await.state, WorkflowState::Running);
-        f.advance(MOMENT).await;
+        f.advance(MARGIN).await;
         assert!(worker.claim(9, &[TASK]).await.is_empty());
         let ended = super::flow_kit::ended(&adapter, id).await;
         assert_eq!(ended.state, WorkflowState::Expired);

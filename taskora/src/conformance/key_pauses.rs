@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::gate_kit::{got, idle_worker, task};
-use super::kit::{Caller, MOMENT, QUIET, TASK, complete, ids, info, job, put, sweep};
+use super::kit::{Caller, MARGIN, QUIET, TASK, complete, ids, info, job, put, sweep};
 use super::lane_kit::{claim_all, key, per_key, put_keyed, set_key};
 use crate::adapter::{Adapter, Gate, KeyTaken, NewPause, PerKey};
 use crate::job::Blocked;
@@ -31,10 +31,10 @@ pub(super) async fn the_pause_of_a_key_ends_at_its_time(f: &impl Fixture) {
     let known = gate_of(&second, "a").await.paused.expect("it is paused");
     let lasts = known.until.expect("it ends by itself").as_millis() - known.since.as_millis();
     assert_eq!((&*known.reason, &*known.by, lasts), ("unpaid", "ada", 3_600_000));
-    f.advance(HOUR - MOMENT).await;
+    f.advance(HOUR - MARGIN).await;
     assert!(claim_all(&adapter).await.is_empty());
     assert_eq!(info(&adapter, "a1").await.blocked, Some(Blocked::Paused));
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     assert_eq!(gate_of(&second, "a").await.paused, None);
     assert_eq!(ids(&claim_all(&second).await), ["a1", "a2"]);
     assert!(!adapter.control().resume(&task(), Some(&key("a"))).await.unwrap());

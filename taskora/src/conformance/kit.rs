@@ -22,10 +22,12 @@ pub(super) const OTHER: &str = "resize";
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// A short time, to step past a limit.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
+/// How long before its time something is looked at: whatever a busy machine takes for that is less.
+pub(super) const MARGIN: Duration = Duration::from_secs(10);
 /// What should happen happens within this time, even on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// A push arrives within this time; polling every few seconds would not.
-pub(super) const PROMPT: Duration = Duration::from_secs(2);
+/// A push arrives within this time, even on a busy machine; polling every five seconds would not.
+pub(super) const PROMPT: Duration = Duration::from_secs(4);
 /// What should not happen does not happen within this time.
 pub(super) const QUIET: Duration = Duration::from_millis(150);
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Fixture;
 use super::flow_kit::{group, start};
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, TASK, complete, fail, forged, info, job, progress, put, renew, retry,
-    state, sweep,
+    Caller, LEASE, MARGIN, MOMENT, OTHER, TASK, complete, fail, forged, info, job, progress, put, renew,
+    retry, state, sweep,
 };
 use crate::adapter::{Adapter, AttemptEnd, ClaimedJob, RenewLease, Renewal, Settled, Swept};
 use crate::job::JobState;
@@ -124,7 +124,7 @@ pub(super) async fn renewing_extends_from_now(f: &impl Fixture) {
     let mut worker = Caller::new(&adapter);
     let jobs = worker.claim(2, &[TASK]).await;
     for _ in 0..3 {
-        f.advance(LEASE - MOMENT).await;
+        f.advance(LEASE - MARGIN).await;
         assert_eq!(renew(&adapter, &jobs[0], LEASE).await, Renewal::Extended);
     }
     let swept = sweep(&adapter, &[TASK], KEEP()).await;

@@ -8,7 +8,7 @@ use super::gate_kit::{
     declare, gate, got, idle_worker, limit, pause, pause_for, put_numbered, resume, room, set, task,
 };
 use super::kit::{
-    Caller, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, prioritised, put, state, sweep,
+    Caller, MARGIN, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, prioritised, put, state, sweep,
 };
 use crate::adapter::{Adapter, AdapterError, Gate, GatedTask, NewPause, Pause};
 use crate::job::{Blocked, JobState};
@@ -32,7 +32,7 @@ pub(super) async fn a_pause_ends_at_its_time_and_not_before(f: &impl Fixture) {
     assert!(pause_for(&adapter, HOUR).await);
     assert_eq!((lasts(&second).await, room(&second).await), (Some(HOUR), 0));
     assert_eq!(info(&adapter, "0").await.blocked, Some(Blocked::Paused));
-    f.advance(HOUR - MOMENT).await;
+    f.advance(HOUR - MARGIN).await;
     assert_eq!(room(&adapter).await, 0);
     sweep(&adapter, &[TASK], Retention::default()).await;
     assert_eq!(
@@ -40,7 +40,7 @@ pub(super) async fn a_pause_ends_at_its_time_and_not_before(f: &impl Fixture) {
         (Some(HOUR), 0),
         "it is shown until it has ended"
     );
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     assert_eq!(gate(&second).await.paused, None, "and is gone afterwards, though nobody has claimed since");
     // a worker that starts now
     assert_eq!(ids(&Caller::new(&second).claim(9, &[TASK]).await), ["0", "1", "2"]);

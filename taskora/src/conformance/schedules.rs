@@ -1,7 +1,7 @@
 //! Schedules: put, declared, paused, triggered and removed.
 
 use super::Fixture;
-use super::kit::{Caller, MOMENT, TASK, complete, job, state};
+use super::kit::{Caller, MARGIN, TASK, complete, job, state};
 use super::schedule_kit::{
     MINUTE, ONE, SKIPPED, coded, create, declare, due, due_names, get, is_known, new, now, put, tick, tick_of,
 };
@@ -157,16 +157,16 @@ pub(super) async fn what_nobody_declares_does_not_tick(f: &impl Fixture) {
     let adapter = f.adapter().await;
     let schedule = coded(&adapter, "a").await;
     assert!(put(&adapter, schedule.clone()).await);
-    f.advance(SIGN - MOMENT).await;
+    f.advance(SIGN - MARGIN).await;
     // somebody else declares another thing
     let other = PutSchedule { definition: b"other".to_vec(), ..schedule.clone() };
     assert!(declare(&adapter, &other).await.unwrap().is_declared);
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     assert_eq!(due_names(&adapter).await, [""; 0]);
     let known = get(&adapter, "a").await;
     assert!(!known.is_declared);
     assert_eq!(known.next, schedule.next, "it would go on with this one");
-    f.advance(KEPT - SIGN - MOMENT).await;
+    f.advance(KEPT - SIGN - MARGIN).await;
     assert_eq!(due_names(&adapter).await, [""; 0]);
     assert!(!declare(&adapter, &schedule).await.unwrap().is_declared, "not before");
     let known = get(&adapter, "a").await;
@@ -184,12 +184,12 @@ pub(super) async fn what_nobody_declares_goes_after_seven_days(f: &impl Fixture)
     adapter.schedules().pause_schedule("is paused", "why").await.unwrap();
     create(&adapter, "of the api").await;
     due(&adapter).await;
-    f.advance(KEPT - MOMENT).await;
+    f.advance(KEPT - MARGIN).await;
     let declared = coded(&adapter, "is declared").await;
     declare(&adapter, &declared).await;
     while !due(&adapter).await.schedules.is_empty() {}
     assert_eq!(adapter.schedules().list_schedules().await.unwrap().len(), 5);
-    f.advance(2 * MOMENT).await;
+    f.advance(2 * MARGIN).await;
     while !due(&adapter).await.schedules.is_empty() {}
     let left = adapter.schedules().list_schedules().await.unwrap();
     let left: Vec<_> = left.iter().map(|schedule| schedule.name.as_str()).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::kit::{
-    Caller, LEASE, MOMENT, OTHER, QUIET, TASK, complete, delayed, fail, ids, job, put, state, sweep,
+    Caller, LEASE, MARGIN, MOMENT, OTHER, QUIET, TASK, complete, delayed, fail, ids, job, put, state, sweep,
 };
 use crate::adapter::{Adapter, NewJob, Swept};
 use crate::job::JobState;
@@ -29,9 +29,9 @@ pub(super) async fn a_lost_lease_of_a_task_that_nobody_serves_is_taken_back(f: &
     let mut worker = Caller::new(&adapter);
     worker.claim(2, &[OTHER]).await;
     sweep(&adapter, &[OTHER], Retention::default()).await;
-    f.advance(Swept::SERVED - MOMENT).await;
+    f.advance(Swept::SERVED - MARGIN).await;
     assert_eq!(sweep_own(&adapter).await, Swept::default(), "somebody serves it");
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     let swept = sweep_own(&adapter).await;
     assert_eq!((swept.rescued, swept.stalled), (1, 1));
     assert_eq!(ids(&worker.claim(9, &[OTHER]).await), ["a"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Fixture;
-use super::kit::{Caller, LEASE, MOMENT, OTHER, TASK, job, names, put};
+use super::kit::{Caller, LEASE, MARGIN, MOMENT, OTHER, TASK, job, names, put};
 use crate::adapter::{
     Adapter, AdapterError, Program, Swept, WorkerEntry, WorkerInfo, WorkerReport, WorkerState,
 };
@@ -86,9 +86,9 @@ pub(super) async fn a_silent_worker_is_gone(f: &impl Fixture) {
     report(&adapter, WorkerEntry { silence: WorkerEntry::SILENCE * 2, ..entry("slow") }).await;
     report(&adapter, WorkerEntry { silence: Duration::MAX, ..entry("slowest") }).await;
     assert!(quiet(&second, "one", true).await);
-    f.advance(WorkerEntry::SILENCE - MOMENT).await;
+    f.advance(WorkerEntry::SILENCE - MARGIN).await;
     assert_eq!(ids(&second).await, ["one", "slow", "slowest"]);
-    f.advance(MOMENT).await;
+    f.advance(MARGIN).await;
     assert_eq!(ids(&second).await, ["slow", "slowest"]);
     assert!(!quiet(&second, "one", true).await, "it is gone");
     assert!(!report(&adapter, entry("one")).await.quiet, "it was forgotten");
