@@ -69,7 +69,7 @@ pub(super) async fn reports_are_added_up_in_slots(f: &impl Fixture) {
     let minutes = slots(&adapter, HistoryStep::Minute, 180).await;
     assert_eq!(minutes.iter().map(|slot| slot.sums.completed).collect::<Vec<_>>(), [600, 5, 7]);
     let apart: Vec<Duration> = minutes.iter().map(|slot| slot.at.since(minutes[0].at)).collect();
-    assert_eq!(apart, [MINUTE * 0, MINUTE, MINUTE * 3]);
+    assert_eq!(apart, [Duration::ZERO, MINUTE, MINUTE * 3]);
     assert_eq!(slots(&adapter, HistoryStep::Minute, 3).await.len(), 2, "no older ones than are asked for");
     for step in [HistoryStep::TenMinutes, HistoryStep::Hour] {
         let slots = slots(&adapter, step, 9).await;
