@@ -44,15 +44,19 @@ pub const UPKEEP: &[&str] = &[
 pub const SELDOM: &[&str] = &[
     "discard",
     "gate",
+    "history",
     "listen",
     "paused",
     "processes",
+    "quiet",
     "release_key",
     "replace",
     "reprioritise",
     "set_gate",
     "sign",
+    "sign_off",
     "withdraw",
+    "workers",
 ];
 
 /// Every call to Redis by its name.

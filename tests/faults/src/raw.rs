@@ -100,8 +100,8 @@ pub struct Snapshot {
 
 /// What may be there when nothing is left to do, beside what the indexes hold.
 const AT_REST: &[&str] = &[
-    "meta", "seq", "front", "tasks", "jobs", "blobs", "done", "progress", "clock", "wfdone", "wfgone",
-    "procs", "registry", "workers", "damaged", DECLARED,
+    "meta", "seq", "front", "tasks", "jobs", "blobs", "done", "past", "progress", "clock", "wfdone",
+    "wfgone", "procs", "registry", "workers", "damaged", DECLARED,
 ];
 /// The limits by key that the code of this task declares.
 pub const DECLARED: &str = "gate:serve";
@@ -118,6 +118,8 @@ const AT_REST_OF: &[&str] = &[
     "stage:",
     "history:",
     "patterns:",
+    // it passes by itself
+    "throttle:",
 ];
 
 /// Reads a namespace.
