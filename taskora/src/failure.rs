@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::advice::Advice;
+use crate::text::beginning;
 
 /// An error that a handler returns, and that can say what happens next. Any error converts into one with `?`, and is then
 /// retried as the task's policy says. [`Context::retry_after`](crate::Context::retry_after) and
@@ -286,8 +287,7 @@ fn message_of(error: &(dyn StdError + 'static)) -> String {
 /// Cuts a message that is too long to keep.
 pub(crate) fn cut(mut message: String) -> String {
     if message.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
-        message.truncate(end);
+        message.truncate(beginning(&message, MAX_MESSAGE).len());
         message.push('…');
     }
     message

@@ -77,6 +77,8 @@ pub mod signature;
 #[cfg(feature = "runtime")]
 mod state;
 #[cfg(feature = "runtime")]
+mod text;
+#[cfg(feature = "runtime")]
 mod threads;
 #[cfg(feature = "runtime")]
 mod tuples;

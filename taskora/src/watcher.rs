@@ -30,7 +30,7 @@ pub enum Watched<P, Out> {
 
 /// Watches a job, see [`JobHandle::watch`]. `P` is the type of its progress, `Out` that of its result.
 ///
-/// The newest counts: whoever is slow gets the latest progress, not all that were reported. The end always comes, and comes last.
+/// A watcher that is slow gets the latest progress, not all that were reported. The end always comes, and comes last.
 ///
 /// - The first state is the one at the beginning, with the progress that there is. A job that has ended already has neither, only its end.
 /// - A state is told again when an attempt is over and another one follows: the job is retrying, delayed or waiting.
@@ -38,7 +38,8 @@ pub enum Watched<P, Out> {
 ///   when a worker claims a job. To hear of each start, listen to [events](crate::App::events).
 /// - If the connection to the store is lost, the watcher waits until it is back, and goes on with what the store knows then.
 ///
-/// Watching costs the store one more message for each report of the job's progress. A job that nobody watches costs nothing.
+/// Watching costs the store one more message for each report of the job's progress. A job that nobody watches pays nothing when it is dispatched,
+/// claimed and settled; each of its reports of progress asks whether somebody watches.
 ///
 /// ```
 /// # use taskora::prelude::*;

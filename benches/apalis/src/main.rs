@@ -8,7 +8,7 @@ use apalis::layers::retry::RetryPolicy;
 use apalis::prelude::*;
 use apalis_redis::{Config, ConnectionManager, RedisStorage};
 use futures::StreamExt;
-use harness::{Contender, Email, Kind, Setup};
+use harness::{Contender, Email, Kind, Process, Setup};
 use ulid::Ulid;
 
 /// A worker polls; by default only at its heartbeat, every 30 s. This is what a latency-minded user would set.
@@ -34,7 +34,7 @@ impl Contender for Apalis {
 
     fn refuses(kind: &Kind) -> Option<&'static str> {
         match kind {
-            Kind::Process { waiting: 1.., .. } | Kind::Due { .. } => {
+            Kind::Process(Process { waiting: 1.., .. }) | Kind::Due { .. } => {
                 Some("its fetch script unpacks all due ids, and fails when 8,000 or more wait")
             }
             Kind::Workflow { .. } => {

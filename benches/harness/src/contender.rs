@@ -78,7 +78,7 @@ pub trait Contender: Clone + Send + Sync + Sized + 'static {
         async { bail!("single calls are not implemented for this contender") }
     }
 
-    /// Does what an operator does; what is returned is kept until the process ends.
+    /// Does what an operator does. The caller keeps the returned value until the process ends.
     fn operate(&mut self, _: Operator) -> impl Future<Output = Result<Box<dyn Any + Send>>> + Send {
         async { bail!("this contender has nothing for operators") }
     }

@@ -17,7 +17,7 @@ use crate::contender::{Contender, Setup};
 use crate::handled::{self, Watch};
 use crate::meter::{Reading, Server};
 use crate::order::RUNS;
-use crate::{Call, Email, Kind, Operator, Order, Sample, Times};
+use crate::{Call, Email, Kind, Operator, Order, Process, Sample, Times};
 
 /// The delay of the jobs of a `Due` workload; some libraries know whole seconds only.
 const LATER: Duration = Duration::from_secs(1);
@@ -29,7 +29,16 @@ pub(crate) fn drive<C: Contender>(runtime: &Runtime, order: &Order) -> Result<Sa
     let mut bench = Bench::<C> { runtime, order, server: Server::connect(&order.url)?, kept: Vec::new() };
     match order.kind {
         Kind::Dispatch { callers, batch } => bench.dispatch(callers, batch),
-        Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator } => {
+        Kind::Process(Process {
+            concurrency,
+            prefetch,
+            tasks,
+            waiting,
+            delayed,
+            schedules,
+            gates,
+            operator,
+        }) => {
             if schedules > 0 {
                 bench.schedule(schedules, Times::Daily)?;
             }

@@ -16,7 +16,7 @@ mod order;
 pub use contender::{Contender, Setup};
 pub use email::Email;
 pub use handled::{lagged, ran, ran_or_fail};
-pub use order::{Call, Kind, Operator, Order, Rule, Sample, Shape, Times};
+pub use order::{Call, Kind, Operator, Order, Process, Rule, Sample, Shape, Times};
 
 /// Calls a macro with the numbers of 50 tasks, for libraries whose tasks are types.
 #[macro_export]

@@ -32,20 +32,7 @@ pub enum Kind {
     Dispatch { callers: usize, batch: usize },
     /// A worker empties a queue; `waiting` jobs more than are measured stand behind them, and `delayed` jobs of the same task
     /// become due when all is over; there are `schedules` that tick once a day.
-    Process {
-        concurrency: usize,
-        prefetch: usize,
-        tasks: usize,
-        waiting: usize,
-        delayed: usize,
-        #[serde(default)]
-        schedules: usize,
-        /// The tasks without jobs have limits, rates or limits by key, and one is paused.
-        #[serde(default)]
-        gates: bool,
-        #[serde(default)]
-        operator: Operator,
-    },
+    Process(Process),
     /// A worker empties a queue of items that are run in batches.
     Batches { concurrency: usize },
     /// So many callers, each with one dispatch under a rule in flight, and nobody runs the jobs.
@@ -78,6 +65,23 @@ pub enum Kind {
     Ticks { schedules: usize, at_once: bool },
     /// The longest script of one kind of call, over so many tasks with `jobs` jobs in all.
     Longest { call: Call, tasks: usize },
+}
+
+/// How a worker empties a queue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    pub concurrency: usize,
+    pub prefetch: usize,
+    pub tasks: usize,
+    pub waiting: usize,
+    pub delayed: usize,
+    #[serde(default)]
+    pub schedules: usize,
+    /// The tasks without jobs have limits, rates or limits by key, and one is paused.
+    #[serde(default)]
+    pub gates: bool,
+    #[serde(default)]
+    pub operator: Operator,
 }
 
 /// The calls whose scripts are timed one by one.

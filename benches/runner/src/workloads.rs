@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Call, Kind, Operator, Rule, Shape};
+use harness::{Call, Kind, Operator, Process, Rule, Shape};
 
 use crate::contenders::{AGAINST, RAW, TASKORA};
 
@@ -106,9 +106,8 @@ impl Workload {
     /// The kind, smaller in a quick run.
     pub fn kind(&self, size: &Size) -> Kind {
         match self.kind {
-            Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator } => {
-                let waiting = size.fixed(waiting);
-                Kind::Process { concurrency, prefetch, tasks, waiting, delayed, schedules, gates, operator }
+            Kind::Process(ref process) => {
+                Kind::Process(Process { waiting: size.fixed(process.waiting), ..process.clone() })
             }
             Kind::Workflow { shape, size: steps, callers, concurrency } => {
                 Kind::Workflow { shape, size: size.fixed(steps), callers, concurrency }
@@ -198,73 +197,9 @@ fn dispatch(callers: usize, batch: usize) -> Kind {
     Kind::Dispatch { callers, batch }
 }
 
-fn process(concurrency: usize) -> Kind {
-    Kind::Process {
-        concurrency,
-        prefetch: 0,
-        tasks: 1,
-        waiting: 0,
-        delayed: 0,
-        schedules: 0,
-        gates: false,
-        operator: Operator::Away,
-    }
-}
-
-/// The same while one job of the task is delayed.
-fn one_delayed(concurrency: usize) -> Kind {
-    Kind::Process {
-        concurrency,
-        prefetch: 0,
-        tasks: 1,
-        waiting: 0,
-        delayed: 1,
-        schedules: 0,
-        gates: false,
-        operator: Operator::Away,
-    }
-}
-
-/// The same while there is a schedule.
-fn one_schedule(concurrency: usize) -> Kind {
-    Kind::Process {
-        concurrency,
-        prefetch: 0,
-        tasks: 1,
-        waiting: 0,
-        delayed: 0,
-        schedules: 1,
-        gates: false,
-        operator: Operator::Away,
-    }
-}
-
-/// The same beside 49 tasks with limits, rates or limits by key, of which one is paused.
-fn beside_gates(concurrency: usize) -> Kind {
-    Kind::Process {
-        concurrency,
-        prefetch: 0,
-        tasks: 50,
-        waiting: 0,
-        delayed: 0,
-        schedules: 0,
-        gates: true,
-        operator: Operator::Away,
-    }
-}
-
-/// Fifty tasks, and what an operator does.
-fn operated(tasks: usize, operator: Operator) -> Kind {
-    Kind::Process {
-        concurrency: 100,
-        prefetch: 0,
-        tasks,
-        waiting: 0,
-        delayed: 0,
-        schedules: 0,
-        gates: false,
-        operator,
-    }
+/// A worker of one task empties its queue.
+fn process(concurrency: usize) -> Process {
+    Process { concurrency, tasks: 1, ..Process::default() }
 }
 
 fn workflow(shape: Shape, size: usize) -> Kind {
@@ -279,48 +214,60 @@ fn workflow(shape: Shape, size: usize) -> Kind {
 /// All workloads, in the order of the table.
 pub fn all() -> Vec<Workload> {
     let rate = Workload::rate;
-    let prefetch = |prefetch| Kind::Process {
-        concurrency: 1,
-        prefetch,
-        tasks: 1,
-        waiting: 0,
-        delayed: 0,
-        schedules: 0,
-        gates: false,
-        operator: Operator::Away,
-    };
+    let empty = |id, title, process| Workload::rate(id, title, Kind::Process(process));
+    let prefetch = |prefetch| Process { prefetch, ..process(1) };
     vec![
         rate("dispatch-serial", "dispatch, one caller", dispatch(1, 1)),
         rate("dispatch-64", "dispatch, 64 callers", dispatch(64, 1)),
         rate("bulk-50", "dispatch, 50 a call, two callers", dispatch(2, 50)),
         rate("bulk-500", "dispatch, 500 a call, two callers", dispatch(2, 500)),
-        rate("process-1", "process, concurrency 1", process(1)),
-        rate("process-1-delayed", "process, concurrency 1, one job delayed", one_delayed(1))
-            .only_taskora()
-            .beside_previous(),
-        rate("process-1-schedule", "process, concurrency 1, one schedule", one_schedule(1))
-            .only_taskora()
-            .beside_previous(),
+        empty("process-1", "process, concurrency 1", process(1)),
+        empty(
+            "process-1-delayed",
+            "process, concurrency 1, one job delayed",
+            Process { delayed: 1, ..process(1) },
+        )
+        .only_taskora()
+        .beside_previous(),
+        empty(
+            "process-1-schedule",
+            "process, concurrency 1, one schedule",
+            Process { schedules: 1, ..process(1) },
+        )
+        .only_taskora()
+        .beside_previous(),
         rate("process-1-batches", "items in batches of 100, concurrency 1", Kind::Batches { concurrency: 1 })
             .only_taskora()
             .beside_previous(),
-        rate("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
+        empty("process-1-prefetch-8", "process, concurrency 1, prefetch 8 where there is one", prefetch(8))
             .full_only(),
-        rate("process-1-prefetch-32", "process, concurrency 1, prefetch 32 where there is one", prefetch(32)),
-        rate("process-100", "process, concurrency 100", process(100)),
-        rate("process-100-delayed", "process, concurrency 100, one job delayed", one_delayed(100))
-            .only_taskora()
-            .beside_previous(),
-        rate("process-100-schedule", "process, concurrency 100, one schedule", one_schedule(100))
-            .only_taskora()
-            .beside_previous(),
+        empty(
+            "process-1-prefetch-32",
+            "process, concurrency 1, prefetch 32 where there is one",
+            prefetch(32),
+        ),
+        empty("process-100", "process, concurrency 100", process(100)),
+        empty(
+            "process-100-delayed",
+            "process, concurrency 100, one job delayed",
+            Process { delayed: 1, ..process(100) },
+        )
+        .only_taskora()
+        .beside_previous(),
+        empty(
+            "process-100-schedule",
+            "process, concurrency 100, one schedule",
+            Process { schedules: 1, ..process(100) },
+        )
+        .only_taskora()
+        .beside_previous(),
         rate("process-100-batches", "items, in batches of 100", Kind::Batches { concurrency: 100 })
             .only_taskora()
             .beside_previous(),
-        rate(
+        empty(
             "process-100-listener",
             "process, concurrency 100, somebody listens to all events",
-            operated(1, Operator::Listens),
+            Process { operator: Operator::Listens, ..process(100) },
         )
         .only_taskora()
         .beside_previous(),
@@ -381,12 +328,12 @@ pub fn all() -> Vec<Workload> {
         .full_only()
         .beside_previous(),
         rate("dispatch-64-1k", "dispatch, 64 callers, 1 KB payload", dispatch(64, 1)).bytes(1024).full_only(),
-        rate("process-100-1k", "process, concurrency 100, 1 KB payload", process(100))
+        empty("process-100-1k", "process, concurrency 100, 1 KB payload", process(100))
             .bytes(1024)
             .full_only(),
         rate("aof-dispatch-serial", "dispatch, one caller, AOF everysec", dispatch(1, 1)).aof().full_only(),
         rate("aof-dispatch-64", "dispatch, 64 callers, AOF everysec", dispatch(64, 1)).aof().full_only(),
-        rate("aof-process-100", "process, concurrency 100, AOF everysec", process(100)).aof().full_only(),
+        empty("aof-process-100", "process, concurrency 100, AOF everysec", process(100)).aof().full_only(),
         rate("chain-3", "workflows: chains of 3", workflow(Shape::Chain, 3)),
         rate("group-1000", "workflows: groups of 1,000", workflow(Shape::Group, 1_000)).full_only(),
         rate("chord-10000", "workflows: chords of 10,000", workflow(Shape::Chord, 10_000)).full_only(),
@@ -409,23 +356,31 @@ pub fn all() -> Vec<Workload> {
         )
         .only_taskora(),
         of_taskora("tasks-gates-0", "process, concurrency 100", 1, 0).full_only(),
-        rate("tasks-gates-49", "process, concurrency 100, beside 49 tasks with limits", beside_gates(100))
-            .only_taskora()
-            .full_only()
-            .beside_previous(),
-        rate("tasks-gates-49-1", "process, concurrency 1, beside 49 tasks with limits", beside_gates(1))
-            .only_taskora()
-            .full_only(),
+        empty(
+            "tasks-gates-49",
+            "process, concurrency 100, beside 49 tasks with limits",
+            Process { tasks: 50, gates: true, ..process(100) },
+        )
+        .only_taskora()
+        .full_only()
+        .beside_previous(),
+        empty(
+            "tasks-gates-49-1",
+            "process, concurrency 1, beside 49 tasks with limits",
+            Process { tasks: 50, gates: true, ..process(1) },
+        )
+        .only_taskora()
+        .full_only(),
         of_taskora("waiting-10k", "process, concurrency 100, 10k more waiting", 1, 10_000).full_only(),
         of_taskora("waiting-1m", "process, concurrency 100, 1M more waiting", 1, 1_000_000)
             .full_only()
             .beside_previous(),
         of_taskora("tasks-1", "process, concurrency 100, 1 task registered", 1, 0),
         of_taskora("tasks-50", "process, concurrency 100, 50 tasks registered", 50, 0).beside_previous(),
-        rate(
+        empty(
             "tasks-50-paused",
             "process, concurrency 100, 50 tasks registered, one of them paused",
-            operated(50, Operator::Paused),
+            Process { tasks: 50, operator: Operator::Paused, ..process(100) },
         )
         .only_taskora()
         .beside_previous(),
@@ -454,21 +409,7 @@ fn of_keys(id: &'static str, title: &'static str, keys: usize) -> Workload {
 }
 
 fn of_taskora(id: &'static str, title: &'static str, tasks: usize, waiting: usize) -> Workload {
-    Workload::rate(
-        id,
-        title,
-        Kind::Process {
-            concurrency: 100,
-            prefetch: 0,
-            tasks,
-            waiting,
-            delayed: 0,
-            schedules: 0,
-            gates: false,
-            operator: Operator::Away,
-        },
-    )
-    .only_taskora()
+    Workload::rate(id, title, Kind::Process(Process { tasks, waiting, ..process(100) })).only_taskora()
 }
 
 fn longest(id: &'static str, title: &'static str, call: Call) -> Workload {

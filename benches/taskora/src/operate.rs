@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::Operator;
 use taskora::prelude::*;
 
-/// What is returned is kept while it is measured.
+/// Does it. The caller keeps the returned value during the measurement.
 pub async fn run(app: &App, operator: Operator) -> Result<Box<dyn Any + Send>> {
     match operator {
         Operator::Away => {}

@@ -7,7 +7,9 @@ use anyhow::{Result, ensure};
 use harness::{Call, Email};
 use serde::{Deserialize, Serialize};
 use taskora::__private::{Handler, HandlerOptions, Ran, ReadArguments, Scope, Task, WorkerState};
-use taskora::adapter::{CallId, Claim, Due, Exchange, Jobs, NewJob, TaskClaim, TaskName};
+use taskora::adapter::{
+    CallId, Claim, Due, Exchange, Jobs, NewJob, TaskClaim, TaskName, WorkerEntry, WorkerReport,
+};
 use taskora::{App, Cursor, JobId, JobState, Retention, WorkerBuilder};
 use taskora_redis::RedisAdapter;
 
@@ -151,7 +153,11 @@ impl Caller {
                 self.cursor = page.next;
                 Ok(self.cursor.is_some())
             }
-            Call::Sweep => Ok(self.adapter.sweep(&self.tasks, Retention::default()).await?.more),
+            Call::Sweep => {
+                let mut report = WorkerReport::new(WorkerEntry::new("bench"));
+                report.history = true;
+                Ok(self.adapter.sweep_for(&report, &self.tasks, Retention::default()).await?.more)
+            }
         }
     }
 

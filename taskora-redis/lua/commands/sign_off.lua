@@ -1,3 +1,4 @@
+-- flags: allow-oom
 -- A worker has shut down.
 -- Arguments: its id; what it has counted (see `sums.given`)
 -- Returns: 1

@@ -93,7 +93,8 @@ end
 -- Removes an ended job, at once or, if its id must not become free yet, with the next sweep.
 function ends.remove(task, id, done)
   local key = ends.index_of(sub(done, 1, 1), task, id)
-  if byte(done) == 67 and byte(id) == 61 and buried(task, { id }) and buried(task, { id })[1] == 1 then
+  local marks = byte(done) == 67 and byte(id) == 61 and buried(task, { id })
+  if marks and marks[1] == 1 then
     -- until then it is cancelled
     call('HSET', K.done, id, 'X' .. sub(done, 2, 21) .. 'deleted')
     call('ZADD', K.owncancelled .. task, '0', id)

@@ -115,11 +115,16 @@ function gate.key(own, key)
 end
 
 -- Until when a key of a gate is closed (0: it is not), and when its pause ends by itself (0: it does not), also if its task has no limits by key
--- any more. Both 0 if the gate is that of another task.
-function gate.times_of(name, key)
-  local set = call('HMGET', K.gate .. name, 'u' .. key, 'p' .. key, 'x' .. key)
+-- any more; then the name of the task that has the gate.
+function gate.times_of(task, key)
+  local closed, p, x, name = 'u' .. key, 'p' .. key, 'x' .. key, task
+  local set = call('HMGET', K.gate .. task, closed, p, x, 'g')
+  if set[4] then
+    name = set[4]
+    set = call('HMGET', K.gate .. name, closed, p, x)
+  end
   local pause = pauses.read(set[2], set[3])
-  return until_in(set[1]), pause and pause.ends or 0
+  return until_in(set[1]), pause and pause.ends or 0, name
 end
 
 -- `p` and `x` of the pause of a task, if it is paused. An alias has none.
@@ -196,8 +201,8 @@ local function adopt_pause(name, alias, one)
 end
 
 -- A task becomes an alias of this gate: its limits, its rate and its pause stay, unless the gate has its own. Returns the aliases that
--- come with it, and the name of the gate that it had until now. The keys that have settings of their own are added to `of_keys`.
-local function adopt(name, settings, alias, of_keys)
+-- come with it, and the name of the gate that it had until now.
+local function adopt(name, settings, alias)
   local key = K.gate .. alias
   local theirs = by_field(call('HMGET', key, unpack(SETTINGS)))
   local former = theirs.g
@@ -210,9 +215,7 @@ local function adopt(name, settings, alias, of_keys)
   end
   local all = call('HGETALL', key)
   for i = 1, #all, 2 do
-    local of_key = key_in(all[i])
-    if of_key then of_keys[of_key] = true end
-    if of_key and not match(all[i], '^[px]') then
+    if key_in(all[i]) and not match(all[i], '^[px]') then
       call('HSETNX', K.gate .. name, all[i], all[i + 1])
       call('HDEL', key, all[i])
     end
@@ -258,7 +261,7 @@ end
 -- key. Returns the former values.
 function gate.set(task, aliases, changes)
   local name, settings = read_settings(task)
-  local key, lines, is_line, joining, judged, of_keys = K.gate .. name, { name }, { [name] = true }, {}, {}, {}
+  local key, lines, is_line, joining, judged = K.gate .. name, { name }, { [name] = true }, {}, {}
   local function add(alias)
     if is_line[alias] then return end
     is_line[alias] = true
@@ -267,7 +270,7 @@ function gate.set(task, aliases, changes)
   for _, alias in ipairs(names_in(settings.l)) do add(alias) end
   for _, alias in ipairs(names_in(aliases)) do
     if alias ~= name then
-      local more, former = adopt(name, settings, alias, of_keys)
+      local more, former = adopt(name, settings, alias)
       judged[#judged + 1] = former or nil
       for _, one in ipairs({ alias, unpack(more) }) do
         add(one)
@@ -275,9 +278,9 @@ function gate.set(task, aliases, changes)
       end
     end
   end
-  local before, old_rate, single, counters = {}, rate.of(settings), call('HLEN', key), nil
-  local per_key = match(changes.k or '', ' (.*)$')
-  if per_key then changes.k = numbered(changes.k, per_key, counter_of('', settings.k)) end
+  local before, old_rate, of_key, single, counters = {}, rate.of(settings), nil, call('HLEN', key), nil
+  local of_keys = match(changes.k or '', ' (.*)$')
+  if of_keys then changes.k = numbered(changes.k, of_keys, counter_of('', settings.k)) end
   for _, value in pairs(settings) do
     if value then single = single - 1 end
   end
@@ -298,7 +301,7 @@ function gate.set(task, aliases, changes)
       counters = { former, counter_of(one, settings.k, value) }
     end
     if one then
-      of_keys[one], single = true, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
+      of_key, single = one, single + (value ~= '' and 1 or 0) - (old ~= '' and 1 or 0)
     else
       settings[field] = value ~= '' and value or nil
     end
@@ -330,11 +333,11 @@ function gate.set(task, aliases, changes)
   S.gates = nil
   for _, one in ipairs(lines) do
     gate.judge(one)
-    for of_key in pairs(of_keys) do
+    if of_key then
       lanes.freed(one, of_key)
       gather.freed(one, gather.lane_of(of_key))
+      line.leave_ready(one)
     end
-    if next(of_keys) then line.leave_ready(one) end
     if changes.k or #joining > 0 then lanes.reopen(one, '-inf') end
   end
   for _, one in ipairs(judged) do

@@ -72,14 +72,13 @@ end
 -- Opens the lanes of a line whose time has come, at most a page.
 function lanes.open_due(task)
   local opened = call('ZRANGEBYSCORE', K.opening .. task, '-inf', now, 'LIMIT', 0, lanes.PAGE)
-  -- the task may have become an alias since
-  local own = #opened > 0 and gate.of(task)
   for _, key in ipairs(opened) do
     local one = key_of(key)
-    local closed_until, pause_ends = gate.times_of(own and own.name or task, one)
+    -- the task may have become an alias since
+    local closed_until, pause_ends, name = gate.times_of(task, one)
     if closed_until > 0 and closed_until <= now then gate.set(task, '', { ['u' .. one] = '' }) end
     if pause_ends > 0 and pause_ends <= now then
-      call('HDEL', K.gate .. (own and own.name or task), 'p' .. one, 'x' .. one)
+      call('HDEL', K.gate .. name, 'p' .. one, 'x' .. one)
       S.gates = nil
       lanes.freed(task, one)
       gather.freed(task, gather.lane_of(one))

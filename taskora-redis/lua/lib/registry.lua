@@ -1,5 +1,6 @@
 -- The tasks that sweeps have named: when (6), and what is kept of their finished jobs: age (6) and number (4) of completed ones, and of
--- the others, behind a byte for the layout; then, if a history is kept, when a sweep has looked how many jobs there are (6). So a sweep knows which tasks nobody serves, and what to keep of them.
+-- the others, behind a byte for the layout; then, if a history is kept, when a sweep has looked how many jobs there are (6). So a sweep knows
+-- which tasks nobody serves, and what to keep of them.
 local NOTED = 60000 -- how often a task is noted, in milliseconds
 local SERVED = 180000 -- how long a task counts as served
 local KEPT = 86400000 -- how long a task is remembered that nobody serves, and of which there is nothing

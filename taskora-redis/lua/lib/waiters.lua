@@ -20,8 +20,8 @@ function waiters.add(id, tag, watches)
   call('HSET', K.waiters, id, concat(kept, ' ', first))
 end
 
--- What is new about a job that has not ended: the letter of its state, as in lib/act.lua, and its progress if it is active. It is told
--- at the end of the call.
+-- Notes the state of an unfinished job (its letter, as in lib/act.lua) and, if it is active, its progress. The end of the call sends both to
+-- those who watch the job.
 function waiters.add_news(task, id, letter, progress)
   local list = gathered('news')
   if progress and #progress <= waiters.INLINE then letter = letter .. progress end

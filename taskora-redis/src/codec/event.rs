@@ -5,7 +5,7 @@ use taskora::workflow::WorkflowState;
 use taskora::{JobState, Timestamp};
 
 use super::end::state;
-use super::reader::{Reader, text};
+use super::reader::{Reader, cut_text, text};
 use crate::id;
 
 /// What one command has told.
@@ -67,15 +67,15 @@ fn what(kind: u8, id: &[u8], rest: &[u8], kinds: Kinds) -> Option<What> {
         b'c' => What::Completed { attempts: reader.u32()? },
         b'r' => {
             let (attempt, due_at) = (reader.u32()?, Timestamp::from_millis(reader.u48()?));
-            What::Retrying { attempt, due_at, error: cut(reader.0) }
+            What::Retrying { attempt, due_at, error: cut_text(reader.0) }
         }
         b'f' => {
             let (attempts, stalls) = (reader.u32()?, reader.u32()?);
             let stalled = stalls > 0;
-            let error = if stalled { Ending::stalled_message(stalls) } else { cut(reader.0) };
+            let error = if stalled { Ending::stalled_message(stalls) } else { cut_text(reader.0) };
             What::Failed { attempts, error, stalled }
         }
-        b'x' => What::Cancelled { reason: cut(rest) },
+        b'x' => What::Cancelled { reason: cut_text(rest) },
         b't' => What::Expired,
         b'l' => What::Released { due_at: due(&mut reader)? },
         b'k' => What::Rescued { stalls: reader.u32()? },
@@ -83,21 +83,11 @@ fn what(kind: u8, id: &[u8], rest: &[u8], kinds: Kinds) -> Option<What> {
         b'd' => What::Deleted,
         b'w' => What::WorkflowStarted { workflow: id::load_workflow(id)?, nodes: reader.u32()? },
         b'z' => What::WorkflowEnded { workflow: id::load_workflow(id)?, state: end_of(reader.u8()?)? },
-        b'o' => What::Paused { reason: cut(rest) },
+        b'o' => What::Paused { reason: cut_text(rest) },
         b'n' => What::Resumed,
         b'B' if Kinds::from_bits(reader.u32()?).overlaps(kinds) => What::Gap,
         _ => return None,
     })
-}
-
-/// A text that was cut somewhere, perhaps in a character.
-fn cut(bytes: &[u8]) -> String {
-    let whole = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    if bytes.len() - whole.len() < 4 && bytes.len() >= What::MAX_TEXT {
-        whole.to_owned()
-    } else {
-        text(bytes)
-    }
 }
 
 fn end_of(letter: u8) -> Option<WorkflowState> {

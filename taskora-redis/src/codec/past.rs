@@ -3,7 +3,7 @@
 use taskora::Timestamp;
 use taskora::adapter::{Ending, Happened, PastStep};
 
-use super::Reader;
+use super::reader::{Reader, cut_text};
 
 const LAYOUT: u8 = 1;
 
@@ -24,28 +24,18 @@ fn step(reader: &mut Reader<'_>) -> Option<PastStep> {
     let length = reader.u16()?;
     let text = reader.take(length.into())?;
     let (what, error) = match kind {
-        b'R' => (Happened::Retried, Some(whole(text))),
+        b'R' => (Happened::Retried, Some(cut_text(text))),
         b'L' => (Happened::Released, None),
         b'K' => (Happened::Rescued, None),
         b'C' => (Happened::Completed, None),
-        b'F' => (Happened::Failed, Some(whole(text))),
+        b'F' => (Happened::Failed, Some(cut_text(text))),
         b'S' => (Happened::Stalled, Reader(text).u32().map(Ending::stalled_message)),
-        b'X' => (Happened::Cancelled, Some(whole(text))),
+        b'X' => (Happened::Cancelled, Some(cut_text(text))),
         b'E' => (Happened::Expired, None),
         b'V' => (Happened::Revived, None),
         _ => return None,
     };
     Some(PastStep { what, attempt, started_at, at, error })
-}
-
-/// A text without the letter that was cut at its end.
-fn whole(text: &[u8]) -> String {
-    match std::str::from_utf8(text) {
-        Err(error) if error.error_len().is_none() => {
-            String::from_utf8_lossy(text.get(..error.valid_up_to()).unwrap_or_default()).into_owned()
-        }
-        _ => String::from_utf8_lossy(text).into_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,16 @@ pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A text that was cut somewhere, perhaps in a letter, which is left out.
+pub(super) fn cut_text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => {
+            text(bytes.get(..error.valid_up_to()).unwrap_or_default())
+        }
+        _ => text(bytes),
+    }
+}
+
 /// Reads big-endian numbers; `None` where the bytes are too short.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 

@@ -60,11 +60,8 @@ pub(crate) fn pack_sums(sums: &TaskSums) -> (Vec<u8>, Vec<(Fingerprint, Vec<u8>)
     (numbers, texts)
 }
 
-/// FNV-1a: the same in each process, and in each release of the compiler.
 fn fingerprint(pattern: &str) -> Fingerprint {
-    let hash = pattern.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = taskora::adapter::Fingerprint::of(pattern.as_bytes()).0;
     super::reader::u48(hash ^ (hash >> 48))
 }
 

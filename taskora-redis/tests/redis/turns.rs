@@ -6,7 +6,6 @@ use std::time::Duration;
 use taskora::App;
 use taskora::adapter::{
     ClaimedJob, Control, DeclaredLimit, GatedTask, Inspection, Jobs, LimitKey, NewJob, NewPause, PerKey,
-    TaskClaim,
 };
 use taskora_redis::RedisAdapter;
 
@@ -65,15 +64,6 @@ async fn rename(adapter: &RedisAdapter) {
     adapter.declare_limits(vec![limit]).await.expect("declare_limits");
 }
 
-/// A worker of the task under both names looks for work.
-async fn look(adapter: &RedisAdapter) {
-    let mut call = exchange("both", 1, Vec::new(), 1);
-    let claim = call.claim.as_mut().expect("a claim");
-    let other = TaskClaim { task: "report".into(), ..claim.tasks[0].clone() };
-    claim.tasks = [claim.tasks[0].clone(), other].into();
-    adapter.exchange(call).await.expect("exchange");
-}
-
 #[tokio::test]
 async fn a_closed_key_is_forgotten_in_time_although_its_task_is_an_alias_now() {
     let mut bench = Bench::start(PerKey::fair()).await;
@@ -86,13 +76,13 @@ async fn a_closed_key_is_forgotten_in_time_although_its_task_is_an_alias_now() {
     rename(&bench.adapter).await;
     assert_eq!(is_closed(&bench.server).trim(), "1", "the key is closed under the new name");
     bench.adapter.shift_clock(Duration::from_secs(61)).await.expect("shift_clock");
-    look(&bench.adapter).await;
+    bench.round().await;
     assert_eq!(is_closed(&bench.server).trim(), "0");
 }
 
 #[tokio::test]
 async fn the_pause_of_a_key_ends_in_time_although_its_task_is_an_alias_now() {
-    let bench = Bench::start(PerKey::fair()).await;
+    let mut bench = Bench::start(PerKey::fair()).await;
     let is_paused = |server: &Server| server.cli(&["HEXISTS", "{taskora}:gate:report", "pacme"]);
     let mut pause = NewPause::from("why");
     pause.lasting = Some(Duration::from_secs(60));
@@ -103,7 +93,7 @@ async fn the_pause_of_a_key_ends_in_time_although_its_task_is_an_alias_now() {
     let report = App::new(bench.adapter.clone()).check().await.expect("check");
     assert!(report.is_clean(), "{report}");
     bench.adapter.shift_clock(Duration::from_secs(61)).await.expect("shift_clock");
-    look(&bench.adapter).await;
+    bench.round().await;
     assert_eq!(is_paused(&bench.server).trim(), "0");
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::job::Timestamp;
+use crate::text::beginning;
 
 /// What is stored with a job, beside [`JobInfo`](crate::JobInfo), see [`Inspection::details`](super::Inspection::details).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +71,7 @@ impl PastStep {
     /// The beginning of an error, as far as it is kept.
     #[must_use]
     pub fn text(error: &str) -> String {
-        let mut end = error.len().min(Self::MAX_ERROR);
-        while !error.is_char_boundary(end) {
-            end -= 1;
-        }
-        error.get(..end).unwrap_or_default().to_owned()
+        beginning(error, Self::MAX_ERROR).to_owned()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{AdapterError, TaskName};
 use crate::job::{JobId, Timestamp};
+use crate::text::beginning;
 use crate::workflow::{WorkflowId, WorkflowState};
 
 /// Events: transitions of jobs and workflows, and pauses. The rules, for every store:
@@ -195,11 +196,7 @@ impl What {
     /// A text, as far as an event tells it.
     #[must_use]
     pub fn text(text: &str) -> String {
-        let mut end = text.len().min(Self::MAX_TEXT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.get(..end).unwrap_or_default().to_owned()
+        beginning(text, Self::MAX_TEXT).to_owned()
     }
 }
 

@@ -78,16 +78,16 @@ pub trait Schedules: Send + Sync {
     async fn remove_schedule(&self, name: &str) -> Result<RemoveOutcome, AdapterError>;
 }
 
-/// Tells one definition from another: a hash of its bytes.
+/// Tells one text from another, such as the definition of a schedule: a hash of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
-    /// Of a definition: always the same for the same bytes (FNV-1a).
+    /// Of these bytes: the same in each process and each release (FNV-1a).
     #[must_use]
-    pub fn of(definition: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(definition.iter().fold(0xcbf2_9ce4_8422_2325, hash))
+        Self(bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
     }
 }
 

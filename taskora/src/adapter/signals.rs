@@ -23,8 +23,8 @@ pub trait Signals: Send + Sync {
     /// poll, and survives reconnects. Dropping the future ends the wait.
     async fn ended(&self, id: &JobId) -> Result<Option<Ended>, AdapterError>;
 
-    /// What is new about an unfinished job, for those who watch it. Does not poll, and survives reconnects. Dropping the receiver
-    /// ends the watch; nobody pays for a job that nobody watches.
+    /// Watches an unfinished job: the receiver gets its state and its progress as they change. Does not poll, and survives reconnects. Dropping the
+    /// receiver ends the watch. A job that nobody watches pays nothing when it is stored, claimed and settled.
     ///
     /// The value is `None` until the store has answered, and stays `None` for a job that is unknown or has ended. Then it is what the store
     /// knows about the job, and is replaced, so that a slow receiver sees the newest:
@@ -36,7 +36,7 @@ pub trait Signals: Send + Sync {
     /// The start of an attempt is not told, nor what becomes of a job that waits. The job's end is not told either, and nothing after it:
     /// [`Signals::ended`] says how it ends, and what was told to a receiver before is in it by then.
     ///
-    /// By default, nothing is told.
+    /// An adapter that does not support this sends nothing.
     fn watch(&self, id: &JobId) -> watch::Receiver<Option<JobNews>> {
         let _ = id;
         watch::channel(None).1

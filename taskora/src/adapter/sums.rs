@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::TaskName;
 use crate::job::Timestamp;
+use crate::text::beginning;
 
 /// What has become of the attempts of a task in some time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,12 +25,6 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Whether nothing was counted.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         for (own, more) in [
@@ -158,7 +153,7 @@ impl ErrorSums {
             known.count = known.count.saturating_add(count);
             return;
         }
-        let example = cut(example);
+        let example = beginning(example, ErrorSum::MAX_TEXT).to_owned();
         if self.0.len() < Self::MAX {
             self.0.push(ErrorSum { pattern: pattern.to_owned(), example, count });
         } else if let Some(rarest) = self.0.iter_mut().min_by_key(|known| known.count) {
@@ -180,14 +175,6 @@ impl ErrorSums {
             .sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.pattern.cmp(&other.pattern)));
         errors
     }
-}
-
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(ErrorSum::MAX_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// How many jobs of a task have not ended, at one moment.
@@ -360,7 +347,6 @@ mod tests {
         let errors: Vec<_> =
             sums.errors.clone().into_sorted().into_iter().map(|e| (e.pattern, e.example, e.count)).collect();
         assert_eq!(errors, [("no #".into(), "no 1".into(), 5), ("down".into(), "down".into(), 1)]);
-        assert!(!sums.is_empty() && Sums::default().is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kit::info;
+use super::kit::{Caller, MOMENT, TASK, complete, delayed, fail, info, job, put, retry};
 use crate::adapter::{Acted, Adapter, NewJob, Revival};
 use crate::job::Timestamp;
 
@@ -39,4 +39,16 @@ pub(super) async fn replace(adapter: &Arc<dyn Adapter>, id: &str, with: NewJob) 
 
 pub(super) async fn reprioritise(adapter: &Arc<dyn Adapter>, id: &str, priority: i16) -> Acted {
     adapter.actions().reprioritise(&id.into(), priority).await.expect("reprioritise")
+}
+
+/// A job in each state, with the state as its id; the active one is not settled.
+pub(super) async fn one_in_each_state(adapter: &Arc<dyn Adapter>) {
+    put(adapter, ["completed", "failed", "retrying", "active"].map(|id| job(id, TASK))).await;
+    let mut worker = Caller::new(adapter);
+    worker.run_one(complete("1")).await;
+    worker.run_one(fail("no")).await;
+    worker.run_one(retry("no", MOMENT * 60)).await;
+    worker.claim_one().await;
+    put(adapter, [job("waiting", TASK), delayed("delayed", TASK, 60_000), job("cancelled", TASK)]).await;
+    adapter.jobs().cancel(&"cancelled".into(), "why").await.expect("cancel");
 }

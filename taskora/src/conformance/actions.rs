@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Fixture;
-use super::action_kit::{delete, withdraw};
+use super::action_kit::{delete, one_in_each_state, withdraw};
 use super::flow_kit::{flow, node, record, start};
 use super::kit::{
-    Caller, MOMENT, OTHER, PATIENCE, TASK, complete, delayed, ending, fail, ids, info, job, prioritised, put,
+    Caller, MOMENT, OTHER, PATIENCE, TASK, complete, delayed, ending, ids, info, job, prioritised, put,
     retry, state, sweep, within,
 };
 use crate::adapter::{Acted, Adapter, Ending, Enqueued, JobCounts, NewJob, Settled};
@@ -16,18 +16,6 @@ use crate::workflow::WorkflowState;
 
 async fn promote(adapter: &Arc<dyn Adapter>, id: &str) -> Acted {
     adapter.actions().promote(&id.into()).await.expect("promote")
-}
-
-/// A job in each state, with the state as its id; the active one is not settled.
-async fn one_in_each_state(adapter: &Arc<dyn Adapter>) {
-    put(adapter, ["completed", "failed", "retrying", "active"].map(|id| job(id, TASK))).await;
-    let mut worker = Caller::new(adapter);
-    worker.run_one(complete("1")).await;
-    worker.run_one(fail("no")).await;
-    worker.run_one(retry("no", MOMENT * 60)).await;
-    worker.claim_one().await;
-    put(adapter, [job("waiting", TASK), delayed("delayed", TASK, 60_000), job("cancelled", TASK)]).await;
-    adapter.jobs().cancel(&"cancelled".into(), "why").await.expect("cancel");
 }
 
 pub(super) async fn a_promoted_job_is_due_now(f: &impl Fixture) {

@@ -22,7 +22,7 @@ pub(super) const OTHER: &str = "resize";
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// A short time, to step past a limit.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
-/// How long before its time something is looked at: whatever a busy machine takes for that is less.
+/// A check that something has not happened yet looks this long before its time, because a busy machine may be late.
 pub(super) const MARGIN: Duration = Duration::from_secs(10);
 /// What should happen happens within this time, even on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

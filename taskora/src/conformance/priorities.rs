@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Fixture;
-use super::action_kit::{delete, reprioritise};
+use super::action_kit::{delete, one_in_each_state, reprioritise};
 use super::admission_kit::{admit, deduplicated};
 use super::flow_kit::{flow, node, start};
 use super::kit::{
-    Caller, MOMENT, PATIENCE, TASK, complete, delayed, fail, ids, info, job, prioritised, put, retry, state,
-    sweep, within,
+    Caller, MOMENT, PATIENCE, TASK, complete, delayed, ids, info, job, prioritised, put, retry, state, sweep,
+    within,
 };
-use crate::adapter::{Acted, Adapter, Admitted, CancelOutcome, Enqueued, NewJob, Otherwise, Settled};
+use crate::adapter::{Acted, Adapter, Admitted, CancelOutcome, Enqueued, NewJob, Otherwise};
 use crate::job::JobState;
 use crate::policy::{Retention, RetentionLimit, Ttl};
 
@@ -67,13 +67,7 @@ pub(super) async fn what_is_to_come_has_its_priority_when_it_comes(f: &impl Fixt
 
 pub(super) async fn only_what_does_not_run_and_has_not_ended_gets_another_priority(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    put(&adapter, ["completed", "failed", "active"].map(|id| job(id, TASK))).await;
-    let mut worker = Caller::new(&adapter);
-    worker.run_one(complete("1")).await;
-    worker.run_one(fail("no")).await;
-    let running = worker.claim_one().await;
-    put(&adapter, [job("cancelled", TASK)]).await;
-    adapter.jobs().cancel(&"cancelled".into(), "why").await.expect("cancel");
+    one_in_each_state(&adapter).await;
     for state in [JobState::Completed, JobState::Failed, JobState::Active, JobState::Cancelled] {
         assert_eq!(reprioritise(&adapter, state.as_str(), 3).await, Acted::Is(state));
         assert_eq!(info(&adapter, state.as_str()).await.priority, 0);
@@ -81,7 +75,6 @@ pub(super) async fn only_what_does_not_run_and_has_not_ended_gets_another_priori
     assert_eq!(reprioritise(&adapter, "nobody", 3).await, Acted::NotFound);
     start(&adapter, flow("w", vec![node(None)], &[&[0]])).await;
     assert_eq!(reprioritise(&adapter, "w#0", 3).await, Acted::PartOf("w".into()));
-    assert_eq!(worker.settle(&running, complete("1")).await, Settled::Now(JobState::Completed));
 }
 
 pub(super) async fn a_job_that_comes_back_has_its_new_priority(f: &impl Fixture) {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Fixture;
-use super::action_kit::replace;
+use super::action_kit::{one_in_each_state, replace};
 use super::admission_kit::{admit, deduplicated, owner};
 use super::flow_kit::{flow, node, start};
 use super::kit::{
-    Caller, MOMENT, OTHER, PATIENCE, TASK, complete, delayed, ending, fail, ids, info, job, prioritised, put,
+    Caller, MOMENT, OTHER, PATIENCE, TASK, complete, delayed, ending, ids, info, job, prioritised, put,
     retry, state, within,
 };
 use crate::adapter::{
-    Acted, AdapterError, Admission, Admitted, Ending, Enqueued, NewJob, Once, Otherwise, Rule, Settled,
+    Acted, AdapterError, Admission, Admitted, Ending, Enqueued, NewJob, Once, Otherwise, Rule,
 };
 use crate::job::{Blocked, JobState};
 use crate::policy::Ttl;
@@ -87,13 +87,7 @@ pub(super) async fn a_replacement_begins_its_own_ttl(f: &impl Fixture) {
 
 pub(super) async fn only_what_does_not_run_and_has_not_ended_is_replaced(f: &impl Fixture) {
     let adapter = f.adapter().await;
-    put(&adapter, ["completed", "failed", "active"].map(|id| job(id, TASK))).await;
-    let mut worker = Caller::new(&adapter);
-    worker.run_one(complete("1")).await;
-    worker.run_one(fail("no")).await;
-    let running = worker.claim_one().await;
-    put(&adapter, [job("cancelled", TASK)]).await;
-    adapter.jobs().cancel(&"cancelled".into(), "why").await.expect("cancel");
+    one_in_each_state(&adapter).await;
     for state in [JobState::Completed, JobState::Failed, JobState::Active, JobState::Cancelled] {
         assert_eq!(replace(&adapter, state.as_str(), job("new", TASK)).await, Acted::Is(state));
     }
@@ -101,7 +95,6 @@ pub(super) async fn only_what_does_not_run_and_has_not_ended_is_replaced(f: &imp
     start(&adapter, flow("w", vec![node(None)], &[&[0]])).await;
     assert_eq!(replace(&adapter, "w#0", job("new", TASK)).await, Acted::PartOf("w".into()));
     assert_eq!(state(&adapter, "new").await, None, "nothing was stored");
-    assert_eq!(worker.settle(&running, complete("1")).await, Settled::Now(JobState::Completed));
 }
 
 pub(super) async fn a_known_id_or_another_task_replaces_nothing(f: &impl Fixture) {

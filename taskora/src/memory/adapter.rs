@@ -144,7 +144,7 @@ impl Jobs for MemoryAdapter {
     }
 
     async fn sweep(&self, tasks: &[TaskName], retention: Retention) -> Result<Swept, AdapterError> {
-        Ok(self.0.lock().sweep(tasks, retention, self.0.now()))
+        Ok(self.0.lock().sweep(tasks, retention, self.0.now()).0)
     }
 
     async fn sweep_for(

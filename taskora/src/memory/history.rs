@@ -18,24 +18,12 @@ pub(super) struct History {
     slots: HashMap<(TaskName, HistoryStep), BTreeMap<u64, StoredSlot>>,
     /// The minute in which a sweep has looked at the depth of a task.
     sampled: HashMap<TaskName, u64>,
-    /// How many jobs of which tasks the sweep that goes on has ended, because their workers died too often.
-    stalled: Vec<(TaskName, usize)>,
 }
 
 impl History {
     pub(super) fn add(&mut self, sums: &[TaskSums], now: u64) {
         for TaskSums { task, sums } in sums {
             self.change(task, now, |slot| slot.sums.add(sums));
-        }
-    }
-
-    pub(super) fn begin_sweep(&mut self) {
-        self.stalled.clear();
-    }
-
-    pub(super) fn note_stalled(&mut self, task: &TaskName, jobs: usize) {
-        if jobs > 0 {
-            self.stalled.push((task.clone(), jobs));
         }
     }
 
@@ -59,14 +47,19 @@ impl History {
 }
 
 impl Store {
-    /// What a sweep of these tasks keeps of the report of its worker, and of what it has done itself.
-    pub(super) fn keep_history(&mut self, report: &WorkerReport, tasks: &[TaskName], now: u64) {
-        let stalled = std::mem::take(&mut self.history.stalled);
+    /// What a sweep of these tasks keeps of the report of its worker, and of the jobs that it has ended itself.
+    pub(super) fn keep_history(
+        &mut self,
+        report: &WorkerReport,
+        tasks: &[TaskName],
+        stalled: Vec<(TaskName, usize)>,
+        now: u64,
+    ) {
         self.history.add(&report.sums, now);
         if !report.history {
             return;
         }
-        for (task, jobs) in stalled {
+        for (task, jobs) in stalled.into_iter().filter(|(_, jobs)| *jobs > 0) {
             let sums = Sums { failed: jobs as u64, ..Sums::default() };
             self.history.add(&[TaskSums::new(task, sums)], now);
         }

@@ -101,7 +101,7 @@ mod tests {
             failed: RetentionLimit { age: Duration::from_secs(60), count: 0 },
             ..Retention::default()
         };
-        while store.sweep(&[TASK.into()], keep, 1).more {}
+        while store.sweep(&[TASK.into()], keep, 1).0.more {}
         assert_eq!(store.jobs.len(), Retention::MAX_NAMED);
         assert!(!store.jobs.contains_key(&"0".into()), "the oldest ones go");
     }

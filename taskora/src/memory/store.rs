@@ -298,8 +298,14 @@ impl Store {
         }
     }
 
-    pub(super) fn sweep(&mut self, tasks: &[TaskName], retention: Retention, now: u64) -> Swept {
-        self.history.begin_sweep();
+    /// Returns also how many jobs of which tasks it has ended, because their workers died too often.
+    pub(super) fn sweep(
+        &mut self,
+        tasks: &[TaskName],
+        retention: Retention,
+        now: u64,
+    ) -> (Swept, Vec<(TaskName, usize)>) {
+        let mut stalled = Vec::new();
         self.open_gates(now);
         let mut swept = Swept { more: self.expire_flows(now), ..Swept::default() };
         for (task, retention) in &self.swept_tasks(tasks, retention, now) {
@@ -322,7 +328,7 @@ impl Store {
                     ids.push(id.clone());
                 }
             }
-            self.history.note_stalled(task, swept.stalled - stalled_before);
+            stalled.push((task.clone(), swept.stalled - stalled_before));
             swept.more |= self.expire_jobs(task, now);
             swept.more |= self.trim_old(task, *retention, now);
         }
@@ -338,7 +344,7 @@ impl Store {
         self.keys.forget(now);
         let is_asked = tasks.iter().any(|task| **task == *SCHEDULES);
         swept.ticks = is_asked && self.schedules.first_look().is_some_and(|look| look <= now);
-        swept
+        (swept, stalled)
     }
 
     fn is_late(&self, id: &JobId, at: u64) -> bool {

@@ -58,9 +58,9 @@ impl Store {
         now: u64,
     ) -> Swept {
         let quiet = self.workers.sign(&report.worker, now);
-        let swept = Swept { quiet, ..self.sweep(tasks, retention, now) };
-        self.keep_history(report, tasks, now);
-        swept
+        let (swept, stalled) = self.sweep(tasks, retention, now);
+        self.keep_history(report, tasks, stalled, now);
+        Swept { quiet, ..swept }
     }
 
     pub(super) fn sign_off(&mut self, report: &WorkerReport, now: u64) {

@@ -65,9 +65,9 @@ impl Reports {
         Some(self.report(doing))
     }
 
-    /// The last report, unless the store has never had one. If it fails, the store forgets the worker by itself.
+    /// The last report, unless the store has never had one and there is nothing to report. If it fails, the store forgets the worker by itself.
     pub(crate) async fn sign_off(&self, adapter: &dyn Adapter) {
-        if !self.is_known.load(Ordering::Relaxed) {
+        if !self.is_known.load(Ordering::Relaxed) && !self.has_more() {
             return;
         }
         let last = self.report(Doing { is_stopping: true, ..Doing::default() });
@@ -102,8 +102,8 @@ impl Reports {
         self.tally.as_ref().is_some_and(|tally| !tally.is_empty())
     }
 
-    /// The store has answered this report.
-    pub(crate) fn answered(&self, _report: &WorkerReport, swept: &Swept) {
+    /// The store has answered a report.
+    pub(crate) fn answered(&self, swept: &Swept) {
         self.is_known.store(true, Ordering::Relaxed);
         if self.pace.borrow().is_quiet != swept.quiet {
             let told = if swept.quiet { "to claim nothing" } else { "that it may claim again" };

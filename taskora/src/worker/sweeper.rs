@@ -58,7 +58,7 @@ impl Sweeper {
     async fn sweep(&self, tasks: &[TaskName], ticks: Option<&TickTimes>) -> Result<(), AdapterError> {
         while let Some(report) = self.reports.now().await {
             let swept = self.adapter.jobs().sweep_for(&report, tasks, self.retention).await?;
-            self.reports.answered(&report, &swept);
+            self.reports.answered(&swept);
             tell_of(&swept);
             if let Some(ticks) = ticks.filter(|_| swept.ticks) {
                 let _ = ticks.send(tokio::time::Instant::now());

@@ -331,11 +331,16 @@ impl<'a> Pair<'a> {
     /// Time passes, and what has a deadline comes to its end: on Redis a sweep does that, and whoever waits does it in memory.
     pub(super) fn pass(&mut self, by: Duration) -> Result<(), String> {
         let first = by.min(fives(3));
-        self.advance(first)?;
-        // whoever listens says so more often than every half minute
-        self.keep_listening()?;
-        self.advance(by - first)?;
-        if self.has_deadlines { self.sweep(&TASKS.map(TaskName::from)) } else { Ok(()) }
+        for part in [first, by - first] {
+            self.advance(part)?;
+            if self.has_deadlines {
+                // whoever awaits a workflow of the model ends it in time, before a lease that lasts longer
+                self.sweep(&TASKS.map(TaskName::from))?;
+            }
+            // whoever listens says so more often than every half minute
+            self.keep_listening()?;
+        }
+        Ok(())
     }
 
     pub(super) fn advance(&mut self, by: Duration) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! What is said of a worker, and to it. If the write fails, nothing has changed.
+//! A worker that is told to claim nothing, or signs off. If the write fails, nothing has changed.
 
 use taskora::adapter::{Control, Inspection};
 

@@ -46,7 +46,7 @@ pub async fn killed_among_keys(seed: u64, scale: u32) -> Report {
     let end = Instant::now() + PATIENCE * (1 + u32::try_from(keys / 1_000).unwrap_or(u32::MAX));
     let mut left = keys * JOBS;
     while Instant::now() < end && is_work_left(&adapter).await {
-        // a fast machine is through with all of them in a second or two
+        // a fast machine runs all of them within two seconds
         left = left.saturating_sub(keys * JOBS / 10);
         let pause = Instant::now() + Duration::from_millis(500);
         while Instant::now() < pause && unfinished(&adapter).await.is_none_or(|jobs| jobs as u64 > left) {

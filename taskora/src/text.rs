@@ -1,0 +1,21 @@
+//! Texts that are too long.
+
+/// The beginning of a text, at most so many bytes of it, without half a letter at its end.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_letters() {
+        for (most, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "aé"), (4, "aé"), (5, "aéé"), (9, "aéé")]
+        {
+            assert_eq!(beginning("aéé", most), expected, "{most}");
+        }
+        assert_eq!(beginning("", 3), "");
+    }
+}
