@@ -51,6 +51,7 @@ pub(crate) const ARGUMENTS: &[(&str, &[&str])] = &[
             "since", "latest", "meta",
         ],
     ),
+    ("list_workflows", &["state", "number", "entry", "limit", "most"]),
     ("listen", &["kinds", "from", "count"]),
     ("list_schedules", &["cursor", "count"]),
     ("note", &["again", "keep", "notes"]),

@@ -19,4 +19,4 @@ pub(crate) use past::read_past;
 pub(crate) use reader::{Reader, millis, u48};
 pub(crate) use schedule::{SHOWN, pack_schedule, pack_version, read_schedule};
 pub(crate) use sums::{Fingerprint, Texts, pack_sums, read_block, read_text};
-pub(crate) use workflow::{FlowEnd, Head};
+pub(crate) use workflow::{FlowEnd, Head, read_open};

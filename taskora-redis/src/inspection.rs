@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use taskora::adapter::{
-    HistoryStep, Inspection, JobData, JobQuery, Listed, Overview, Schedules, StoredHistory, WorkerInfo,
+    HistoryStep, Inspection, JobData, JobQuery, Listed, ListedWorkflows, Overview, Schedules, StoredHistory,
+    WorkerInfo, WorkflowQuery,
 };
 use taskora::{AdapterError, Blocked, JobCounts, JobId, JobInfo, JobState, LogEntry, Timestamp};
 
@@ -64,6 +65,10 @@ impl Inspection for RedisAdapter {
 
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         self.listed(query).await
+    }
+
+    async fn list_workflows(&self, query: &WorkflowQuery) -> Result<ListedWorkflows, AdapterError> {
+        self.listed_workflows(query).await
     }
 
     async fn details(&self, id: &JobId) -> Result<Option<JobData>, AdapterError> {

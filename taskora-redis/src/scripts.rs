@@ -94,6 +94,7 @@ commands!(
     list,
     listen,
     list_schedules,
+    list_workflows,
     note,
     overview,
     pause_schedule,

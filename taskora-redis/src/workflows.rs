@@ -13,7 +13,7 @@ use crate::answer::{array, bytes, letters, newer, nonsense, number};
 use crate::coalescer::Item;
 use crate::codec::new_workflow::{Field, Plan, ROOT};
 use crate::codec::{
-    End, FlowEnd, Head, Life, NEWER, Reader, Record, cancelled, message, split_node, state_at,
+    End, FlowEnd, Head, Life, NEWER, Reader, Record, cancelled, message, read_open, split_node, state_at,
 };
 use crate::id;
 use crate::inner::Inner;
@@ -132,7 +132,7 @@ impl Workflows for RedisAdapter {
             });
             let mut values = array(answer.await?, "the answer to `workflow`")?.into_iter();
             let mut next = || values.next().map(|value| bytes(value, "a value of a workflow")).transpose();
-            let (Some(head), Some(end)) = (next()?, next()?) else { return Ok(None) };
+            let (Some(head), Some(end), Some(open)) = (next()?, next()?, next()?) else { return Ok(None) };
             let head = Head::read(&head)
                 .ok_or_else(|| if Head::is_newer(&head) { newer("the workflow") } else { unreadable(id) })?;
             let end =
@@ -171,6 +171,7 @@ impl Workflows for RedisAdapter {
                 created_at: head.created_at,
                 finished_at: end.map(|end| end.finished_at),
                 len: head.nodes,
+                open: read_open(&open).ok_or_else(|| unreadable(id))?,
                 nodes: read.into_iter().map(|(node, _)| node).collect(),
                 joins,
                 meta: head.meta,

@@ -5,12 +5,14 @@ mod details;
 mod filters;
 mod history;
 mod list;
+mod workflows;
 
 pub use cursor::{Cursor, InvalidCursor};
 pub use details::{JobDetails, Timeline};
 pub(crate) use filters::filters;
 pub use history::{HistorySlot, Last, Percentiles};
 pub use list::{AskJobs, JobPage, ListError};
+pub use workflows::{AskWorkflows, WorkflowCursor, WorkflowListError, WorkflowPage};
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -23,6 +25,7 @@ use crate::job::{JobId, JobState, Timestamp};
 use crate::json;
 use crate::queues::{collect_key, gated};
 use crate::setup::Setup;
+use crate::workflow::WorkflowState;
 
 /// What is in the queues of an app's tasks, see [`App::inspect`](crate::App::inspect).
 #[derive(Debug)]
@@ -194,6 +197,38 @@ impl<'a> Inspect<'a> {
     /// store cannot be reached. An unknown task has no jobs.
     pub fn list(&self, task: impl AsRef<str>, state: JobState) -> AskJobs<'a> {
         AskJobs::new(self.setup, task.as_ref(), state)
+    }
+
+    /// When awaited, a page of the workflows in this state: 50, or [`limit`](AskWorkflows::limit). For those of the next page, pass
+    /// [`next`](WorkflowPage::next) to [`after`](AskWorkflows::after).
+    ///
+    /// ```
+    /// # use taskora::prelude::*;
+    /// #[task]
+    /// async fn import(file: String) -> u32 { 0 }
+    ///
+    /// #[task]
+    /// async fn report(rows: u32) {}
+    ///
+    /// # #[tokio::main] async fn main() -> taskora::Result<()> {
+    /// # let app = App::new(MemoryAdapter::new());
+    /// let flow = app.dispatch(Import { file: "a.csv".into() }.then(Report::s())).await?;
+    ///
+    /// let page = app.inspect().workflows(WorkflowState::Running).await?;
+    /// let found = &page.workflows[0];
+    /// assert_eq!((&found.id, found.steps, found.open_steps), (flow.id(), 2, 2));
+    /// assert_eq!(page.next, None);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Running workflows come by when they were dispatched. Those that have ended come by when they ended, the last one first. A workflow that has
+    /// ended is listed once the steps that still ran have ended too. Damaged workflows are left out; [`App::check`](crate::App::check) finds
+    /// them. Of a workflow that a later version of taskora has stored, some fields may be empty.
+    ///
+    /// # Errors
+    /// [`WorkflowListError`]: the cursor is for another state, or the limit is not 1 to 500; otherwise if the store cannot be reached.
+    pub const fn workflows(&self, state: WorkflowState) -> AskWorkflows<'a> {
+        AskWorkflows::new(self.setup, state)
     }
 
     /// When awaited, the new items that gather under a key of a task with [`collect`](macro@crate::task); `None` if there are none. An

@@ -134,8 +134,8 @@ pub use handler::Handler;
 pub use handler::HandlerOptions;
 #[cfg(feature = "runtime")]
 pub use inspect::{
-    AskCollected, AskJobs, Collected, Cursor, HistorySlot, Inspect, InvalidCursor, JobDetails, JobPage, Last,
-    ListError, Percentiles, Timeline,
+    AskCollected, AskJobs, AskWorkflows, Collected, Cursor, HistorySlot, Inspect, InvalidCursor, JobDetails,
+    JobPage, Last, ListError, Percentiles, Timeline, WorkflowCursor, WorkflowListError, WorkflowPage,
 };
 #[cfg(feature = "runtime")]
 pub use job::{Blocked, InvalidJobId, JobId, JobInfo, JobState, LogEntry, LogLevel, Timestamp, UnknownState};

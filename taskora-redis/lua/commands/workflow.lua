@@ -1,15 +1,15 @@
 -- flags: no-writes
 -- What is known about a workflow, and about a page of its nodes.
 -- Arguments: stored id; number of the first node; number of nodes
--- Returns: nothing if it is unknown, `~` and nothing if a later version wrote it, else: head, its end (empty: it runs), then for
---   each node: its `n` without the payload, history, end without a result, place (empty: it waits for other nodes)
+-- Returns: nothing if it is unknown, `~` and nothing if a later version wrote it, else: head, its end (empty: it runs), how many nodes have not
+--   ended, then for each node: its `n` without the payload, history, end without a result, place (empty: it waits for other nodes)
 function commands.workflow()
   local flow = workflow.of(argv[A.id])
-  if workflow.is_newer(flow) then return { '~', '' } end
+  if workflow.is_newer(flow) then return { '~', '', '0' } end
   if not flow.left then return {} end
   local head = workflow.head_of(flow)
-  if not head then return { call('HGET', flow.key, 'm') or '', '' } end
-  local answer = { head, flow.ended or '' }
+  if not head then return { call('HGET', flow.key, 'm') or '', '', '0' } end
+  local answer = { head, flow.ended or '', digits(flow.left) }
   local from = tonumber(argv[A.from])
   local to = math.min(from + tonumber(argv[A.count]), workflow.node_count(flow))
   for number = from, to - 1 do

@@ -6,7 +6,7 @@
 -- Kinds and their rest: `e` enqueued: due (6; 0 at once); `s` started: attempt (4); `p` progress: JSON; `c` completed: attempts (4); `r`
 -- retrying: attempt (4), due (6), error; `f` failed: attempts (4), stalls (4; 0: it did not stall), error; `x` cancelled: reason; `t` expired;
 -- `l` released: due (6); `k` rescued: stalls (4); `v` revived: due (6); `d` deleted; `w` a workflow started: nodes (4); `z` one ended: its state; `o`
--- paused: reason; `n` resumed; `B` somebody began to listen to these kinds (4).
+-- paused: reason; `n` resumed; `u` a worker has come up; `y` one has shut down; `g` one is lost; `B` somebody began to listen to these kinds (4).
 events.WINDOW = 30000
 local KEPT = '10000' -- how many entries are kept
 local LIFE = '3600000' -- how long the stream is kept after the last one has listened
@@ -14,9 +14,9 @@ local TEXT = 1024 -- the longest error or reason
 local MOST = 4096 -- longer progress is not told
 local BITS = {
   e = 1, s = 2, p = 4, c = 8, r = 16, f = 32, x = 64, t = 128, l = 256, k = 512, v = 1024, d = 2048, w = 4096, z = 8192, o = 16384,
-  n = 32768,
+  n = 32768, u = 65536, y = 131072, g = 262144,
 }
-local ALL = 65536 -- the first bit beyond them
+local ALL = 524288 -- the first bit beyond them
 
 local function has(kinds, bit)
   return floor(kinds / bit) % 2 == 1

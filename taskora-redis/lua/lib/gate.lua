@@ -187,11 +187,11 @@ function gate.is_wrong(task)
   return not is_closed or opens ~= at
 end
 
--- The pause of an alias, or of a key of it, becomes that of this gate, unless it has its own, which is returned.
+-- The pause of an alias, or of a key of it, becomes that of this gate, unless it has its own or is over. Returns the gate's.
 local function adopt_pause(name, alias, one)
   local p, x = 'p' .. one, 'x' .. one
   local own, theirs = call('HMGET', K.gate .. name, p, x), call('HMGET', K.gate .. alias, p, x)
-  if not pauses.holds(own[1], own[2]) then
+  if not pauses.holds(own[1], own[2]) and pauses.holds(theirs[1], theirs[2]) then
     own = theirs
     call('HSET', K.gate .. name, p, theirs[1], x, theirs[2] or '')
     if not theirs[2] then call('HDEL', K.gate .. name, x) end
@@ -277,6 +277,11 @@ function gate.set(task, aliases, changes)
         joining[#joining + 1] = one
       end
     end
+  end
+  if settings.p and not changes.p and not pauses.holds(settings.p, settings.x) then
+    -- it has ended by itself
+    call('HDEL', key, 'p', 'x')
+    settings.p, settings.x = nil, nil
   end
   local before, old_rate, of_key, single, counters = {}, rate.of(settings), nil, call('HLEN', key), nil
   local of_keys = match(changes.k or '', ' (.*)$')

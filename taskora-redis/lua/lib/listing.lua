@@ -53,7 +53,7 @@ local function rank_of(key, place, is_through)
 end
 
 -- of a sorted set, by score; with `is_newest`, the last ones first
-local function ranked(key, place, count, is_newest)
+function listing.ranked(key, place, count, is_newest)
   local from, before, page = 0, 0, {}
   if is_newest then
     before = place and rank_of(key, place, false) or call('ZCARD', key)
@@ -170,18 +170,18 @@ function listing.page(task, state, part, place, count, room)
   if part > (state == 'waiting' and 2 or 0) then return {}, true end
   if state == 'waiting' then
     if part == 1 then return laned(K.laned .. task, place, count, room) end
-    if part == 2 then return ranked(K.behind .. task, place, count) end
+    if part == 2 then return listing.ranked(K.behind .. task, place, count) end
     local plain, is_all = listed(K.wait .. task, place, count)
-    local others, are_all = ranked(K.prio .. task, place, count)
+    local others, are_all = listing.ranked(K.prio .. task, place, count)
     return merged(plain, is_all, others, are_all, count, comes_before)
   end
-  if state == 'delayed' or state == 'retrying' then return ranked(K.delayed .. task, place, count) end
+  if state == 'delayed' or state == 'retrying' then return listing.ranked(K.delayed .. task, place, count) end
   if state == 'active' then
-    local found, is_all = ranked(K.active .. task, place, count)
+    local found, is_all = listing.ranked(K.active .. task, place, count)
     for _, entry in ipairs(found) do entry.id = match(entry.entry, '^(.*):%d+$') end
     return found, is_all
   end
-  local own = state == 'completed' and timed or ranked
+  local own = state == 'completed' and timed or listing.ranked
   local generated, is_all = own(K[state] .. task, place, count, true)
   local named, are_all = own(K['own' .. state] .. task, place, count, true)
   return merged(generated, is_all, named, are_all, count, comes_after)

@@ -8,29 +8,37 @@ local function is_live(entry)
   return heard and silence and heard < now + LONGEST and heard + math.min(silence, LONGEST) > now
 end
 
--- the entry of a live worker
+-- the entry of a live worker; of another one nothing, and whether there is an entry
 local function entry_of(worker)
   local entry = worker ~= '' and call('HGET', K.workers, worker)
-  return entry and is_live(entry) and entry or nil
+  if entry and is_live(entry) then return entry, true end
+  return nil, entry ~= false
 end
 
 -- A sign of life; `about` is what follows in the entry, without the mark. Returns whether the worker is to claim nothing. Removes some of the
 -- workers that are gone.
 function workers.sign(worker, about)
   if worker == '' then return false end
-  local entry = entry_of(worker)
+  local entry, is_known = entry_of(worker)
+  if not entry then
+    if is_known then events.add('g', '', worker) end
+    events.add('u', '', worker)
+  end
   local mark = entry and byte(entry, 13) == 1 and '\1' or '\0'
   call('HSET', K.workers, worker, now6 .. sub(about, 1, 6) .. mark .. sub(about, 7))
   local some, gone = call('HRANDFIELD', K.workers, LOOKS, 'WITHVALUES'), {}
   for i = 1, #some, 2 do
-    if not is_live(some[i + 1]) then gone[#gone + 1] = some[i] end
+    if not is_live(some[i + 1]) then
+      gone[#gone + 1] = some[i]
+      events.add('g', '', some[i])
+    end
   end
   if #gone > 0 then call('HDEL', K.workers, unpack(gone)) end
   return mark == '\1'
 end
 
 function workers.sign_off(worker)
-  call('HDEL', K.workers, worker)
+  if call('HDEL', K.workers, worker) == 1 then events.add('y', '', worker) end
 end
 
 -- says whether it is to claim nothing; returns whether there is such a worker

@@ -43,8 +43,11 @@ impl<'a> Entry<'a> {
         };
         (0..).map_while(one).filter_map(move |(event, kind, task, id, rest)| {
             let what = what(kind, id, rest, kinds)?;
-            let job =
-                if matches!(kind, b'w' | b'z' | b'o' | b'n' | b'B') { None } else { Some(id::load(id)?) };
+            let job = if matches!(kind, b'w' | b'z' | b'o' | b'n' | b'u' | b'y' | b'g' | b'B') {
+                None
+            } else {
+                Some(id::load(id)?)
+            };
             let mut event = Event::new(event, at, what);
             event.task = (!task.is_empty()).then(|| task.into());
             event.job = job;
@@ -85,6 +88,9 @@ fn what(kind: u8, id: &[u8], rest: &[u8], kinds: Kinds) -> Option<What> {
         b'z' => What::WorkflowEnded { workflow: id::load_workflow(id)?, state: end_of(reader.u8()?)? },
         b'o' => What::Paused { reason: cut_text(rest) },
         b'n' => What::Resumed,
+        b'u' => What::WorkerStarted { worker: text(id) },
+        b'y' => What::WorkerStopped { worker: text(id) },
+        b'g' => What::WorkerLost { worker: text(id) },
         b'B' if Kinds::from_bits(reader.u32()?).overlaps(kinds) => What::Gap,
         _ => return None,
     })

@@ -14,6 +14,11 @@ pub(crate) struct Head {
     pub(crate) meta: Vec<(String, String)>,
 }
 
+/// How many nodes have not ended, in digits.
+pub(crate) fn read_open(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 impl Head {
     /// Whether a later version wrote this head, or the state of its workflow.
     pub(crate) fn is_newer(bytes: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use crate::job::{JobId, Timestamp};
 use crate::text::beginning;
 use crate::workflow::{WorkflowId, WorkflowState};
 
-/// Events: transitions of jobs and workflows, and pauses. The rules, for every store:
+/// Events: transitions of jobs and workflows, pauses, and workers that come and go. The rules, for every store:
 ///
 /// - **One transition is one event**, of the moment of the transition, with the store's time.
 /// - **In order**: of one job exactly, and across jobs in the order of the store's steps.
@@ -56,9 +56,9 @@ pub struct Event {
     pub id: EventId,
     /// When it happened, by the store's clock.
     pub at: Timestamp,
-    /// The task; `None` for events of workflows, and for a gap.
+    /// The task; `None` for events of workflows and workers, and for a gap.
     pub task: Option<TaskName>,
-    /// The job; `None` for events of workflows and tasks, and for a gap.
+    /// The job; `None` for events of workflows, tasks and workers, and for a gap.
     pub job: Option<JobId>,
     /// What happened.
     pub what: What,
@@ -159,6 +159,22 @@ pub enum What {
     },
     /// Somebody ended the pause of the task. A pause that ends by itself does so without an event.
     Resumed,
+    /// A worker has come up, or is heard of again. It is told with the worker's first sweep.
+    WorkerStarted {
+        /// Its id, see [`WorkerInfo::id`](super::WorkerEntry::id).
+        worker: String,
+    },
+    /// A worker has shut down.
+    WorkerStopped {
+        /// Its id.
+        worker: String,
+    },
+    /// A worker has been silent for [its time](super::WorkerEntry::silence) without shutting down: its process died, or cannot reach the store.
+    /// It is told when another worker sweeps, and within some sweeps if there are many.
+    WorkerLost {
+        /// Its id.
+        worker: String,
+    },
     /// Events of the kinds that you listen to may be missing here: nobody listened for a while, or you were too slow.
     Gap,
 }
@@ -189,6 +205,9 @@ impl What {
             Self::WorkflowEnded { .. } => Kind::WorkflowEnded,
             Self::Paused { .. } => Kind::Paused,
             Self::Resumed => Kind::Resumed,
+            Self::WorkerStarted { .. } => Kind::WorkerStarted,
+            Self::WorkerStopped { .. } => Kind::WorkerStopped,
+            Self::WorkerLost { .. } => Kind::WorkerLost,
             Self::Gap => return None,
         })
     }
@@ -221,6 +240,9 @@ pub enum Kind {
     WorkflowEnded,
     Paused,
     Resumed,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerLost,
 }
 
 impl Kind {
@@ -234,7 +256,7 @@ pub struct Kinds(u32);
 
 impl Kinds {
     /// All kinds.
-    pub const ALL: Self = Self((1 << (Kind::Resumed as u32 + 1)) - 1);
+    pub const ALL: Self = Self((1 << (Kind::WorkerLost as u32 + 1)) - 1);
 
     /// The set with one bit for each kind, in the order of [`Kind`]; unknown bits are kept.
     #[must_use]

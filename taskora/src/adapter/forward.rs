@@ -11,10 +11,10 @@ use super::{
     CancelOutcome, Cancellation, Collected, Control, Declaration, Declared, DeclaredLimit, DueSchedules,
     Ended, Enqueued, EventId, EventPage, Events, Exchange, Exchanged, Finding, Gate, GatedTask, HistoryStep,
     Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, KeyTaken, Kinds, Lease, LimitKey,
-    Listed, NewJob, NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule, Rate, RemoveOutcome,
-    RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredHistory, StoredSchedule, Swept,
-    TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport, WorkflowEnded,
-    WorkflowRecord, Workflows,
+    Listed, ListedWorkflows, NewJob, NewPause, NewTick, NewWorkflow, Once, Overview, Pause, PutSchedule,
+    Rate, RemoveOutcome, RenewLease, Renewal, RepairOutcome, Revival, Schedules, Signals, StoredHistory,
+    StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo, WorkerReport,
+    WorkflowEnded, WorkflowQuery, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 use crate::policy::Retention;
@@ -128,6 +128,7 @@ forward! {
         async logs(id: &JobId) -> Result<Vec<LogEntry>, AdapterError>;
         async counts(task: &str) -> Result<JobCounts, AdapterError>;
         async list(query: &JobQuery) -> Result<Listed, AdapterError>;
+        async list_workflows(query: &WorkflowQuery) -> Result<ListedWorkflows, AdapterError>;
         async details(id: &JobId) -> Result<Option<JobData>, AdapterError>;
         async overview() -> Result<Overview, AdapterError>;
         async workers() -> Result<Vec<WorkerInfo>, AdapterError>;

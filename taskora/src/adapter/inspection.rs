@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{AdapterError, HistoryStep, JobData, JobQuery, Listed, Overview, StoredHistory, WorkerInfo};
+use super::{
+    AdapterError, HistoryStep, JobData, JobQuery, Listed, ListedWorkflows, Overview, StoredHistory,
+    WorkerInfo, WorkflowQuery,
+};
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp};
 
 /// Reading.
@@ -38,6 +41,15 @@ pub trait Inspection: Send + Sync {
     async fn list(&self, query: &JobQuery) -> Result<Listed, AdapterError> {
         let _ = query;
         Err(AdapterError::Config("this adapter lists no jobs".to_owned()))
+    }
+
+    /// The next page of the workflows that are in a state, as [`list`](Inspection::list) does it with jobs. Running ones come by when they were
+    /// started. Those that have ended come by when they ended, the last one first, and only once all their nodes have ended.
+    ///
+    /// An adapter that lists no workflows refuses the call.
+    async fn list_workflows(&self, query: &WorkflowQuery) -> Result<ListedWorkflows, AdapterError> {
+        let _ = query;
+        Err(AdapterError::Config("this adapter lists no workflows".to_owned()))
     }
 
     /// What is stored with a job, beside [`JobInfo`]; `None` if it is unknown or trimmed, or a later version has stored it. Values longer than

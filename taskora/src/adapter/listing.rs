@@ -1,10 +1,11 @@
-//! Pages of the jobs of a task that are in one state.
+//! Pages of the jobs of a task that are in one state, and of workflows.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::TaskName;
 use crate::job::{JobInfo, JobState, Timestamp};
+use crate::workflow::{WorkflowInfo, WorkflowState};
 
 /// A page of jobs that is asked for, see [`Inspection::list`](super::Inspection::list).
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +96,38 @@ impl fmt::Debug for JobFilter {
 pub struct Listed {
     /// The jobs, in the order of [`Inspection::list`](super::Inspection::list).
     pub jobs: Vec<JobInfo>,
+    /// How many entries were looked at.
+    pub scanned: usize,
+    /// The last entry that was looked at; `None` if it was the last one of all.
+    pub next: Option<Place>,
+}
+
+/// A page of workflows that is asked for, see [`Inspection::list_workflows`](super::Inspection::list_workflows).
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowQuery {
+    /// The state.
+    pub state: WorkflowState,
+    /// Where the page before ended; `None` for the first one.
+    pub after: Option<Place>,
+    /// How many workflows are returned at most.
+    pub limit: usize,
+    /// How many entries are looked at at most; a store may stop before.
+    pub most: usize,
+}
+
+impl WorkflowQuery {
+    /// The first page of the workflows in this state.
+    #[must_use]
+    pub const fn new(state: WorkflowState) -> Self {
+        Self { state, after: None, limit: JobQuery::MAX_LIMIT, most: JobQuery::PAGE }
+    }
+}
+
+/// A page of workflows.
+#[derive(Debug, Clone, Default)]
+pub struct ListedWorkflows {
+    /// The workflows, in the order of [`Inspection::list_workflows`](super::Inspection::list_workflows).
+    pub workflows: Vec<WorkflowInfo>,
     /// How many entries were looked at.
     pub scanned: usize,
     /// The last entry that was looked at; `None` if it was the last one of all.

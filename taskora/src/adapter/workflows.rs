@@ -187,6 +187,8 @@ pub struct WorkflowRecord {
     pub finished_at: Option<Timestamp>,
     /// How many nodes it has.
     pub len: u32,
+    /// How many of them have not ended.
+    pub open: u32,
     /// Its nodes in order, if asked for.
     pub nodes: Vec<NodeRecord>,
     /// As in [`NewWorkflow::joins`], if asked for.

@@ -13,6 +13,7 @@ use super::kit::{
 };
 use crate::adapter::{
     Adapter, AttemptEnd, Event, EventId, EventPage, Kind, Kinds, NewJob, RenewLease, Revival, What,
+    WorkerEntry, WorkerReport,
 };
 use crate::policy::{Retention, Ttl};
 
@@ -81,6 +82,9 @@ fn shown(event: &Event) -> String {
         What::WorkflowEnded { workflow, state } => format!("{workflow} ended as {state:?}"),
         What::Paused { reason } => format!("paused: {reason}"),
         What::Resumed => "resumed".into(),
+        What::WorkerStarted { worker } => format!("{worker} started"),
+        What::WorkerStopped { worker } => format!("{worker} stopped"),
+        What::WorkerLost { worker } => format!("{worker} lost"),
         What::Gap => "gap".into(),
     };
     format!("{subject} {what}").trim_start().to_owned()
@@ -212,6 +216,28 @@ pub(super) async fn workflows_are_told(f: &impl Fixture) {
             "w ended as Failed"
         ]
     );
+}
+
+pub(super) async fn workers_that_come_and_go_are_told(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let mut ear = Ear::all(&adapter).await;
+    let report = |id: &str| WorkerReport::new(WorkerEntry { silence: MOMENT * 2, ..WorkerEntry::new(id) });
+    let sweep = async |id: &str| {
+        let swept = adapter.jobs().sweep_for(&report(id), &[], Retention::default()).await;
+        swept.expect("a sweep");
+    };
+    for id in ["one", "two", "one"] {
+        sweep(id).await;
+    }
+    adapter.jobs().sign_off(&report("two")).await.expect("sign_off");
+    adapter.jobs().sign_off(&report("two")).await.expect("sign_off");
+    sweep("three").await;
+    assert_eq!(ear.told().await, ["one started", "two started", "two stopped", "three started"]);
+    f.advance(MOMENT * 3).await;
+    sweep("three").await;
+    let mut told = ear.told().await;
+    told.sort_unstable();
+    assert_eq!(told, ["one lost", "three lost", "three started"], "each once, whoever swept last");
 }
 
 pub(super) async fn nothing_is_told_that_happened_before(f: &impl Fixture) {

@@ -52,6 +52,7 @@ mod events;
 mod expand;
 mod expiry;
 mod flow_kit;
+mod flow_listing;
 mod following;
 mod gate_kit;
 mod gate_wakes;

@@ -120,6 +120,7 @@ macro_rules! __conformance_checks {
                 what_comes_back_is_told
                 what_operators_do_is_told
                 workflows_are_told
+                workers_that_come_and_go_are_told
                 nothing_is_told_that_happened_before
                 whoever_is_silent_for_long_hears_of_a_gap
                 a_gap_is_one_of_those_who_wanted_these_kinds
@@ -615,6 +616,12 @@ macro_rules! __conformance_checks {
                 of_an_unknown_task_nothing_is_listed
                 only_what_is_asked_for_is_looked_at
                 jobs_are_found_by_what_is_in_them
+            }
+            flow_listing {
+                workflows_are_listed_by_state
+                what_is_listed_of_a_workflow_is_what_is_known
+                a_workflow_with_open_nodes_is_listed_once_they_have_ended
+                pages_of_workflows_neither_double_nor_skip
             }
             details {
                 what_is_stored_with_a_job_is_shown

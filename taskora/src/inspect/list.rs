@@ -12,7 +12,7 @@ use crate::job::{JobInfo, JobState};
 use crate::setup::Setup;
 
 /// How long a page may take before it is returned as it is.
-const TIME: Duration = Duration::from_secs(5);
+pub(super) const TIME: Duration = Duration::from_secs(5);
 
 /// A page of jobs that is asked for, see [`Inspect::list`](super::Inspect::list).
 #[derive(Debug)]

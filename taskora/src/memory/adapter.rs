@@ -15,10 +15,10 @@ use super::shared::Shared;
 use crate::adapter::{
     Actions, Adapter, AdapterError, Admission, Admissions, Admitted, AdmittedWorkflow, CancelOutcome,
     Cancellation, Control, Declaration, Declared, DueSchedules, Ended, Enqueued, Events, Exchange, Exchanged,
-    HistoryStep, Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, NewJob, NewTick,
-    NewWorkflow, Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules, Signals,
-    StoredHistory, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener, WorkerInfo,
-    WorkerReport, WorkflowEnded, WorkflowRecord, Workflows,
+    HistoryStep, Inspection, JobCounts, JobData, JobNews, JobQuery, JobReport, Jobs, Listed, ListedWorkflows,
+    NewJob, NewTick, NewWorkflow, Once, Overview, PutSchedule, RemoveOutcome, RenewLease, Renewal, Schedules,
+    Signals, StoredHistory, StoredSchedule, Swept, TaskName, Ticked, Triggered, Upkeep, WorkListener,
+    WorkerInfo, WorkerReport, WorkflowEnded, WorkflowQuery, WorkflowRecord, Workflows,
 };
 use crate::job::{JobId, JobInfo, LogEntry, Timestamp, millis};
 use crate::policy::Retention;
@@ -300,6 +300,10 @@ impl Inspection for MemoryAdapter {
         let (store, now) = (self.0.lock(), self.0.now());
         let Some(record) = store.jobs.get(id) else { return Ok(None) };
         Ok(Some(JobData { is_served: store.registry.is_served(&record.new.task, now), ..record.data() }))
+    }
+
+    async fn list_workflows(&self, query: &WorkflowQuery) -> Result<ListedWorkflows, AdapterError> {
+        self.0.lock().list_workflows(query)
     }
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>, AdapterError> {

@@ -1,12 +1,13 @@
-//! Pages of jobs: all entries of an index are put in order, and those behind a place are looked at. A remote store finds the place.
+//! Pages of jobs and of workflows: all entries of an index are put in order, and those behind a place are looked at. A remote store finds the place.
 
 use std::cmp::Ordering;
 
 use super::queue::Entry;
 use super::record::Record;
 use super::store::Store;
-use crate::adapter::{JobFilter, JobQuery, Listed, Place};
+use crate::adapter::{AdapterError, JobFilter, JobQuery, Listed, ListedWorkflows, Place, WorkflowQuery};
 use crate::job::{JobId, JobState, Timestamp};
+use crate::workflow::{WorkflowInfo, WorkflowState};
 
 /// A line's place as a number: a priority has 2⁴² of them.
 const BAND: f64 = 4_398_046_511_104.0;
@@ -86,6 +87,40 @@ impl Store {
             listed.next = None;
         }
         listed
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "no time is above 2^53")]
+    pub(super) fn list_workflows(&self, query: &WorkflowQuery) -> Result<ListedWorkflows, AdapterError> {
+        let state = query.state;
+        let running = self.flows.by_id.iter().filter(|(_, flow)| flow.state == WorkflowState::Running);
+        let running = running.map(|(id, flow)| (flow.created_at, id));
+        let ended = self.flows.done.iter().map(|(at, id)| (*at, id));
+        let entries: Box<dyn Iterator<Item = _>> =
+            if state.is_terminal() { Box::new(ended) } else { Box::new(running) };
+        let order = |a: &Place, b: &Place| {
+            let order = a.number.total_cmp(&b.number).then_with(|| a.entry.cmp(&b.entry));
+            if state.is_terminal() { order.reverse() } else { order }
+        };
+        let mut entries: Vec<_> = entries
+            .map(|(at, id)| (Place { part: 0, number: at as f64, entry: id.as_str().into() }, id))
+            .filter(|(place, _)| query.after.as_ref().is_none_or(|after| order(place, after).is_gt()))
+            .collect();
+        entries.sort_unstable_by(|(a, _), (b, _)| order(a, b));
+        let (all, mut listed) = (entries.len(), ListedWorkflows::default());
+        for (place, id) in entries.into_iter().take(query.most.min(JobQuery::PAGE)) {
+            if listed.workflows.len() == query.limit.max(1) {
+                break;
+            }
+            listed.scanned += 1;
+            listed.next = Some(place);
+            if let Some(record) = self.flow(id, false)?.filter(|record| record.state == state) {
+                listed.workflows.push(WorkflowInfo::new(id.clone(), record));
+            }
+        }
+        if listed.scanned == all {
+            listed.next = None;
+        }
+        Ok(listed)
     }
 }
 

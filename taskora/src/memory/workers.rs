@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::store::Store;
-use crate::adapter::{Swept, TaskName, WorkerEntry, WorkerInfo, WorkerReport};
+use crate::adapter::{Kind, Swept, TaskName, What, WorkerEntry, WorkerInfo, WorkerReport};
 use crate::job::{Timestamp, millis};
 use crate::policy::Retention;
 
@@ -26,9 +26,16 @@ impl Known {
 }
 
 impl Workers {
+    /// Forgets those that are gone, and returns them.
+    fn take_lost(&mut self, now: u64) -> Vec<Arc<str>> {
+        let mut lost: Vec<Arc<str>> =
+            self.0.extract_if(|_, known| !known.is_live(now)).map(|(id, _)| id).collect();
+        lost.sort_unstable();
+        lost
+    }
+
     /// A sign of life. Returns whether the worker is to claim nothing.
     fn sign(&mut self, entry: &WorkerEntry, now: u64) -> bool {
-        self.0.retain(|_, known| known.is_live(now));
         let is_quiet = self.0.get(&entry.id).is_some_and(|known| known.is_quiet);
         let mut entry = entry.clone();
         entry.tasks.truncate(WorkerEntry::MAX_TASKS);
@@ -57,6 +64,13 @@ impl Store {
         retention: Retention,
         now: u64,
     ) -> Swept {
+        for worker in self.workers.take_lost(now) {
+            self.announce_of(None, Kind::WorkerLost, || What::WorkerLost { worker: worker.to_string() });
+        }
+        if !self.workers.0.contains_key(&report.worker.id) {
+            let worker = report.worker.id.to_string();
+            self.announce_of(None, Kind::WorkerStarted, || What::WorkerStarted { worker });
+        }
         let quiet = self.workers.sign(&report.worker, now);
         let (swept, stalled) = self.sweep(tasks, retention, now);
         self.keep_history(report, tasks, stalled, now);
@@ -64,7 +78,10 @@ impl Store {
     }
 
     pub(super) fn sign_off(&mut self, report: &WorkerReport, now: u64) {
-        self.workers.0.remove(&report.worker.id);
+        if self.workers.0.remove(&report.worker.id).is_some() {
+            let worker = report.worker.id.to_string();
+            self.announce_of(None, Kind::WorkerStopped, || What::WorkerStopped { worker });
+        }
         self.history.add(&report.sums, now);
     }
 

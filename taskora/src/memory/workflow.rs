@@ -344,6 +344,7 @@ impl Store {
             created_at: Timestamp::from_millis(flow.created_at),
             finished_at: flow.finished_at.map(Timestamp::from_millis),
             len: u32::try_from(flow.nodes.len()).unwrap_or(u32::MAX),
+            open: u32::try_from(flow.open).unwrap_or(u32::MAX),
             nodes,
             joins,
             meta: flow.meta.clone(),

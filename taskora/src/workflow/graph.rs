@@ -154,6 +154,7 @@ mod tests {
                 created_at: Timestamp::default(),
                 finished_at: None,
                 len: 5,
+                open: 4,
                 nodes: vec![
                     node("0.0.a", Some(JobState::Completed), None),
                     node("0.1.b", Some(JobState::Active), None),

@@ -106,14 +106,7 @@ impl<Out> WorkflowHandle<Out> {
     /// If the store cannot be reached.
     pub async fn info(&self) -> Result<Option<WorkflowInfo>, AdapterError> {
         let record = self.setup.adapter().workflows().workflow(&self.id, false).await?;
-        Ok(record.map(|record| WorkflowInfo {
-            id: self.id.clone(),
-            state: record.state,
-            steps: record.len,
-            created_at: record.created_at,
-            finished_at: record.finished_at,
-            meta: record.meta,
-        }))
+        Ok(record.map(|record| WorkflowInfo::new(self.id.clone(), record)))
     }
 
     /// The workflow's nodes, their states, and what they wait for.

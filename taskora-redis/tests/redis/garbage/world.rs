@@ -12,8 +12,9 @@ use redis::Connection;
 use taskora::adapter::{
     Admission, Admissions, Admitted, AttemptEnd, BlockingStates, CallId, Claim, ClaimedJob, Due, Exchange,
     Exchanged, Inspection, JobReport, Jobs, NewJob, NewWorkflow, Otherwise, RenewLease, Rule, Schedules,
-    Settled, Settlement, Signals, TaskClaim, Upkeep, WorkerEntry, WorkerReport, Workflows,
+    Settled, Settlement, Signals, TaskClaim, Upkeep, WorkerEntry, WorkerReport, WorkflowQuery, Workflows,
 };
+use taskora::workflow::WorkflowState;
 use taskora::{
     AdapterError, App, JobId, JobState, LogEntry, LogLevel, Retention, RetentionLimit, Timestamp, Ttl,
 };
@@ -280,6 +281,9 @@ impl World {
                     of("job", adapter.job(&id.into()).await)?;
                 }
                 of("workers", adapter.workers().await)?;
+                for state in WorkflowState::ALL {
+                    of("list", adapter.list_workflows(&WorkflowQuery::new(*state)).await)?;
+                }
                 of("workflow", adapter.workflow(&"chord".into(), true).await).map(drop)
             }
             First::Check => of("check", App::new(adapter).check().await).map(drop),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use taskora::adapter::{
     Adapter, ClaimedJob, Collected, Ended, Ending, Gate, GatedTask, Inspection, JobQuery, WorkflowEnded,
+    WorkflowQuery,
 };
-use taskora::workflow::WorkflowId;
+use taskora::workflow::{WorkflowId, WorkflowInfo, WorkflowState};
 use taskora::{AdapterError, JobCounts, JobId, JobState, Timestamp};
 
 use super::operation::{NODES, TASKS, limit_key};
@@ -75,6 +76,14 @@ impl Snapshot {
         let overview = adapter.inspection().overview().await?;
         let flows = (overview.running_workflows, overview.ended_workflows);
         snapshot.seen.push(("workflows".into(), format!("{flows:?}")));
+        for state in WorkflowState::ALL {
+            let listed = adapter.inspection().list_workflows(&WorkflowQuery::new(*state)).await?;
+            let shown = |flow: WorkflowInfo| (flow.id.to_string(), flow.steps, flow.open_steps, flow.meta);
+            let mut flows: Vec<_> = listed.workflows.into_iter().map(shown).collect();
+            // the order of those that end in one sweep is the store's
+            flows.sort_unstable();
+            snapshot.seen.push((format!("{state} workflows"), format!("{flows:?}")));
+        }
         // a task that has only settings is known to one of them
         for task in overview.tasks.iter().filter(|task| task.counts != JobCounts::default()) {
             let paused = task.paused.as_ref().map(|pause| (&pause.reason, &pause.by, pause.until.is_some()));

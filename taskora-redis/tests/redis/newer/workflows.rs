@@ -2,7 +2,9 @@
 
 use redis::Commands;
 use std::time::Duration;
-use taskora::adapter::{NewNode, NewWorkflow, Workflows};
+use taskora::Timestamp;
+use taskora::adapter::{Inspection, NewNode, NewWorkflow, WorkflowQuery, Workflows};
+use taskora::workflow::WorkflowState;
 
 use super::{ENVELOPE, Stage, is_refused, key};
 use crate::flows::{chain, node};
@@ -53,6 +55,12 @@ async fn a_workflow_of_a_later_version_waits_for_a_worker_that_can_read_it() {
         let today = stage.field(WF, field.as_bytes());
         let changed = change(&today);
         stage.set_field(WF, field.as_bytes(), &changed);
+        let query = WorkflowQuery::new(WorkflowState::Running);
+        let listed = stage.adapter.list_workflows(&query).await.expect("list_workflows").workflows;
+        assert!(
+            matches!(&*listed, [one] if one.id == "a".into() && one.created_at > Timestamp::default()),
+            "{what}: {listed:?}"
+        );
         for _ in 0..3 {
             assert_eq!(stage.others().await, 0, "{what}: nothing of it is run");
             assert!(stage.is_delayed(b"*=a#0"), "{what}: it is tried again");

@@ -3,6 +3,7 @@
 
 mod config;
 mod handle;
+mod operator;
 mod producer;
 
 use std::io::Read;

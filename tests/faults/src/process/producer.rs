@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use taskora::prelude::*;
-use taskora::{ActionError, DispatchError, Schedule, ScheduleError};
+use taskora::{DispatchError, Schedule, ScheduleError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ use crate::seed::Random;
 use crate::tasks::{Act, Done, End, Follow, Gather, Row, Serve, Work};
 
 /// The rest before a call is tried again.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// Keys that jobs share.
 pub const KEYS: u64 = 6;
@@ -28,9 +28,9 @@ pub const THROTTLED: (u32, Duration) = (2, Duration::from_millis(300));
 const HUGE: u64 = 1_400;
 
 /// What all lanes share.
-struct Desk {
-    app: App,
-    ledger: Ledger,
+pub(super) struct Desk {
+    pub(super) app: App,
+    pub(super) ledger: Ledger,
     name: String,
     settings: Producer,
     dispatched: AtomicU64,
@@ -148,9 +148,16 @@ impl Desk {
             };
             let duplicate = |handle: &JobHandle<Done>| matches!(handle.outcome(), Outcome::Duplicate(_));
             let handle = self.insist(id.as_str(), false, dispatch, duplicate).await;
-            // where a least delay is checked, none is cut short
-            if kind == 1 && number.is_multiple_of(5) && self.settings.least_delay.is_zero() {
-                self.change(id.as_str(), "run now", || handle.run_now()).await;
+            // where a least delay is checked, each begins when it is due
+            if kind == 1 && self.settings.least_delay.is_zero() {
+                match number % 5 {
+                    0 => self.change(id.as_str(), "run now", || handle.run_now()).await,
+                    1 => self.replace(&handle, &act).await,
+                    _ => {}
+                }
+            }
+            if kind == 4 && number.is_multiple_of(3) {
+                self.change(id.as_str(), "reprioritise", || handle.reprioritise(-priority)).await;
             }
             if kind == 6 {
                 tokio::time::sleep(moment).await;
@@ -262,6 +269,9 @@ impl Desk {
     /// A job of a task with limits by key.
     async fn limited(&self, mut act: Act, number: u64, id: &JobId, random: &mut Random) {
         let key = random.below(KEYS);
+        if random.percent(10) {
+            self.pause(id.as_str(), random).await;
+        }
         if random.percent(25) {
             act.end = End::FailBefore(2);
         }
@@ -370,24 +380,7 @@ impl Desk {
         }
     }
 
-    /// Does something with a job, if its state allows that by now.
-    async fn change<F>(&self, job: &str, what: &str, call: impl Fn() -> F)
-    where
-        F: Future<Output = Result<(), ActionError>>,
-    {
-        loop {
-            let asked = now();
-            match call().await {
-                Ok(()) | Err(ActionError::State { .. } | ActionError::Job(JobError::NotFound { .. })) => {
-                    return;
-                }
-                Err(error) => self.failed(job, what, &error, asked),
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
-    fn failed(&self, job: &str, call: &str, error: &dyn Display, asked: u64) {
+    pub(super) fn failed(&self, job: &str, call: &str, error: &dyn Display, asked: u64) {
         let (job, call, error) = (job.to_owned(), call.to_owned(), error.to_string());
         self.ledger.write(Record::Failed { job, call, error, took: now() - asked });
     }

@@ -117,7 +117,9 @@ fn part(call: &str) -> Part {
         "admit" => Mix { keyed: 1, ..Mix::NOTHING },
         "collected" | "flush" => Mix { gathered: 1, ..Mix::NOTHING },
         "cancel" | "revive" => Mix { cancelled: 1, ..Mix::NOTHING },
-        "promote" => Mix { delayed: 1, ..Mix::NOTHING },
+        "promote" | "replace" => Mix { delayed: 1, ..Mix::NOTHING },
+        "reprioritise" => Mix { urgent: 1, ..Mix::NOTHING },
+        "set_gate" => Mix { limited: 1, ..Mix::NOTHING },
         "start_workflow" | "workflow" => Mix { chain: 1, chord: 1, ..Mix::NOTHING },
         "schedule" | "list_schedules" | "pause_schedule" | "put_schedules" | "remove_schedule"
         | "trigger" => Mix { scheduled: 1, ..Mix::NOTHING },

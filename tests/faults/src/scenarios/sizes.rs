@@ -18,12 +18,13 @@ use crate::report::Report;
 use crate::stage::{PATIENCE, Stage};
 use crate::tasks::{Act, Work};
 
-/// What no script may take, in microseconds.
-const SLOW: i64 = 10_000;
-/// What it may take once or twice: the time of a call is that of the server's thread, with what the machine took from it and
+/// What no script may take, in microseconds: twice the promised ten milliseconds, which the benches measure. This is a test and runs
+/// beside others; it finds a script whose cost grows with the backlog, which takes many times that.
+const SLOW: i64 = 20_000;
+/// What it may take now and then, twice or in one of fifty calls: the time of a call is that of the server's thread, with what the machine took from it and
 /// with what Redis does of its own. A script that is slow is so each time.
 const OUTLIER: i64 = 3 * SLOW;
-const OUTLIERS: usize = 2;
+const OUTLIERS: [usize; 2] = [2, 50];
 /// How long 4,000 commands in a script take on the machine on which these limits were measured, in microseconds.
 const PACE: i64 = 7_000;
 /// What one exchange claims and settles at most.
@@ -39,7 +40,7 @@ const NOTHING: Retention = {
 const LATER: Duration = Duration::from_secs(3600);
 
 /// Many jobs waiting, active and due at once, and the largest payload. All of them are claimed and settled in the end, the
-/// sweeps come to their end, and no script fails or takes more than ten milliseconds: by the server's own log of slow
+/// sweeps come to their end, and no script fails or is slow: by the server's own log of slow
 /// commands, and by the processor time of its thread, so that a script is not slow because others use the machine.
 ///
 /// With scale 1 a tenth of what a higher one takes: a million waiting, fifty thousand active, a million due.
@@ -212,8 +213,8 @@ struct Watch<'a> {
     server: &'a RedisServer,
     process: String,
     began: Instant,
-    /// The most processor time of single calls in this phase, in microseconds, the longest first.
-    most: [i64; OUTLIERS + 1],
+    /// The processor time of each call in this phase, in microseconds.
+    calls: Vec<i64>,
     /// At the start of the phase.
     slowness: f64,
 }
@@ -221,8 +222,7 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn new(server: &'a RedisServer) -> Self {
         let process = server.info("process_id").expect("a server").unwrap_or_default();
-        let mut watch =
-            Self { server, process, began: Instant::now(), most: [0; OUTLIERS + 1], slowness: 1.0 };
+        let mut watch = Self { server, process, began: Instant::now(), calls: Vec::new(), slowness: 1.0 };
         watch.slowness = watch.slowness();
         watch
     }
@@ -238,11 +238,7 @@ impl<'a> Watch<'a> {
         let answer = call.await;
         let used = self.used().zip(before).map(|(after, before)| after - before);
         // without it, the log of slow commands alone decides
-        let used = used.unwrap_or(i64::MAX);
-        if let Some(place) = self.most.iter().position(|most| used > *most) {
-            self.most[place..].rotate_right(1);
-            self.most[place] = used;
-        }
+        self.calls.push(used.unwrap_or(i64::MAX));
         answer
     }
 
@@ -274,7 +270,12 @@ impl<'a> Watch<'a> {
     /// What was wrong since the last phase. No script may take longer than `limit` microseconds, nor an outlier than that. A
     /// machine that is slow, or has become slow meanwhile, gets as much more time.
     fn phase(&mut self, name: &str, limit: i64, outlier: i64) -> Vec<String> {
-        let (took, [most, .., repeated]) = (self.began.elapsed(), self.most);
+        let took = self.began.elapsed();
+        let mut calls = std::mem::take(&mut self.calls);
+        calls.sort_unstable_by(|a, b| b.cmp(a));
+        let [few, part] = OUTLIERS;
+        let most = calls.first().copied().unwrap_or(0);
+        let repeated = calls.get(few.max(calls.len() / part)).copied().unwrap_or(0);
         let slowness = (0..3).map(|_| self.slowness()).fold(self.slowness, f64::max);
         let [limit, outlier] = [limit, outlier].map(|limit| (limit as f64 * slowness) as i64);
         let mut findings = Vec::new();
@@ -293,7 +294,7 @@ impl<'a> Watch<'a> {
             && (repeated.min(*time) > limit || most.min(*time) > outlier)
         {
             findings.push(format!(
-                "in {name}, `{script}` took {time} µs, and calls up to {most} and, more than once, {repeated} µs of the server, which is more than {limit}"
+                "in {name}, `{script}` took {time} µs, and calls up to {most} and, again and again, {repeated} µs of the server, which is more than {limit}"
             ));
         }
         let failed = self.count("cmdstat_fcall", "failed_calls");
@@ -306,7 +307,7 @@ impl<'a> Watch<'a> {
         self.slowness = self.slowness();
         // fails only for a server that is gone
         let _ = self.server.command(&["SLOWLOG", "RESET"]);
-        (self.began, self.most) = (Instant::now(), [0; OUTLIERS + 1]);
+        self.began = Instant::now();
         findings
     }
 
