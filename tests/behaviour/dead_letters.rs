@@ -40,7 +40,7 @@ async fn failed(app: &App, count: u32) -> Vec<JobHandle<u32>> {
 }
 
 on_both! {
-    async fn all_failed_jobs_are_retried(store: Store) {
+    async fn s236_all_failed_jobs_are_retried(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
         let worker = worker(&app, &probe).await;
         let jobs = failed(&app, 250).await;
@@ -58,7 +58,7 @@ on_both! {
         worker.shutdown().await.unwrap();
     }
 
-    async fn a_retry_of_all_ends_although_all_fail_again(store: Store) {
+    async fn x44_a_retry_of_all_ends_although_all_fail_again(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
         let worker = worker(&app, &probe).await;
         failed(&app, 120).await;

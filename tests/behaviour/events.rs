@@ -39,7 +39,8 @@ async fn kinds(listener: &mut Listener, count: usize) -> Vec<Option<Kind>> {
 on_both! {
     async fn the_life_of_a_job_is_heard_in_another_process(store: Store) {
         let (app, probe) = (store.app().await, Probe::new());
-        let mut listener = store.app().await.events().await.unwrap();
+        // workers that come up are heard, too, and belong to no task
+        let mut listener = store.app().await.events().of::<Charge>().await.unwrap();
         let worker = worker(&app, &probe).await;
         let job = app.dispatch(Charge { cents: 0 }).await.unwrap();
         result(&job).await.unwrap_err();
@@ -65,6 +66,34 @@ on_both! {
         job.cancel("not now").await.unwrap();
         let event = next(&mut other).await;
         assert_eq!((event.job.as_ref(), event.what), (Some(job.id()), What::Cancelled { reason: "not now".into() }));
+        worker.shutdown().await.unwrap();
+    }
+
+    async fn s197_a_worker_is_heard_when_it_starts_and_when_it_stops(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let mut listener = store.app().await.events().only([Kind::WorkerStarted, Kind::WorkerStopped]).await.unwrap();
+        let worker = worker(&app, &probe).await;
+        let started = next(&mut listener).await;
+        let id = app.inspect().workers().await.unwrap().remove(0).id;
+        assert_eq!(started.what, What::WorkerStarted { worker: id.clone() });
+        assert_eq!((started.task, started.job), (None, None));
+        worker.shutdown().await.unwrap();
+        assert_eq!(next(&mut listener).await.what, What::WorkerStopped { worker: id });
+    }
+
+    async fn s205_s207_progress_comes_before_the_end_which_comes_once(store: Store) {
+        let (app, probe) = (store.app().await, Probe::new());
+        let worker = worker(&app, &probe).await;
+        let mut listener = app.events().of::<Charge>().only([Kind::Progress, Kind::Completed]).await.unwrap();
+        let jobs = app.dispatch_many((1..=30).map(|cents| Charge { cents })).await.unwrap();
+        let mut heard: std::collections::HashMap<JobId, Vec<Option<Kind>>> = Default::default();
+        for _ in 0..60 {
+            let event = next(&mut listener).await;
+            heard.entry(event.job.unwrap()).or_default().push(event.what.kind());
+        }
+        for job in &jobs {
+            assert_eq!(heard[job.id()], [Some(Kind::Progress), Some(Kind::Completed)]);
+        }
         worker.shutdown().await.unwrap();
     }
 

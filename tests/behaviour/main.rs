@@ -23,6 +23,7 @@ mod expiry;
 mod handle;
 mod history;
 mod ids;
+mod inspector;
 mod keys;
 mod lifecycle;
 mod limits;

@@ -188,10 +188,11 @@ function sums.write(changes, texts)
   end
 end
 
--- Keeps the texts of errors, and forgets those that have not come for long, or the oldest of some if there are too many.
+-- Keeps the texts of errors, and forgets those that have not come for long, or the oldest of some others if there are too many.
 function sums.note(task, list, known)
-  local key, set = K.patterns .. task, {}
+  local key, set, comes = K.patterns .. task, {}, {}
   for i = 1, #list, 2 do
+    comes[list[i]] = true
     local text = known[(i + 1) / 2]
     local noted = text and sub(text, 1, 1) == LAYOUT and u48_at(text, 2)
     -- one of another layout stays
@@ -203,7 +204,7 @@ function sums.note(task, list, known)
   local more = call('HLEN', key) - TEXTS
   local some, ages, gone = call('HRANDFIELD', key, 2 * ERRORS, 'WITHVALUES'), {}, {}
   for i = 1, #some, 2 do
-    if sub(some[i + 1], 1, 1) == LAYOUT then ages[#ages + 1] = { u48_at(some[i + 1], 2) or 0, some[i] } end
+    if not comes[some[i]] and sub(some[i + 1], 1, 1) == LAYOUT then ages[#ages + 1] = { u48_at(some[i + 1], 2) or 0, some[i] } end
   end
   table.sort(ages, function(a, b)
     if a[1] ~= b[1] then return a[1] < b[1] end
