@@ -159,12 +159,13 @@ pub enum What {
     },
     /// Somebody ended the pause of the task. A pause that ends by itself does so without an event.
     Resumed,
-    /// A worker has come up, or is heard of again. It is told with the worker's first sweep.
+    /// A worker has come up, or is heard of again. It is told with the worker's first sweep, so never of one that shuts
+    /// down before it.
     WorkerStarted {
         /// Its id, see [`WorkerInfo::id`](super::WorkerEntry::id).
         worker: String,
     },
-    /// A worker has shut down.
+    /// A worker that has swept before has shut down.
     WorkerStopped {
         /// Its id.
         worker: String,
