@@ -7,7 +7,7 @@ mod job;
 mod worker;
 
 use crate::adapter::AdapterError;
-use crate::inspect::ListError;
+use crate::inspect::{ListError, WorkflowListError};
 use crate::schedules::ScheduleError;
 use crate::workflow::{GraphError, WorkflowError};
 
@@ -54,6 +54,9 @@ pub enum Error {
     /// A list of jobs was not returned.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A list of workflows was not returned.
+    #[error(transparent)]
+    ListWorkflows(#[from] WorkflowListError),
 }
 
 #[cfg(test)]
