@@ -1,6 +1,6 @@
 //! Texts that are too long.
 
-/// The beginning of a text, at most so many bytes of it, without half a letter at its end.
+/// The longest beginning of a text that has at most `most` bytes and ends between two characters.
 pub(crate) fn beginning(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.get(..end.unwrap_or_default()).unwrap_or_default()

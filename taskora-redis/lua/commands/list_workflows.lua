@@ -3,7 +3,7 @@
 -- Arguments: letter of the state (`R` for running, else that of the end); number and entry of the place behind which it begins (the number is
 --   empty: at the start); how many workflows to return, and how many entries to look at, at most
 -- Returns: how many entries were looked at; number and entry of the last one (nothing: it was the last of all); for each workflow: id, number of
---   nodes that have not ended, its end (empty: it runs), head, 1 if a later version wrote it, number of its entry. What is beyond 1 MiB is left to another call
+--   nodes that have not ended, its end (empty: it runs), head, 1 if a later version wrote it, number of its entry. A page ends after 1 MiB
 local BYTES = 1048576
 
 function commands.list_workflows()

@@ -159,8 +159,8 @@ pub enum What {
     },
     /// Somebody ended the pause of the task. A pause that ends by itself does so without an event.
     Resumed,
-    /// A worker has come up, or is heard of again. It is told with the worker's first sweep, so never of one that shuts
-    /// down before it.
+    /// A worker has started, or is back after a silence. The event comes with the worker's first sweep, so a worker that shuts down before that sweep has
+    /// none.
     WorkerStarted {
         /// Its id, see [`WorkerInfo::id`](super::WorkerEntry::id).
         worker: String,
@@ -171,7 +171,7 @@ pub enum What {
         worker: String,
     },
     /// A worker has been silent for [its time](super::WorkerEntry::silence) without shutting down: its process died, or cannot reach the store.
-    /// It is told when another worker sweeps, and within some sweeps if there are many.
+    /// The event comes with a sweep of another worker. If there are many workers, it takes several sweeps.
     WorkerLost {
         /// Its id.
         worker: String,

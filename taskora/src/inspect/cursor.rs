@@ -80,10 +80,10 @@ impl From<Cursor> for String {
     }
 }
 
-/// A text that is no [`Cursor`].
+/// A text that is no [`Cursor`], or no [`WorkflowCursor`](super::WorkflowCursor).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is no cursor, which is a state, a place and a task with slashes between them; pass `next` of the page before as it is, or begin without a cursor"
+    "this is no cursor, which is a state, a place and, for jobs, a task, with slashes between them; pass `next` of the page before as it is, or begin without a cursor"
 )]
 #[non_exhaustive]
 pub struct InvalidCursor;

@@ -334,10 +334,10 @@ impl<'a> Pair<'a> {
         for part in [first, by - first] {
             self.advance(part)?;
             if self.has_deadlines {
-                // whoever awaits a workflow of the model ends it in time, before a lease that lasts longer
+                // in memory, a caller that awaits a workflow ends it at its deadline: before a longer lease passes
                 self.sweep(&TASKS.map(TaskName::from))?;
             }
-            // whoever listens says so more often than every half minute
+            // a listener renews its kinds more often than every half minute
             self.keep_listening()?;
         }
         Ok(())
