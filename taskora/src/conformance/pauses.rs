@@ -8,9 +8,10 @@ use super::gate_kit::{
     declare, gate, got, idle_worker, limit, pause, pause_for, put_numbered, resume, room, set, task,
 };
 use super::kit::{
-    Caller, MARGIN, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, prioritised, put, state, sweep,
+    Caller, MARGIN, MOMENT, OTHER, QUIET, TASK, complete, delayed, ids, info, job, prioritised, put, state,
+    sweep,
 };
-use crate::adapter::{Adapter, AdapterError, Gate, GatedTask, NewPause, Pause};
+use crate::adapter::{Adapter, AdapterError, DeclaredLimit, Gate, GatedTask, NewPause, Pause};
 use crate::job::{Blocked, JobState};
 use crate::policy::Retention;
 
@@ -24,6 +25,19 @@ async fn paused(adapter: &Arc<dyn Adapter>) -> Pause {
 async fn lasts(adapter: &Arc<dyn Adapter>) -> Option<Duration> {
     let pause = paused(adapter).await;
     pause.until.map(|until| Duration::from_millis(until.as_millis() - pause.since.as_millis()))
+}
+
+/// A pause that has ended is not taken over with a name: nothing holds for the two names, so they share nothing.
+pub(super) async fn a_pause_that_is_over_is_not_taken_over(f: &impl Fixture) {
+    let adapter = f.adapter().await;
+    let pause = NewPause::from("tea").lasting(MOMENT);
+    assert!(adapter.control().pause(&GatedTask::new(OTHER), None, pause).await.unwrap());
+    f.advance(MOMENT * 2).await;
+    let both = GatedTask { aliases: vec![OTHER.into()], ..GatedTask::new(TASK) };
+    adapter.control().declare_limits(vec![DeclaredLimit::none(both)]).await.unwrap();
+    put(&adapter, [job("a", OTHER)]).await;
+    assert_eq!(ids(&Caller::new(&adapter).claim(1, &[OTHER]).await), ["a"]);
+    assert_eq!(gate(&adapter).await.running, 0);
 }
 
 pub(super) async fn a_pause_ends_at_its_time_and_not_before(f: &impl Fixture) {

@@ -366,6 +366,7 @@ macro_rules! __conformance_checks {
                 a_pause_ends_at_its_time_and_not_before
                 a_job_with_a_priority_goes_when_the_pause_is_over
                 a_pause_that_nobody_looks_at_ends
+                a_pause_that_is_over_is_not_taken_over
                 the_later_end_of_two_pauses_counts
                 a_pause_is_resumed_before_its_end
                 a_pause_that_ends_wakes_an_idle_worker
